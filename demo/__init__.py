@@ -1,0 +1,1 @@
+"""The synthetic football broadcast: drawn by code, with exact truth beside it."""

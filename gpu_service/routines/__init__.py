@@ -1,0 +1,96 @@
+"""The routines: one file each with its settings, its algorithm and its debug pictures.
+
+A `Routine` is the common seam: the same object is called in-process and served over HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar
+
+from gpu_service.pictures import Image, Picture
+from gpu_service.settings import Settings
+from gpu_service.wire import Message
+
+S = TypeVar("S", bound=Settings)
+I = TypeVar("I", bound=Message)
+A = TypeVar("A", bound=Message)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A reference picture of a brand, as its file's bytes (PNG, JPEG or SVG)."""
+
+    brand: str
+    name: str
+    encoded: bytes = field(repr=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.encoded).hexdigest()
+
+
+@dataclass(frozen=True)
+class Batch(Generic[S, I]):
+    """Pictures to work on at once, with what the routine is told of each."""
+
+    images: Sequence[Image]
+    items: Sequence[I]
+    settings: S
+    references: Sequence[Reference] = ()
+
+
+DebugPictures = dict[str, Image]
+"""Intermediate pictures by name, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Routine(Generic[S, I, A]):
+    """One thing that can be done to pictures.
+
+    Attributes:
+        name: the path on the wire, and the key in `ROUTINES`.
+        run: answers in the order of the batch, one for each image.
+        debug: the same answers, each with its intermediate pictures.
+        identity: what made the answers: engine, version and the hashes of model files; part of a stage's fingerprint.
+    """
+
+    name: str
+    settings: type[S]
+    item: type[I]
+    answer: type[A]
+    run: Callable[[Batch[S, I]], list[A]]
+    debug: Callable[[Batch[S, I]], list[tuple[A, DebugPictures]]]
+    identity: Callable[[S], str]
+
+
+class Inference(Protocol):
+    """Where routines run. Stages know this much and no more."""
+
+    def map(
+        self,
+        routine: Routine[S, I, A],
+        pictures: Iterable[tuple[Picture, I]],
+        settings: S,
+        references: Sequence[Reference] = (),
+    ) -> Iterator[A]:
+        """Answers in the order of the pictures. Reads ahead by a bounded number of pictures only."""
+        ...
+
+    def debug(
+        self,
+        routine: Routine[S, I, A],
+        picture: Picture,
+        item: I,
+        settings: S,
+        references: Sequence[Reference] = (),
+    ) -> tuple[A, DebugPictures]:
+        """One answer with its intermediate pictures."""
+        ...
+
+    def identity(self, routine: Routine[S, I, A], settings: S) -> str:
+        """What would make the answers: see `Routine.identity`."""
+        ...

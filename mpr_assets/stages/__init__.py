@@ -1,0 +1,13 @@
+"""One file a stage: its settings, its pure function and, at the bottom, the thin asset."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gpu_service.settings import Settings
+
+
+class StageSettings(Settings):
+    """What every stage's section of a profile has."""
+
+    enabled: bool = Field(True, description="false: the stage materializes at once, empty, and says `skipped`")
