@@ -27,6 +27,7 @@ class Picture:
             raise ValueError("a Picture is made from encoded bytes or from pixels, one of them")
         self._encoded = encoded
         self._pixels = pixels
+        self._came_encoded = encoded is not None
 
     @property
     def pixels(self) -> Image:
@@ -47,6 +48,13 @@ class Picture:
             assert self._pixels is not None
             self._encoded = encode_jpeg(self._pixels)
         return self._encoded
+
+    @property
+    def lossless(self) -> bytes:
+        """The bytes it came as, or a PNG of the pixels: decoding them gives exactly `pixels`."""
+        if self._came_encoded:
+            return self.encoded
+        return encode_png(self.pixels)
 
 
 def decode(encoded: bytes) -> Image:

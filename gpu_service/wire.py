@@ -1,30 +1,41 @@
 """What travels between a stage and a routine: items (what the routine is told of each picture) and answers.
 
 Plain typed messages, the same in-process and over HTTP. Boxes and quads are pixels of the picture sent.
+The envelopes around them, which exist over HTTP only, are at the end.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Point: TypeAlias = tuple[float, float]
+from gpu_service.settings import Settings
+
+FARTHEST_PX = 1_000_000
+"""No coordinate lies farther out: what arrives from a client stays within what arithmetic on pixels can hold."""
+
+Coordinate: TypeAlias = Annotated[float, Field(ge=-FARTHEST_PX, le=FARTHEST_PX)]
+Point: TypeAlias = tuple[Coordinate, Coordinate]
 Quad: TypeAlias = tuple[Point, Point, Point, Point]
 """Corners clockwise from top left."""
 
 
 class Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """Frozen and strict about its keys. In JSON, bytes are base64 and numbers are finite."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ser_json_bytes="base64", val_json_bytes="base64"
+    )
 
 
 class Box(Message):
     """A rectangle in pixels: left, top, width, height."""
 
-    x: int
-    y: int
-    w: int = Field(ge=0)
-    h: int = Field(ge=0)
+    x: int = Field(ge=-FARTHEST_PX, le=FARTHEST_PX)
+    y: int = Field(ge=-FARTHEST_PX, le=FARTHEST_PX)
+    w: int = Field(ge=0, le=FARTHEST_PX)
+    h: int = Field(ge=0, le=FARTHEST_PX)
 
 
 class Region(Message):
@@ -117,3 +128,89 @@ class TextLine(Message):
 
 class OcrAnswer(Message):
     lines: tuple[TextLine, ...] = ()
+
+
+S = TypeVar("S", bound=Settings)
+I = TypeVar("I", bound=Message)
+A = TypeVar("A", bound=Message)
+
+
+class ReferenceKey(Message):
+    """A reference picture by its hash: its bytes travel once, not with each request."""
+
+    brand: str = Field(max_length=200)
+    name: str = Field(max_length=500)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file's bytes, in lower-case hex")
+
+
+class Call(Message, Generic[S, I]):
+    """The part `request` of a multipart body. The pictures are parts `picture`, as JPEG, PNG or WebP files."""
+
+    settings: S | None = Field(None, description="the routine's defaults when left out")
+    items: tuple[I, ...] = Field((), description="one for each picture in their order, or none: defaults for all")
+    references: tuple[ReferenceKey, ...] = Field(
+        (), description="a picture that the host does not know yet travels as a part `reference`"
+    )
+
+
+class InlineReference(Message):
+    """A reference picture with its bytes."""
+
+    brand: str = Field(max_length=200)
+    name: str = Field(max_length=500)
+    image_b64: str = Field(description="PNG, JPEG or SVG file in base64")
+
+
+class SingleCall(Message, Generic[S, I]):
+    """One picture as JSON: for a browser or for curl. Many pictures go faster as multipart."""
+
+    image_b64: str = Field(description="JPEG, PNG or WebP file in base64; a data: URL is fine")
+    settings: S | None = Field(None, description="the routine's defaults when left out")
+    item: I | None = Field(None, description="the defaults when left out")
+    references: tuple[InlineReference, ...] = ()
+
+
+class IdentityCall(Message, Generic[S]):
+    settings: S | None = Field(None, description="the routine's defaults when left out")
+
+
+class IdentityAnswer(Message):
+    """What would make the answers: engine, version and hashes of model files."""
+
+    routine: str
+    identity: str
+
+
+class Phases(Message):
+    """Milliseconds that the pictures of a request spent, added up over its pictures; waiting is the longest."""
+
+    queue_ms: float = Field(ge=0)
+    decode_ms: float = Field(ge=0)
+    run_ms: float = Field(ge=0)
+
+
+class Answered(Message, Generic[A]):
+    """Answers in the order of the pictures, one each."""
+
+    routine: str
+    identity: str
+    ms: Phases
+    answers: tuple[A, ...]
+
+
+class DebugAnswered(Message, Generic[A]):
+    """The same, with the intermediate pictures of each picture as PNG files, by name, in the order to show them."""
+
+    routine: str
+    identity: str
+    ms: Phases
+    answers: tuple[A, ...]
+    pictures: tuple[dict[str, bytes], ...]
+
+
+class Failure(Message):
+    """Every answer that is not 200: one sentence, and what kind of trouble it is."""
+
+    error: str
+    kind: Literal["bad_input", "missing_engine", "unknown_reference", "refused", "busy", "internal"]
+    missing: tuple[str, ...] = Field((), description="hashes of the references to send along, for unknown_reference")

@@ -47,6 +47,11 @@ DebugPictures = dict[str, Image]
 """Intermediate pictures by name, in the order in which they are shown."""
 
 
+def one_by_one(settings: Settings) -> int:
+    """The batch of a routine that gains nothing from seeing several pictures at once."""
+    return 1
+
+
 @dataclass(frozen=True)
 class Routine(Generic[S, I, A]):
     """One thing that can be done to pictures.
@@ -56,6 +61,9 @@ class Routine(Generic[S, I, A]):
         run: answers in the order of the batch, one for each image.
         debug: the same answers, each with its intermediate pictures.
         identity: what made the answers: engine, version and the hashes of model files; part of a stage's fingerprint.
+        max_batch: pictures worth giving to `run` at once under these settings. 1: it runs on the CPU, and may be called
+            by several threads at a time. More: it runs on an accelerator; the service gathers pictures of several
+            requests up to this number, and calls it from one thread.
     """
 
     name: str
@@ -65,6 +73,7 @@ class Routine(Generic[S, I, A]):
     run: Callable[[Batch[S, I]], list[A]]
     debug: Callable[[Batch[S, I]], list[tuple[A, DebugPictures]]]
     identity: Callable[[S], str]
+    max_batch: Callable[[S], int] = one_by_one
 
 
 class Inference(Protocol):
