@@ -1,0 +1,274 @@
+"""How well logos are found: silhouettes pasted on the frames of a video, and photographs with their truth.
+
+    python -m bench.logos --icons FOLDER --frames VIDEO [--logos27 FOLDER]
+
+What is measured is recall and precision; the algorithm is in `gpu_service.routines.logo_match`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import resvg_py
+from numpy.typing import NDArray
+
+from gpu_service.pictures import Image
+from gpu_service.routines import Batch, Reference
+from gpu_service.routines.detect import DETECT, DetectSettings
+from gpu_service.wire import Box, NoItem, ObjectFinding
+
+SIZES_PX = (48, 64, 96, 150, 220, 300)
+DAMAGES = ("none", "rotation", "perspective", "blur", "jpeg40", "covered", "mixed")
+COLOURS = ("white", "black", "red", "blue", "green", "yellow")
+BGR = {
+    "white": (255, 255, 255),
+    "black": (12, 12, 12),
+    "red": (30, 20, 215),
+    "blue": (190, 80, 10),
+    "green": (60, 150, 20),
+    "yellow": (20, 205, 250),
+}
+MIN_CONTRAST = 60.0
+"""Colour distance, in grey levels, between ink and ground below which a person would not see the logo either."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    image: Image
+    brand: str | None
+    box: Box | None
+    size_px: int
+    damage: str
+
+
+def references_of(icons: Path) -> list[Reference]:
+    return [Reference(path.stem, path.name, path.read_bytes()) for path in sorted(icons.glob("*.svg"))]
+
+
+def frames_of(video: Path, count: int) -> list[Image]:
+    """`count` frames, evenly spread."""
+    capture = cv2.VideoCapture(str(video))
+    total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    frames = []
+    for k in range(count):
+        capture.set(cv2.CAP_PROP_POS_FRAMES, int(total * (k + 0.5) / count))
+        done, frame = capture.read()
+        if done:
+            frames.append(np.asarray(frame, np.uint8))
+    capture.release()
+    return frames
+
+
+def _alpha(svg: bytes, size_px: int) -> NDArray[np.float32]:
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg.decode(), width=4 * size_px))
+    drawn: Any = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    alpha = drawn[..., 3]
+    x, y, w, h = cv2.boundingRect((alpha > 127).astype(np.uint8))
+    factor = size_px / max(w, h)
+    size = (max(1, round(w * factor)), max(1, round(h * factor)))
+    small = cv2.resize(alpha[y : y + h, x : x + w], size, interpolation=cv2.INTER_AREA)
+    return (np.asarray(small, np.float32) / 255).astype(np.float32)
+
+
+def _placement(w: int, h: int, damage: str, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Homography from the logo's pixels to its own place around the origin."""
+    turn = rng.uniform(10, 30) * rng.choice((-1, 1)) if damage == "rotation" else 0.0
+    turn = rng.uniform(-30, 30) if damage == "mixed" else turn
+    tilt = {"perspective": 0.16, "mixed": 0.10}.get(damage, 0.0)
+    corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64)
+    moved = corners + rng.uniform(-tilt, tilt, (4, 2)) * (w, h) - (w / 2, h / 2)
+    c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    moved = moved @ np.array([[c, s], [-s, c]])
+    return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), moved.astype(np.float32)))
+
+
+def paste(frame: Image, svg: bytes, brand: str, size_px: int, damage: str, rng: np.random.Generator) -> Sample:
+    """The frame with the logo pasted at a random place, and where it is (the box of its ink, covered or not)."""
+    alpha = _alpha(svg, size_px)
+    h, w = alpha.shape
+    around = _placement(w, h, damage, rng)
+    corners = cv2.perspectiveTransform(np.array([[[0, 0], [w, 0], [w, h], [0, h]]], np.float32), around)[0]
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    room = np.array(frame.shape[1::-1]) - (high - low)
+    shrink = min(1.0, float((np.array(frame.shape[1::-1]) * 0.95 / (high - low)).min()))
+    if shrink < 1:
+        around = np.diag([shrink, shrink, 1.0]) @ around
+        low, high = low * shrink, high * shrink
+        room = np.array(frame.shape[1::-1]) - (high - low)
+    at = rng.uniform(0, 1, 2) * room - low
+    place = np.array([[1, 0, at[0]], [0, 1, at[1]], [0, 0, 1]]) @ around
+    ink = cv2.warpPerspective(alpha, place, frame.shape[1::-1], flags=cv2.INTER_AREA)
+    x, y, bw, bh = cv2.boundingRect((ink > 0.5).astype(np.uint8))
+    image: Any = frame.astype(np.float32)
+    ground: Any = image[ink > 0.5].mean(axis=0)
+    plate = bool(rng.random() < 0.4)
+    if plate:
+        pad = 0.18 * max(w, h)
+        board = np.array([[-pad, -pad], [w + pad, -pad], [w + pad, h + pad], [-pad, h + pad]], np.float32)
+        area = cv2.perspectiveTransform(board[None], place)[0]
+        ground = np.array(BGR[str(rng.choice(COLOURS))], np.float32)
+        cover = np.zeros(frame.shape[:2], np.float32)
+        cv2.fillConvexPoly(cover, area.round().astype(np.int32), 1.0, cv2.LINE_AA)
+        image = image * (1 - cover[..., None]) + ground * cover[..., None]
+    choices = [c for c in COLOURS if np.linalg.norm(np.array(BGR[c]) - ground) / np.sqrt(3) >= MIN_CONTRAST]
+    colour = np.array(BGR[str(rng.choice(choices))], np.float32)
+    image = image * (1 - ink[..., None]) + colour * ink[..., None]
+    if damage == "covered":
+        _cover(image, frame, (x, y, bw, bh), rng)
+    if damage in ("blur", "mixed"):
+        sigma = (0.012 * size_px if damage == "mixed" else 0.02 * size_px) + 0.6
+        image = cv2.GaussianBlur(image, (0, 0), min(sigma, 4.0))
+    image = image.clip(0, 255).astype(np.uint8)
+    if damage in ("jpeg40", "mixed"):
+        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR)
+    return Sample(np.asarray(image, np.uint8), brand, Box(x=x, y=y, w=bw, h=bh), size_px, damage)
+
+
+def _cover(image: NDArray[np.float32], frame: Image, box: tuple[int, int, int, int], rng: np.random.Generator) -> None:
+    """Lay something over a quarter of the box: a piece of the frame or of one colour, along a side or at a corner."""
+    x, y, w, h = box
+    cw, ch = ((w // 2, h // 2), (w // 4, h), (w, h // 4))[int(rng.integers(3))]
+    cx, cy = x + (w - cw) * int(rng.integers(2)), y + (h - ch) * int(rng.integers(2))
+    if rng.random() < 0.5:
+        image[cy : cy + ch, cx : cx + cw] = BGR[str(rng.choice(COLOURS))]
+    else:
+        fx, fy = rng.integers(frame.shape[1] - cw + 1), rng.integers(frame.shape[0] - ch + 1)
+        image[cy : cy + ch, cx : cx + cw] = frame[fy : fy + ch, fx : fx + cw]
+
+
+def samples(
+    references: Sequence[Reference], frames: Sequence[Image], a_cell: int, bare: int, seed: int
+) -> Iterator[Sample]:
+    """`a_cell` pastes for each size and damage, brands in turn, and `bare` frames without any logo."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(references) * 50) % len(references)
+    k = 0
+    for size_px in SIZES_PX:
+        for damage in DAMAGES:
+            for _ in range(a_cell):
+                reference = references[int(order[k % len(order)])]
+                frame = frames[int(rng.integers(len(frames)))]
+                yield paste(frame, reference.encoded, reference.brand, size_px, damage, rng)
+                k += 1
+    for i in range(bare):
+        yield Sample(frames[i % len(frames)], None, None, 0, "bare")
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union."""
+    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
+    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
+    inner = max(w, 0) * max(h, 0)
+    return inner / max(1, a.w * a.h + b.w * b.h - inner)
+
+
+@dataclass
+class Tally:
+    truths: int = 0
+    found: int = 0
+    false: int = 0
+
+
+def judge(sample: Sample, findings: Sequence[ObjectFinding], tally: Tally) -> list[bool]:
+    """Count into the tally; says of each finding whether it is right."""
+    tally.truths += sample.brand is not None
+    right = [sample.box is not None and f.label == sample.brand and overlap(f.box, sample.box) >= 0.5 for f in findings]
+    tally.found += any(right)
+    tally.false += len(findings) - any(right)
+    return right
+
+
+def pasted(references: Sequence[Reference], frames: Sequence[Image], a_cell: int, seed: int) -> dict[str, object]:
+    settings = DetectSettings()
+    cells: dict[tuple[int, str], Tally] = defaultdict(Tally)
+    started = time.perf_counter()
+    count = 0
+    for sample in samples(references, frames, a_cell, 2 * len(frames), seed):
+        [answer] = DETECT.run(Batch([sample.image], [NoItem()], settings, references))
+        judge(sample, answer.objects, cells[sample.size_px, sample.damage])
+        count += 1
+    total_ms = (time.perf_counter() - started) * 1000
+    truths, found = sum(t.truths for t in cells.values()), sum(t.found for t in cells.values())
+    false = sum(t.false for t in cells.values())
+    return {
+        "recall": round(found / max(1, truths), 4),
+        "precision": round(found / max(1, found + false), 4),
+        "logos": truths,
+        "false_alarms": false,
+        "ms_a_frame": round(total_ms / max(1, count)),
+        "recall_by_size_and_damage": {
+            str(size): {
+                d: round(cells[size, d].found / cells[size, d].truths, 3) for d in DAMAGES if cells[size, d].truths
+            }
+            for size in SIZES_PX
+        },
+        "false_by_damage": {d: sum(t.false for k, t in cells.items() if k[1] == d) for d in (*DAMAGES, "bare")},
+    }
+
+
+def logos27(folder: Path, references_a_brand: int = 5) -> dict[str, object]:
+    """Flickr-Logos-27: crops of the training set are the references, the query set is looked through.
+
+    A picture counts as found when its brand is found anywhere in it (the query set has no boxes); every other brand
+    found is a false alarm.
+    """
+    crops: dict[str, list[Reference]] = defaultdict(list)
+    images = next(path for path in (folder / "flickr_logos_27_dataset_images", folder) if path.is_dir())
+    for line in (folder / "flickr_logos_27_dataset_training_set_annotation.txt").read_text().splitlines():
+        name, brand, _, *corners = line.split()[:7]
+        x0, y0, x1, y1 = (int(c) for c in corners)
+        if len(crops[brand]) < references_a_brand and x1 - x0 >= 40 and y1 - y0 >= 20:
+            picture: Any = cv2.imread(str(images / name))
+            crop = picture[y0:y1, x0:x1]
+            crops[brand].append(Reference(brand, f"{name}@{x0},{y0}", cv2.imencode(".png", crop)[1].tobytes()))
+    references = [reference for brand in crops.values() for reference in brand]
+    tally = Tally()
+    for line in (folder / "flickr_logos_27_dataset_query_set_annotation.txt").read_text().splitlines():
+        name, brand = line.split()[:2]
+        image = np.asarray(cv2.imread(str(images / name)), np.uint8)
+        [answer] = DETECT.run(Batch([image], [NoItem()], DetectSettings(), references))
+        found = {finding.label for finding in answer.objects}
+        tally.truths += brand in crops
+        tally.found += brand in found
+        tally.false += len(found - {brand})
+    return {
+        "recall": round(tally.found / max(1, tally.truths), 4),
+        "precision": round(tally.found / max(1, tally.found + tally.false), 4),
+        "pictures": tally.truths,
+    }
+
+
+def table(result: dict[str, object]) -> str:
+    cells = result["recall_by_size_and_damage"]
+    assert isinstance(cells, dict)
+    lines = ["size_px " + " ".join(f"{d:>11}" for d in DAMAGES)]
+    lines += [f"{s:>7} " + " ".join(f"{cells[s].get(d, float('nan')):>11.2f}" for d in DAMAGES) for s in cells]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--icons", type=Path, required=True, help="folder of one-colour SVG symbols, one a brand")
+    parser.add_argument("--frames", type=Path, required=True, help="video without any of these brands")
+    parser.add_argument("--logos27", type=Path, help="folder of the Flickr-Logos-27 dataset")
+    parser.add_argument("--a-cell", type=int, default=6, help="pastes for each size and damage")
+    parser.add_argument("--seed", type=int, default=20)
+    given = parser.parse_args()
+    result = pasted(references_of(given.icons), frames_of(given.frames, 12), given.a_cell, given.seed)
+    print(table(result))  # noqa: T201
+    if given.logos27:
+        result["logos27"] = logos27(given.logos27)
+    print(json.dumps(result))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

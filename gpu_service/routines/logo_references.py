@@ -1,0 +1,225 @@
+"""Reference logos made ready to be looked for: read, cut to their ink, and their local features computed once.
+
+What a logo looks like is here; how it is found in a picture is in `logo_match`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+import resvg_py
+from numpy.typing import NDArray
+
+from gpu_service.errors import BadInput
+from gpu_service.pictures import Image
+from gpu_service.routines import Reference
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+MAX_SIDE_PX = 256
+"""References are scaled down to this long side; a logo in a frame is rarely larger."""
+SIFT_SIDES_PX = (64, 128, 256)
+"""Long sides at which features are taken, so that a small logo in a frame meets a small reference."""
+FLAT_SPREAD = 30.0
+"""Standard deviation of the ink's colour, in grey levels, up to which a logo counts as of one colour."""
+BORDER_SPREAD = 14.0
+MIN_INK_PX = 12
+CACHED_SETS = 8
+CACHED_LOGOS = 512
+
+
+@dataclass(frozen=True)
+class Logo:
+    """One reference, ready.
+
+    Attributes:
+        grey: uint8 (h, w); of a flat logo the silhouette, ink black on white.
+        ink: bool (h, w): what belongs to the logo.
+        flat: a silhouette of one colour, to be found in any colour and either polarity.
+        points: float32 (n, 2), features' places in pixels of `grey`.
+        sizes, angles: float32 (n,): pixels and degrees.
+        descriptors: float32 (n, 128), RootSIFT, of unit length.
+    """
+
+    brand: str
+    name: str
+    grey: NDArray[np.uint8]
+    ink: Mask
+    flat: bool
+    points: Floats
+    sizes: Floats
+    angles: Floats
+    descriptors: Floats
+
+
+def read_logo(reference: Reference) -> tuple[Image, Mask, bool]:
+    """Pixels, ink and whether the ink is of one colour, cut to the ink's box, long side at most `MAX_SIDE_PX`.
+
+    A picture with transparency, or on a border of one colour, is its ink alone; any other is ink all over.
+
+    Raises:
+        BadInput: the file cannot be read, or nothing is drawn in it.
+    """
+    what = f"The logo {reference.name} of {reference.brand}"
+    head = reference.encoded[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
+    encoded = reference.encoded
+    if head.startswith((b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")):
+        encoded = _rasterised(reference, what)
+    raw: Any = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
+    if raw is None or raw.dtype.kind != "u":
+        raise BadInput(f"{what} cannot be read; give a PNG, JPEG or SVG picture.")
+    bytes_a_pixel = raw.dtype.itemsize
+    return _inked(np.asarray(raw if bytes_a_pixel == 1 else raw >> 8, np.uint8), what)
+
+
+def _rasterised(reference: Reference, what: str) -> bytes:
+    try:
+        markup = reference.encoded.decode("utf-8")
+        small = bytes(resvg_py.svg_to_bytes(svg_string=markup))
+        first: Any = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_UNCHANGED)
+        zoom = 2 * MAX_SIDE_PX / max(first.shape[:2])
+        return bytes(resvg_py.svg_to_bytes(svg_string=markup, width=max(1, round(first.shape[1] * zoom))))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise BadInput(f"{what} is not an SVG picture that can be drawn ({error}); give PNG, JPEG or SVG.") from error
+
+
+def _inked(raw: NDArray[np.uint8], what: str) -> tuple[Image, Mask, bool]:
+    if raw.ndim == 2:
+        raw = np.repeat(raw[..., None], 3, axis=2)
+    pixels = np.ascontiguousarray(raw[..., :3])
+    if raw.shape[2] == 4 and (raw[..., 3] < 128).mean() > 0.005:
+        ink = raw[..., 3] >= 128
+        cut_out = True
+    else:
+        border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.float32)
+        ground = np.median(border, axis=0)
+        cut_out = bool((np.abs(border - ground).max(axis=1) < BORDER_SPREAD).mean() > 0.97)
+        ink = np.abs(pixels.astype(np.float32) - ground).max(axis=2) > 48 if cut_out else np.ones(raw.shape[:2], bool)
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if len(rows) == 0 or max(np.ptp(rows), np.ptp(columns)) < MIN_INK_PX:
+        raise BadInput(f"{what} has nothing drawn in it that could be looked for; give a larger picture.")
+    window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    pixels, ink = pixels[window], ink[window]
+    flat = cut_out and bool(pixels[ink].astype(np.float32).std(axis=0).max() < FLAT_SPREAD)
+    factor = MAX_SIDE_PX / max(ink.shape)
+    if factor < 1 or flat:
+        size = (max(1, round(ink.shape[1] * factor)), max(1, round(ink.shape[0] * factor)))
+        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=how), np.uint8)
+        ink = cv2.resize(ink.astype(np.uint8) * 255, size, interpolation=how) > 127
+    if cut_out:
+        # What lies around the ink is unknown: take the end of the scale that stands out from it.
+        pixels = np.where(ink[..., None], pixels, 255 if pixels[ink].mean() < 128 else 0).astype(np.uint8)
+    return pixels, ink, flat
+
+
+def root_sift(grey: NDArray[np.uint8], contrast: float, limit: int) -> tuple[Floats, Floats, Floats, Floats]:
+    """Places (n, 2), sizes (n,), angles (n,) and RootSIFT descriptors (n, 128) of the strongest features.
+
+    RootSIFT: Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval", 2012.
+    """
+    sift = cv2.SIFT.create(nfeatures=limit, contrastThreshold=contrast, edgeThreshold=16)
+    keys, found = sift.detectAndCompute(grey, None)
+    if found is None or not len(keys):
+        none = np.zeros(0, np.float32)
+        return np.zeros((0, 2), np.float32), none, none, np.zeros((0, 128), np.float32)
+    descriptors = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-6)).astype(np.float32)
+    points = np.array([key.pt for key in keys], np.float32)
+    sizes = np.array([key.size for key in keys], np.float32)
+    return points, sizes, np.array([key.angle for key in keys], np.float32), descriptors
+
+
+def prepare(reference: Reference) -> Logo:
+    """Read a reference and compute its features at several scales, and of a flat one in both polarities."""
+    pixels, ink, flat = read_logo(reference)
+    grey = np.where(ink, 0, 255).astype(np.uint8) if flat else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    long_side = max(grey.shape)
+    parts = []
+    for side in [s for s in SIFT_SIDES_PX if s < long_side * 1.5] or [long_side]:
+        factor = side / long_side
+        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        scaled = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=how)
+        pad = side // 4 if flat else 0
+        for face in (scaled, 255 - scaled) if flat else (scaled,):
+            ground = int(face[0, 0]) if not flat else (255 if face is scaled else 0)
+            padded = cv2.copyMakeBorder(face, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=ground)
+            padded = cv2.GaussianBlur(padded, (0, 0), 0.7) if flat else padded
+            points, sizes, angles, descriptors = root_sift(np.asarray(padded, np.uint8), 0.02, 400)
+            scale = np.float32(1 / factor)
+            parts.append(((points - pad) * scale, sizes * scale, angles, descriptors))
+    joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    return Logo(reference.brand, reference.name, np.asarray(grey, np.uint8), ink, flat, *joined)
+
+
+@dataclass(frozen=True)
+class LogoSet:
+    """All references of a call, their features side by side.
+
+    Attributes:
+        logos: in the order given.
+        owner: int32 (n,), the logo that each feature is of.
+        brand_of: int32 (logos,), the number of each logo's brand.
+    """
+
+    logos: tuple[Logo, ...]
+
+    @cached_property
+    def brand_of(self) -> NDArray[np.int32]:
+        brands = {brand: i for i, brand in enumerate(sorted({logo.brand for logo in self.logos}))}
+        return np.array([brands[logo.brand] for logo in self.logos], np.int32)
+
+    @cached_property
+    def owner(self) -> NDArray[np.int32]:
+        return np.repeat(np.arange(len(self.logos), dtype=np.int32), [len(logo.points) for logo in self.logos])
+
+    @cached_property
+    def points(self) -> Floats:
+        return np.concatenate([logo.points for logo in self.logos])
+
+    @cached_property
+    def sizes(self) -> Floats:
+        return np.concatenate([logo.sizes for logo in self.logos])
+
+    @cached_property
+    def angles(self) -> Floats:
+        return np.concatenate([logo.angles for logo in self.logos])
+
+    @cached_property
+    def descriptors(self) -> Floats:
+        return np.concatenate([logo.descriptors for logo in self.logos])
+
+
+_lock = threading.Lock()
+_logos: OrderedDict[tuple[str, str, str], Logo] = OrderedDict()
+_sets: OrderedDict[tuple[tuple[str, str, str], ...], LogoSet] = OrderedDict()
+
+
+def logo_set(references: Sequence[Reference]) -> LogoSet:
+    """The references, prepared; what was prepared before comes from a bounded cache. Safe between threads.
+
+    Raises:
+        BadInput: see `read_logo`.
+    """
+    keys = tuple((reference.brand, reference.name, reference.sha256) for reference in references)
+    with _lock:
+        if keys in _sets:
+            _sets.move_to_end(keys)
+            return _sets[keys]
+        for key, reference in zip(keys, references, strict=True):
+            if key not in _logos:
+                _logos[key] = prepare(reference)
+            _logos.move_to_end(key)
+        made = _sets[keys] = LogoSet(tuple(_logos[key] for key in keys))
+        while len(_logos) > max(CACHED_LOGOS, len(keys)):
+            _logos.popitem(last=False)
+        while len(_sets) > CACHED_SETS:
+            _sets.popitem(last=False)
+        return made

@@ -1,0 +1,69 @@
+"""The `detect_objects` stage: boxes with labels in the kept frames, logos first of all.
+
+The engines are in `gpu_service.routines.detect`; this turns their answers into the stage's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import polars as pl
+
+from gpu_service.pictures import Picture
+from gpu_service.routines import Inference, Reference
+from gpu_service.routines.detect import DETECT, DetectSettings
+from gpu_service.wire import NoItem
+from mpr_assets.stages import StageSettings
+from mpr_resources.frames import Frame
+
+CODE_VERSION = "1"
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "seq": pl.Int64,
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "w": pl.Int32,
+    "h": pl.Int32,
+    "label": pl.Utf8,
+    "confidence": pl.Float64,
+    "engine": pl.Utf8,
+    "reference": pl.Utf8,
+}
+
+
+class DetectObjectsSettings(DetectSettings, StageSettings):
+    """Settings of `detect_objects`."""
+
+
+def routine_settings(settings: DetectObjectsSettings) -> DetectSettings:
+    """The part of the stage's settings that travels to the routine."""
+    return DetectSettings.model_validate({name: getattr(settings, name) for name in DetectSettings.model_fields})
+
+
+def detect_objects(
+    frames: Iterable[Frame], inference: Inference, settings: DetectObjectsSettings, references: Sequence[Reference]
+) -> pl.DataFrame:
+    """What was found in each frame: a table of `SCHEMA`, boxes in pixels of the full frame, in the frames' order.
+
+    Frames are not touched at all when no engine could find anything: logos alone are asked for and none is given.
+
+    Raises:
+        BadInput: a reference or a frame cannot be read.
+    """
+    if not references and set(settings.engines) <= {"logo_match"}:
+        return pl.DataFrame(schema=SCHEMA)
+    seqs: list[int] = []
+
+    def pictures() -> Iterator[tuple[Picture, NoItem]]:
+        for frame in frames:
+            seqs.append(frame.seq)
+            yield frame.picture, NoItem()
+
+    rows: list[tuple[object, ...]] = []
+    answers = inference.map(DETECT, pictures(), routine_settings(settings), references)
+    for index, answer in enumerate(answers):
+        rows += [
+            (seqs[index], f.box.x, f.box.y, f.box.w, f.box.h, f.label, f.confidence, f.engine, f.reference)
+            for f in answer.objects
+        ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", "label", "x", "y", "w", "h", maintain_order=True)
