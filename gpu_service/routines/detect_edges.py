@@ -47,7 +47,7 @@ SAME_BAND = 0.6
 """Two bands one over the other by this part (intersection over union, or of the smaller) are the same."""
 
 
-class DetectEdgesSettings(Settings):
+class EdgeSettings(Settings):
     """Lengths and distances are pixels of the frame."""
 
     edge_canny_low: int = Field(40, ge=0, le=2000, description="gradient (L1, of Sobel 3x3) from which an edge goes on")
@@ -62,7 +62,7 @@ class DetectEdgesSettings(Settings):
     edge_max_slope_deg: float = Field(18.0, gt=0, le=45, description="degrees off the horizontal that a line may be")
 
     @model_validator(mode="after")
-    def _ranges_have_an_inside(self) -> DetectEdgesSettings:
+    def _ranges_have_an_inside(self) -> EdgeSettings:
         for low, high in (
             ("edge_canny_low", "edge_canny_high"),
             ("edge_pair_min_distance", "edge_pair_max_distance"),
@@ -79,7 +79,7 @@ class _Edges(NamedTuple):
     lines: Lines
 
 
-def find_boards(image: Image, settings: DetectEdgesSettings, field: tuple[Point, ...] = ()) -> EdgesAnswer:
+def find_boards(image: Image, settings: EdgeSettings, field: tuple[Point, ...] = ()) -> EdgesAnswer:
     """Bands between near-horizontal lines that may be boards, as boxes, surest first.
 
     confidence: the part of the band's width over which the weaker of its lines is an edge indeed, times the part of
@@ -87,7 +87,7 @@ def find_boards(image: Image, settings: DetectEdgesSettings, field: tuple[Point,
 
     Args:
         image: BGR.
-        settings: see `DetectEdgesSettings`.
+        settings: see `EdgeSettings`.
         field: the playing field's polygon in pixels of the image, or empty when unknown.
 
     Returns:
@@ -99,7 +99,7 @@ def find_boards(image: Image, settings: DetectEdgesSettings, field: tuple[Point,
     return _detect(image, settings, field).answer
 
 
-def _detect(image: Image, settings: DetectEdgesSettings, field: tuple[Point, ...]) -> _Edges:
+def _detect(image: Image, settings: EdgeSettings, field: tuple[Point, ...]) -> _Edges:
     height, width = image.shape[:2]
     if not height or not width:
         raise BadInput(f"A picture of {width} x {height} pixels has no edges; send one with pixels.")
@@ -118,7 +118,7 @@ def _detect(image: Image, settings: DetectEdgesSettings, field: tuple[Point, ...
     return _Edges(answer, edges, lines)
 
 
-def _near_horizontal_edges(gray: Mask, settings: DetectEdgesSettings, scale: float) -> Mask:
+def _near_horizontal_edges(gray: Mask, settings: EdgeSettings, scale: float) -> Mask:
     """Edges whose gradient is near vertical, in runs of some length: most of a texture's edges go before Hough."""
     dx = cv2.Sobel(gray, cv2.CV_16S, 1, 0, borderType=cv2.BORDER_REPLICATE)
     dy = cv2.Sobel(gray, cv2.CV_16S, 0, 1, borderType=cv2.BORDER_REPLICATE)
@@ -133,7 +133,7 @@ def _near_horizontal_edges(gray: Mask, settings: DetectEdgesSettings, scale: flo
     return np.where(keep[labels], 255, 0).astype(np.uint8)
 
 
-def _segments(edges: Mask, settings: DetectEdgesSettings, scale: float) -> Lines:
+def _segments(edges: Mask, settings: EdgeSettings, scale: float) -> Lines:
     # Half the length here: a long line comes in pieces, and is measured once they are joined.
     found = cv2.HoughLinesP(
         edges,
@@ -189,7 +189,7 @@ def _y_at(lines: Lines, x: float | NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(lines[:, 1] + slope * (x - lines[:, 0]), np.float64)
 
 
-def _pairs(lines: Lines, settings: DetectEdgesSettings, scale: float) -> tuple[Bands, NDArray[np.float64]]:
+def _pairs(lines: Lines, settings: EdgeSettings, scale: float) -> tuple[Bands, NDArray[np.float64]]:
     """Every two lines that may bound a board, widest first, and which part of their common extent they share."""
     first, second = np.triu_indices(len(lines), 1)
     a, b = lines[first], lines[second]
@@ -311,12 +311,12 @@ def _regions(
     return tuple(sorted(found, key=lambda region: (-region.confidence, region.box.y, region.box.x)))
 
 
-def run(batch: Batch[DetectEdgesSettings, EdgesItem]) -> list[EdgesAnswer]:
+def run(batch: Batch[EdgeSettings, EdgesItem]) -> list[EdgesAnswer]:
     pictures = zip(batch.images, batch.items, strict=True)
     return [find_boards(image, batch.settings, item.field) for image, item in pictures]
 
 
-def debug(batch: Batch[DetectEdgesSettings, EdgesItem]) -> list[tuple[EdgesAnswer, DebugPictures]]:
+def debug(batch: Batch[EdgeSettings, EdgesItem]) -> list[tuple[EdgesAnswer, DebugPictures]]:
     """`edges`: the near-horizontal edges. `lines`: the lines on the darkened frame. `regions`: the boxes."""
     answers: list[tuple[EdgesAnswer, DebugPictures]] = []
     for image, item in zip(batch.images, batch.items, strict=True):
@@ -342,13 +342,13 @@ def debug(batch: Batch[DetectEdgesSettings, EdgesItem]) -> list[tuple[EdgesAnswe
     return answers
 
 
-def identity(settings: DetectEdgesSettings) -> str:  # noqa: ARG001 - the same for all settings
+def identity(settings: EdgeSettings) -> str:  # noqa: ARG001 - the same for all settings
     return f"detect_edges/1/opencv-{cv2.__version__}"
 
 
 DETECT_EDGES = Routine(
     name="detect_edges",
-    settings=DetectEdgesSettings,
+    settings=EdgeSettings,
     item=EdgesItem,
     answer=EdgesAnswer,
     run=run,

@@ -1,0 +1,55 @@
+"""Board-like regions of each kept frame. How they are found: `gpu_service.routines.detect_edges`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+
+from gpu_service.routines import Inference
+from gpu_service.routines.detect_edges import DETECT_EDGES, EdgeSettings
+from gpu_service.wire import EdgesItem
+from mpr_assets.stages import StageSettings, by_seq
+from mpr_resources.frames import Frame
+
+CODE_VERSION = "1"
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "seq": pl.Int64,
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "w": pl.Int32,
+    "h": pl.Int32,
+    "confidence": pl.Float64,
+    "label": pl.Utf8,
+}
+"""A row for each region: a box in pixels of the frame."""
+
+
+class DetectEdgesSettings(EdgeSettings, StageSettings):
+    """Edges, lines, and which pairs of lines are a board; lengths in pixels of the frame."""
+
+
+def detect_edges(
+    frames: Iterable[Frame], fields: pl.DataFrame, inference: Inference, settings: DetectEdgesSettings
+) -> pl.DataFrame:
+    """The regions of each frame, in the order of seq, then surest first.
+
+    Args:
+        frames: the kept frames.
+        fields: the table of `field_segmentation`; a frame that it does not have, has no known field.
+        inference: where the routine runs.
+        settings: of the routine and the stage.
+    """
+    polygons: dict[int, list[list[float]]] = dict(fields.select("seq", "polygon").iter_rows())
+
+    def items() -> Iterator[tuple[Frame, EdgesItem]]:
+        for frame in frames:
+            yield frame, EdgesItem(field=tuple((x, y) for x, y in polygons.get(frame.seq) or ()))
+
+    rows = [
+        (seq, region.box.x, region.box.y, region.box.w, region.box.h, region.confidence, region.label)
+        for seq, answer in by_seq(inference, DETECT_EDGES, items(), settings)
+        for region in answer.regions
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", maintain_order=True)

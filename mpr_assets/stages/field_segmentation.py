@@ -1,0 +1,37 @@
+"""Where the playing field is in each kept frame. How it is found: `gpu_service.routines.segment_field`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from gpu_service.routines import Inference
+from gpu_service.routines.segment_field import SEGMENT_FIELD, SegmentFieldSettings
+from gpu_service.wire import NoItem
+from mpr_assets.stages import StageSettings, by_seq
+from mpr_resources.frames import Frame
+
+CODE_VERSION = "1"
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "seq": pl.Int64,
+    "polygon": pl.List(pl.List(pl.Float64)),
+    "share": pl.Float64,
+}
+"""A row for each frame that came in: polygon [[x, y], ...] in pixels of the frame, empty where there is no field."""
+
+
+class FieldSegmentationSettings(SegmentFieldSettings, StageSettings):
+    """The field's colour range in OpenCV's HSV, and what is large enough to be a field."""
+
+
+def field_segmentation(
+    frames: Iterable[Frame], inference: Inference, settings: FieldSegmentationSettings
+) -> pl.DataFrame:
+    """The field of each frame, in the order of seq."""
+    rows = [
+        (seq, [list(point) for point in answer.polygon], answer.share)
+        for seq, answer in by_seq(inference, SEGMENT_FIELD, ((frame, NoItem()) for frame in frames), settings)
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq")
