@@ -1,0 +1,265 @@
+"""From detections on frames to exposures on the timeline. What a brand's exposures add up to is not here.
+
+All times are whole milliseconds of the timeline's clock, spans are half-open.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gpu_service.settings import Settings
+
+EXPOSURE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "brand": pl.String,
+    "exposure": pl.Int32,
+    "start_ms": pl.Int64,
+    "end_ms": pl.Int64,
+    "source": pl.String,
+    "confidence": pl.Float64,
+    "max_confidence": pl.Float64,
+    "frames": pl.Int32,
+    "detections": pl.Int32,
+    "mean_area_share": pl.Float64,
+    "max_area_share": pl.Float64,
+    "best_seq": pl.Int64,
+    "best_x": pl.Int32,
+    "best_y": pl.Int32,
+    "best_w": pl.Int32,
+    "best_h": pl.Int32,
+    "chunk": pl.Int32,
+    "media": pl.String,
+    "media_start_ms": pl.Int64,
+    "media_end_ms": pl.Int64,
+}
+
+DECIMALS = 6
+"""Shares and confidences are rounded to this, so that the order of a sum cannot show in the bytes."""
+
+
+class ExposureSettings(Settings):
+    """What makes an unbroken stay of a brand on screen."""
+
+    max_gap_ms: int = Field(
+        1000,
+        ge=0,
+        le=600_000,
+        description="a brand that is missed for no longer than this within a shot has stayed; ms",
+    )
+    min_exposure_ms: int = Field(0, ge=0, le=600_000, description="shorter exposures are left out; ms")
+    min_confidence: float = Field(
+        0.5, ge=0, le=1, description="an exposure needs one detection at least this sure; weaker ones only lengthen it"
+    )
+    min_detections: int = Field(
+        1, ge=1, le=1000, description="boxes that an exposure needs, counted on every sampled frame it holds for"
+    )
+
+
+def exposures(
+    detections: pl.DataFrame,
+    frames: pl.DataFrame,
+    scenes: pl.DataFrame,
+    chunks: pl.DataFrame,
+    settings: ExposureSettings,
+) -> pl.DataFrame:
+    """Exposures of every brand, sorted by brand and start; they never overlap for one brand.
+
+    A detection on a kept frame holds for the frames that it stands for. A frame covers the time from the midpoint to
+    its previous frame to the midpoint to its next; the first and the last of a chunk reach the chunk's edge, one
+    sampling step away at most. What touches is one exposure, across a cut too; a gap is bridged only within a shot,
+    and nothing crosses a chunk's edge, for an exposure is evidence from one source.
+
+    Args:
+        detections: rows (seq, x, y, w, h, brand, confidence, source); rows without a brand are candidates, left out.
+        frames: rows of `extract_frames`. scenes: rows of `filter_scenes`; a frame that has none stands for itself.
+        chunks: rows of `timeline`.
+
+    Returns:
+        A table of EXPOSURE_SCHEMA. `frames` and `detections` count dropped frames too; `best_*` is the surest box
+        (the larger of two equals); `confidence` and `mean_area_share` are means over the frames, of the surest box
+        and of the share of the frame that the boxes cover together.
+
+    Raises:
+        ValueError: a detection lies on a frame, or a frame in a chunk, that does not exist.
+    """
+    found = detections.filter(pl.col("brand").is_not_null())
+    _refuse_strangers(found, "seq", frames, "a detection lies on a frame")
+    _refuse_strangers(frames, "chunk", chunks, "a frame lies in a chunk")
+    spans = frame_spans(frames, scenes, chunks)
+    stays = _number_stays(_held_on_frames(_per_frame(found, frames), spans), settings.max_gap_ms)
+    return _summed_up(stays, chunks, settings)
+
+
+def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
+    """What part of the timeline each sampled frame covers.
+
+    Returns:
+        Rows (seq, chunk, shot, kept_seq, timeline_ms, start_ms, end_ms) in the timeline's order. The spans of a chunk
+        tile it without overlap; a frame that shows at the very time of the next covers nothing and is not in the table.
+    """
+    edges = chunks.select(
+        "chunk",
+        chunk_start_ms="timeline_start_ms",
+        chunk_end_ms=pl.col("timeline_start_ms") + pl.col("end_ms") - pl.col("start_ms"),
+    )
+    ordered = (
+        frames.select("seq", "chunk", "timeline_ms")
+        .join(edges, on="chunk", how="left")
+        .join(scenes.select("seq", "shot", "kept_seq"), on="seq", how="left")
+        .with_columns(pl.col("shot").fill_null(-1), pl.coalesce("kept_seq", "seq").alias("kept_seq"))
+        .sort("chunk_start_ms", "chunk", "timeline_ms", "seq")
+    )
+    time = pl.col("timeline_ms")
+    before, after = time.shift(1).over("chunk"), time.shift(-1).over("chunk")
+    step_ms = _sampling_step_ms(ordered)
+    first_ms = pl.col("chunk_start_ms") if step_ms is None else pl.max_horizontal("chunk_start_ms", time - step_ms)
+    last_ms = pl.col("chunk_end_ms") if step_ms is None else pl.min_horizontal("chunk_end_ms", time + step_ms)
+    return (
+        ordered.with_columns(
+            start_ms=pl.coalesce((before + time) // 2, first_ms),
+            end_ms=pl.coalesce((time + after) // 2, last_ms),
+        )
+        .with_columns(
+            start_ms=pl.max_horizontal("start_ms", "chunk_start_ms"), end_ms=pl.min_horizontal("end_ms", "chunk_end_ms")
+        )
+        .filter(pl.col("start_ms") < pl.col("end_ms"))
+        .select("seq", "chunk", "shot", "kept_seq", "timeline_ms", "start_ms", "end_ms")
+    )
+
+
+def _sampling_step_ms(ordered: pl.DataFrame) -> int | None:
+    """The usual distance between two frames of a chunk (the lower median); None when no chunk has two."""
+    steps = ordered.select(pl.col("timeline_ms").diff().over("chunk").drop_nulls().sort()).to_series()
+    return int(steps[(len(steps) - 1) // 2]) if len(steps) else None
+
+
+def _per_frame(found: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
+    """One row for each brand on each frame: its surest box, the sources and the share that its boxes cover."""
+    keys = ["brand", "found_on"]
+    sized = found.rename({"seq": "found_on"}).join(
+        frames.select("width_px", "height_px", found_on="seq"), on="found_on", how="left"
+    )
+    ordered = sized.sort(
+        *keys,
+        "confidence",
+        pl.col("w").cast(pl.Int64) * pl.col("h"),
+        "x",
+        "y",
+        descending=[False, False, True, True, False, False],
+    )
+    grouped = ordered.group_by(keys, maintain_order=True).agg(
+        pl.len().alias("boxes"),
+        pl.col("source").unique().alias("sources"),
+        pl.col("confidence", "x", "y", "w", "h", "width_px", "height_px").first(),
+    )
+    return grouped.with_columns(
+        area_share=pl.Series(_area_shares(ordered, grouped["boxes"].cast(pl.Int64).to_numpy()), dtype=pl.Float64)
+    )
+
+
+def _area_shares(ordered: pl.DataFrame, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the frame that each group's boxes cover together; the groups are runs of `counts` rows."""
+    columns = ordered.select("x", "y", "w", "h", "width_px", "height_px").cast(pl.Float64).to_numpy()
+    x, y, w, h, width, height = columns.T
+    corners = np.stack(
+        [np.clip(x, 0, width), np.clip(y, 0, height), np.clip(x + w, 0, width), np.clip(y + h, 0, height)], axis=1
+    )
+    starts = np.cumsum(counts) - counts
+    areas = np.zeros(len(counts))
+    for size in np.unique(counts):
+        groups = np.flatnonzero(counts == size)
+        areas[groups] = union_areas(corners[starts[groups, None] + np.arange(size)])
+    return np.asarray(areas / (width * height)[starts] if len(starts) else areas, np.float64)
+
+
+def union_areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Area that overlapping boxes cover together, for many groups of equally many boxes at once.
+
+    A sweep over the slabs between neighbouring left and right edges; in each, the covered height is the measure of a
+    union of intervals that are sorted by their tops.
+
+    Args:
+        corners: shape (groups, boxes, 4): x0, y0, x1, y1 in px, x0 <= x1 and y0 <= y1.
+
+    Returns:
+        Shape (groups,), square px. Two boxes of 10 x 10 that share a quarter: 175.
+    """
+    by_top = np.take_along_axis(corners, np.argsort(corners[:, :, 1:2], axis=1, kind="stable"), axis=1)
+    x0, y0, x1, y1 = np.moveaxis(by_top, 2, 0)
+    cuts = np.sort(np.concatenate([x0, x1], axis=1), axis=1)
+    areas = np.zeros(len(corners))
+    for slab in range(cuts.shape[1] - 1):
+        left, right = cuts[:, slab : slab + 1], cuts[:, slab + 1 : slab + 2]
+        bottom = np.where((x0 <= left) & (x1 >= right), y1, 0.0)
+        covered_to = np.maximum.accumulate(bottom, axis=1)
+        above = np.concatenate([np.zeros_like(bottom[:, :1]), covered_to[:, :-1]], axis=1)
+        heights = np.maximum(0.0, bottom - np.maximum(y0, above)).sum(axis=1)
+        areas += heights * (right - left)[:, 0]
+    return areas
+
+
+def _held_on_frames(per_frame: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """What was found on a frame holds for that frame and for those it stands for that have nothing of their own."""
+    stand_ins = spans.filter(pl.col("kept_seq") != pl.col("seq"))
+    stands_for = pl.concat([spans.with_columns(found_on="seq"), stand_ins.with_columns(found_on="kept_seq")])
+    held = stands_for.join(per_frame, on="found_on", how="inner", maintain_order="left")
+    return held.unique(["brand", "seq"], keep="first", maintain_order=True) if len(stand_ins) else held
+
+
+def _number_stays(held: pl.DataFrame, max_gap_ms: int) -> pl.DataFrame:
+    """Adds `stay`: a number that the rows of one unbroken stay of one brand share."""
+    ordered = held.sort("brand", "start_ms", "found_on")
+    bridged_ms = pl.when(pl.col("shot") == pl.col("shot").shift(1)).then(max_gap_ms).otherwise(0)
+    breaks = (
+        (pl.col("brand") != pl.col("brand").shift(1))
+        | (pl.col("chunk") != pl.col("chunk").shift(1))
+        | (pl.col("start_ms") - pl.col("end_ms").shift(1) > bridged_ms)
+    )
+    return ordered.with_columns(stay=breaks.fill_null(False).cast(pl.Int64).cum_sum())
+
+
+def _summed_up(stays: pl.DataFrame, chunks: pl.DataFrame, settings: ExposureSettings) -> pl.DataFrame:
+    surest = stays.sort("stay", "confidence", "area_share", "found_on", descending=[False, True, True, False])
+    summed = surest.group_by("stay", maintain_order=True).agg(
+        pl.col("brand", "chunk").first(),
+        pl.col("start_ms").min(),
+        pl.col("end_ms").max(),
+        pl.col("sources").explode().unique().sort().str.join("+").alias("source"),
+        pl.col("confidence").mean(),
+        pl.col("confidence").max().alias("max_confidence"),
+        pl.col("seq").n_unique().alias("frames"),
+        pl.col("boxes").sum().alias("detections"),
+        pl.col("area_share").mean().alias("mean_area_share"),
+        pl.col("area_share").max().alias("max_area_share"),
+        pl.col("found_on").first().alias("best_seq"),
+        *(pl.col(side).first().alias(f"best_{side}") for side in "xywh"),
+    )
+    enough = (
+        (pl.col("max_confidence") >= settings.min_confidence)
+        & (pl.col("detections") >= settings.min_detections)
+        & (pl.col("end_ms") - pl.col("start_ms") >= settings.min_exposure_ms)
+    )
+    media = chunks.select(
+        "chunk", media="source", behind_ms=pl.col("start_ms").cast(pl.Int64) - pl.col("timeline_start_ms")
+    )
+    rounded = ["confidence", "max_confidence", "mean_area_share", "max_area_share"]
+    return (
+        summed.filter(enough)
+        .join(media, on="chunk", how="left")
+        .sort("brand", "start_ms")
+        .with_columns(
+            exposure=pl.int_range(pl.len()).over("brand"),
+            media_start_ms=pl.col("start_ms") + pl.col("behind_ms"),
+            media_end_ms=pl.col("end_ms") + pl.col("behind_ms"),
+        )
+        .with_columns(pl.col(rounded).round(DECIMALS))
+        .select(pl.col(name).cast(dtype) for name, dtype in EXPOSURE_SCHEMA.items())
+    )
+
+
+def _refuse_strangers(rows: pl.DataFrame, key: str, known: pl.DataFrame, what: str) -> None:
+    strangers = rows.select(key).unique().join(known.select(key), on=key, how="anti").get_column(key).sort()
+    if len(strangers):
+        raise ValueError(f"{what} that does not exist: {key} {strangers[0]}")
