@@ -98,7 +98,7 @@ class PreprocessItem(Message):
 class CropAnswer(Message):
     """One cleaned crop. `to_frame` is the 3x3 homography, row by row, from crop pixels to frame pixels."""
 
-    picture_png: bytes
+    picture_png: bytes = Field(description="empty: nothing in the crop can be text, there is nothing to read")
     width: int
     height: int
     to_frame: tuple[float, float, float, float, float, float, float, float, float]

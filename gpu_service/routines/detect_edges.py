@@ -106,9 +106,9 @@ def _detect(image: Image, settings: EdgeSettings, field: tuple[Point, ...]) -> _
     scale = min(1.0, math.sqrt(WORKING_AREA_PX / (width * height)))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    edges = _near_horizontal_edges(np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8), settings, scale)
+    gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+    edges, lines = near_horizontal_lines(gray, settings, scale)
     gap_px = settings.edge_hough_max_gap * scale
-    lines = _join(_segments(edges, settings, scale), gap_px, settings.edge_hough_min_length * scale)
     bands, shared = _pairs(lines, settings, scale)
     to_working, to_frame = (size[0] / width, size[1] / height), (width / size[0], height / size[1])
     confidence = _weigh(bands, shared, edges, _field_mask(field, to_working, edges.shape))
@@ -116,6 +116,22 @@ def _detect(image: Image, settings: EdgeSettings, field: tuple[Point, ...]) -> _
     pair_count = int(np.count_nonzero(confidence))
     answer = EdgesAnswer(regions=regions, horizontal_count=len(lines), pair_count=pair_count)
     return _Edges(answer, edges, lines)
+
+
+def near_horizontal_lines(gray: Mask, settings: EdgeSettings, scale: float = 1.0) -> tuple[Mask, Lines]:
+    """The longest near-horizontal lines of a grey picture, `MOST_LINES` at most, and the edges that they were found in.
+
+    Args:
+        gray: shape (height, width).
+        settings: the pair distances play no part.
+        scale: pixels of this picture for each pixel that the settings speak of.
+
+    Returns:
+        edges of the picture's shape, 0 or 255; lines in its pixel indices, longest first.
+    """
+    edges = _near_horizontal_edges(gray, settings, scale)
+    least_px = settings.edge_hough_min_length * scale
+    return edges, _join(_segments(edges, settings, scale), settings.edge_hough_max_gap * scale, least_px)
 
 
 def _near_horizontal_edges(gray: Mask, settings: EdgeSettings, scale: float) -> Mask:
