@@ -1,0 +1,159 @@
+"""What of a text counts when names are compared: its words, folded. Which words make a brand is not decided here.
+
+Folding: compatibility forms (full width, ligatures), case, diacritics and punctuation go; `&` and `+` stay, for
+"H&M" is not "HM". Scripts written without spaces (Han, Hiragana, Thai, ...) give one word a character.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+
+SYMBOLS = "&+"
+APOSTROPHES = "'’‘‛`´ʼ＇′"
+# NFKC would turn "Acme™" into "AcmeTM", and the acute accent into a space: both go first.
+_BEFORE = str.maketrans({**dict.fromkeys("™®©℠℗", ""), **dict.fromkeys(APOSTROPHES, "'")})
+_PLAIN = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i", "ħ": "h", "ŧ": "t"}
+)
+_LATIN_LOOKALIKES = str.maketrans(
+    "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧονρ",
+    "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXovp",
+)
+_SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+_KATAKANA = re.compile("[\u30a0-\u30ff]")
+_SCHEMES = frozenset({"http", "https", "www"})
+_MARKS = ("Mn", "Mc", "Me")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A folded word of a text.
+
+    Attributes:
+        text: the folded letters and digits, or one of `SYMBOLS`.
+        start, end: where it stands in `Folded.normal`, half-open.
+        joint: what parts it from the word before: " " for anything like a space, "'" for an apostrophe, "" for nothing
+            (a symbol, another script, the first word).
+        latin: how it reads when its Cyrillic or Greek letters are taken for the Latin ones of the same shape;
+            None where it has letters of another shape, or none of these scripts.
+    """
+
+    text: str
+    start: int
+    end: int
+    joint: str
+    latin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A text's words, and the compatibility-normal form that their positions refer to."""
+
+    normal: str
+    words: tuple[Word, ...]
+
+    @property
+    def key(self) -> str:
+        """All words without spaces: what two spellings of one name share."""
+        return "".join(word.text for word in self.words)
+
+
+def fold(text: str, *, repair: bool = False) -> Folded:
+    """Fold a text into words. `repair`: the text was read by OCR; capital I and small l are told apart by their word.
+
+    >>> [word.text for word in fold("Café™ H&M").words]
+    ['cafe', 'h', '&', 'm']
+    """
+    normal = unicodedata.normalize("NFKC", text.translate(_BEFORE))
+    words: list[Word] = []
+    joint, start, kind = "", 0, ""
+    for position, character in enumerate(normal + " "):
+        now = _kind(character, kind)
+        if now and now == kind and now not in ("symbol", "spaceless"):
+            continue
+        if now == "same":
+            continue
+        if kind:
+            _append(words, normal, start, position, joint, repair)
+            joint = ""
+        if not now:
+            joint = "'" if character == "'" and joint != " " and kind else " "
+        start, kind = position, now
+    return Folded(normal, tuple(_without_scheme(words, normal)))
+
+
+@lru_cache(maxsize=65536)
+def fold_key(text: str) -> str:
+    """The space-free folded form: equal for spellings of one name.
+
+    >>> fold_key("Coca-Cola") == fold_key("COCA COLA")
+    True
+    """
+    return fold(text).key
+
+
+def _append(words: list[Word], normal: str, start: int, end: int, joint: str, repair: bool) -> None:
+    raw = normal[start:end]
+    if repair:
+        raw = _told_apart(raw)
+    text, latin = _letters(raw), _letters(raw.translate(_LATIN_LOOKALIKES))
+    if not text:
+        return
+    only_latin = latin != text and all(c in SYMBOLS or c.isdigit() or "a" <= c <= "z" for c in latin)
+    if only_latin and any("a" <= c <= "z" for c in text):
+        # Latin mixed with another alphabet in one word is a misreading: no alphabet mixes.
+        text, only_latin = latin, False
+    words.append(Word(text, start, end, joint if words else "", latin if only_latin else None))
+
+
+def _letters(raw: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", raw.casefold())
+    bare = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f").translate(_PLAIN)
+    return "".join(c for c in unicodedata.normalize("NFC", bare) if unicodedata.category(c) != "Cf")
+
+
+@lru_cache(maxsize=65536)
+def _kind_alone(character: str) -> str:
+    if character in SYMBOLS:
+        return "symbol"
+    category = unicodedata.category(character)
+    if category in _MARKS or category == "Cf":
+        return "same"
+    if not character.isalnum():
+        return ""
+    if _SPACELESS.match(character):
+        return "spaceless"
+    return "katakana" if _KATAKANA.match(character) else "letters"
+
+
+def _kind(character: str, before: str) -> str:
+    """What sort of word a character belongs to: "" for none, "same" for the one before it."""
+    kind = _kind_alone(character)
+    return "" if kind == "same" and not before else kind
+
+
+def _told_apart(raw: str) -> str:
+    """Small l among capitals is I; capital I among small letters is l."""
+    if len(raw) < 3:
+        return raw
+    if "l" in raw and raw.replace("l", "").isupper() and len(raw.replace("l", "")) >= 2:
+        return raw.replace("l", "I")
+    rest = raw[1:]
+    if "I" in rest and rest.replace("I", "").islower() and len(rest.replace("I", "")) >= 2:
+        return raw[0] + rest.replace("I", "l")
+    return raw
+
+
+def _without_scheme(words: list[Word], normal: str) -> list[Word]:
+    """Without `http://` and `www.`, which say nothing about whose address it is."""
+    kept = [
+        word
+        for word in words
+        if not (word.text in _SCHEMES and normal[word.end : word.end + 1] in (":", ".") and len(words) > 1)
+    ]
+    return kept or words
