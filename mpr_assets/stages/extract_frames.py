@@ -1,0 +1,255 @@
+"""Stage `extract_frames`: the timeline sampled at even instants, as JPEG pictures and an index of them.
+
+Which frames are taken is decided here. How files are decoded is in `mpr_resources.decoding`; where frames are kept is
+not here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypedDict
+
+import cv2
+import numpy as np
+import polars as pl
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gpu_service.errors import BadInput
+from gpu_service.pictures import Image, encode_jpeg
+from mpr_assets.stages import StageSettings
+from mpr_resources.decoding import Media, clock, open_media
+from mpr_resources.pixels import to_pixels
+
+CODE_VERSION = "1"
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "seq": pl.Int64,
+    "chunk": pl.Int32,
+    "source_pts": pl.Int64,
+    "source_ms": pl.Int64,
+    "timeline_ms": pl.Int64,
+    "width_px": pl.Int32,
+    "height_px": pl.Int32,
+    "phash": pl.UInt64,
+    "size_bytes": pl.Int64,
+}
+
+ENCODERS = 2
+"""Threads that turn frames into JPEG while the next ones are decoded; each holds one frame."""
+
+
+class ExtractFramesSettings(StageSettings):
+    """How densely and in which quality the timeline is sampled."""
+
+    fps: float = Field(2.0, gt=0, le=60, description="instants a second on the timeline's clock")
+    jpeg_quality: int = Field(90, ge=1, le=100, description="quality of the stored JPEG pictures")
+    max_height_px: int | None = Field(
+        2160, ge=64, le=16384, description="shrink pictures whose smaller side is larger; none: never"
+    )
+    decoder_threads: int = Field(0, ge=0, le=64, description="threads of the video decoder; 0: by number of cores")
+    allow_damage: bool = Field(False, description="true: leave out frames that cannot be decoded instead of stopping")
+
+
+class IndexRow(TypedDict):
+    """One row of SCHEMA."""
+
+    seq: int
+    chunk: int
+    source_pts: int
+    source_ms: int
+    timeline_ms: int
+    width_px: int
+    height_px: int
+    phash: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class ExtractedFrame:
+    """A frame taken: its row of the index, and the picture."""
+
+    row: IndexRow
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A frame chosen and decoded, not yet turned into a picture."""
+
+    frame: VideoFrame
+    aspect: Fraction | None
+    chunk: int
+    source_pts: int
+    source_ms: int
+    timeline_ms: int
+
+
+class ChunkRow(TypedDict):
+    """The columns of the timeline's table that sampling reads."""
+
+    chunk: int
+    source: str
+    start_ms: int
+    end_ms: int
+    timeline_start_ms: int
+
+
+def extract(
+    chunks: pl.DataFrame,
+    settings: ExtractFramesSettings,
+    open_media: Callable[[str, int], Media] = open_media,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[ExtractedFrame]:
+    """Sample the timeline: for each instant `k / fps` on its clock the nearest frame of the chunk it falls into.
+
+    The clock runs on across chunks. Of two equally near frames the earlier is taken; each frame is taken once, so that
+    an `fps` above the source's gives every frame once. A chunk that no instant falls into gives no frame.
+    Decoding runs ahead of the consumer by a few frames only, whatever the length of the video.
+
+    Args:
+        chunks: the timeline's table.
+        settings: see there.
+        open_media: opens a source, given its path and the decoder's threads.
+        progress: told the number of frames done and the timeline's time reached, after each frame.
+
+    Yields:
+        frames by `seq`, which is also by chunk and time.
+
+    Raises:
+        BadInput: a source cannot be opened or decoded; a chunk holds no frame.
+    """
+    for done, frame in enumerate(_encoded(_taken(chunks, settings, open_media), settings), start=1):
+        if progress is not None:
+            progress(done, frame.row["timeline_ms"])
+        yield frame
+
+
+def index(rows: Iterable[IndexRow]) -> pl.DataFrame:
+    """The table of the rows: SCHEMA."""
+    return pl.DataFrame(list(rows), schema=SCHEMA, orient="row")
+
+
+def instants(timeline_start_ms: int, length_ms: int, fps: Fraction) -> list[Fraction]:
+    """The instants `k * 1000 / fps` in `[timeline_start_ms, timeline_start_ms + length_ms)`, in ms of the timeline."""
+    first = -(-timeline_start_ms * fps // 1000)
+    last = -(-(timeline_start_ms + length_ms) * fps // 1000)
+    return [k * 1000 / fps for k in range(int(first), int(last))]
+
+
+def nearest(pts: NDArray[np.int64], wanted: Iterable[Fraction]) -> list[int]:
+    """For each wanted time the nearest pts, the earlier of two equally near; each once.
+
+    Args:
+        pts: int64, shape (n,), ascending, not empty.
+        wanted: ascending times, in units of pts.
+
+    Example:
+        >>> nearest(np.array([0, 10, 20]), [Fraction(4), Fraction(15), Fraction(99)])
+        [0, 10, 20]
+    """
+    times = [Fraction(t) for t in wanted]
+    after = np.searchsorted(pts, np.array([-(-t // 1) for t in times], np.int64)).tolist()
+    chosen: list[int] = []
+    for time, right in zip(times, after, strict=True):
+        near = [int(pts[i]) for i in (right - 1, right) if 0 <= i < len(pts)]
+        best = min(near, key=lambda p: (abs(p - time), p))
+        if not chosen or best != chosen[-1]:
+            chosen.append(best)
+    return chosen
+
+
+def phash(image: Image) -> int:
+    """64-bit perceptual hash: signs of the 8x8 lowest frequencies, without the constant, about their median.
+
+    Source: C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.1 (DCT hash):
+    32x32 grey, DCT-II, coefficients 1 to 8 in both directions, median as threshold. First bit highest.
+
+    Returns:
+        0 to 2**64 - 1.
+    """
+    small = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA)
+    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
+    # Rounded, so that a flat picture's rounding errors do not become bits.
+    low = np.round(np.asarray(cv2.dct(grey))[1:9, 1:9].ravel(), 2)
+    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
+
+
+def _taken(
+    chunks: pl.DataFrame, settings: ExtractFramesSettings, open_media: Callable[[str, int], Media]
+) -> Iterator[Taken]:
+    fps = Fraction(str(settings.fps))
+    for row in chunks.iter_rows(named=True):
+        chunk = ChunkRow(
+            chunk=row["chunk"],
+            source=row["source"],
+            start_ms=row["start_ms"],
+            end_ms=row["end_ms"],
+            timeline_start_ms=row["timeline_start_ms"],
+        )
+        with open_media(chunk["source"], settings.decoder_threads) as media:
+            yield from _sample(media, chunk, fps, settings.allow_damage)
+
+
+def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool) -> Iterator[Taken]:
+    times = media.times(chunk["start_ms"], chunk["end_ms"])
+    if not len(times.pts):
+        raise BadInput(
+            f"Chunk {chunk['chunk']} ({clock(chunk['start_ms'])} to {clock(chunk['end_ms'])} of {chunk['source']}) "
+            "holds no frame; make it longer."
+        )
+    shift = chunk["start_ms"] - chunk["timeline_start_ms"]
+    unit_ms = 1000 * media.time_base
+    length_ms = chunk["end_ms"] - chunk["start_ms"]
+    wanted = [media.start_pts + (t + shift) / unit_ms for t in instants(chunk["timeline_start_ms"], length_ms, fps)]
+    for frame in media.frames(nearest(times.pts, wanted), times, allow_damage=allow_damage):
+        assert frame.pts is not None
+        source_ms = media.ms(frame.pts)
+        aspect = media.stream.sample_aspect_ratio
+        yield Taken(
+            frame=frame,
+            aspect=Fraction(aspect.numerator, aspect.denominator) if aspect else None,
+            chunk=chunk["chunk"],
+            source_pts=frame.pts,
+            source_ms=source_ms,
+            timeline_ms=source_ms - shift,
+        )
+
+
+def _encoded(taken: Iterable[Taken], settings: ExtractFramesSettings) -> Iterator[ExtractedFrame]:
+    """Pictures in order, made by a few threads while the decoder works on."""
+    waiting: deque[Future[ExtractedFrame]] = deque()
+    with ThreadPoolExecutor(ENCODERS, "encode-jpeg") as pool:
+        try:
+            for seq, one in enumerate(taken):
+                waiting.append(pool.submit(_encode, seq, one, settings))
+                if len(waiting) > ENCODERS:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _encode(seq: int, one: Taken, settings: ExtractFramesSettings) -> ExtractedFrame:
+    pixels = to_pixels(one.frame, one.aspect, settings.max_height_px)
+    jpeg = encode_jpeg(pixels, settings.jpeg_quality)
+    height_px, width_px = pixels.shape[:2]
+    row = IndexRow(
+        seq=seq,
+        chunk=one.chunk,
+        source_pts=one.source_pts,
+        source_ms=one.source_ms,
+        timeline_ms=one.timeline_ms,
+        width_px=width_px,
+        height_px=height_px,
+        phash=phash(pixels),
+        size_bytes=len(jpeg),
+    )
+    return ExtractedFrame(row, jpeg)

@@ -1,0 +1,104 @@
+"""Stage `timeline`: chunks of sources laid one after another on one clock, with what each source really is.
+
+How a file is probed is in `mpr_resources.media`; where specs are kept is not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import polars as pl
+
+from gpu_service.errors import BadInput
+from mpr_assets.stages import StageSettings
+from mpr_assets.timelines import ChunkSpec, TimelineSpec
+from mpr_resources.decoding import clock
+from mpr_resources.media import Probe, probe
+
+CODE_VERSION = "1"
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "chunk": pl.Int32,
+    "source": pl.Utf8,
+    "source_version": pl.Utf8,
+    "start_ms": pl.Int64,
+    "end_ms": pl.Int64,
+    "timeline_start_ms": pl.Int64,
+    "duration_ms": pl.Int64,
+    "fps_num": pl.Int64,
+    "fps_den": pl.Int64,
+    "time_base_num": pl.Int64,
+    "time_base_den": pl.Int64,
+    "codec": pl.Utf8,
+    "width_px": pl.Int32,
+    "height_px": pl.Int32,
+    "rotation_deg": pl.Int32,
+}
+
+
+class TimelineSettings(StageSettings):
+    """Nothing to set: a timeline is its spec."""
+
+
+def resolve(spec: TimelineSpec, probe: Callable[[str], Probe] = probe) -> pl.DataFrame:
+    """Lay the chunks on one clock.
+
+    Args:
+        spec: the timeline.
+        probe: how a source is looked at; called once a source.
+
+    Returns:
+        SCHEMA, one row a chunk, in the spec's order.
+
+    Raises:
+        BadInput: there is no chunk, a source cannot be used, or a chunk lies outside its source.
+    """
+    if not spec.chunks:
+        raise BadInput(f"The timeline {spec.name!r} has no chunk; give it at least one video.")
+    probes: dict[str, Probe] = {}
+    rows: list[dict[str, object]] = []
+    timeline_ms = 0
+    for number, chunk in enumerate(spec.chunks):
+        if chunk.source not in probes:
+            probes[chunk.source] = probe(chunk.source)
+        found = probes[chunk.source]
+        start_ms, end_ms = _span(number, chunk, found)
+        rows.append(_row(number, chunk.source, found, start_ms, end_ms, timeline_ms))
+        timeline_ms += end_ms - start_ms
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _span(number: int, chunk: ChunkSpec, found: Probe) -> tuple[int, int]:
+    start_ms = 0 if chunk.start_ms is None else chunk.start_ms
+    end_ms = found.duration_ms if chunk.end_ms is None else chunk.end_ms
+    said = f"Chunk {number} ({clock(max(0, start_ms))} to {clock(max(0, end_ms))} of {chunk.source})"
+    lasts = f"the source lasts {clock(found.duration_ms)}"
+    if start_ms < 0:
+        raise BadInput(f"{said} starts before the source does; start it at 0 ms or later ({lasts}).")
+    if start_ms >= found.duration_ms:
+        raise BadInput(f"{said} starts after the source ends; {lasts}, so start it earlier.")
+    if end_ms > found.duration_ms:
+        raise BadInput(f"{said} reaches past the end of the source; {lasts}, so end it there or leave its end out.")
+    if end_ms <= start_ms:
+        raise BadInput(f"{said} ends at or before its start; put the earlier time first ({lasts}).")
+    return start_ms, end_ms
+
+
+def _row(number: int, source: str, found: Probe, start_ms: int, end_ms: int, timeline_ms: int) -> dict[str, object]:
+    return {
+        "chunk": number,
+        "source": source,
+        "source_version": found.version,
+        "start_ms": start_ms,
+        "end_ms": end_ms,
+        "timeline_start_ms": timeline_ms,
+        "duration_ms": found.duration_ms,
+        "fps_num": found.fps.numerator,
+        "fps_den": found.fps.denominator,
+        "time_base_num": found.time_base.numerator,
+        "time_base_den": found.time_base.denominator,
+        "codec": found.codec,
+        "width_px": found.width_px,
+        "height_px": found.height_px,
+        "rotation_deg": found.rotation_deg,
+    }

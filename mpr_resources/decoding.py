@@ -1,0 +1,393 @@
+"""Video files: opening them, walking their packets, decoding chosen frames.
+
+What a file is (duration, size, codec) is asked in `media`; how decoded frames become pixels is in `pixels`.
+Which frames are wanted is decided by the stage that samples them.
+
+Times. `pts` is the container's own number, in units of `time_base`. A source's clock starts at its first
+presentable frame: `ms = round((pts - start_pts) * time_base * 1000)`, halves rounded up.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from gpu_service.errors import BadInput
+
+PICTURE_FORMATS = frozenset({"image2", "image2pipe", "ico", "apng", "tty", "bin", "xbin", "adf", "idf"})
+"""Demuxers that read pictures or text files as if they were video (and everything named *_pipe)."""
+
+PACKETS_ARE_NOT_FRAMES = frozenset({"vp8"})
+"""Codecs whose packets may hold hidden frames, so that times must come from decoding."""
+
+REORDER_PACKETS = 64
+"""More packets than any codec puts between a frame's place in the file and its place on screen."""
+
+SEEK_GAP_S = 10
+"""Frames further apart than this are reached by seeking instead of reading on."""
+
+SEEK_BACK_S = (0, 2, 10, 60)
+"""How far before the wanted time to try a seek, where a container lands too late."""
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """The presentable frames of a span of a source.
+
+    Attributes:
+        pts: int64, shape (n,), ascending, unique.
+        keys: int64, shape (k,), ascending: frames where decoding can start. Empty when packets carry no times of
+            their own; then every frame has to be decoded.
+    """
+
+    pts: NDArray[np.int64]
+    keys: NDArray[np.int64]
+
+
+class Media:
+    """An open video file. Use it in a `with` statement."""
+
+    def __init__(self, source: str, container: InputContainer, stream: VideoStream, threads: int) -> None:
+        self.source = source
+        self.container = container
+        self.stream = stream
+        self._threads = threads
+        self._set_threads()
+
+    def _set_threads(self) -> None:
+        self.stream.thread_type = "AUTO"
+        self.stream.codec_context.thread_count = self._threads
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.close()
+
+    @property
+    def time_base(self) -> Fraction:
+        base = self.stream.time_base
+        assert base is not None
+        return Fraction(base.numerator, base.denominator)
+
+    @cached_property
+    def start_pts(self) -> int:
+        """The pts of the first frame that a player shows: leading frames without their key frame are not shown.
+
+        Raises:
+            BadInput: the video holds no frame, or no times.
+        """
+        key: int | None = None
+        before: list[int] = []
+        after: list[int] = []
+        for packet in self.packets():
+            if key is None and packet.is_keyframe:
+                key = packet.pts
+            if packet.pts is not None and not packet.is_discard:
+                (before if key is None else after).append(packet.pts)
+            if len(after) >= REORDER_PACKETS:
+                break
+        shown = [pts for pts in after if key is not None and pts >= key] or before
+        if shown and not self.times_need_decoding:
+            return min(shown)
+        for frame in self._decoded():
+            if frame.pts is None:
+                break
+            return int(frame.pts)
+        raise BadInput(
+            f"{self.source} has no frame with a time; "
+            "put it into a container that keeps times, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4"
+        )
+
+    def ms(self, pts: int) -> int:
+        """Milliseconds on the source's clock; halves are rounded up."""
+        return int(self.ms_of(np.array([pts], np.int64))[0])
+
+    def ms_of(self, pts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`ms` of many: int64, shape (n,) in and out."""
+        base = self.time_base
+        return ((pts - self.start_pts) * (2000 * base.numerator) + base.denominator) // (2 * base.denominator)
+
+    def pts_at(self, ms: int) -> int:
+        """The pts at or just before a time on the source's clock."""
+        base = self.time_base
+        return self.start_pts + ms * base.denominator // (1000 * base.numerator)
+
+    @cached_property
+    def times_need_decoding(self) -> bool:
+        """Whether packets do not tell when frames are shown."""
+        if self.stream.codec_context.name in PACKETS_ARE_NOT_FRAMES:
+            return True
+        return any(packet.pts is None for _, packet in zip(range(REORDER_PACKETS), self.packets(), strict=False))
+
+    # Packets
+
+    def packets(self, pts: int | None = None) -> Iterator[Packet[VideoStream]]:
+        """The video's packets in the file's order, from its beginning or from a key frame at or before `pts`.
+
+        Raises:
+            BadInput: the file cannot be read on; a cut file ends like that.
+        """
+        for back_s in SEEK_BACK_S if pts is not None else ():
+            assert pts is not None
+            target = pts - int(back_s / self.time_base)
+            if target <= self.start_pts or not self._seek(target):
+                break
+            packets = self._demux()
+            first = next((p for p in packets if p.is_keyframe), None)
+            if first is not None and first.pts is not None and first.pts <= pts:
+                yield first
+                yield from packets
+                return
+        self._rewind()
+        yield from self._demux()
+
+    def _demux(self) -> Iterator[Packet[VideoStream]]:
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.size > 0:
+                    yield packet
+        except av.FFmpegError as error:
+            raise BadInput(
+                f"{self.source} cannot be read to its end ({reason(error)}); copy the file again."
+            ) from error
+
+    def _seek(self, pts: int) -> bool:
+        try:
+            self.container.seek(pts, stream=self.stream)
+        except av.FFmpegError:
+            return False
+        return True
+
+    def _rewind(self) -> None:
+        """Back to the first byte, also in containers that cannot seek."""
+        self.container.close()
+        self.container, self.stream = _open(self.source)
+        self._set_threads()
+
+    # Frames
+
+    def times(self, start_ms: int | None = None, end_ms: int | None = None) -> FrameTimes:
+        """When the frames in `[start_ms, end_ms)` are shown; None is the source's own start or end."""
+        if self.times_need_decoding:
+            shown = np.array([f.pts for f in self._decoded() if f.pts is not None], np.int64)
+            return FrameTimes(self._within(shown, start_ms, end_ms), np.zeros(0, np.int64))
+        start_pts = None if start_ms is None else self.pts_at(start_ms)
+        end_pts = None if end_ms is None else self.pts_at(end_ms)
+        pts: list[int] = []
+        keys: list[int] = []
+        for packet in self.packets(start_pts):
+            if packet.pts is None:
+                continue
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+            if not packet.is_discard:
+                pts.append(packet.pts)
+            if end_pts is not None and packet.dts is not None and packet.dts > end_pts:
+                break
+        return FrameTimes(self._within(np.array(pts, np.int64), start_ms, end_ms), np.unique(np.array(keys, np.int64)))
+
+    def _within(self, pts: NDArray[np.int64], start_ms: int | None, end_ms: int | None) -> NDArray[np.int64]:
+        ms = self.ms_of(pts)
+        inside = pts >= self.start_pts
+        if start_ms is not None:
+            inside &= ms >= start_ms
+        if end_ms is not None:
+            inside &= ms < end_ms
+        return np.unique(pts[inside])
+
+    def frames(self, wanted: Sequence[int], times: FrameTimes, *, allow_damage: bool = False) -> Iterator[VideoFrame]:
+        """Decode the frames with these pts, in order, and as little else as correctness allows.
+
+        Frames that no other frame refers to are not decoded unless wanted (the decoder is told before each packet),
+        and packets between the last wanted frame of a group of pictures and the next group with one are not fed.
+
+        Args:
+            wanted: ascending pts, each in `times.pts`.
+            times: from `times()`, for a span that holds them all.
+            allow_damage: go on past what cannot be decoded, so that wanted frames may be missing.
+
+        Raises:
+            BadInput: a frame on the way is damaged or missing, named with its time.
+        """
+        for run in _runs(wanted, times, int(SEEK_GAP_S / self.time_base)):
+            yield from self._run(run, times, allow_damage)
+
+    def _run(self, wanted: Sequence[int], times: FrameTimes, allow_damage: bool) -> Iterator[VideoFrame]:
+        """One stretch of the file, read in one go."""
+        left = set(wanted)
+        first = min([wanted[0], *_entries(wanted[:1], times).tolist()])
+        for frame in self._fed(wanted, times, allow_damage):
+            if frame.pts is None or frame.pts < first:
+                continue
+            if frame.is_corrupt and not allow_damage:
+                raise self._damaged(frame.pts)
+            if frame.pts in left:
+                left.discard(frame.pts)
+                yield frame
+            if not left:
+                break
+        if left and not allow_damage:
+            raise self._damaged(min(left))
+
+    def _fed(self, wanted: Sequence[int], times: FrameTimes, allow_damage: bool) -> Iterator[VideoFrame]:
+        """Frames as they come out of the decoder while the packets needed for `wanted` go in."""
+        asked = set(wanted)
+        groups = Counter(_entries(wanted, times).tolist())
+        everything = not groups
+        owed = 0
+        feeding = False
+        for packet in self.packets(wanted[0]):
+            if packet.is_keyframe:
+                owed += groups.pop(packet.pts, 0)
+            is_wanted = packet.pts in asked
+            if not (everything or owed or is_wanted):
+                if feeding:
+                    yield from self._drain(allow_damage)
+                    feeding = False
+                if not groups:
+                    return
+                continue
+            if packet.is_corrupt and not allow_damage:
+                raise self._damaged(packet.pts)
+            self.stream.codec_context.skip_frame = "DEFAULT" if everything or is_wanted else "NONREF"
+            yield from self._decode(packet, allow_damage)
+            feeding = True
+            owed -= is_wanted
+        if feeding:
+            yield from self._drain(allow_damage)
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        """Every frame of the file."""
+        for packet in self.packets():
+            yield from self._decode(packet, allow_damage=False)
+        yield from self._drain(allow_damage=False)
+
+    def _decode(self, packet: Packet[VideoStream] | None, allow_damage: bool) -> list[VideoFrame]:
+        try:
+            return self.stream.codec_context.decode(packet)
+        except av.FFmpegError as error:
+            if allow_damage:
+                return []
+            raise self._damaged(None if packet is None else packet.pts) from error
+
+    def _drain(self, allow_damage: bool) -> Iterator[VideoFrame]:
+        yield from self._decode(None, allow_damage)
+        self.stream.codec_context.flush_buffers()
+
+    def _damaged(self, pts: int | None) -> BadInput:
+        where = "near its end" if pts is None else f"near {clock(self.ms(pts))}"
+        return BadInput(
+            f"{self.source} is damaged {where}: a frame cannot be decoded; copy the file again, "
+            "choose a chunk without that time, or set extract_frames.allow_damage to go on without such frames."
+        )
+
+
+def open_media(source: str | Path, threads: int = 0) -> Media:
+    """Open a video file for reading.
+
+    Args:
+        source: path of a file on this machine.
+        threads: of the decoder; 0 lets it choose by the number of cores.
+
+    Raises:
+        BadInput: the file is missing, a folder, empty, not permitted, cut, no video, or of a codec not known here.
+    """
+    path = Path(source)
+    _check_file(path)
+    container, stream = _open(str(path))
+    return Media(str(path), container, stream, threads)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise BadInput(f"{path} does not exist; check the path.") from None
+    except PermissionError:
+        raise BadInput(f"{path} may not be read by this user; change its permissions.") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read ({error}); check the path.") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise BadInput(f"{path} is a folder; name one video file in it.")
+    if not stat.S_ISREG(status.st_mode):
+        raise BadInput(f"{path} is not a regular file; save the video to a file first.")
+    if status.st_size == 0:
+        raise BadInput(f"{path} is empty (0 bytes); copy the file again.")
+
+
+def _open(source: str) -> tuple[InputContainer, VideoStream]:
+    try:
+        # "file:" keeps a name with a colon from being taken for a protocol.
+        container = av.open(f"file:{source}")
+    except (PermissionError, av.PermissionError):
+        raise BadInput(f"{source} may not be read by this user; change its permissions.") from None
+    except av.FFmpegError as error:
+        raise BadInput(
+            f"{source} cannot be opened as video ({reason(error)}): it is not a video or it is cut off; "
+            "copy it again or convert it to MP4."
+        ) from error
+    try:
+        return container, _video_stream(source, container)
+    except BadInput:
+        container.close()
+        raise
+
+
+def _video_stream(source: str, container: InputContainer) -> VideoStream:
+    if container.format.name in PICTURE_FORMATS or container.format.name.endswith("_pipe"):
+        raise BadInput(f"{source} is a picture or a text, not a video; name a video file.")
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not streams:
+        has = "only sound" if container.streams.audio else "no video"
+        raise BadInput(f"{source} holds {has}; name a file that holds video.")
+    stream = streams[0]
+    if cast("object | None", stream.codec_context) is None:
+        raise BadInput(f"{source} uses a video codec that is not known here; convert it to H.264.")
+    return stream
+
+
+def _entries(wanted: Sequence[int], times: FrameTimes) -> NDArray[np.int64]:
+    """For each wanted frame the key frame from which it can be decoded; empty where keys are unknown."""
+    if not len(times.keys):
+        return np.zeros(0, np.int64)
+    return times.keys[np.maximum(np.searchsorted(times.keys, np.asarray(wanted, np.int64), "right") - 1, 0)]
+
+
+def _runs(wanted: Sequence[int], times: FrameTimes, gap: int) -> Iterator[Sequence[int]]:
+    """Split where so much lies between two frames' groups of pictures that seeking beats reading."""
+    if not wanted:
+        return
+    entries = _entries(wanted, times)
+    breaks = [i + 1 for i in range(len(entries) - 1) if entries[i + 1] - wanted[i] > gap]
+    for start, end in zip([0, *breaks], [*breaks, len(wanted)], strict=True):
+        yield wanted[start:end]
+
+
+def clock(ms: int) -> str:
+    """`754040` as `00:12:34.040`."""
+    seconds, milliseconds = divmod(ms, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"
+
+
+def reason(error: av.FFmpegError) -> str:
+    """What FFmpeg says, without its number and file."""
+    return (error.strerror or str(error)).lower()

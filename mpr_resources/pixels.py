@@ -1,0 +1,102 @@
+"""Decoded frames to pixels: upright, square, BGR. Knows nothing of files or sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import cast
+
+import cv2
+import numpy as np
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, Interpolation
+
+from gpu_service.pictures import Image
+
+HD_HEIGHT_PX = 720
+"""Video of this height and more that does not say is coded in BT.709, below it in BT.601, as players assume."""
+
+MAX_ASPECT = 8
+"""Sample aspect ratios beyond 8:1 or 1:8 are wrong headers and are ignored."""
+
+COLORSPACE_UNSPECIFIED = 2
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How coded pixels are turned for display: transpose first, then flip."""
+
+    transpose: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+
+    @property
+    def rotation_deg(self) -> int:
+        """Clockwise turn, 0, 90, 180 or 270; a mirrored picture has the turn of its unmirrored self."""
+        if self.transpose:
+            return 90 if self.flip_x else 270
+        return 180 if self.flip_y else 0
+
+    def apply(self, pixels: Image) -> Image:
+        if self.transpose:
+            pixels = np.asarray(cv2.transpose(pixels), np.uint8)
+        if self.flip_x or self.flip_y:
+            code = -1 if self.flip_x and self.flip_y else 1 if self.flip_x else 0
+            pixels = np.asarray(cv2.flip(pixels, code), np.uint8)
+        return pixels
+
+
+def orientation(frame: VideoFrame) -> Orientation:
+    """The frame's display matrix as quarter turns and flips; other angles go to the nearest quarter turn.
+
+    The matrix is nine native int32: x' = a x + c y, y' = b x + d y for [a b u, c d v, x y w] (FFmpeg, display.h).
+    """
+    # The package's stub knows one kind of side data only.
+    side_data = cast("Mapping[SideDataType, bytes]", frame.side_data)
+    if SideDataType.DISPLAYMATRIX not in side_data:
+        return Orientation()
+    a, b, _, c, d = np.frombuffer(side_data[SideDataType.DISPLAYMATRIX], np.int32)[:5].tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return Orientation(False, a < 0, d < 0)
+    return Orientation(True, c < 0, b < 0)
+
+
+def display_size(
+    width_px: int, height_px: int, aspect: Fraction | None, max_height_px: int | None = None
+) -> tuple[int, int]:
+    """Width and height, before turning, with square pixels: the shorter-sampled side is enlarged.
+
+    Args:
+        aspect: width of a sample over its height; None is square.
+        max_height_px: neither size is changed unless the smaller side exceeds this; then both shrink alike.
+    """
+    width, height = Fraction(width_px), Fraction(height_px)
+    if aspect is not None and Fraction(1, MAX_ASPECT) <= aspect <= MAX_ASPECT:
+        width, height = (width * aspect, height) if aspect >= 1 else (width, height / aspect)
+    if max_height_px is not None and min(width, height) > max_height_px:
+        scale = max_height_px / min(width, height)
+        width, height = width * scale, height * scale
+    return max(1, round(width)), max(1, round(height))
+
+
+def to_pixels(frame: VideoFrame, aspect: Fraction | None, max_height_px: int | None = None) -> Image:
+    """The frame as a person sees it: square pixels, upright, full-range BGR.
+
+    Any pixel format FFmpeg can convert: planar or packed, grey, 10 and more bits, limited or full range.
+    High dynamic range is reduced to 8 bits without tone mapping: paler, but text stays readable.
+    """
+    width, height = display_size(frame.width, frame.height, aspect, max_height_px)
+    scaled = (width, height) != (frame.width, frame.height)
+    matrix = None
+    if frame.colorspace == COLORSPACE_UNSPECIFIED:
+        matrix = Colorspace.ITU709 if frame.height >= HD_HEIGHT_PX else Colorspace.ITU601
+    converted = frame.reformat(
+        width=width,
+        height=height,
+        format="bgr24",
+        src_colorspace=matrix,
+        interpolation=Interpolation.AREA if scaled else Interpolation.BILINEAR,
+    )
+    return orientation(frame).apply(np.asarray(converted.to_ndarray(), np.uint8))
