@@ -50,8 +50,8 @@ SAME_BAND = 0.6
 class EdgeSettings(Settings):
     """Lengths and distances are pixels of the frame."""
 
-    edge_canny_low: int = Field(40, ge=0, le=2000, description="gradient (L1, of Sobel 3x3) from which an edge goes on")
-    edge_canny_high: int = Field(120, ge=0, le=2000, description="gradient at which an edge begins")
+    edge_canny_low: int = Field(25, ge=0, le=2000, description="gradient (L1, of Sobel 3x3) from which an edge goes on")
+    edge_canny_high: int = Field(75, ge=0, le=2000, description="gradient at which an edge begins")
     edge_hough_threshold: int = Field(
         50, ge=1, le=10000, description="edge px that a line needs to be looked at, before its length is measured"
     )
