@@ -1,0 +1,155 @@
+"""Crops of the regions and objects, cleaned for reading; equal crops of successive frames in one group, read once.
+
+How a crop is made: `gpu_service.routines.preprocess`. When crops are equal: `same_crops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import polars as pl
+from pydantic import Field
+
+from gpu_service.routines import Inference
+from gpu_service.routines.preprocess import PREPROCESS, CropSettings
+from gpu_service.wire import Box, CropBox, PreprocessItem
+from mpr_assets.stages import StageSettings, by_seq
+from mpr_assets.stages.same_crops import CropGroup, CropGrouper, Cut, Likeness
+from mpr_resources.frames import Frame
+
+CODE_VERSION = "1"
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "crop": pl.Int64,
+    "seq": pl.Int64,
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "w": pl.Int32,
+    "h": pl.Int32,
+    "label": pl.Utf8,
+    "source": pl.Utf8,
+    "representative": pl.Boolean,
+    "width_px": pl.Int32,
+    "height_px": pl.Int32,
+    "to_frame": pl.List(pl.Float64),
+}
+"""A row for each frame in which a group's crop was seen: crop is the group, to_frame the homography (3 x 3, row by
+row) from the pixels of the group's stored crop to this frame, width_px and height_px the stored crop's size."""
+
+SAME_BOX = 0.8
+"""Two boxes of a frame with this intersection over union are cut out once."""
+
+
+class PreprocessSettings(CropSettings, StageSettings):
+    """How crops are cut out and cleaned, and when crops of several frames are equal."""
+
+    max_crops: int = Field(24, ge=1, le=500, description="crops of a frame at most, surest first, then largest")
+    max_phash_distance: int = Field(
+        16, ge=0, le=64, description="bits of the perceptual hash; crops further apart are not compared"
+    )
+    max_change: float = Field(
+        9.0, ge=0, le=255, description="grey levels by which the most changed letter-sized block of equal crops differs"
+    )
+    max_gap_frames: int = Field(
+        3, ge=1, le=1000, description="frames after which a crop that is not seen again begins a new group"
+    )
+
+
+class _Wanted(NamedTuple):
+    box: Box
+    label: str
+    source: str
+    confidence: float
+
+
+def preprocess(
+    frames: Iterable[Frame],
+    regions: pl.DataFrame,
+    objects: pl.DataFrame,
+    shots: pl.DataFrame,
+    inference: Inference,
+    settings: PreprocessSettings,
+    store: Callable[[int, bytes], None],
+) -> pl.DataFrame:
+    """The crops of all frames; each group's PNG is given to `store(crop, png)` as soon as the group is finished.
+
+    See `crop_groups` for the arguments. Rows are in the order of crop, then seq.
+    """
+    rows = []
+    for group in crop_groups(frames, regions, objects, shots, inference, settings):
+        store(group.crop, group.png)
+        for seq, box, label, source, representative, to_frame in group.members:
+            place = (group.crop, seq, box.x, box.y, box.w, box.h, label, source, representative)
+            rows.append((*place, group.width_px, group.height_px, list(to_frame)))
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("crop", "seq")
+
+
+def crop_groups(
+    frames: Iterable[Frame],
+    regions: pl.DataFrame,
+    objects: pl.DataFrame,
+    shots: pl.DataFrame,
+    inference: Inference,
+    settings: PreprocessSettings,
+) -> Iterator[CropGroup]:
+    """Groups of equal crops, each as it is finished. Held are the groups that may still grow, one PNG each.
+
+    Args:
+        frames: the kept frames, by seq. Of a frame without regions and objects the pixels are not touched.
+        regions: the table of `detect_edges`.
+        objects: the table of `detect_objects`.
+        shots: the table of `filter_scenes`; it has every frame. No group goes beyond its shot.
+        inference: where crops are made.
+        settings: of the routine and the stage.
+    """
+    wanted = _wanted(regions, "edges")
+    for seq, found in _wanted(objects, "objects").items():
+        wanted.setdefault(seq, []).extend(found)
+    shot_of: dict[int, int] = dict(shots.select("seq", "shot").iter_rows())
+    waiting: dict[int, tuple[int, list[_Wanted]]] = {}
+
+    def items() -> Iterator[tuple[Frame, PreprocessItem]]:
+        for index, frame in enumerate(frames):
+            chosen = _chosen(wanted.get(frame.seq, []), settings.max_crops)
+            if chosen:
+                waiting[frame.seq] = (index, chosen)
+                yield frame, PreprocessItem(crops=tuple(CropBox(box=one.box) for one in chosen))
+
+    likeness = Likeness(settings.max_phash_distance, settings.max_change, settings.max_gap_frames)
+    grouper = CropGrouper(likeness)
+    for seq, answer in by_seq(inference, PREPROCESS, items(), settings):
+        index, chosen = waiting.pop(seq)
+        cuts = [Cut(seq, one.box, one.label, one.source, crop) for one, crop in zip(chosen, answer.crops, strict=True)]
+        yield from grouper.add(index, shot_of[seq], cuts)
+    yield from grouper.finish()
+
+
+def _wanted(boxes: pl.DataFrame, source: str) -> dict[int, list[_Wanted]]:
+    by_frame: dict[int, list[_Wanted]] = {}
+    for seq, x, y, w, h, label, confidence in boxes.select(
+        "seq", "x", "y", "w", "h", "label", "confidence"
+    ).iter_rows():
+        if w > 0 and h > 0:
+            box = Box(x=x, y=y, w=w, h=h)
+            by_frame.setdefault(seq, []).append(_Wanted(box, label, source, confidence))
+    return by_frame
+
+
+def _chosen(wanted: list[_Wanted], most: int) -> list[_Wanted]:
+    """The surest, then the largest; of boxes that are nearly the same the first."""
+    order = sorted(wanted, key=lambda one: (-one.confidence, -one.box.w * one.box.h, one.box.y, one.box.x, one.source))
+    chosen: list[_Wanted] = []
+    for one in order:
+        if len(chosen) == most:
+            break
+        if all(_iou(one.box, other.box) < SAME_BOX for other in chosen):
+            chosen.append(one)
+    return chosen
+
+
+def _iou(one: Box, two: Box) -> float:
+    w = min(one.x + one.w, two.x + two.w) - max(one.x, two.x)
+    h = min(one.y + one.h, two.y + two.h) - max(one.y, two.y)
+    shared = max(0, w) * max(0, h)
+    return shared / (one.w * one.h + two.w * two.h - shared)
