@@ -47,7 +47,7 @@ DebugPictures = dict[str, Image]
 """Intermediate pictures by name, in the order in which they are shown."""
 
 
-def one_by_one(settings: Settings) -> int:
+def one_by_one(_settings: Settings) -> int:
     """The batch of a routine that gains nothing from seeing several pictures at once."""
     return 1
 

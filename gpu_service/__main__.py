@@ -1,0 +1,26 @@
+"""`python -m gpu_service`: the service on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from gpu_service.config import from_arguments
+from gpu_service.errors import MprError
+
+
+def main() -> int:
+    """0 after an ordered end, 2 when the configuration cannot be used."""
+    try:
+        config = from_arguments(sys.argv[1:], os.environ)
+        from gpu_service.server import serve
+
+        serve(config)
+    except MprError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What the person who runs the service decides: address, token, limits, what to load at the start.
+
+A value comes from a flag of `python -m gpu_service`, else from the environment, else from here. The environment is
+read in `from_arguments`, which only the command calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from gpu_service.errors import BadInput
+from gpu_service.settings import Settings
+
+PREFIX = "INFERENCE_"
+
+MB = 1_000_000
+
+
+class ServiceConfig(Settings):
+    """Every field is a flag (`--queue-pictures 64`) and a variable (`INFERENCE_QUEUE_PICTURES=64`)."""
+
+    host: str = Field("0.0.0.0", description="address to listen on; 127.0.0.1 for this machine alone")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    token: str = Field(
+        "", description="when set, every call but /health and the documentation needs it as bearer token"
+    )
+    preload: dict[str, dict[str, Any]] = Field(
+        {name: {} for name in ("segment_field", "detect_edges", "detect", "preprocess", "ocr")},
+        description='routines to load at the start: names, or JSON with their settings, {"ocr": {}}; none: nothing',
+    )
+    threads: int = Field(0, ge=0, le=256, description="pictures worked on at once by CPU routines; 0: one a core")
+    deadline_ms: float = Field(10.0, ge=0, le=1000, description="longest wait for an accelerator's batch to fill")
+    queue_pictures: int = Field(512, ge=1, description="pictures accepted and not yet answered; above: 503")
+    bodies_mb: int = Field(1024, ge=1, description="bytes of request bodies held at once, all clients together, in MB")
+    body_mb: int = Field(128, ge=1, description="largest request body, in MB")
+    body_timeout_s: float = Field(60.0, gt=0, description="a body must have arrived within this time, in seconds")
+    request_pictures: int = Field(64, ge=1, description="most pictures in one request")
+    debug_pictures: int = Field(4, ge=1, description="most pictures in one debug request")
+    request_references: int = Field(4096, ge=0, description="most reference pictures in one request")
+    reference_mb: int = Field(256, ge=1, description="bytes of reference pictures remembered, in MB")
+    picture_megapixels: float = Field(50.0, gt=0, description="largest picture, in millions of pixels")
+    log_level: str = Field("info", pattern="^(critical|error|warning|info|debug)$", description="how much is logged")
+
+    def cpu_threads(self) -> int:
+        return self.threads or os.cpu_count() or 1
+
+
+def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> ServiceConfig:
+    """The configuration that flags and environment give.
+
+    Raises:
+        BadInput: a value is out of range; the message names the flag.
+        SystemExit: --help, or a flag that does not exist.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m gpu_service", description="Serves the routines that look at pictures, over HTTP."
+    )
+    for name, field in ServiceConfig.model_fields.items():
+        variable = PREFIX + name.upper()
+        shown = "none" if name == "token" else ",".join(field.default) if name == "preload" else field.default
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            default=environment.get(variable),
+            metavar="VALUE",
+            help=f"{field.description} [{variable}; default {shown}]".replace("%", "%%"),
+        )
+    given: dict[str, Any] = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
+    if "preload" in given:
+        given["preload"] = _preload(given["preload"])
+    try:
+        return ServiceConfig.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise BadInput(
+            f"--{name.replace('_', '-')} (or {PREFIX}{name.upper()}) is not usable: {first['msg']}."
+        ) from error
+
+
+def _preload(text: str) -> dict[str, Any]:
+    """`ocr,detect`, or `none`, or JSON: `{"detect": {"engines": ["yolo"]}}`."""
+    if text.strip() == "none":
+        return {}
+    if not text.strip().startswith("{"):
+        return {name.strip(): {} for name in text.split(",") if name.strip()}
+    try:
+        chosen: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"--preload (or {PREFIX}PRELOAD) is not JSON: {error}.") from error
+    return chosen

@@ -1,0 +1,37 @@
+"""Runs the app under uvicorn."""
+
+from __future__ import annotations
+
+import logging
+
+import uvicorn
+
+from gpu_service.app import create_app
+from gpu_service.config import ServiceConfig
+from gpu_service.registry import ROUTINES
+
+log = logging.getLogger("gpu_service")
+
+KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection, so that the client is the one to close it."""
+
+
+def serve(config: ServiceConfig) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way get ten seconds to end.
+
+    Raises:
+        BadInput: the configuration names a routine or settings that do not exist.
+    """
+    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app = create_app(ROUTINES, config)
+    if not config.token:
+        log.warning("no INFERENCE_TOKEN is set: whoever reaches %s:%d may use this host", config.host, config.port)
+    uvicorn.run(
+        app,
+        host=config.host,
+        port=config.port,
+        log_level=config.log_level,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=10,
+    )
