@@ -1,0 +1,284 @@
+"""match_brands: text and objects become detections; what names no brand stays as candidates, each with a reason.
+
+Which words make a name is in brand_text.py, where lines stand is in text_lines.py; here they are put together.
+A longer name takes its words, so that "Google Play" is not "Google" too. A brand that the frame's edge cuts off is not
+guessed: it stays a near miss.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from mpr_assets import previews
+from mpr_assets.brand_text import Hit, NameIndex, Reading
+from mpr_assets.graph import stage
+from mpr_assets.misreadings import Tolerance
+from mpr_assets.stage_run import Result, StageRun
+from mpr_assets.stages import StageSettings
+from mpr_assets.text_lines import Box, Line, Reach, followers, part_box, same_place, union
+from mpr_resources.brands import Brand
+from mpr_resources.folding import fold_key
+from mpr_resources.tables import StageTable
+
+CODE_VERSION = "1"
+
+DETECTION_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "seq": pl.Int64,
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "w": pl.Int32,
+    "h": pl.Int32,
+    "brand": pl.Utf8,
+    "confidence": pl.Float64,
+    "source": pl.Utf8,
+    "text": pl.Utf8,
+    "reason": pl.Utf8,
+    "track": pl.Int64,
+}
+"""Detections and candidates. A candidate has no brand, and a reason."""
+SCHEMA = DETECTION_SCHEMA
+
+LOGO_ENGINES = frozenset({"logo_match", "clip"})
+"""Engines whose labels are brands; those of the others are brands only where they are in the list."""
+
+
+class MatchBrandsSettings(StageSettings):
+    """How like a name a text must be, and how near to each other the lines of one phrase."""
+
+    min_confidence: float = Field(0.5, ge=0, le=1, description="a detection below this is a candidate")
+    min_confidence_short: float = Field(0.7, ge=0, le=1, description="the same for names that must be exact")
+    min_object_confidence: float = Field(0.0, ge=0, le=1, description="a logo or an object below this is a candidate")
+    exact_letters: int = Field(4, ge=1, le=20, description="names of up to so many letters must be read exactly")
+    one_edit_letters: int = Field(7, ge=1, le=40, description="names of up to so many letters may have one edit")
+    edit_share: float = Field(0.18, ge=0, le=0.4, description="edits a letter that longer names may have")
+    sure_confidence: float = Field(
+        0.9, ge=0, le=1, description="from this OCR confidence a short name with a letter changed is another word"
+    )
+    match_addresses: bool = Field(
+        True, description="a name in a web address, an e-mail address, a handle or a hashtag counts, as a whole word"
+    )
+    join_beside_heights: float = Field(2.0, ge=0, le=20, description="widest gap on one baseline, in line heights")
+    join_below_heights: float = Field(1.2, ge=0, le=10, description="widest gap between stacked lines, in line heights")
+    join_height_ratio: float = Field(2.5, ge=1, le=10, description="most that heights of joined lines may differ")
+    max_joined_lines: int = Field(8, ge=1, le=16, description="most lines that a name is put together from")
+
+    @property
+    def tolerance(self) -> Tolerance:
+        return Tolerance(self.exact_letters, self.one_edit_letters, self.edit_share, self.match_addresses)
+
+    @property
+    def reach(self) -> Reach:
+        return Reach(self.join_beside_heights, self.join_below_heights, self.join_height_ratio)
+
+
+def match_brands(
+    lines: pl.DataFrame, objects: pl.DataFrame, brands: Sequence[Brand], settings: MatchBrandsSettings
+) -> pl.DataFrame:
+    """Detections and candidates of all frames.
+
+    Args:
+        lines: text lines, as run_ocr gives them.
+        objects: objects and logos, as detect_objects gives them.
+        brands: what is looked for; their order does not matter.
+        settings: see `MatchBrandsSettings`.
+
+    Returns:
+        A table of `DETECTION_SCHEMA`, sorted by frame, brand (candidates last) and place. A detection is one brand at
+        one place of one frame; its box is the part of the line, or of several lines, that bears the name, its
+        confidence that of the reading times the likeness to the name. Reasons of candidates: `excluded`,
+        `low_confidence`, `number` (digits without letters), `too_short` (fewer than two letters), `near_miss:BRAND`,
+        `no_brand`.
+    """
+    rows = [*_text_rows(lines, brands, settings), *_object_rows(objects, brands, settings)]
+    table = pl.DataFrame(rows, schema=DETECTION_SCHEMA, orient="row")
+    order = ["seq", "brand", "y", "x", "h", "w", "source", "text", "confidence", "reason", "track"]
+    return table.sort(order, nulls_last=True)
+
+
+@dataclass(frozen=True)
+class _Find:
+    """A name found in lines of a frame: `parts` are (line, first word, end word)."""
+
+    hit: Hit
+    parts: tuple[tuple[int, int, int], ...]
+    confidence: float
+
+    @property
+    def rank(self) -> tuple[float, float, str, tuple[tuple[int, int, int], ...]]:
+        """The longest first, misread letters taken off threefold; independent of the order of brands."""
+        return (3 * self.hit.cost - self.hit.name.letters, self.hit.cost, self.hit.name.brand, self.parts)
+
+
+Row = tuple[int, int, int, int, int, str | None, float, str, str, str, int | None]
+
+
+def _text_rows(lines: pl.DataFrame, brands: Sequence[Brand], settings: MatchBrandsSettings) -> Iterator[Row]:
+    index = NameIndex(brands, settings.tolerance)
+    index.read(lines["text"].unique().to_list())
+    columns = ("seq", "text", "confidence", "quad", "x", "y", "w", "h", "track")
+    ordered = lines.sort("seq", "line").select(columns)
+    for seq, rows in groupby(ordered.iter_rows(), key=lambda row: row[0]):
+        frame = [Line(row[1], row[2], tuple(row[3]), (row[4], row[5], row[6], row[7]), row[8]) for row in rows]
+        yield from _frame_rows(seq, frame, index, settings)
+
+
+def _frame_rows(seq: int, lines: list[Line], index: NameIndex, settings: MatchBrandsSettings) -> Iterator[Row]:
+    readings = [index[line.text] for line in lines]
+    finds = [
+        find
+        for number, reading in enumerate(readings)
+        for hit in reading.hits
+        if (find := _find(hit, ((number, hit.start, hit.end),), lines, settings))
+    ]
+    finds += _joined_finds(lines, readings, index, settings)
+    reasons: dict[int, str] = {}
+    taken: set[int] = set()
+    detections: list[tuple[_Find, Box]] = []
+    for find in _resolved(finds, settings, reasons):
+        box = union([part_box(lines[line], readings[line].folded, start, end) for line, start, end in find.parts])
+        taken.update(line for line, _, _ in find.parts)
+        if not any(one.hit.name.brand == find.hit.name.brand and same_place(box, other) for one, other in detections):
+            detections.append((find, box))
+            text = " ".join(lines[line].text for line, _, _ in find.parts)
+            track = lines[find.parts[0][0]].track
+            yield (seq, *box, find.hit.name.brand, find.confidence, "ocr", text, "", track)
+    for number, (line, reading) in enumerate(zip(lines, readings, strict=True)):
+        if number not in taken:
+            low = line.confidence < settings.min_confidence
+            reason = reasons.get(number) or ("low_confidence" if low else reading.reason)
+            yield (seq, *line.box, None, line.confidence, "ocr", line.text, reason, line.track)
+
+
+def _find(
+    hit: Hit, parts: tuple[tuple[int, int, int], ...], lines: Sequence[Line], settings: MatchBrandsSettings
+) -> _Find | None:
+    """The hit as a find in these lines; None where they are read too surely to be a misreading of the name."""
+    confidences = [lines[line].confidence for line, _, _ in parts]
+    if hit.unsure and min(confidences) >= settings.sure_confidence:
+        return None
+    weights = [end - start for _, start, end in parts]
+    mean = sum(c * weight for c, weight in zip(confidences, weights, strict=True)) / sum(weights)
+    return _Find(hit, parts, min(mean * hit.score, 1.0))
+
+
+def _joined_finds(
+    lines: Sequence[Line], readings: Sequence[Reading], index: NameIndex, settings: MatchBrandsSettings
+) -> Iterator[_Find]:
+    """Names that go over several lines."""
+    counts = Counter(name for reading in readings for name in reading.pieces)
+    shared = frozenset(name for name, count in counts.items() if count > 1)
+    parts = [number for number, reading in enumerate(readings) if not shared.isdisjoint(reading.pieces)]
+    if settings.max_joined_lines < 2 or len(parts) < 2:
+        return
+    after = followers([lines[number] for number in parts], settings.reach)
+    nexts = {number: [parts[to] for to in after[at]] for at, number in enumerate(parts)}
+    letters = {number: len(readings[number].folded.key) for number in parts}
+    paths: list[tuple[tuple[int, ...], frozenset[int]]] = [((number,), readings[number].pieces) for number in parts]
+    while paths:
+        path, names = paths.pop()
+        inner = sum(letters[number] for number in path[1:])
+        if len(path) == settings.max_joined_lines or inner > index.longest_of(names):
+            continue
+        for number in nexts[path[-1]]:
+            common = names & readings[number].pieces
+            if common and number not in path:
+                longer = (*path, number)
+                paths.append((longer, common))
+                yield from _finds_along(longer, common, lines, readings, index, settings)
+
+
+def _finds_along(
+    path: tuple[int, ...],
+    names: frozenset[int],
+    lines: Sequence[Line],
+    readings: Sequence[Reading],
+    index: NameIndex,
+    settings: MatchBrandsSettings,
+) -> Iterator[_Find]:
+    for hit in index.joined(tuple(lines[number].text for number in path), names):
+        parts, before = [], 0
+        for number in path:
+            count = len(readings[number].folded.words)
+            parts.append((number, max(hit.start - before, 0), min(hit.end - before, count)))
+            before += count
+        find = _find(hit, tuple(parts), lines, settings)
+        if find is not None:
+            yield find
+
+
+def _resolved(finds: list[_Find], settings: MatchBrandsSettings, reasons: dict[int, str]) -> Iterator[_Find]:
+    """The finds that stand: not excluded, sure enough, and no word used twice. Notes why the others' lines do not."""
+    excluded = [find for find in finds if find.hit.name.excluded]
+    used: set[tuple[int, int]] = set()
+    for find in sorted(finds, key=attrgetter("rank")):
+        name = find.hit.name
+        if name.excluded:
+            continue
+        words = _words(find)
+        if any(one.hit.name.brand == name.brand and words & _words(one) for one in excluded):
+            reasons.update({line: "excluded" for line, _, _ in find.parts})
+            continue
+        short = name.letters <= settings.exact_letters
+        if find.confidence < (settings.min_confidence_short if short else settings.min_confidence):
+            for line, _, _ in find.parts:
+                reasons.setdefault(line, "low_confidence")
+            continue
+        if not words & used:
+            used |= words
+            yield find
+
+
+def _words(find: _Find) -> set[tuple[int, int]]:
+    return {(line, word) for line, start, end in find.parts for word in range(start, end)}
+
+
+def _object_rows(objects: pl.DataFrame, brands: Sequence[Brand], settings: MatchBrandsSettings) -> Iterator[Row]:
+    """Logos, and objects whose label names a brand. Other objects are no candidates: a person is no brand unread."""
+    names = {fold_key(text): brand.name for brand in brands for text in brand.texts}
+    for row in objects.iter_rows(named=True):
+        is_logo = row["engine"] in LOGO_ENGINES
+        brand = names.get(fold_key(row["label"]), row["label"] if is_logo and not brands else None)
+        if brand is not None:
+            yield _object_row(row, brand, "logo" if is_logo else "object", settings)
+
+
+def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBrandsSettings) -> Row:
+    low = row["confidence"] < settings.min_object_confidence
+    place = (row["seq"], row["x"], row["y"], row["w"], row["h"])
+    return (*place, None if low else brand, row["confidence"], source, "", "low_confidence" if low else "", None)
+
+
+@stage(
+    name="match_brands",
+    description="Text and objects matched with the brands; what stays unresolved becomes a candidate with a reason.",
+    group="brands",
+    kinds={"polars", "parquet"},
+    settings=MatchBrandsSettings,
+    schema=DETECTION_SCHEMA,
+    code_version=CODE_VERSION,
+    inputs=("run_ocr", "detect_objects"),
+    depends_on=lambda run: {"brands": run.brand_list().content_hash},
+    draw=previews.boxes("brand"),
+)
+def asset(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Result:
+    """Detections and candidates."""
+    brands = run.brand_list().brands
+    found = match_brands(run_ocr.rows, detect_objects.rows, brands, run.settings)
+    detections = found.filter(pl.col("brand").is_not_null())
+    return Result(
+        found,
+        {
+            "detections": detections.height,
+            "candidates": found.height - detections.height,
+            "brands_found": detections["brand"].n_unique(),
+            "brands_looked_for": len(brands),
+        },
+    )
