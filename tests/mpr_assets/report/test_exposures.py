@@ -227,7 +227,7 @@ def worlds(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, p
     return detections(*found), frames(*times), scenes(shots, dropped), spans
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.integers(0, 2000))
 def test_exposures_lie_in_their_chunk_and_never_overlap(
     world: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame], max_gap_ms: int
@@ -249,7 +249,7 @@ def test_exposures_lie_in_their_chunk_and_never_overlap(
         assert all(earlier["end_ms"] <= later["start_ms"] for earlier, later in pairwise(rows))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(worlds())
 def test_frame_spans_tile_their_chunk(
     world: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame],

@@ -1,0 +1,140 @@
+"""The last stage: what all stages found, as exposures, measures, exports and the page.
+
+How exposures are made, measured and shown is in `mpr_assets/report/`; here is how it comes together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from mpr_assets.graph import stage
+from mpr_assets.report.export import StageProvenance, Subject, build_report, exposures_csv, report_json
+from mpr_assets.report.exposures import EXPOSURE_SCHEMA, ExposureSettings, exposures, frame_spans
+from mpr_assets.report.measures import measures
+from mpr_assets.report.page import GetPicture, PageSettings, render_page
+from mpr_assets.stage_run import Result, StageRun
+from mpr_assets.stages import StageSettings
+from mpr_resources.storage import Keys
+from mpr_resources.tables import StageTable, TableHeader
+
+CODE_VERSION = "1"
+
+SCHEMA = EXPOSURE_SCHEMA
+
+
+class CompileReportSettings(ExposureSettings, PageSettings, StageSettings):
+    """What is an exposure, and how much the page carries."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Everything the stage makes; the same bytes for the same input (the page also has the stages' seconds)."""
+
+    exposures: pl.DataFrame
+    measures: pl.DataFrame
+    report_json: str
+    exposures_csv: str
+    report_html: str
+
+
+def compile_report(
+    detections: pl.DataFrame,
+    frames: pl.DataFrame,
+    scenes: pl.DataFrame,
+    chunks: pl.DataFrame,
+    settings: CompileReportSettings,
+    subject: Subject,
+    picture: GetPicture,
+) -> Compiled:
+    """Compile a timeline's report.
+
+    Args:
+        detections: rows of `match_brands`, `escalate_vlm` and `escalate_cloud`, one below the other; rows without a
+            brand are left out.
+        frames: rows of `extract_frames`. scenes: rows of `filter_scenes`. chunks: rows of `timeline`.
+        settings: of this stage.
+        subject: names, the brands looked for, what each stage did.
+        picture: gives a frame for the page, None where it is no longer stored.
+
+    Raises:
+        ValueError: the tables do not fit together.
+    """
+    found = exposures(detections, frames, scenes, chunks, settings)
+    measured = measures(found, chunks)
+    spans = frame_spans(frames, scenes, chunks)
+    report = build_report(subject, found, measured, detections, frames, spans, chunks)
+    return Compiled(
+        exposures=found,
+        measures=measured,
+        report_json=report_json(report),
+        exposures_csv=exposures_csv(found),
+        report_html=render_page(report, spans, picture, settings),
+    )
+
+
+REPORT_FILES = ("report.json", "exposures.csv", "report.html")
+
+
+def _files_are_there(run: StageRun, _header: TableHeader) -> bool:
+    return all(run.storage.exists(Keys.report(run.timeline, name)) for name in REPORT_FILES)
+
+
+def _provenance(table: StageTable) -> StageProvenance:
+    header = table.header
+    return StageProvenance(
+        stage=header.stage,
+        status="materialized" if header.skipped is None else "skipped",
+        reason=header.skipped or "",
+        settings_hash=header.settings_hash,
+        settings=header.settings,
+        code_version=header.code_version,
+        model=header.model,
+        counts={"rows": table.rows.height},
+    )
+
+
+@stage(
+    name="compile_report",
+    description="Exposures, measures, exports and the report page, with the frames that prove them.",
+    group="report",
+    kinds={"polars", "parquet"},
+    settings=CompileReportSettings,
+    schema=SCHEMA,
+    code_version=CODE_VERSION,
+    inputs=("timeline", "extract_frames", "filter_scenes", "match_brands", "escalate_vlm", "escalate_cloud"),
+    depends_on=lambda run: {"looked_for": run.brand_list().content_hash},
+    complete=_files_are_there,
+)
+def asset(
+    run: StageRun,
+    timeline: StageTable,
+    extract_frames: StageTable,
+    filter_scenes: StageTable,
+    match_brands: StageTable,
+    escalate_vlm: StageTable,
+    escalate_cloud: StageTable,
+) -> Result:
+    """The report's files into storage, the exposures as the table."""
+    folder = run.frame_folder(extract_frames.header.fingerprint)
+    subject = Subject(
+        timeline=run.timeline,
+        profile=run.spec.profile,
+        looked_for=[brand.name for brand in run.brand_list().brands],
+        stages=[_provenance(table) for table in run.stored_tables()],
+        frame_key=folder.key,
+    )
+    compiled = compile_report(
+        pl.concat([match_brands.rows, escalate_vlm.rows, escalate_cloud.rows]),
+        extract_frames.rows,
+        filter_scenes.rows,
+        timeline.rows,
+        run.settings,
+        subject,
+        folder.read,
+    )
+    files = (compiled.report_json, compiled.exposures_csv, compiled.report_html)
+    for name, text in zip(REPORT_FILES, files, strict=True):
+        run.storage.put(Keys.report(run.timeline, name), text.encode())
+    return Result(compiled.exposures, {"exposures": compiled.exposures.height, "brands": compiled.measures.height})
