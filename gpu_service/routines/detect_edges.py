@@ -1,7 +1,7 @@
 """Board-like regions: bands between pairs of near-horizontal lines.
 
-Canny edges, probabilistic Hough lines (Matas, Galambos and Kittler, 2000), lines joined, pairs weighed, bands merged.
-What is written on a band is not asked here, nor is a band's slope kept: see `preprocess`.
+Lines are paired, each pair weighed as a band, and bands that are the same merged. What is written on a band is not
+asked here, nor is a band's slope kept: see `preprocess`.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ from pydantic import Field, model_validator
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
+from gpu_service.routines.horizontal_lines import Lines, Mask, near_horizontal_lines, slopes, y_at
 from gpu_service.settings import Settings
 from gpu_service.wire import Box, EdgesAnswer, EdgesItem, Point, Region
 
-Mask: TypeAlias = NDArray[np.uint8]
-Lines: TypeAlias = NDArray[np.float64]
-"""Shape (n, 4): x0 y0 x1 y1 with x0 < x1, pixels of the working picture."""
 Bands: TypeAlias = NDArray[np.float64]
 """Shape (n, 6): left, right, then the y of the top line at left and at right, then of the bottom line."""
+Floats: TypeAlias = NDArray[np.float64]
 
 WORKING_AREA_PX = 960 * 540
 """A larger frame is scaled down to this area: the work is bounded, and 1080p is halved exactly."""
-MOST_LINES = 160
-MOST_PAIRS = 600
+MOST_PAIRS = 400
 MOST_REGIONS = 60
-"""Bounds on what is looked at, longest lines, widest pairs and surest regions first; a busy texture costs no more."""
-HOUGH_ANGLE = math.pi / 360
-JOIN_PX = 2.0
-"""Segments whose ends lie this near to one line are one line; working pixels."""
+"""Bounds on what is looked at: the widest pairs, the surest regions."""
 MOST_CONVERGENCE_DEG = 4.0
 """The lines of a pair may differ by this angle: perspective makes them meet far away."""
-LEAST_SUPPORT = 0.35
-"""Least part of a band's width over which each of its lines is an edge indeed."""
 LEAST_SHARED = 0.4
 """Least part of the shorter line that lies over or under the longer one."""
+LEAST_SUPPORT = 0.35
+"""Least part of a band's width over which each of its lines is an edge indeed."""
+COLUMN_PX = 4
+WINDOW_COLUMNS = 17
+WINDOW_SUPPORT = 0.5
+"""A band goes on while, in a window of so many columns, each edge is seen in this part of them."""
 MOST_INSIDE_FIELD = 0.5
 """A band with more than this part of it on the field is a marking, not a board."""
+AWAY_FROM_FIELD = 0.7
+"""Where a field is known, boards border it: the confidence of other bands is multiplied by this."""
 SAME_BAND = 0.6
 """Two bands one over the other by this part (intersection over union, or of the smaller) are the same."""
 
@@ -83,7 +84,8 @@ def find_boards(image: Image, settings: EdgeSettings, field: tuple[Point, ...] =
     """Bands between near-horizontal lines that may be boards, as boxes, surest first.
 
     confidence: the part of the band's width over which the weaker of its lines is an edge indeed, times the part of
-    the two lines' common extent that they share, times the part of the band that is off the field; 0 to 1.
+    the shorter line that the band covers, times the part of the band that is off the field; where a field is known and
+    the band does not border it, times `AWAY_FROM_FIELD`. 0 to 1.
 
     Args:
         image: BGR.
@@ -106,148 +108,102 @@ def _detect(image: Image, settings: EdgeSettings, field: tuple[Point, ...]) -> _
     scale = min(1.0, math.sqrt(WORKING_AREA_PX / (width * height)))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
-    gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
-    edges, lines = near_horizontal_lines(gray, settings, scale)
     gap_px = settings.edge_hough_max_gap * scale
-    bands, shared = _pairs(lines, settings, scale)
+    edges, lines = near_horizontal_lines(
+        np.asarray(small, np.uint8),
+        canny_low=settings.edge_canny_low,
+        canny_high=settings.edge_canny_high,
+        votes=settings.edge_hough_threshold * scale,
+        min_length_px=settings.edge_hough_min_length * scale,
+        max_gap_px=gap_px,
+        max_slope_deg=settings.edge_max_slope_deg,
+    )
     to_working, to_frame = (size[0] / width, size[1] / height), (width / size[0], height / size[1])
-    confidence = _weigh(bands, shared, edges, _field_mask(field, to_working, edges.shape))
+    bands, support = _bands(*_pairs(lines, settings, scale), edges)
+    confidence = support * _off_field(bands, _field_mask(field, to_working, edges.shape))
+    confidence[bands[:, 1] - bands[:, 0] < settings.edge_hough_min_length * scale] = 0.0
     regions = _regions(*_merge(bands, confidence, gap_px), to_frame, (width, height))
     pair_count = int(np.count_nonzero(confidence))
     answer = EdgesAnswer(regions=regions, horizontal_count=len(lines), pair_count=pair_count)
     return _Edges(answer, edges, lines)
 
 
-def near_horizontal_lines(gray: Mask, settings: EdgeSettings, scale: float = 1.0) -> tuple[Mask, Lines]:
-    """The longest near-horizontal lines of a grey picture, `MOST_LINES` at most, and the edges that they were found in.
-
-    Args:
-        gray: shape (height, width).
-        settings: the pair distances play no part.
-        scale: pixels of this picture for each pixel that the settings speak of.
-
-    Returns:
-        edges of the picture's shape, 0 or 255; lines in its pixel indices, longest first.
-    """
-    edges = _near_horizontal_edges(gray, settings, scale)
-    least_px = settings.edge_hough_min_length * scale
-    return edges, _join(_segments(edges, settings, scale), settings.edge_hough_max_gap * scale, least_px)
-
-
-def _near_horizontal_edges(gray: Mask, settings: EdgeSettings, scale: float) -> Mask:
-    """Edges whose gradient is near vertical, in runs of some length: most of a texture's edges go before Hough."""
-    dx = cv2.Sobel(gray, cv2.CV_16S, 1, 0, borderType=cv2.BORDER_REPLICATE)
-    dy = cv2.Sobel(gray, cv2.CV_16S, 0, 1, borderType=cv2.BORDER_REPLICATE)
-    edges = cv2.Canny(dx, dy, settings.edge_canny_low, settings.edge_canny_high)
-    # Twice the slope: on a line of few pixels the gradient's direction wavers.
-    slope = math.tan(math.radians(min(60.0, 2 * settings.edge_max_slope_deg)))
-    edges[np.abs(dx) > slope * np.abs(dy)] = 0
-    least_run = max(2, round(settings.edge_hough_min_length * scale / 8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(edges, connectivity=8)
-    keep = stats[:, cv2.CC_STAT_WIDTH] >= least_run
-    keep[0] = False
-    return np.where(keep[labels], 255, 0).astype(np.uint8)
-
-
-def _segments(edges: Mask, settings: EdgeSettings, scale: float) -> Lines:
-    # Half the length here: a long line comes in pieces, and is measured once they are joined.
-    found = cv2.HoughLinesP(
-        edges,
-        1,
-        HOUGH_ANGLE,
-        max(2, round(settings.edge_hough_threshold * scale / 2)),
-        minLineLength=max(2, settings.edge_hough_min_length * scale / 2),
-        maxLineGap=max(1, settings.edge_hough_max_gap * scale),
-    )
-    if found is None:
-        return np.empty((0, 4))
-    lines = np.asarray(found, np.float64).reshape(-1, 4)
-    lines = np.where((lines[:, 0] > lines[:, 2])[:, None], lines[:, [2, 3, 0, 1]], lines)
-    slope = math.tan(math.radians(settings.edge_max_slope_deg))
-    return np.asarray(lines[np.abs(lines[:, 3] - lines[:, 1]) <= slope * (lines[:, 2] - lines[:, 0])], np.float64)
-
-
-def _join(segments: Lines, max_gap_px: float, least_px: float) -> Lines:
-    """Segments that continue or repeat each other become one line; then the longest lines of at least `least_px`."""
-    lines = _longest_first(segments)[: 4 * MOST_LINES]
-    before = len(lines) + 1
-    while len(lines) < before:
-        before = len(lines)
-        lines = _longest_first(_join_once(lines, max_gap_px))
-    return lines[lines[:, 2] - lines[:, 0] >= least_px][:MOST_LINES]
-
-
-def _join_once(lines: Lines, max_gap_px: float) -> Lines:
-    joined = np.empty_like(lines)
-    count = 0
-    for line in lines:
-        known = joined[:count]
-        off = np.maximum(np.abs(_y_at(known, line[0]) - line[1]), np.abs(_y_at(known, line[2]) - line[3]))
-        gap = np.maximum(known[:, 0] - line[2], line[0] - known[:, 2])
-        same = np.flatnonzero((off <= JOIN_PX) & (gap <= max_gap_px))
-        if len(same):
-            other = known[same[0]]
-            left = line if line[0] < other[0] else other
-            right = line if line[2] > other[2] else other
-            joined[same[0]] = (left[0], left[1], right[2], right[3])
-        else:
-            joined[count] = line
-            count += 1
-    return joined[:count]
-
-
-def _longest_first(lines: Lines) -> Lines:
-    return lines[np.lexsort((lines[:, 0], lines[:, 1], lines[:, 0] - lines[:, 2]))]
-
-
-def _y_at(lines: Lines, x: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    slope = (lines[:, 3] - lines[:, 1]) / np.maximum(lines[:, 2] - lines[:, 0], 1e-9)
-    return np.asarray(lines[:, 1] + slope * (x - lines[:, 0]), np.float64)
-
-
-def _pairs(lines: Lines, settings: EdgeSettings, scale: float) -> tuple[Bands, NDArray[np.float64]]:
-    """Every two lines that may bound a board, widest first, and which part of their common extent they share."""
+def _pairs(lines: Lines, settings: EdgeSettings, scale: float) -> tuple[Lines, Lines]:
+    """Every two lines that may bound a board: the upper ones, the lower ones; those that share most first."""
     first, second = np.triu_indices(len(lines), 1)
-    a, b = lines[first], lines[second]
-    left, right = np.maximum(a[:, 0], b[:, 0]), np.minimum(a[:, 2], b[:, 2])
-    ys = np.stack([_y_at(a, left), _y_at(a, right), _y_at(b, left), _y_at(b, right)], axis=1)
-    above = ys[:, 0] + ys[:, 1] <= ys[:, 2] + ys[:, 3]
-    ys = np.where(above[:, None], ys, ys[:, [2, 3, 0, 1]])
-    bands = np.column_stack([left, right, ys])
-    shared = right - left
-    # In whole pixels a line of an edge lies up to one pixel off, hence the half pixels.
-    distance = (ys[:, 2] - ys[:, 0] + ys[:, 3] - ys[:, 1]) / 2
-    angles = np.degrees(np.arctan2(lines[:, 3] - lines[:, 1], lines[:, 2] - lines[:, 0]))
-    keep = (shared >= settings.edge_hough_min_length * scale) & (
-        shared >= LEAST_SHARED * np.minimum(a[:, 2] - a[:, 0], b[:, 2] - b[:, 0])
-    )
-    keep &= (ys[:, 2] > ys[:, 0]) & (ys[:, 3] > ys[:, 1])
-    keep &= (distance >= settings.edge_pair_min_distance * scale - 0.5) & (
-        distance <= settings.edge_pair_max_distance * scale + 0.5
-    )
-    keep &= np.abs(angles[first] - angles[second]) <= MOST_CONVERGENCE_DEG
-    extent = np.maximum(a[:, 2], b[:, 2]) - np.minimum(a[:, 0], b[:, 0])
+    one, two = lines[first], lines[second]
+    left, right = np.maximum(one[:, 0], two[:, 0]), np.minimum(one[:, 2], two[:, 2])
+    at_left, at_right = y_at(two, left) - y_at(one, left), y_at(two, right) - y_at(one, right)
+    distance = np.abs(at_left + at_right) / 2
+    angles = np.degrees(np.arctan(slopes(lines)))
+    least_px, most_px = settings.edge_pair_min_distance * scale, settings.edge_pair_max_distance * scale
+    shorter = np.minimum(one[:, 2] - one[:, 0], two[:, 2] - two[:, 0])
+    keep = right - left >= np.maximum(settings.edge_hough_min_length * scale / 2, LEAST_SHARED * shorter)
+    # A line lies on one of the two rows that an edge is between, hence the half pixels.
+    keep &= (distance >= least_px - 0.5) & (distance <= most_px + 0.5)
+    keep &= (at_left * at_right > 0) & (np.abs(angles[first] - angles[second]) <= MOST_CONVERGENCE_DEG)
     chosen = np.flatnonzero(keep)
-    chosen = chosen[np.argsort(-shared[chosen], kind="stable")][:MOST_PAIRS]
-    return bands[chosen], shared[chosen] / np.maximum(extent[chosen], 1e-9)
+    chosen = chosen[np.argsort((left - right)[chosen], kind="stable")][:MOST_PAIRS]
+    below = (at_left + at_right)[chosen, None] > 0
+    return np.where(below, one[chosen], two[chosen]), np.where(below, two[chosen], one[chosen])
 
 
-def _weigh(bands: Bands, shared: NDArray[np.float64], edges: Mask, field: Mask) -> NDArray[np.float64]:
-    """Confidence of each band, 0 for those that are none."""
-    along = np.linspace(0.0, 1.0, 64)
+def _bands(upper: Lines, lower: Lines, edges: Mask) -> tuple[Bands, Floats]:
+    """The band between each two lines, and its support.
+
+    A band begins where both lines are and goes on, to the end of the longer, while both edges are seen: a board's edge
+    is often found in pieces. Support: the part of the band's width over which the weaker edge is seen, times the part
+    of the shorter line that the band covers; 0 where it is too little.
+    """
+    if not len(upper):
+        return np.empty((0, 6)), np.empty(0)
+    columns = np.arange(0, edges.shape[1], COLUMN_PX, dtype=np.float64)
+    thick = np.asarray(cv2.dilate(edges, np.ones((5, 3), np.uint8)), np.uint8)
+    seen = np.stack([_at(thick, columns[None], _y_at_columns(lines, columns)) for lines in (upper, lower)])
+    around = np.stack([cv2.blur(side.astype(np.float32), (WINDOW_COLUMNS, 1)) for side in seen])
+    left, right = np.maximum(upper[:, 0], lower[:, 0]), np.minimum(upper[:, 2], lower[:, 2])
+    reach_left, reach_right = np.minimum(upper[:, 0], lower[:, 0]), np.maximum(upper[:, 2], lower[:, 2])
+    goes_on = around.min(axis=0) >= WINDOW_SUPPORT
+    goes_on &= (columns >= reach_left[:, None]) & (columns <= reach_right[:, None])
+    goes_on |= (columns >= left[:, None]) & (columns <= right[:, None])
+    ends = ~goes_on
+    middle = ((left + right) / 2)[:, None]
+    grown_left = np.where(ends & (columns < middle), columns + COLUMN_PX, reach_left[:, None]).max(axis=1)
+    grown_right = np.where(ends & (columns > middle), columns - COLUMN_PX, reach_right[:, None]).min(axis=1)
+    left, right = np.minimum(left, grown_left), np.maximum(right, grown_right)
+    within = (columns >= left[:, None]) & (columns <= right[:, None])
+    support = ((seen & within).sum(axis=2) / np.maximum(1, within.sum(axis=1))).min(axis=0)
+    support[support < LEAST_SUPPORT] = 0.0
+    shorter = np.minimum(upper[:, 2] - upper[:, 0], lower[:, 2] - lower[:, 0])
+    bands = np.column_stack([left, right, *(y_at(lines, x) for lines in (upper, lower) for x in (left, right))])
+    return bands, np.asarray(support * np.minimum(1.0, (right - left) / shorter), np.float64)
+
+
+def _y_at_columns(lines: Lines, columns: Floats) -> Floats:
+    """Where each line, prolonged, is at each of the columns, shape (lines, columns)."""
+    return np.asarray(lines[:, 1:2] + slopes(lines)[:, None] * (columns - lines[:, :1]), np.float64)
+
+
+def _off_field(bands: Bands, field: Mask) -> Floats:
+    """The part of each band that is off the field, less where it does not border it; 0 for those that lie on it."""
+    if not field.any():
+        return np.ones(len(bands))
+    along = np.linspace(0.0, 1.0, 32)
     xs = bands[:, :1] + (bands[:, 1:2] - bands[:, :1]) * along
     top = bands[:, 2:3] + (bands[:, 3:4] - bands[:, 2:3]) * along
     bottom = bands[:, 4:5] + (bands[:, 5:6] - bands[:, 4:5]) * along
-    thick = np.asarray(cv2.dilate(edges, np.ones((5, 3), np.uint8)), np.uint8)
-    support = np.minimum(_at(thick, xs, top).mean(axis=1), _at(thick, xs, bottom).mean(axis=1))
-    across = np.linspace(0.05, 0.95, 7)[:, None, None]
-    inside = _at(field, np.broadcast_to(xs, (7, *xs.shape)), top + (bottom - top) * across).mean(axis=(0, 2))
-    confidence = support * shared * (1.0 - inside)
-    confidence[(support < LEAST_SUPPORT) | (inside > MOST_INSIDE_FIELD)] = 0.0
-    return np.asarray(confidence, np.float64)
+
+    def on_field(part: float | Floats) -> Floats:
+        return np.asarray(_at(field, xs, top + (bottom - top) * part).mean(axis=1), np.float64)
+
+    inside = np.mean([on_field(part) for part in np.linspace(0.05, 0.95, 7)], axis=0)
+    off = np.where(inside > MOST_INSIDE_FIELD, 0.0, 1.0 - inside)
+    beside = 0.25 + 4.0 / np.maximum(1.0, (bottom - top).mean(axis=1, keepdims=True))
+    borders = np.maximum(on_field(1 + beside), on_field(-beside)) >= 0.5
+    return np.asarray(np.where(borders, off, off * AWAY_FROM_FIELD), np.float64)
 
 
-def _at(mask: Mask, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _at(mask: Mask, xs: Floats, ys: Floats) -> NDArray[np.bool_]:
     rows = np.clip(np.rint(ys), 0, mask.shape[0] - 1).astype(np.intp)
     columns = np.clip(np.rint(xs), 0, mask.shape[1] - 1).astype(np.intp)
     return np.asarray(mask[rows, columns] > 0, np.bool_)
@@ -261,11 +217,9 @@ def _field_mask(field: tuple[Point, ...], scale: tuple[float, float], shape: tup
     return mask
 
 
-def _merge(
-    bands: Bands, confidence: NDArray[np.float64], max_gap_px: float
-) -> tuple[list[NDArray[np.float64]], list[float]]:
+def _merge(bands: Bands, confidence: Floats, max_gap_px: float) -> tuple[list[Floats], list[float]]:
     """Surest first, each band joins the one that it continues, or gives way to the one that it repeats."""
-    kept: list[NDArray[np.float64]] = []
+    kept: list[Floats] = []
     sure: list[float] = []
     score = confidence * np.sqrt(np.maximum(bands[:, 1] - bands[:, 0], 0.0))
     for index in np.argsort(-score, kind="stable"):
@@ -281,7 +235,7 @@ def _merge(
     return kept, sure
 
 
-def _fate(band: NDArray[np.float64], kept: Bands, max_gap_px: float) -> int | None:
+def _fate(band: Floats, kept: Bands, max_gap_px: float) -> int | None:
     """Index of the kept band that this one continues; -1: it repeats one; None: it is new."""
     shared = np.minimum(kept[:, 1], band[1]) - np.maximum(kept[:, 0], band[0])
     middle = (np.minimum(kept[:, 1], band[1]) + np.maximum(kept[:, 0], band[0])) / 2
@@ -298,14 +252,14 @@ def _fate(band: NDArray[np.float64], kept: Bands, max_gap_px: float) -> int | No
     return -1 if repeats.any() else None
 
 
-def _band_at(bands: Bands, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _band_at(bands: Bands, x: Floats) -> tuple[Floats, Floats]:
     part = (x - bands[:, 0]) / np.maximum(bands[:, 1] - bands[:, 0], 1e-9)
     top = bands[:, 2] + (bands[:, 3] - bands[:, 2]) * part
     bottom = bands[:, 4] + (bands[:, 5] - bands[:, 4]) * part
     return top, bottom
 
 
-def _widened(band: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+def _widened(band: Floats, other: Floats) -> Floats:
     """The band over the extent of both, along its own lines where the other has none."""
     left = band if band[0] <= other[0] else other
     right = band if band[1] >= other[1] else other
@@ -313,7 +267,7 @@ def _widened(band: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[n
 
 
 def _regions(
-    bands: list[NDArray[np.float64]], sure: list[float], to_frame: tuple[float, float], size: tuple[int, int]
+    bands: list[Floats], sure: list[float], to_frame: tuple[float, float], size: tuple[int, int]
 ) -> tuple[Region, ...]:
     found: list[Region] = []
     for band, confidence in zip(bands, sure, strict=True):

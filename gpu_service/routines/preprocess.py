@@ -18,7 +18,7 @@ from pydantic import Field
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, encode_png
 from gpu_service.routines import Batch, DebugPictures, Routine
-from gpu_service.routines.detect_edges import EdgeSettings, near_horizontal_lines
+from gpu_service.routines.horizontal_lines import near_horizontal_lines, slopes
 from gpu_service.settings import Settings
 from gpu_service.wire import CropAnswer, CropBox, PreprocessAnswer, PreprocessItem
 
@@ -33,6 +33,7 @@ SAME_SLOPE_DEG = 2.5
 LEVELLING_WIDTH_PX = 640
 """A wider crop is looked at in this width to find its slope."""
 LEAST_LEVELLED_PX = 8
+LEVELLING_CANNY = (25, 75)
 LONG_LINE = 0.5
 """A line tells a box's slope when it runs along this part of the width."""
 BAND_MARGIN = 0.08
@@ -122,7 +123,7 @@ def cut(image: Image, what: CropBox, settings: CropSettings) -> Crop:
                 f"{width} x {height} pixels; give boxes in pixels of that picture."
             )
         inside = image[top:bottom, left:right]
-        band = _sloping_band(_gray(inside)) if settings.straighten else None
+        band = _sloping_band(inside) if settings.straighten else None
         if band is None:
             return _finish(inside, _resized(inside, left, top, settings), settings)
         corners = band + np.array([left, top])
@@ -144,31 +145,34 @@ def _quad_corners(what: CropBox) -> Matrix:
     return corners
 
 
-def _sloping_band(gray: Gray) -> NDArray[np.float64] | None:
+def _sloping_band(image: Image) -> NDArray[np.float64] | None:
     """The quad that levels this box, shape (4, 2) in its pixels; None when it is level or nothing tells."""
-    height, width = gray.shape
+    height, width = image.shape[:2]
     scale = min(1.0, LEVELLING_WIDTH_PX / width)
     if scale < 1:
-        gray = np.asarray(cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    if min(gray.shape) < LEAST_LEVELLED_PX:
+        image = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    if min(image.shape[:2]) < LEAST_LEVELLED_PX:
         return None
-    long = max(2, round(LONG_LINE * gray.shape[1]))
-    settings = EdgeSettings(
-        edge_hough_min_length=long,
-        edge_hough_threshold=long,
-        edge_hough_max_gap=max(4, long // 8),
-        edge_max_slope_deg=MOST_SLOPE_DEG,
+    long = LONG_LINE * image.shape[1]
+    _, lines = near_horizontal_lines(
+        image,
+        canny_low=LEVELLING_CANNY[0],
+        canny_high=LEVELLING_CANNY[1],
+        votes=long,
+        min_length_px=long,
+        max_gap_px=max(4.0, long / 8),
+        max_slope_deg=MOST_SLOPE_DEG,
     )
-    lines = near_horizontal_lines(gray, settings)[1] / scale
+    lines = lines / scale
     if not len(lines):
         return None
-    slopes = (lines[:, 3] - lines[:, 1]) / (lines[:, 2] - lines[:, 0])
-    slope = float(slopes[0])  # of the longest
+    slope_of = slopes(lines)
+    slope = float(slope_of[0])  # of the longest
     if abs(slope) < math.tan(math.radians(LEAST_SLOPE_DEG)) or width * abs(slope) > height:
         return None
-    alike = np.abs(np.degrees(np.arctan(slopes) - math.atan(slope))) <= SAME_SLOPE_DEG
-    at_left = (lines[:, 1] - slopes * lines[:, 0] + 0.5)[alike]
-    at_right = at_left + slopes[alike] * width
+    alike = np.abs(np.degrees(np.arctan(slope_of) - math.atan(slope))) <= SAME_SLOPE_DEG
+    at_left = (lines[:, 1] - slope_of * lines[:, 0] + 0.5)[alike]
+    at_right = at_left + slope_of[alike] * width
     middle = at_left + at_right
     top, bottom = int(np.argmin(middle)), int(np.argmax(middle))
     band_height = (middle[bottom] - middle[top]) / 2

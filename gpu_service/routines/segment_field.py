@@ -21,10 +21,10 @@ from gpu_service.wire import FieldAnswer, NoItem, Point
 WORKING_SIDE_PX = 480
 """The longest side of the picture that is worked on; the outline is exact to half of one of its pixels."""
 MOST_AREAS = 4
-HULL_FILL = 0.8
-"""A field is convex. Areas that fill this much of their common hull are one field, cut up by players or captions."""
-OUTLINE_TOLERANCE = 0.006
-"""How far the simplified outline may leave the true one, as a part of its length."""
+HULL_FILL = 0.85
+"""A field is convex. Areas that fill this much of their common hull are one field, cut up by a caption."""
+OUTLINE_TOLERANCE_PX = 1.5
+"""How far the simplified outline may leave the true one, working pixels."""
 
 
 class SegmentFieldSettings(Settings):
@@ -66,8 +66,8 @@ def find_field(image: Image, settings: SegmentFieldSettings) -> FieldAnswer:
     """The field's outline and its share of the frame.
 
     The areas of that colour that are large enough (`MOST_AREAS` at most) are the field, and their pixels its share.
-    The polygon is their common hull where they fill it, else the outline of the largest alone: a polygon that is too
-    small costs a few more regions to read, one that is too large would hide boards.
+    The polygon is the outline of the only area, or the common hull of several that fill it, else the outline of the
+    largest: a polygon that is too small costs a few more regions to read, one that is too large would hide boards.
 
     Returns:
         polygon in pixels of the image, corners in [0, width] x [0, height]; share 0 to 1.
@@ -122,10 +122,12 @@ def _outline(mask: NDArray[np.uint8], width: int, height: int) -> tuple[Point, .
     if not outlines:
         return ()
     largest = max(outlines, key=cv2.contourArea)
-    hull = cv2.convexHull(np.concatenate(outlines))
-    filled = sum(cv2.contourArea(outline) for outline in outlines)
-    outline = hull if filled >= HULL_FILL * cv2.contourArea(hull) else largest
-    outline = cv2.approxPolyDP(outline, max(1.0, OUTLINE_TOLERANCE * cv2.arcLength(outline, True)), True)
+    outline = largest
+    if len(outlines) > 1:
+        hull = cv2.convexHull(np.concatenate(outlines))
+        filled = sum(cv2.contourArea(outline) for outline in outlines)
+        outline = hull if filled >= HULL_FILL * cv2.contourArea(hull) else largest
+    outline = cv2.approxPolyDP(outline, OUTLINE_TOLERANCE_PX, True)
     if len(outline) < 3:
         x, y, w, h = cv2.boundingRect(largest)
         left, top = x / mask.shape[1] * width, y / mask.shape[0] * height
