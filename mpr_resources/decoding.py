@@ -3,8 +3,9 @@
 What a file is (duration, size, codec) is asked in `media`; how decoded frames become pixels is in `pixels`.
 Which frames are wanted is decided by the stage that samples them.
 
-Times. `pts` is the container's own number, in units of `time_base`. A source's clock starts at its first
-presentable frame: `ms = round((pts - start_pts) * time_base * 1000)`, halves rounded up.
+Times. `pts` is the container's own number, in units of `time_base`. A source's clock is the one that players show: it
+starts where the file starts, which is at the first frame unless the sound starts earlier.
+`ms = round((pts - origin_pts) * time_base * 1000)`, halves rounded up.
 """
 
 from __future__ import annotations
@@ -117,6 +118,14 @@ class Media:
             "put it into a container that keeps times, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4"
         )
 
+    @cached_property
+    def origin_pts(self) -> int:
+        """The pts at which the source's clock shows 0 ms."""
+        begins = self.container.start_time
+        if begins is None or not self.container.streams.audio:
+            return self.start_pts
+        return min(self.start_pts, round(Fraction(begins, av.time_base) / self.time_base))
+
     def ms(self, pts: int) -> int:
         """Milliseconds on the source's clock; halves are rounded up."""
         return int(self.ms_of(np.array([pts], np.int64))[0])
@@ -124,12 +133,12 @@ class Media:
     def ms_of(self, pts: NDArray[np.int64]) -> NDArray[np.int64]:
         """`ms` of many: int64, shape (n,) in and out."""
         base = self.time_base
-        return ((pts - self.start_pts) * (2000 * base.numerator) + base.denominator) // (2 * base.denominator)
+        return ((pts - self.origin_pts) * (2000 * base.numerator) + base.denominator) // (2 * base.denominator)
 
     def pts_at(self, ms: int) -> int:
         """The pts at or just before a time on the source's clock."""
         base = self.time_base
-        return self.start_pts + ms * base.denominator // (1000 * base.numerator)
+        return self.origin_pts + ms * base.denominator // (1000 * base.numerator)
 
     @cached_property
     def times_need_decoding(self) -> bool:

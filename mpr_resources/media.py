@@ -32,13 +32,13 @@ class Probe:
     Attributes:
         source: the path.
         version: hash of the video's packets and times: equal for equal content, wherever the file lies.
-        duration_ms: from the first frame's pts to the end of the last frame.
+        duration_ms: from the start of the source's clock (see `decoding`) to the end of the last frame.
         fps: average frames a second.
         time_base: seconds a unit of pts.
         codec: FFmpeg's name of the codec, for example "h264".
         width_px, height_px: as displayed: upright, with square pixels.
         rotation_deg: clockwise turn from coded to displayed: 0, 90, 180 or 270.
-        start_pts: pts of the first presentable frame; 0 ms on the source's clock.
+        start_pts: pts of the first presentable frame.
         frames: number of presentable frames.
     """
 
@@ -170,9 +170,8 @@ def _cut(media: Media, pts: int | None) -> BadInput:
 
 def _first_frame(media: Media) -> tuple[tuple[int, int], int]:
     """Displayed size and rotation of the first frame."""
-    times = media.times(0, 1) if not media.times_need_decoding else media.times()
-    wanted = times.pts[:1].tolist() or [media.start_pts]
-    frame = next(media.frames(wanted, times))
+    start_ms = media.ms(media.start_pts)
+    frame = next(media.frames([media.start_pts], media.times(start_ms, start_ms + 1)))
     if min(frame.width, frame.height) < MIN_SIDE_PX or max(frame.width, frame.height) > MAX_SIDE_PX:
         raise BadInput(
             f"{media.source} is {frame.width}x{frame.height} pixels; use video between "

@@ -9,8 +9,12 @@ import polars as pl
 from gpu_service.routines import Inference
 from gpu_service.routines.detect_edges import DETECT_EDGES, EdgeSettings
 from gpu_service.wire import EdgesItem
+from mpr_assets import previews
+from mpr_assets.graph import stage
+from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings, by_seq
 from mpr_resources.frames import Frame
+from mpr_resources.tables import StageTable
 
 CODE_VERSION = "1"
 
@@ -53,3 +57,24 @@ def detect_edges(
         for region in answer.regions
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", maintain_order=True)
+
+
+@stage(
+    name="detect_edges",
+    description="Board-like regions between pairs of near-horizontal lines.",
+    group="regions",
+    kinds={"opencv", "inference", "parquet"},
+    settings=DetectEdgesSettings,
+    schema=SCHEMA,
+    code_version=CODE_VERSION,
+    inputs=("extract_frames", "filter_scenes", "field_segmentation"),
+    depends_on=lambda run: {"model": run.inference.identity(DETECT_EDGES, run.settings)},
+    draw=previews.boxes("label"),
+)
+def asset(
+    run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, field_segmentation: StageTable
+) -> Result:
+    """The regions of each kept frame."""
+    frames = run.kept_frames(extract_frames, filter_scenes)
+    regions = detect_edges(frames, field_segmentation.rows, run.inference, run.settings)
+    return Result(regions, {"regions": regions.height, "frames_with_regions": regions["seq"].n_unique()})

@@ -13,8 +13,13 @@ from gpu_service.pictures import Picture
 from gpu_service.routines import Inference, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
 from gpu_service.wire import NoItem
+from mpr_assets import previews
+from mpr_assets.graph import stage
+from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
+from mpr_resources.brands import references_hash
 from mpr_resources.frames import Frame
+from mpr_resources.tables import StageTable
 
 CODE_VERSION = "1"
 
@@ -67,3 +72,30 @@ def detect_objects(
             for f in answer.objects
         ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", "label", "x", "y", "w", "h", maintain_order=True)
+
+
+def _what_finds(run: StageRun) -> dict[str, str]:
+    return {
+        "model": run.inference.identity(DETECT, routine_settings(run.settings)),
+        "references": references_hash(run.references()),
+    }
+
+
+@stage(
+    name="detect_objects",
+    description="Logos found by their reference pictures, and objects, each with its box.",
+    group="regions",
+    kinds={"opencv", "inference", "parquet"},
+    settings=DetectObjectsSettings,
+    schema=SCHEMA,
+    code_version=CODE_VERSION,
+    inputs=("extract_frames", "filter_scenes"),
+    depends_on=_what_finds,
+    draw=previews.boxes("label"),
+)
+def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
+    """Logos and objects of each kept frame."""
+    references = run.references()
+    frames = run.kept_frames(extract_frames, filter_scenes)
+    objects = detect_objects(frames, run.inference, run.settings, references)
+    return Result(objects, {"objects": objects.height, "references": len(references)})

@@ -22,9 +22,15 @@ from pydantic import Field
 
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, encode_jpeg
+from mpr_assets import previews
+from mpr_assets.graph import stage
+from mpr_assets.report.measures import timeline_ms
+from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_resources.decoding import Media, clock, open_media
 from mpr_resources.pixels import to_pixels
+from mpr_resources.storage import Keys
+from mpr_resources.tables import StageTable, TableHeader
 
 CODE_VERSION = "1"
 
@@ -175,8 +181,8 @@ def phash(image: Image) -> int:
     """
     small = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA)
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
-    # Rounded, so that a flat picture's rounding errors do not become bits.
-    low = np.round(np.asarray(cv2.dct(grey))[1:9, 1:9].ravel(), 2)
+    # Rounded, so that the noise of a flat picture does not become bits.
+    low = np.round(np.asarray(cv2.dct(grey))[1:9, 1:9].ravel())
     return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
@@ -206,7 +212,7 @@ def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool) ->
     shift = chunk["start_ms"] - chunk["timeline_start_ms"]
     unit_ms = 1000 * media.time_base
     length_ms = chunk["end_ms"] - chunk["start_ms"]
-    wanted = [media.start_pts + (t + shift) / unit_ms for t in instants(chunk["timeline_start_ms"], length_ms, fps)]
+    wanted = [media.origin_pts + (t + shift) / unit_ms for t in instants(chunk["timeline_start_ms"], length_ms, fps)]
     for frame in media.frames(nearest(times.pts, wanted), times, allow_damage=allow_damage):
         assert frame.pts is not None
         source_ms = media.ms(frame.pts)
@@ -253,3 +259,34 @@ def _encode(seq: int, one: Taken, settings: ExtractFramesSettings) -> ExtractedF
         size_bytes=len(jpeg),
     )
     return ExtractedFrame(row, jpeg)
+
+
+def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
+    return run.frame_folder(header.fingerprint).finished()
+
+
+@stage(
+    name="extract_frames",
+    description="The timeline sampled at even instants: JPEG frames, and an index with the exact times of each.",
+    group="media",
+    kinds={"video", "parquet"},
+    settings=ExtractFramesSettings,
+    schema=SCHEMA,
+    code_version=CODE_VERSION,
+    inputs=("timeline",),
+    complete=_frames_are_there,
+    draw=previews.as_it_is,
+)
+def asset(run: StageRun, timeline: StageTable) -> Result:
+    """The frames into storage, their index as the table."""
+    rows: list[IndexRow] = []
+    expected = round(timeline_ms(timeline.rows) * run.settings.fps / 1000)
+
+    def pictures() -> Iterator[tuple[int, bytes]]:
+        for frame in run.tracked(extract(timeline.rows, run.settings), expected):
+            rows.append(frame.row)
+            yield frame.row["seq"], frame.jpeg
+
+    run.frame_folder(run.fingerprint).write(pictures())
+    run.forget_others(Keys.frames)
+    return Result(index(rows), {"frames": len(rows), "bytes": sum(row["size_bytes"] for row in rows)})

@@ -9,8 +9,12 @@ import polars as pl
 from gpu_service.routines import Inference
 from gpu_service.routines.segment_field import SEGMENT_FIELD, SegmentFieldSettings
 from gpu_service.wire import NoItem
+from mpr_assets import previews
+from mpr_assets.graph import stage
+from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings, by_seq
 from mpr_resources.frames import Frame
+from mpr_resources.tables import StageTable
 
 CODE_VERSION = "1"
 
@@ -35,3 +39,21 @@ def field_segmentation(
         for seq, answer in by_seq(inference, SEGMENT_FIELD, ((frame, NoItem()) for frame in frames), settings)
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq")
+
+
+@stage(
+    name="field_segmentation",
+    description="The playing field by its colour: its polygon and its share of the frame.",
+    group="regions",
+    kinds={"opencv", "inference", "parquet"},
+    settings=FieldSegmentationSettings,
+    schema=SCHEMA,
+    code_version=CODE_VERSION,
+    inputs=("extract_frames", "filter_scenes"),
+    depends_on=lambda run: {"model": run.inference.identity(SEGMENT_FIELD, run.settings)},
+    draw=previews.polygons("field"),
+)
+def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
+    """The field of each kept frame."""
+    fields = field_segmentation(run.kept_frames(extract_frames, filter_scenes), run.inference, run.settings)
+    return Result(fields, {"frames": fields.height, "frames_with_field": fields.filter(pl.col("share") > 0).height})

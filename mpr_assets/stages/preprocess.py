@@ -14,9 +14,14 @@ from pydantic import Field
 from gpu_service.routines import Inference
 from gpu_service.routines.preprocess import PREPROCESS, CropSettings
 from gpu_service.wire import Box, CropBox, PreprocessItem
+from mpr_assets import previews
+from mpr_assets.graph import stage
+from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings, by_seq
 from mpr_assets.stages.same_crops import CropGroup, CropGrouper, Cut, Likeness
 from mpr_resources.frames import Frame
+from mpr_resources.storage import Keys
+from mpr_resources.tables import StageTable, TableHeader
 
 CODE_VERSION = "1"
 
@@ -153,3 +158,38 @@ def _iou(one: Box, two: Box) -> float:
     h = min(one.y + one.h, two.y + two.h) - max(one.y, two.y)
     shared = max(0, w) * max(0, h)
     return shared / (one.w * one.h + two.w * two.h - shared)
+
+
+def _crops_are_there(run: StageRun, header: TableHeader) -> bool:
+    return run.crop_folder(header.fingerprint).finished()
+
+
+@stage(
+    name="preprocess",
+    description="Crops of regions and objects, straightened and enlarged for reading; equal crops grouped.",
+    group="text",
+    kinds={"opencv", "inference", "parquet"},
+    settings=PreprocessSettings,
+    schema=SCHEMA,
+    code_version=CODE_VERSION,
+    inputs=("extract_frames", "filter_scenes", "detect_edges", "detect_objects"),
+    depends_on=lambda run: {"model": run.inference.identity(PREPROCESS, run.settings)},
+    complete=_crops_are_there,
+    draw=previews.boxes("label"),
+)
+def asset(
+    run: StageRun,
+    extract_frames: StageTable,
+    filter_scenes: StageTable,
+    detect_edges: StageTable,
+    detect_objects: StageTable,
+) -> Result:
+    """The crops into storage, their places in every frame as the table."""
+    frames = run.kept_frames(extract_frames, filter_scenes)
+    folder = run.crop_folder(run.fingerprint)
+    crops = preprocess(
+        frames, detect_edges.rows, detect_objects.rows, filter_scenes.rows, run.inference, run.settings, folder.put
+    )
+    folder.finish()
+    run.forget_others(Keys.crops)
+    return Result(crops, {"crops": crops.height, "crop_groups": crops["crop"].n_unique()})

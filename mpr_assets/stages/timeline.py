@@ -6,14 +6,21 @@ How a file is probed is in `mpr_resources.media`; where specs are kept is not he
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
 
 import polars as pl
+from pydantic import Field
 
 from gpu_service.errors import BadInput
+from mpr_assets.graph import stage
+from mpr_assets.report.measures import timeline_ms
+from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_assets.timelines import ChunkSpec, TimelineSpec
 from mpr_resources.decoding import clock
 from mpr_resources.media import Probe, probe
+from mpr_resources.tables import hash_of
 
 CODE_VERSION = "1"
 
@@ -37,7 +44,9 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 
 class TimelineSettings(StageSettings):
-    """Nothing to set: a timeline is its spec."""
+    """Nothing to set: a timeline is its spec, and there is no report without it."""
+
+    enabled: Literal[True] = Field(True, description="a timeline cannot be switched off")
 
 
 def resolve(spec: TimelineSpec, probe: Callable[[str], Probe] = probe) -> pl.DataFrame:
@@ -102,3 +111,28 @@ def _row(number: int, source: str, found: Probe, start_ms: int, end_ms: int, tim
         "height_px": found.height_px,
         "rotation_deg": found.rotation_deg,
     }
+
+
+def _files(run: StageRun) -> dict[str, str]:
+    """The spec, and size and time of each file: another file under the same name is another timeline."""
+    state = {"spec": hash_of(run.spec.model_dump(include={"chunks"}))}
+    for path in {Path(chunk.source) for chunk in run.spec.chunks}:
+        found = path.stat() if path.exists() else None
+        state[str(path)] = f"{found.st_size} bytes, {found.st_mtime_ns} ns" if found else "not there"
+    return state
+
+
+@stage(
+    name="timeline",
+    description="The chunks on one clock, each source probed: what the container says, and what is really in it.",
+    group="media",
+    kinds={"video", "parquet"},
+    settings=TimelineSettings,
+    schema=SCHEMA,
+    code_version=CODE_VERSION,
+    depends_on=_files,
+)
+def asset(run: StageRun) -> Result:
+    """The timeline's chunks."""
+    chunks = resolve(run.spec)
+    return Result(chunks, {"duration_ms": timeline_ms(chunks), "sources": chunks["source"].n_unique()})

@@ -1,0 +1,54 @@
+# make demo, make test: each sets itself up on a fresh machine. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo test dev check lint bench eval lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
+
+# The lock file names every package, so nothing is resolved here; rapidocr's wish for the display build of OpenCV is
+# answered by the headless one, which is why dependencies are not looked up again.
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MPR needs Python 3.11 or newer; run: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(DAGSTER_HOME)/dagster.yaml:
+	mkdir -p $(DAGSTER_HOME)
+	ln -sf $(CURDIR)/dagster.yaml $@
+
+demo: .venv/installed $(DAGSTER_HOME)/dagster.yaml ## draw a broadcast, find its brands, compare with the truth
+	$(BIN)/python -m demo
+
+dev: .venv/installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on http://localhost:3000
+	$(BIN)/dagster dev --workspace workspace.yaml
+
+test: .venv/installed ## the tests
+	$(BIN)/pytest
+
+lint: .venv/installed ## format, lint, strict types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test ## lint and the tests
+
+bench: .venv/installed ## what is measured against what, one JSON line each
+	$(BIN)/python -m bench
+
+eval: .venv/installed ## score every clip in CLIPS=FOLDER against its truth
+	$(BIN)/python -m bench.clips $(CLIPS)
+
+lock: ## write requirements.lock anew from pyproject.toml
+	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --no-emit-index-url --no-annotate --upgrade --output-file requirements.lock
+
+clean: ## forget the virtual environment and all that the demo stored
+	rm -rf .venv .mpr build *.egg-info

@@ -1,0 +1,258 @@
+"""The command line `mpr`. It parses, calls, prints; what it calls is elsewhere.
+
+Exit status: 0 done, 1 a stage failed, 2 the input cannot be used, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import dagster as dg
+import typer
+import yaml
+
+from gpu_service.errors import BadInput, MprError
+from mpr_assets import terminal
+from mpr_assets.definitions import JOB, ROOT, definitions, profiles_folder, storage_resource
+from mpr_assets.partitions import load_spec, register, registered
+from mpr_assets.report.measures import measures
+from mpr_assets.stages.timeline import resolve
+from mpr_assets.timelines import ChunkSpec, TimelineSpec, parse_chunk
+from mpr_resources.brands import load_brands
+from mpr_resources.media import probe
+from mpr_resources.storage import Keys, MissingObject, Storage
+from mpr_resources.tables import StageTable, from_parquet
+
+FAILED = 1
+UNUSABLE = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video in, brand timeline out."
+)
+timeline_app = typer.Typer(no_args_is_help=True, help="Register timelines, and see them.")
+profile_app = typer.Typer(no_args_is_help=True, help="Look at profiles, check them, copy one to change it.")
+app.add_typer(timeline_app, name="timeline")
+app.add_typer(profile_app, name="profile")
+
+Videos = Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="one video, or several one after another")]
+Profile = Annotated[str, typer.Option(help="the profile that the stages take their settings from")]
+Chunks = Annotated[
+    list[str] | None,
+    typer.Option("--chunk", help="a span START-END of the video, again for more; N:START-END of the Nth of several"),
+]
+Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
+Name = Annotated[str | None, typer.Option(help="name of the timeline; the video's by default")]
+Replace = Annotated[bool, typer.Option(help="change a timeline that is registered already")]
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+ProfileName = Annotated[str, typer.Argument(help="name of a profile")]
+
+
+@app.command()
+def run(
+    video: Videos,
+    profile: Profile = "generic",
+    chunk: Chunks = None,
+    brands: Brands = None,
+    name: Name = None,
+    replace: Replace = False,
+) -> None:
+    """Register a timeline, materialize every stage, print the brands."""
+    spec = timeline_spec(video, profile, chunk or [], brands, name)
+    with dagster_instance() as instance:
+        create_timeline(instance, spec, replace=replace)
+        run_timeline(instance, spec.name)
+    show_report(spec.name)
+
+
+@timeline_app.command("create")
+def timeline_create(
+    video: Videos,
+    profile: Profile = "generic",
+    chunk: Chunks = None,
+    brands: Brands = None,
+    name: Name = None,
+    replace: Replace = False,
+) -> None:
+    """Register a timeline; materialize it in the Dagster UI or with `mpr run`."""
+    spec = timeline_spec(video, profile, chunk or [], brands, name)
+    with dagster_instance() as instance:
+        create_timeline(instance, spec, replace=replace)
+    terminal.out.print(spec.name, markup=False)
+
+
+@timeline_app.command("list")
+def timeline_list() -> None:
+    """Names of all timelines."""
+    with dagster_instance() as instance:
+        for name in registered(instance):
+            terminal.out.print(name, markup=False)
+
+
+@timeline_app.command("show")
+def timeline_show(timeline: Timeline) -> None:
+    """A timeline's chunks, profile and brand file."""
+    spec = load_spec(storage(), timeline)
+    terminal.out.print(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True), markup=False)
+
+
+@profile_app.command("list")
+def profile_list() -> None:
+    """Names of all profiles, with what each is for."""
+    profiles = profiles_folder(os.environ)
+    for name in profiles.names():
+        terminal.out.print(f"{name:20} {profiles.load(name).description}", markup=False)
+
+
+@profile_app.command("show")
+def profile_show(profile: ProfileName) -> None:
+    """Every setting of a profile, defaults included."""
+    settings = profiles_folder(os.environ).load(profile).model_dump(mode="json")
+    terminal.out.print(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), markup=False)
+
+
+@profile_app.command("validate")
+def profile_validate(profile: ProfileName) -> None:
+    """Check a profile and the brand file that it names."""
+    profiles = profiles_folder(os.environ)
+    brands_path = profiles.brands_path(profiles.load(profile))
+    if brands_path is not None:
+        load_brands(brands_path)
+    terminal.out.print(f"{profile} is valid.", markup=False)
+
+
+@profile_app.command("duplicate")
+def profile_duplicate(profile: ProfileName, new_name: ProfileName) -> None:
+    """Copy a profile, to change the copy."""
+    terminal.out.print(str(profiles_folder(os.environ).duplicate(profile, new_name)), markup=False)
+
+
+@app.command()
+def report(timeline: Timeline) -> None:
+    """Print the brands of a timeline and where its report lies."""
+    load_spec(storage(), timeline)
+    show_report(timeline)
+
+
+def timeline_spec(
+    videos: list[Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
+) -> TimelineSpec:
+    """What the arguments of `run` and `timeline create` ask for.
+
+    Raises:
+        BadInput: something in them cannot be used.
+    """
+    profiles_folder(os.environ).load(profile)
+    if brands is not None:
+        load_brands(brands)
+    spans: list[list[tuple[int | None, int | None]]] = [[] for _ in videos]
+    for text in chunks:
+        number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
+        if not colon or not number.isdigit() or not 1 <= int(number) <= len(videos):
+            raise BadInput(
+                f"The chunk {text!r} does not say which of the {len(videos)} videos it is of; write N:START-END."
+            )
+        spans[int(number) - 1].append(parse_chunk(span))
+    specs = [
+        ChunkSpec(source=str(video.absolute()), start_ms=start_ms, end_ms=end_ms)
+        for video, of_video in zip(videos, spans, strict=True)
+        for start_ms, end_ms in of_video or [(None, None)]
+    ]
+    name = name or re.sub(r"[^0-9A-Za-z_-]+", "_", videos[0].stem)[:80].strip("_") or "timeline"
+    return TimelineSpec(
+        name=name, profile=profile, chunks=tuple(specs), brands=str(brands.absolute()) if brands else None
+    )
+
+
+def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:
+    """Register the timeline once its sources were seen to be readable."""
+    resolve(spec, probe)
+    register(instance, storage(), spec, replace=replace)
+
+
+def run_timeline(instance: dg.DagsterInstance, timeline: str) -> None:
+    """Materialize every stage in this process.
+
+    Raises:
+        StageFailed: a stage failed.
+    """
+    graph = definitions(os.environ, progress=terminal.progress())
+    result = graph.resolve_job_def(JOB).execute_in_process(
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        instance=instance,
+        partition_key=timeline,
+        raise_on_error=False,
+    )
+    failures = [event for event in result.all_events if event.is_step_failure]
+    if not result.success:
+        raise StageFailed(_sentence(failures), result.run_id)
+
+
+class StageFailed(MprError):
+    """A stage of the run failed; what the stages before it made is stored."""
+
+    def __init__(self, sentence: str, run_id: str) -> None:
+        super().__init__(
+            f"{sentence}\nWhat was finished before is kept; run the same command again to go on. Run {run_id}."
+        )
+
+
+def _sentence(failures: list[dg.DagsterEvent]) -> str:
+    if not failures:
+        return "The run failed before its first stage."
+    event = failures[0]
+    failure = event.step_failure_data
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return f"{event.step_key} failed: {failure.user_failure_data.description}"
+    return f"{event.step_key} failed: {failure.error_display_string}"
+
+
+def show_report(timeline: str) -> None:
+    """Print the brand table and the page's address."""
+    store = storage()
+    try:
+        exposures = _table(store, "compile_report", timeline)
+        chunks = _table(store, "timeline", timeline)
+    except MissingObject as error:
+        raise BadInput(f"The timeline {timeline!r} has no report yet; run it first.") from error
+    terminal.print_brands(measures(exposures.rows, chunks.rows))
+    terminal.out.print(f"\nReport: {store.where(Keys.report(timeline, 'report.html'))}", markup=False)
+
+
+def _table(store: Storage, stage: str, timeline: str) -> StageTable:
+    key = Keys.table(stage, timeline)
+    return from_parquet(store.get(key), store.where(key))
+
+
+def storage() -> Storage:
+    return storage_resource(os.environ).storage
+
+
+def dagster_instance() -> dg.DagsterInstance:
+    """The instance at `DAGSTER_HOME`; by default a folder in the clone, made and set up when it is not there."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(ROOT / ".mpr" / "dagster")))
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        (home / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
+    return dg.DagsterInstance.get()
+
+
+def main() -> None:
+    """Run the command line; one sentence and an exit status for whatever goes wrong."""
+    try:
+        app(standalone_mode=True)
+    except StageFailed as error:
+        _say(error, FAILED)
+    except MprError as error:
+        _say(error, UNUSABLE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _say(error: MprError, status: int) -> None:
+    terminal.err.print(f"mpr: {error}", markup=False)
+    sys.exit(status)

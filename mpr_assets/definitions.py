@@ -1,0 +1,120 @@
+"""The one place that wires everything. Tests and the command line pass other resources in as keywords."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from mpr_assets.checks import asset_checks
+from mpr_assets.graph import Stage, stage_asset
+from mpr_assets.stages import (
+    compile_report,
+    detect_edges,
+    detect_objects,
+    escalate_cloud,
+    escalate_vlm,
+    extract_frames,
+    field_segmentation,
+    filter_scenes,
+    match_brands,
+    preprocess,
+    run_ocr,
+    timeline,
+)
+from mpr_resources.inference import InferenceResource
+from mpr_resources.io_manager import StorageResource, TableIOManager
+from mpr_resources.profiles import Profiles
+from mpr_resources.progress import Progress
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The clone; defaults of what is kept lie in it."""
+
+JOB = "mpr"
+
+STAGES: tuple[Stage, ...] = (
+    timeline.asset,
+    extract_frames.asset,
+    filter_scenes.asset,
+    field_segmentation.asset,
+    detect_edges.asset,
+    detect_objects.asset,
+    preprocess.asset,
+    run_ocr.asset,
+    match_brands.asset,
+    escalate_vlm.asset,
+    escalate_cloud.asset,
+    compile_report.asset,
+)
+"""In the order in which a run goes through them."""
+
+SECTIONS = {stage.name: stage.settings for stage in STAGES}
+"""The sections of a profile."""
+
+SWITCHES = {"escalate_vlm": "SKIP_VLM", "escalate_cloud": "SKIP_CLOUD"}
+"""Environment variables that switch a stage off when set to 1."""
+
+
+def storage_resource(environ: Mapping[str, str]) -> StorageResource:
+    """Storage as `MPR_STORAGE_URL` says; a folder in the clone by default."""
+    return StorageResource(
+        url=environ.get("MPR_STORAGE_URL") or str(ROOT / ".mpr" / "storage"),
+        s3_endpoint_url=environ.get("S3_ENDPOINT_URL") or None,
+    )
+
+
+def inference_resource(environ: Mapping[str, str]) -> InferenceResource:
+    """Routines on the hosts of `INFERENCE_URL`; in this process by default."""
+    return InferenceResource(url=environ.get("INFERENCE_URL", ""), token=environ.get("INFERENCE_TOKEN", ""))
+
+
+def profiles_folder(environ: Mapping[str, str]) -> Profiles:
+    """Profiles as `MPR_PROFILES_DIR` says; `profiles/` in the clone by default."""
+    return Profiles(Path(environ.get("MPR_PROFILES_DIR") or ROOT / "profiles"), SECTIONS)
+
+
+def switched_off(environ: Mapping[str, str]) -> dict[str, str]:
+    """Stages that the environment switches off, with the reason that their metadata shows."""
+    return {stage: f"{name}=1 is set" for stage, name in SWITCHES.items() if environ.get(name) == "1"}
+
+
+def definitions(
+    environ: Mapping[str, str],
+    *,
+    storage: StorageResource | None = None,
+    inference: InferenceResource | None = None,
+    profiles: Profiles | None = None,
+    progress: Progress | None = None,
+) -> dg.Definitions:
+    """The whole graph. What is not given is made from the environment."""
+    storage = storage or storage_resource(environ)
+    resources: dict[str, Any] = {
+        "storage": storage,
+        "tables": TableIOManager(store=storage),
+        "inference": inference or inference_resource(environ),
+        "profiles": profiles or profiles_folder(environ),
+        "progress": progress,
+        "switches": switched_off(environ),
+    }
+    assets = [stage_asset(stage) for stage in STAGES]
+    job = dg.define_asset_job(
+        JOB,
+        selection=dg.AssetSelection.assets(*assets),
+        description="Every stage of a timeline, in order.",
+    )
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=asset_checks(),
+        jobs=[job],
+        resources=resources,
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `workspace.yaml` loads."""
+    return definitions(os.environ)

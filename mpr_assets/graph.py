@@ -1,0 +1,301 @@
+"""How a stage becomes an asset: settings from the profile, the look-up of what is stored, the record of what happened.
+
+What a stage computes is in `mpr_assets.stages`; what is wired to what is in `mpr_assets.definitions`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from pydantic import Field, create_model
+
+from gpu_service.errors import MprError, PermanentError, TransientError
+from gpu_service.pictures import encode_png
+from gpu_service.settings import Settings
+from mpr_assets.partitions import load_spec, timelines
+from mpr_assets.previews import Draw, sheet_markdown
+from mpr_assets.stage_run import Result, StageRun
+from mpr_assets.stages import StageSettings
+from mpr_resources.profiles import Profile
+from mpr_resources.progress import LogProgress
+from mpr_resources.storage import Keys, MissingObject, Storage
+from mpr_resources.tables import StageTable, TableHeader, check_schema, content_hash, from_parquet, hash_of
+from mpr_resources.yaml_files import validate
+
+MAX_RETRIES = 3
+PREVIEWS = 3
+OWNERS = ["team:mpr"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as the graph knows it.
+
+    Attributes:
+        body: reads, computes, writes what is not its table; thin.
+        depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files.
+        complete: whether what the body wrote beside its table is still there.
+        draw: draws a frame's rows for the preview; None where there is nothing to see.
+    """
+
+    name: str
+    description: str
+    group: str
+    kinds: frozenset[str]
+    settings: type[StageSettings]
+    schema: Mapping[str, Any]
+    code_version: str
+    inputs: tuple[str, ...]
+    body: Callable[..., Result]
+    depends_on: Callable[[StageRun], dict[str, str]]
+    complete: Callable[[StageRun, TableHeader], bool]
+    draw: Draw | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A stage's table, figures worth showing, and whether it was stored already."""
+
+    table: StageTable
+    counts: dict[str, int | float]
+    reused: bool
+
+
+def stage(
+    *,
+    name: str,
+    description: str,
+    group: str,
+    kinds: set[str],
+    settings: type[StageSettings],
+    schema: Mapping[str, Any],
+    code_version: str,
+    inputs: tuple[str, ...] = (),
+    depends_on: Callable[[StageRun], dict[str, str]] = lambda _run: {},
+    complete: Callable[[StageRun, TableHeader], bool] = lambda _run, _header: True,
+    draw: Draw | None = None,
+) -> Callable[[Callable[..., Result]], Stage]:
+    """Make a stage of a body; see `Stage`. The body is called with the run and each input's table by name."""
+
+    def make(body: Callable[..., Result]) -> Stage:
+        return Stage(
+            name, description, group, frozenset(kinds), settings, schema, code_version, inputs, body,
+            depends_on, complete, draw,
+        )  # fmt: skip
+
+    return make
+
+
+def stage_asset(stage: Stage) -> dg.AssetsDefinition:
+    """The Dagster asset of a stage, partitioned by timeline."""
+
+    def compute(context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        try:
+            return _materialize(stage, context, config, inputs)
+        except TransientError as error:
+            if context.retry_number >= MAX_RETRIES:
+                raise dg.Failure(str(error), allow_retries=False) from error
+            raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=2**context.retry_number) from error
+        except MprError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+
+    # Dagster reads types, not the strings that annotations are in this module.
+    compute.__annotations__ = {"context": dg.AssetExecutionContext, "config": overrides_model(stage)}
+    return dg.asset(
+        compute,
+        name=stage.name,
+        description=stage.description,
+        ins={name: dg.AssetIn() for name in stage.inputs},
+        partitions_def=timelines,
+        group_name=stage.group,
+        kinds=set(stage.kinds),
+        owners=OWNERS,
+        code_version=stage.code_version,
+        io_manager_key="tables",
+        required_resource_keys={"storage", "inference", "profiles", "progress", "switches"},
+        pool="gpu" if "inference" in stage.kinds else None,
+        metadata={"dagster/column_schema": column_schema(stage.schema)},
+    )
+
+
+def overrides_model(stage: Stage) -> type[dg.Config]:
+    """The stage's settings with every field optional, as the launchpad shows them."""
+    fields: dict[str, Any] = {
+        name: (_launchpad_type(info.annotation) | None, Field(None, description=info.description))
+        for name, info in stage.settings.model_fields.items()
+    }
+    return create_model(f"{stage.name}_overrides", __base__=dg.Config, **fields)
+
+
+def _launchpad_type(annotation: Any) -> Any:
+    """What Dagster's config system can show of a setting's type; the settings model checks the value."""
+    if annotation in (bool, int, float, str):
+        return annotation
+    origin = getattr(annotation, "__origin__", None)
+    if origin in (tuple, list):
+        return list[Any]
+    options = getattr(annotation, "__args__", ())
+    kinds = {_launchpad_type(type(option) if origin is not None else option) for option in options} - {type(None)}
+    return kinds.pop() if len(kinds) == 1 else Any
+
+
+def resolve_settings(stage: Stage, profile: Profile, overrides: Mapping[str, Any]) -> Settings:
+    """The profile's section with the overrides laid over it.
+
+    Raises:
+        BadInput: an override is out of its range.
+    """
+    section = profile.section(stage.name)
+    if not overrides:
+        return section
+    return validate(f"the overrides of {stage.name}", {**section.model_dump(), **overrides}, stage.settings)
+
+
+def column_schema(schema: Mapping[str, Any]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
+
+
+def materialize_stage(
+    stage: Stage,
+    run: StageRun,
+    inputs: Mapping[str, StageTable],
+    overrides: Mapping[str, Any],
+    switched_off: str | None,
+) -> Outcome:
+    """The stage's table: what is stored under the fingerprint, or what the body makes now."""
+    skipped = switched_off or (None if run.settings.enabled else f"{stage.name}.enabled is false in the profile")
+    settings = run.settings.model_dump(mode="json")
+    upstream = {name: table.header.data_version for name, table in inputs.items()}
+    if skipped is None:
+        upstream |= stage.depends_on(run)
+    fingerprint = hash_of([stage.name, stage.code_version, settings, upstream, skipped])
+    run = replace(run, fingerprint=fingerprint)
+    stored = _stored(stage, run)
+    if stored is not None:
+        return Outcome(stored, {}, reused=True)
+    result = stage.body(run, **inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
+    check_schema(result.rows, stage.schema, stage.name)
+    header = TableHeader(
+        stage=stage.name,
+        timeline=run.timeline,
+        profile=run.spec.profile,
+        fingerprint=fingerprint,
+        data_version=content_hash(result.rows, skipped or ""),
+        code_version=stage.code_version,
+        settings=settings,
+        settings_hash=hash_of(settings),
+        overrides=dict(overrides),
+        model=upstream.get("model", ""),
+        upstream=upstream,
+        skipped=skipped,
+    )
+    return Outcome(StageTable(result.rows, header), result.counts, reused=False)
+
+
+def _stored(stage: Stage, run: StageRun) -> StageTable | None:
+    """What is stored of this stage if it has the run's fingerprint and all that belongs to it is still there."""
+    key = Keys.table(stage.name, run.timeline)
+    try:
+        table = from_parquet(run.storage.get(key), run.storage.where(key))
+    except MissingObject:
+        return None
+    except PermanentError as error:
+        run.log(str(error))
+        return None
+    same = table.header.fingerprint == run.fingerprint
+    return table if same and (table.header.skipped or stage.complete(run, table.header)) else None
+
+
+def _materialize(
+    stage: Stage, context: dg.AssetExecutionContext, config: dg.Config, inputs: Mapping[str, StageTable]
+) -> dg.MaterializeResult[StageTable]:
+    started_s = time.monotonic()
+    overrides = {name: value for name, value in config.model_dump().items() if value is not None}
+    run = _stage_run(stage, context, overrides)
+    switched_off = context.resources.switches.get(stage.name)
+    outcome = materialize_stage(stage, run, inputs, overrides, switched_off)
+    header, rows = outcome.table.header, outcome.table.rows
+    metadata: dict[str, Any] = {
+        "dagster/row_count": rows.height,
+        "dagster/column_schema": column_schema(stage.schema),
+        "profile": header.profile,
+        "settings": dg.MetadataValue.json(header.settings),
+        "settings_hash": header.settings_hash,
+        "overrides": dg.MetadataValue.json(header.overrides),
+        "code_version": header.code_version,
+        "model": header.model or "none",
+        "upstream": dg.MetadataValue.json(header.upstream),
+        "fingerprint": header.fingerprint,
+        "reused": outcome.reused,
+        "table": run.storage.where(Keys.table(stage.name, run.timeline)),
+        **outcome.counts,
+    }
+    if header.skipped is not None:
+        metadata["skipped"] = header.skipped
+    elif stage.draw is not None:
+        frames = outcome.table if stage.name == "extract_frames" else run.stored("extract_frames")
+        metadata |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run_id)
+    metadata["seconds"] = seconds = round(time.monotonic() - started_s, 3)
+    run.progress.concluded(stage.name, _summary(outcome, seconds))
+    return dg.MaterializeResult(
+        value=outcome.table, data_version=dg.DataVersion(header.data_version), metadata=metadata
+    )
+
+
+def _summary(outcome: Outcome, seconds: float) -> str:
+    if outcome.table.header.skipped is not None:
+        return f"skipped: {outcome.table.header.skipped}"
+    how = "as stored" if outcome.reused else f"in {seconds:.1f} s"
+    return f"{outcome.table.rows.height} rows {how}"
+
+
+def _stage_run(stage: Stage, context: dg.AssetExecutionContext, overrides: Mapping[str, Any]) -> StageRun:
+    resources = context.resources
+    storage: Storage = resources.storage.storage
+    spec = load_spec(storage, context.partition_key)
+    profile = resources.profiles.load(spec.profile)
+    return StageRun(
+        stage=stage.name,
+        spec=spec,
+        profile=profile,
+        settings=resolve_settings(stage, profile, overrides),
+        storage=storage,
+        inference=resources.inference,
+        decodes_here=not resources.inference.url,
+        profiles=resources.profiles,
+        cache=resources.storage.cache,
+        progress=resources.progress or LogProgress(context.log.info),
+        log=context.log.warning,
+    )
+
+
+def _previews(
+    stage: Stage,
+    draw: Draw,
+    run: StageRun,
+    rows: pl.DataFrame,
+    made_frames: str,
+    run_id: str,
+) -> dict[str, Any]:
+    """A small contact sheet for the run's page, and the full pictures stored as overlays.
+
+    `made_frames`: fingerprint of the `extract_frames` run whose frames are drawn on.
+    """
+    seqs = rows["seq"].unique().sort()
+    if seqs.is_empty():
+        return {}
+    chosen = sorted({int(seqs[round(i * (len(seqs) - 1) / (PREVIEWS - 1))]) for i in range(PREVIEWS)})
+    drawn = []
+    for seq, picture in run.frame_folder(made_frames).stream(chosen):
+        drawn.append(draw(picture.pixels, rows.filter(pl.col("seq") == seq)))
+        run.storage.put(Keys.overlay(run.timeline, run_id, stage.name, seq, stage.name), encode_png(drawn[-1]))
+    folder = Keys.overlay(run.timeline, run_id, stage.name, 0, "").rpartition("/")[0]
+    return {
+        "preview": dg.MetadataValue.md(sheet_markdown(drawn)),
+        "overlays": dg.MetadataValue.path(run.storage.where(folder)),
+    }

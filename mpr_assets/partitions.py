@@ -1,0 +1,47 @@
+"""The one partitioning of the graph: a partition a timeline. Registering a timeline adds its spec and its partition."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from gpu_service.errors import BadInput
+from mpr_assets.timelines import TimelineSpec
+from mpr_resources.storage import Keys, MissingObject, Storage
+
+timelines = dg.DynamicPartitionsDefinition(name="timelines")
+
+
+def load_spec(storage: Storage, timeline: str) -> TimelineSpec:
+    """The timeline as it was registered.
+
+    Raises:
+        BadInput: it was not.
+    """
+    try:
+        return TimelineSpec.model_validate_json(storage.get(Keys.spec(timeline)))
+    except MissingObject as error:
+        raise BadInput(
+            f"The timeline {timeline!r} is not registered in {storage.url}; "
+            f"create it with: mpr timeline create VIDEO --name {timeline}"
+        ) from error
+
+
+def register(instance: dg.DagsterInstance, storage: Storage, spec: TimelineSpec, *, replace: bool = False) -> None:
+    """Store the spec, then add the partition: a partition always has its spec.
+
+    Raises:
+        BadInput: another timeline of this name is registered and `replace` is false.
+    """
+    encoded = spec.model_dump_json(indent=2).encode()
+    if not replace and storage.exists(Keys.spec(spec.name)) and storage.get(Keys.spec(spec.name)) != encoded:
+        raise BadInput(
+            f"The timeline {spec.name!r} is already registered with other chunks, profile or brands; "
+            "give another --name, or --replace to change it."
+        )
+    storage.put(Keys.spec(spec.name), encoded)
+    instance.add_dynamic_partitions(str(timelines.name), [spec.name])
+
+
+def registered(instance: dg.DagsterInstance) -> list[str]:
+    """The names of all timelines, sorted."""
+    return sorted(instance.get_dynamic_partitions(str(timelines.name)))

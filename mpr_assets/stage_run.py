@@ -1,0 +1,113 @@
+"""One stage at work on one timeline: what its body is given, and what it gives back. No Dagster here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from gpu_service.routines import Inference, Reference
+from mpr_assets.timelines import TimelineSpec
+from mpr_resources.brands import BrandList, brands_from_folders, load_brands, load_references
+from mpr_resources.frames import Frame, PictureCache, PictureFolder
+from mpr_resources.profiles import Profile, Profiles
+from mpr_resources.progress import Progress, tracked
+from mpr_resources.storage import Keys, Storage
+from mpr_resources.tables import StageTable, from_parquet
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage's body gives back: its rows, and figures worth showing."""
+
+    rows: pl.DataFrame
+    counts: dict[str, int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One stage at work on one timeline: its settings, and the world it may touch."""
+
+    stage: str
+    spec: TimelineSpec
+    profile: Profile
+    settings: Any
+    storage: Storage
+    inference: Inference
+    decodes_here: bool
+    profiles: Profiles
+    cache: PictureCache
+    progress: Progress
+    log: Callable[[str], None]
+    fingerprint: str = ""
+
+    @property
+    def timeline(self) -> str:
+        return self.spec.name
+
+    def frames(self, index: StageTable, seqs: Sequence[int] | None = None) -> Iterator[Frame]:
+        """The frames of the index, or those of `seqs`, as a stream that tells its progress."""
+        rows = index.rows if seqs is None else index.rows.filter(pl.col("seq").is_in(list(seqs)))
+        times_ms = dict(rows.select("seq", "timeline_ms").iter_rows())
+        folder = self.frame_folder(index.header.fingerprint)
+        for seq, picture in self.tracked(folder.stream(times_ms, decode=self.decodes_here), len(times_ms)):
+            yield Frame(seq, times_ms[seq], picture)
+
+    def kept_frames(self, index: StageTable, scenes: StageTable) -> Iterator[Frame]:
+        """The frames that `filter_scenes` kept."""
+        return self.frames(index, scenes.rows.filter("kept")["seq"].to_list())
+
+    def frame_folder(self, fingerprint: str) -> PictureFolder:
+        """Where the frames lie of the `extract_frames` run that has this fingerprint."""
+        return PictureFolder(self.storage, Keys.frames(self.timeline, fingerprint), "jpg", self.cache)
+
+    def crop_folder(self, fingerprint: str) -> PictureFolder:
+        """Where the crops lie of the `preprocess` run that has this fingerprint."""
+        return PictureFolder(self.storage, Keys.crops(self.timeline, fingerprint), "png", self.cache)
+
+    def forget_others(self, folder: Callable[[str, str], str]) -> None:
+        """Delete the folders of this kind that neither this run nor the stored table needs."""
+        needed = {folder(self.timeline, self.fingerprint)}
+        if self.storage.exists(Keys.table(self.stage, self.timeline)):
+            needed.add(folder(self.timeline, self.stored(self.stage).header.fingerprint))
+        parent = folder(self.timeline, "").rstrip("/")
+        old = [key for key in self.storage.list(parent) if not any(key.startswith(f"{one}/") for one in needed)]
+        self.storage.delete(old)
+
+    def brand_list(self) -> BrandList:
+        """The brands that are looked for: of the timeline's brand file, the profile's, or the folders of logos.
+
+        Raises:
+            BadInput: the brand file or a logo in it cannot be used.
+        """
+        path = Path(self.spec.brands) if self.spec.brands else self.profiles.brands_path(self.profile)
+        logos = self.profiles.logos_path(self.profile)
+        if path is not None:
+            return load_brands(path)
+        return brands_from_folders(logos) if logos is not None else BrandList()
+
+    def references(self) -> list[Reference]:
+        """The reference pictures of those brands."""
+        return load_references(self.brand_list(), self.profiles.logos_path(self.profile))
+
+    def stored_tables(self) -> list[StageTable]:
+        """What is stored of the other stages, in their order: where the report's figures come from."""
+        others = [stage for stage in self.profile.stages if stage != self.stage]
+        return [self.stored(stage) for stage in others if self.storage.exists(Keys.table(stage, self.timeline))]
+
+    def stored(self, stage: str) -> StageTable:
+        """What is stored of a stage of this timeline.
+
+        Raises:
+            MissingObject: nothing is.
+        """
+        key = Keys.table(stage, self.timeline)
+        return from_parquet(self.storage.get(key), self.storage.where(key))
+
+    def tracked(self, items: Iterable[T], total: int, unit: str = "frames") -> Iterator[T]:
+        return tracked(self.progress, self.stage, items, total, unit)

@@ -1,0 +1,93 @@
+"""Profiles: one YAML file for one kind of content. What the sections hold is the stages' to say, and is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field, create_model
+
+from gpu_service.errors import BadInput
+from gpu_service.settings import Settings
+from mpr_resources.yaml_files import load_model
+
+
+class Profile(Settings):
+    """The head of a profile; the sections of the stages follow, one field each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = ""
+    brands: str | None = Field(None, description="brand file, relative to the profiles folder")
+    logos: str | None = Field(None, description="folder of logos BRAND/*.png, relative to the profiles folder")
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages in their order: they are the sections."""
+        return [name for name in type(self).model_fields if name not in Profile.model_fields]
+
+    def section(self, stage: str) -> Settings:
+        section: Settings = getattr(self, stage)
+        return section
+
+
+def profile_model(sections: Mapping[str, type[Settings]]) -> type[Profile]:
+    """The model of a whole profile, from the settings model of each stage. A section left out has its defaults."""
+    fields: dict[str, Any] = {stage: (model, Field(default_factory=model)) for stage, model in sections.items()}
+    return create_model("Profile", __base__=Profile, **fields)
+
+
+class Profiles:
+    """The folder of profiles."""
+
+    def __init__(self, folder: Path, sections: Mapping[str, type[Settings]]) -> None:
+        self.folder = folder
+        self._model = profile_model(sections)
+
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self.folder.glob("*.yaml"))
+
+    def path(self, name: str) -> Path:
+        """The file of a profile.
+
+        Raises:
+            BadInput: there is none of this name.
+        """
+        path = self.folder / f"{name}.yaml"
+        if name not in self.names():
+            raise BadInput(f"There is no profile {name!r} in {self.folder}; choose one of {', '.join(self.names())}.")
+        return path
+
+    def load(self, name: str) -> Profile:
+        """Read and check a profile.
+
+        Raises:
+            BadInput: it is not there, or something in it is wrong; the message names the key.
+        """
+        path = self.path(name)
+        return load_model(path, path.read_bytes(), self._model)
+
+    def duplicate(self, name: str, new_name: str) -> Path:
+        """Copy a profile under a new name, comments and all.
+
+        Raises:
+            BadInput: the new name is taken or cannot be a file name.
+        """
+        source = self.path(name)
+        self.load(name)
+        if not new_name or not new_name.replace("_", "a").replace("-", "a").isalnum():
+            raise BadInput(f"The profile name {new_name!r} may hold only letters, digits, '_' and '-'.")
+        target = self.folder / f"{new_name}.yaml"
+        try:
+            with target.open("xb") as file:
+                file.write(source.read_bytes())
+        except FileExistsError as error:
+            raise BadInput(f"There is already a profile {new_name!r} in {self.folder}; choose another name.") from error
+        return target
+
+    def brands_path(self, profile: Profile) -> Path | None:
+        return self.folder / profile.brands if profile.brands else None
+
+    def logos_path(self, profile: Profile) -> Path | None:
+        return self.folder / profile.logos if profile.logos else None

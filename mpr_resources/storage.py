@@ -1,0 +1,162 @@
+"""The object store: a local folder or an S3 bucket behind one URL. Keys are laid out here; what objects hold is not.
+
+A put leaves the old object or the new one, never half of one: in a folder by a temporary file and a rename, in S3 by
+its nature.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+from gpu_service.errors import BadInput, MprError, PermanentError, TransientError
+
+PARALLEL_REQUESTS = 16
+
+
+class MissingObject(PermanentError):
+    """Nothing is stored under the key."""
+
+
+class Keys:
+    """The public layout. Frames and crops lie under the fingerprint of what made them, so that a
+    rerun with other settings never overwrites what a reader still needs."""
+
+    @staticmethod
+    def spec(timeline: str) -> str:
+        return f"timelines/{timeline}.json"
+
+    @staticmethod
+    def table(stage: str, timeline: str) -> str:
+        return f"stages/{stage}/{timeline}.parquet"
+
+    @staticmethod
+    def frames(timeline: str, fingerprint: str) -> str:
+        return f"cache/timelines/{timeline}/frames/{fingerprint[:16]}"
+
+    @staticmethod
+    def crops(timeline: str, fingerprint: str) -> str:
+        return f"cache/timelines/{timeline}/crops/{fingerprint[:16]}"
+
+    @staticmethod
+    def overlay(timeline: str, run: str, stage: str, seq: int, name: str) -> str:
+        return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}_{name}.png"
+
+    @staticmethod
+    def report(timeline: str, name: str) -> str:
+        return f"reports/{timeline}/{name}"
+
+
+class Storage:
+    """Objects under one URL. Thread-safe."""
+
+    def __init__(self, store: ObjectStore, url: str) -> None:
+        self.store = store
+        self.url = url
+
+    @classmethod
+    def open(cls, url: str, *, s3_endpoint_url: str | None = None) -> Storage:
+        """Open `s3://bucket/prefix`, a `file://` URL or a folder (made when it is not there).
+
+        Raises:
+            BadInput: the URL is of another kind, or the folder cannot be made.
+        """
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
+        if scheme and scheme[1] == "s3":
+            bucket, _, prefix = url.removeprefix("s3://").partition("/")
+            if not bucket:
+                raise BadInput(f"The storage URL {url!r} names no bucket; write s3://bucket/prefix.")
+            plain_http = bool(s3_endpoint_url and s3_endpoint_url.startswith("http://"))
+            config: S3Config = {"endpoint": s3_endpoint_url} if s3_endpoint_url else {}
+            store = S3Store(bucket, prefix=prefix or None, config=config, client_options={"allow_http": plain_http})
+            return cls(store, url)
+        if scheme and scheme[1] != "file":
+            raise BadInput(
+                f"The storage URL {url!r} starts with {scheme[0]}; set MPR_STORAGE_URL to a folder, "
+                "a file:// URL or s3://bucket/prefix."
+            )
+        folder = Path(unquote(urlsplit(url).path) if scheme else url).expanduser().absolute()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"The storage folder {folder} cannot be made ({error.strerror}); set MPR_STORAGE_URL to one that can."
+            ) from error
+        return cls(LocalStore(folder), folder.as_uri())
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store the bytes under the key, replacing what was there at once."""
+        try:
+            obstore.put(self.store, key, data)
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "write", key) from error
+
+    def get(self, key: str) -> bytes:
+        """The bytes under the key.
+
+        Raises:
+            MissingObject: there is nothing under it.
+        """
+        try:
+            return obstore.get(self.store, key).bytes().to_bytes()
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "read", key) from error
+
+    def exists(self, key: str) -> bool:
+        try:
+            obstore.head(self.store, key)
+        except (NotFoundError, FileNotFoundError):
+            return False
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "look up", key) from error
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Keys below the folder `prefix`, sorted within each page that the store answers."""
+        try:
+            for page in obstore.list(self.store, prefix):
+                yield from sorted(found["path"] for found in page)
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "list", prefix) from error
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete the objects; those that are not there are no error."""
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            list(pool.map(self._delete_one, keys))
+
+    def delete_below(self, prefix: str) -> None:
+        self.delete(list(self.list(prefix)))
+
+    def where(self, key: str) -> str:
+        """The object's address as a user would open it."""
+        if self.url.startswith("file://"):
+            return str(Path(unquote(urlsplit(self.url).path)) / key)
+        return f"{self.url.rstrip('/')}/{key}"
+
+    def _delete_one(self, key: str) -> None:
+        try:
+            obstore.delete(self.store, key)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "delete", key) from error
+
+    def _explain(self, error: Exception, verb: str, key: str) -> MprError:
+        where = self.where(key)
+        if isinstance(error, NotFoundError | FileNotFoundError):
+            return MissingObject(f"There is nothing at {where}; materialize what makes it.")
+        if isinstance(error, UnauthenticatedError | PermissionDeniedError | PermissionError):
+            return PermanentError(f"The storage refuses to {verb} {where}; check its keys and permissions.")
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return TransientError(f"The storage did not {verb} {where}: {reason}")

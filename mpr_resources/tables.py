@@ -1,0 +1,97 @@
+"""A stage's output: one Parquet object with the rows, and in its footer what made them.
+
+What the rows mean is the stages' to say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gpu_service.errors import PermanentError
+
+FOOTER_KEY = "mpr"
+
+
+class TableHeader(BaseModel):
+    """What made a table. It holds no times and no run id, so that equal work gives equal bytes.
+
+    Attributes:
+        fingerprint: hash of settings, upstream content, code version and model identity.
+        data_version: hash of the content; equal content, equal version.
+        upstream: data version of each input, by stage.
+        overrides: settings of this run that differ from the profile.
+        skipped: why the stage was switched off, or None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    timeline: str
+    profile: str
+    fingerprint: str
+    data_version: str
+    code_version: str
+    settings: dict[str, Any]
+    settings_hash: str
+    overrides: dict[str, Any]
+    model: str
+    upstream: dict[str, str]
+    skipped: str | None
+
+
+@dataclass(frozen=True)
+class StageTable:
+    """Rows and what made them."""
+
+    rows: pl.DataFrame
+    header: TableHeader
+
+
+def hash_of(value: Any) -> str:
+    """SHA-256 of a JSON-like value's meaning: the order of keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
+
+
+def content_hash(rows: pl.DataFrame, *parts: str) -> str:
+    """SHA-256 of column names, types and values, and of `parts`."""
+    digest = hashlib.sha256(hash_of([[name, str(dtype)] for name, dtype in rows.schema.items()] + list(parts)).encode())
+    digest.update(rows.write_ndjson().encode())
+    return digest.hexdigest()
+
+
+def check_schema(rows: pl.DataFrame, schema: Mapping[str, Any], stage: str) -> None:
+    """Raise ValueError where a stage's rows are not of the schema that it declares: a bug in the stage."""
+    if rows.schema != pl.Schema(schema):
+        raise ValueError(f"{stage} made columns {dict(rows.schema)}, but declares {dict(schema)}")
+
+
+def to_parquet(table: StageTable) -> bytes:
+    """Parquet bytes; equal tables give equal bytes."""
+    buffer = io.BytesIO()
+    table.rows.write_parquet(buffer, metadata={FOOTER_KEY: table.header.model_dump_json()})
+    return buffer.getvalue()
+
+
+def from_parquet(data: bytes, where: str) -> StageTable:
+    """Read back what `to_parquet` made.
+
+    Raises:
+        PermanentError: the object is not such a table.
+    """
+    try:
+        header = TableHeader.model_validate_json(pl.read_parquet_metadata(io.BytesIO(data))[FOOTER_KEY])
+        rows = pl.read_parquet(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, KeyError, ValidationError) as error:
+        raise PermanentError(
+            f"{where} is not a table that this version of MPR can read ({type(error).__name__}); "
+            "delete it and materialize its stage again."
+        ) from error
+    return StageTable(rows, header)
