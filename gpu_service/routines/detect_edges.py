@@ -198,7 +198,7 @@ def _off_field(bands: Bands, field: Mask) -> Floats:
 
     inside = np.mean([on_field(part) for part in np.linspace(0.05, 0.95, 7)], axis=0)
     off = np.where(inside > MOST_INSIDE_FIELD, 0.0, 1.0 - inside)
-    beside = 0.25 + 4.0 / np.maximum(1.0, (bottom - top).mean(axis=1, keepdims=True))
+    beside = 0.12 + 4.0 / np.maximum(1.0, (bottom - top).mean(axis=1, keepdims=True))
     borders = np.maximum(on_field(1 + beside), on_field(-beside)) >= 0.5
     return np.asarray(np.where(borders, off, off * AWAY_FROM_FIELD), np.float64)
 
