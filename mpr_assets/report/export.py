@@ -183,9 +183,10 @@ def build_report(
 ) -> Report:
     """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names."""
     evidence = _evidence(exposures, detections, frames, subject.frame_key)
+    columns = [name for name in Exposure.model_fields if name != "evidence"]
     of_brand: dict[str, list[Exposure]] = {}
     for row, proof in zip(exposures.sort("brand", "start_ms").iter_rows(named=True), evidence, strict=True):
-        kept = {name: row[name] for name in Exposure.model_fields if name != "evidence"}
+        kept = {name: row[name] for name in columns}
         of_brand.setdefault(row["brand"], []).append(Exposure(**kept, evidence=proof))
     brands = tuple(
         Brand(**row | {"exposures": tuple(of_brand[row["brand"]])}) for row in measures.iter_rows(named=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from gpu_service.pictures import Image, Picture, encode_jpeg
 from gpu_service.settings import Settings
@@ -137,6 +137,11 @@ def stages_of(source: str) -> str:
     return ", ".join(dict.fromkeys(STAGE_OF_SOURCE.get(one, one) for one in source.split("+")))
 
 
+def spelled(value: JsonValue) -> str:
+    """A setting as a profile has it: `true`, `[1, 2]`, plain text."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def rate(fraction: str) -> str:
     """`30000/1001` as `29.97`."""
     above, _, below = fraction.partition("/")
@@ -157,7 +162,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for tool in (clock, lasting, percent, found_by, stages_of, rate, number):
+    for tool in (clock, lasting, percent, found_by, stages_of, spelled, rate, number):
         environment.filters[tool.__name__] = tool
     return environment.get_template("page.html")
 

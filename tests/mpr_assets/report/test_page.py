@@ -24,7 +24,7 @@ SKIPPED = StageProvenance(stage="escalate_vlm", status="skipped", reason="The pr
 OCR = StageProvenance(
     stage="run_ocr",
     status="materialized",
-    settings={"side_px": 960},
+    settings={"side_px": 960, "enabled": True},
     model="reader 6",
     counts={"lines": 1234},
     seconds=2.5,
@@ -32,7 +32,7 @@ OCR = StageProvenance(
 
 
 def picture(seq: int) -> Picture:
-    pixels = np.full((HEIGHT * 8, WIDTH * 8, 3), 90, np.uint8)
+    pixels = np.full((HEIGHT * 4, WIDTH * 4, 3), 90, np.uint8)
     pixels[::7, ::5] = seq * 9 % 255
     return Picture(pixels=pixels)
 
@@ -127,7 +127,7 @@ def test_lanes_table_and_evidence() -> None:
 def test_how_it_was_made() -> None:
     text = Page(compiled([detection(0)]).report_html).text
     assert "run_ocr materialized 1\u202f234 lines 2.5 reader 6" in text
-    assert "side_px960" in text
+    assert "side_px960enabledtrue" in text.replace(" ", "")
     assert "escalate_vlm skipped The profile has it switched off." in text
 
 
