@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, decode
 from gpu_service.refusals import Refused
 from gpu_service.routines import Batch, DebugPictures, Reference, Routine
@@ -150,7 +151,7 @@ class Runner:
 
     def _alone(self, work: Work, index: int, arrived: float) -> Done:
         began = time.monotonic()
-        image = decode(work.pictures[index])
+        image = _decoded(work, index)
         decoded = time.monotonic()
         [(answer, pictures)] = self._answers(work, [image], [work.items[index]])
         ms = Phases(
@@ -252,9 +253,16 @@ class Runner:
                 entry.future.set_result(Done(answer, pictures, ms))
 
 
+def _decoded(work: Work, index: int) -> Image:
+    try:
+        return decode(work.pictures[index])
+    except BadInput as error:
+        raise BadInput(f"Picture {index} cannot be decoded: it is cut short or damaged.") from error
+
+
 def _decode(entry: _Entry) -> None:
     began = time.monotonic()
-    entry.image = decode(entry.work.pictures[entry.index])
+    entry.image = _decoded(entry.work, entry.index)
     entry.decode_ms = (time.monotonic() - began) * 1000
 
 

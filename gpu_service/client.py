@@ -13,7 +13,7 @@ import email.utils
 import threading
 import time
 from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -222,6 +222,8 @@ class HttpInference:
             limits=httpx2.Limits(
                 max_connections=4 * connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_IDLE_S
             ),
+            # Certificates take 0.1 s to read, and only https needs them; redirects are not followed.
+            verify=any(host.url.startswith("https:") for host in self._hosts.all),
             trust_env=False,  # hosts of one's own network: no proxy between
         )
 
@@ -290,27 +292,42 @@ class HttpInference:
 class _Background:
     """An event loop on a daemon thread, with the connections that belong to it."""
 
-    def __init__(self, make_client: Any) -> None:
+    def __init__(self, make_client: Callable[[], httpx2.AsyncClient]) -> None:
+        self.http = make_client()
+        self._requests: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="inference-client", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="inference-client", daemon=True)
         self._thread.start()
-        self.http: httpx2.AsyncClient = make_client()
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return asyncio.run_coroutine_threadsafe(self._tracked(coroutine), self._loop)
+
+    async def _tracked(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._requests.add(task)
+        try:
+            return await coroutine
+        finally:
+            self._requests.discard(task)
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
-        self._loop.close()
 
     async def _end(self) -> None:
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        """Cancel the requests; what they have started themselves, they end themselves."""
+        for request in self._requests:
+            request.cancel()
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*others, return_exceptions=True)
         await self.http.aclose()
+
+    def _live(self) -> None:
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
 
 def _request(
