@@ -44,9 +44,9 @@ LOW_CONTRAST = 70
 """Below this many levels between the darkest and the brightest 2 % the contrast is stretched."""
 LEAST_STROKE_PX = 12
 """Pixels that change steeply enough, of which even a single small letter has more."""
-MOST_CROP_PX = 32_000_000
+MOST_CROP_PX = 9_000_000
 MOST_CROP_SIDE_PX = 32_000
-"""No crop is larger, whatever is asked for."""
+"""No crop is larger, whatever is asked for; a 4K frame fits."""
 MOST_SHOWN = 32
 
 

@@ -21,7 +21,7 @@ from gpu_service.wire import FieldAnswer, NoItem, Point
 WORKING_SIDE_PX = 480
 """The longest side of the picture that is worked on; the outline is exact to half of one of its pixels."""
 MOST_AREAS = 4
-HULL_FILL = 0.85
+HULL_FILL = 0.75
 """A field is convex. Areas that fill this much of their common hull are one field, cut up by a caption."""
 OUTLINE_TOLERANCE_PX = 1.5
 """How far the simplified outline may leave the true one, working pixels."""

@@ -51,7 +51,7 @@ class PreprocessSettings(CropSettings, StageSettings):
 
     max_crops: int = Field(24, ge=1, le=500, description="crops of a frame at most, surest first, then largest")
     max_phash_distance: int = Field(
-        16, ge=0, le=64, description="bits of the perceptual hash; crops further apart are not compared"
+        24, ge=0, le=64, description="bits of the perceptual hash (unlike crops: about 32); beyond it none are compared"
     )
     max_change: float = Field(
         9.0, ge=0, le=255, description="grey levels by which the most changed letter-sized block of equal crops differs"
