@@ -114,6 +114,7 @@ class OcrItem(Message):
     """What to do with the picture: find the lines, recognise the lines of given quads, or both."""
 
     find: bool = True
+    thorough: bool = Field(True, description="false: a quick look, which may miss small and faint lines")
     recognise: bool = True
     quads: tuple[Quad, ...] = Field((), description="lines to recognise when find is false")
 
@@ -158,13 +159,15 @@ class InlineReference(Message):
 
     brand: str = Field(max_length=200)
     name: str = Field(max_length=500)
-    image_b64: str = Field(description="PNG, JPEG or SVG file in base64")
+    image_b64: str = Field(description="PNG, JPEG or SVG file in base64", json_schema_extra={"format": "byte"})
 
 
 class SingleCall(Message, Generic[S, I]):
     """One picture as JSON: for a browser or for curl. Many pictures go faster as multipart."""
 
-    image_b64: str = Field(description="JPEG, PNG or WebP file in base64; a data: URL is fine")
+    image_b64: str = Field(
+        description="JPEG, PNG or WebP file in base64; a data: URL is fine", json_schema_extra={"format": "byte"}
+    )
     settings: S | None = Field(None, description="the routine's defaults when left out")
     item: I | None = Field(None, description="the defaults when left out")
     references: tuple[InlineReference, ...] = ()

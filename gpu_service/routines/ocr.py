@@ -7,6 +7,7 @@ following text over frames and voting belong to the stage that calls this.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 import cv2
@@ -33,47 +34,85 @@ class OcrSettings(Settings):
     engine: Literal["rapidocr", "paddleocr"] = Field("rapidocr", description="paddleocr runs on the GPU host alone")
     threads: int = Field(0, ge=0, le=256, description="threads of the engine; 0: every core")
     find_side_min_px: int = Field(
-        512, ge=64, le=4096, description="a picture whose shorter side is less is enlarged to it before text is found"
+        512, ge=32, le=4096, description="a picture whose shorter side is less is enlarged before text is found"
     )
+    find_enlarge_max: float = Field(2.5, ge=1, le=8, description="no picture is enlarged more than this")
     find_side_max_px: int = Field(
-        2048, ge=64, le=8192, description="a picture whose longer side is more is reduced to it before text is found"
+        2048, ge=64, le=8192, description="a picture whose longer side is more is reduced before text is found"
+    )
+    quick_share: float = Field(
+        0.5, gt=0, le=1, description="size of the picture for a quick look; 1: never a quick look"
+    )
+    quick_side_min_px: int = Field(640, ge=64, le=4096, description="longer side of that picture at least")
+    quick_threshold: float = Field(
+        0.05, gt=0, lt=1, description="text heat of a quick look from which a place is looked at thoroughly"
     )
     heat_threshold: float = Field(0.3, gt=0, lt=1, description="text heat from which a pixel belongs to a line")
     line_threshold: float = Field(0.5, gt=0, lt=1, description="mean text heat from which a line is kept")
     unclip_ratio: float = Field(1.6, ge=1, le=4, description="how far the shrunken core of a line is grown again")
+    space_threshold: float = Field(
+        0.03, gt=0, le=1, description="probability of a space between two characters from which there is one"
+    )
+    extend: float = Field(
+        0.35,
+        ge=0,
+        le=2,
+        description="line heights by which a line is read beyond both its ends, for cut-off characters",
+    )
+    extend_times: int = Field(3, ge=0, le=20, description="how often a line that goes on beyond its end is read again")
     min_confidence: float = Field(0.5, ge=0, le=1, description="a reading below this is taken for no text")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a strip says: its characters, the confidence of each, and where the centre of each is (pixels)."""
+
+    text: str
+    confidences: tuple[float, ...]
+    centres_px: tuple[float, ...]
+
+    @property
+    def confidence(self) -> float:
+        """Mean over the characters; 0 where there is none."""
+        return sum(self.confidences) / len(self.confidences) if self.confidences else 0.0
+
+    def part(self, start: int, end: int) -> Reading:
+        return Reading(self.text[start:end], self.confidences[start:end], self.centres_px[start:end])
+
+
 class Engine(Protocol):
-    """What an engine's file gives. Calls come one at a time."""
+    """What an engine's file gives. Safe to be called by several threads."""
 
     def heat(self, image: Image) -> HeatMap:
-        """The text heat of a picture that is already at the size at which text is to be found."""
+        """The text heat of a picture whose sides are multiples of 32, at the size at which text is to be found."""
         ...
 
-    def quads(self, heat: HeatMap, size: tuple[int, int]) -> Quads:
-        """The lines in a heat map, in pixels of a picture of `size` (width, height), in reading order."""
+    def quads(self, heat: HeatMap, size: tuple[int, int], settings: OcrSettings) -> Quads:
+        """The lines in a heat map, in pixels of a picture of `size` (width, height)."""
         ...
 
-    def read(self, lines: list[Image]) -> list[tuple[str, float]]:
-        """Text and confidence (0 to 1) of pictures of single lines, in their order; "" and 0 where there is none."""
+    def read(self, strip: Image, space_threshold: float) -> Reading:
+        """The text of a strip, a straightened line `LINE_HEIGHT_PX` high."""
         ...
 
 
-_engines: dict[OcrSettings, Engine] = {}
+_engines: dict[tuple[str, int], Engine] = {}
 _lock = threading.Lock()
 
 
 def _engine(settings: OcrSettings) -> Engine:
-    """The process's engine for these settings. Call with the lock held."""
-    if settings not in _engines:
-        if settings.engine == "rapidocr":
+    """The process's engine for these settings, made when first asked for."""
+    with _lock:
+        key = settings.engine, settings.threads
+        if key not in _engines:
+            if settings.engine != "rapidocr":
+                raise MissingEngine(
+                    f"The OCR engine `{settings.engine}` is not installed here; set run_ocr's `engine` to rapidocr."
+                )
             from gpu_service.routines.ocr_rapidocr import RapidOcrEngine
 
-            _engines[settings] = RapidOcrEngine(settings)
-        else:
-            raise MissingEngine("The OCR engine `paddleocr` is not installed here; set run_ocr's `engine` to rapidocr.")
-    return _engines[settings]
+            _engines[key] = RapidOcrEngine(settings.threads)
+        return _engines[key]
 
 
 def _identity(settings: OcrSettings) -> str:
@@ -81,28 +120,23 @@ def _identity(settings: OcrSettings) -> str:
         from gpu_service.routines.ocr_rapidocr import identity
 
         return identity()
-    with _lock:
-        return type(_engine(settings)).__name__
+    return type(_engine(settings)).__name__
 
 
 def _run(batch: Batch[OcrSettings, OcrItem]) -> list[OcrAnswer]:
-    with _lock:
-        engine = _engine(batch.settings)
-        return [
-            _answer(engine, image, item, batch.settings)[0]
-            for image, item in zip(batch.images, batch.items, strict=True)
-        ]
+    engine = _engine(batch.settings)
+    pairs = zip(batch.images, batch.items, strict=True)
+    return [_answer(engine, image, item, batch.settings)[0] for image, item in pairs]
 
 
 def _debug(batch: Batch[OcrSettings, OcrItem]) -> list[tuple[OcrAnswer, DebugPictures]]:
-    with _lock:
-        engine = _engine(batch.settings)
-        both = []
-        for image, item in zip(batch.images, batch.items, strict=True):
-            answer, heat = _answer(engine, image, item, batch.settings)
-            pictures = {} if heat is None else {"heat": heat_picture(heat, image)}
-            both.append((answer, pictures | {"lines": lines_picture(answer, image)}))
-        return both
+    engine = _engine(batch.settings)
+    both = []
+    for image, item in zip(batch.images, batch.items, strict=True):
+        answer, heat = _answer(engine, image, item, batch.settings)
+        pictures = {} if heat is None else {"heat": heat_picture(heat, image)}
+        both.append((answer, pictures | {"lines": lines_picture(answer, image)}))
+    return both
 
 
 OCR: Routine[OcrSettings, OcrItem, OcrAnswer] = Routine(
@@ -118,30 +152,186 @@ OCR: Routine[OcrSettings, OcrItem, OcrAnswer] = Routine(
 
 def _answer(engine: Engine, image: Image, item: OcrItem, settings: OcrSettings) -> tuple[OcrAnswer, HeatMap | None]:
     heat = None
-    quads = np.asarray(item.quads, np.float32).reshape(-1, 4, 2)
+    quads = [np.array(quad, np.float32) for quad in item.quads]
     if item.find:
-        heat = engine.heat(find_size(image, settings))
-        quads = engine.quads(heat, (image.shape[1], image.shape[0]))
+        quads, heat = find(engine, image, settings, item.thorough)
     if not item.recognise:
-        return OcrAnswer(lines=tuple(TextLine(quad=_quad(quad), confidence=0.0) for quad in quads)), heat
-    readings = engine.read([straighten(image, quad) for quad in quads])
-    lines = [
-        TextLine(quad=_quad(quad), text=text if confidence >= settings.min_confidence else "", confidence=confidence)
-        for quad, (text, confidence) in zip(quads, readings, strict=True)
-    ]
-    if item.find:
-        lines = [line for line in lines if line.text]
-    return OcrAnswer(lines=tuple(lines)), heat
+        return OcrAnswer(lines=tuple(TextLine(quad=to_quad(quad), confidence=0.0) for quad in quads)), heat
+    lines = [recognise(engine, image, quad, settings) for quad in quads]
+    return OcrAnswer(lines=tuple(line for line in lines if line.text or not item.find)), heat
 
 
-def find_size(image: Image, settings: OcrSettings) -> Image:
-    """The picture at the size at which text is found: both sides multiples of 32, as the detectors need."""
+def find(
+    engine: Engine, image: Image, settings: OcrSettings, thorough: bool
+) -> tuple[list[NDArray[np.float32]], HeatMap]:
+    """The places of the lines from top to bottom, and the text heat of the whole picture.
+
+    A quick look is at a reduced picture. Places that are warm there, but where the text is too small to be outlined
+    well, are then looked at in full size.
+    """
     height, width = image.shape[:2]
-    scale = max(1.0, settings.find_side_min_px / min(height, width))
-    scale = min(scale, settings.find_side_max_px / max(height, width))
+    scale = _find_scale(width, height, settings)
+    quick_scale = max(scale * settings.quick_share, settings.quick_side_min_px / max(width, height))
+    if thorough or quick_scale >= QUICK_GAIN * scale:
+        heat = engine.heat(_resized(image, scale))
+        quads = list(engine.quads(heat, (width, height), settings))
+    else:
+        heat = engine.heat(_resized(image, quick_scale))
+        quads = _quick(engine, image, heat, scale, settings)
+    return sorted(quads, key=lambda quad: tuple(quad.mean(axis=0)[::-1].tolist())), heat
+
+
+QUICK_GAIN = 0.85
+"""A quick look at more than this share of the full size saves nothing."""
+
+LARGE_PX = 14
+"""Lines at least this high in the picture of a quick look are outlined well enough there."""
+
+MARGIN_PX = 24
+"""How far around a warm place is looked, in pixels of the picture of the quick look."""
+
+
+def _find_scale(width: int, height: int, settings: OcrSettings) -> float:
+    """How many times larger than the picture is that in which text is found thoroughly."""
+    scale = min(max(1.0, settings.find_side_min_px / min(height, width)), settings.find_enlarge_max)
+    return min(scale, settings.find_side_max_px / max(height, width))
+
+
+def _resized(image: Image, scale: float) -> Image:
+    """Both sides multiples of 32, as the detectors need."""
+    height, width = image.shape[:2]
     size = [max(32, round(side * scale / 32) * 32) for side in (width, height)]
-    shrinks = size[0] < width
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR), np.uint8)
+    how = cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
+
+
+def _quick(
+    engine: Engine, image: Image, heat: HeatMap, scale: float, settings: OcrSettings
+) -> list[NDArray[np.float32]]:
+    """Lines from the heat of a quick look, and from a thorough look at the warm places with small text."""
+    height, width = image.shape[:2]
+    step = np.array([width / heat.shape[1], height / heat.shape[0]], np.float32)
+    rough = list(engine.quads(heat, (width, height), settings))
+    quads: list[NDArray[np.float32]] = []
+    for x, y, w, h in warm_places(heat, settings.quick_threshold):
+        here = [quad for quad in rough if _inside(quad.mean(axis=0) / step, (x, y, w, h))]
+        if here and all(_height(quad) / step[1] >= LARGE_PX for quad in here):
+            quads += here
+            continue
+        left, top = int(x * step[0]), int(y * step[1])
+        right, bottom = min(width, round((x + w) * step[0])), min(height, round((y + h) * step[1]))
+        part = image[top:bottom, left:right]
+        found = engine.quads(engine.heat(_resized(part, scale)), (right - left, bottom - top), settings)
+        quads += [quad + np.array([left, top], np.float32) for quad in found]
+    return quads
+
+
+def warm_places(heat: HeatMap, threshold: float) -> list[tuple[int, int, int, int]]:
+    """Boxes x, y, w, h with margins around what is at least this warm; none overlaps another. Pixels of the map."""
+    height, width = heat.shape
+    boxes = []
+    for contour in cv2.findContours((heat >= threshold).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[
+        0
+    ]:
+        x, y, w, h = cv2.boundingRect(contour)
+        left, top = max(0, x - MARGIN_PX), max(0, y - MARGIN_PX)
+        boxes.append((left, top, min(width, x + w + MARGIN_PX) - left, min(height, y + h + MARGIN_PX) - top))
+    return _joined(boxes)
+
+
+def _joined(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    """Overlapping boxes become one, until none overlaps."""
+    done: list[tuple[int, int, int, int]] = []
+    waiting = sorted(boxes)
+    while waiting:
+        x, y, w, h = waiting.pop()
+        touched = [b for b in done if b[0] < x + w and x < b[0] + b[2] and b[1] < y + h and y < b[1] + b[3]]
+        if not touched:
+            done.append((x, y, w, h))
+            continue
+        done = [b for b in done if b not in touched]
+        left, top = min(x, *(b[0] for b in touched)), min(y, *(b[1] for b in touched))
+        right, bottom = max(x + w, *(b[0] + b[2] for b in touched)), max(y + h, *(b[1] + b[3] for b in touched))
+        waiting.append((left, top, right - left, bottom - top))
+    return sorted(done)
+
+
+def _inside(point: NDArray[np.float32], box: tuple[int, int, int, int]) -> bool:
+    return bool(box[0] <= point[0] < box[0] + box[2] and box[1] <= point[1] < box[1] + box[3])
+
+
+def _height(quad: NDArray[np.float32]) -> float:
+    return min(float(np.linalg.norm(quad[0] - quad[3])), float(np.linalg.norm(quad[0] - quad[1])))
+
+
+SURE = 0.8
+"""A character beyond the end of a line counts only where the recogniser is this sure of it."""
+
+
+def recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings: OcrSettings) -> TextLine:
+    """Read a line; one much higher than wide downwards and upwards, and the surer reading counts."""
+    width, height = _sides(quad)
+    turns = (-1, 1) if height >= 1.5 * width else (0,)
+    return max(
+        (_recognise(engine, image, np.roll(quad, turn, axis=0), settings) for turn in turns),
+        key=lambda line: line.confidence,
+    )
+
+
+def _recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings: OcrSettings) -> TextLine:
+    """Read a line, and beyond its ends: a detector loses characters there, above all on a restless background.
+
+    The quad grows by the characters found, to the next space at most.
+    """
+    for attempt in range(settings.extend_times + 1):
+        strip, core = _strip(image, quad, settings.extend)
+        reading = engine.read(strip, settings.space_threshold)
+        inner, grows = _own_part(reading, core)
+        if attempt == settings.extend_times or not any(grows):
+            break
+        quad = _extended(quad, *(settings.extend if grow else 0.0 for grow in grows))
+    text = inner.text.strip() if inner.confidence >= settings.min_confidence else ""
+    return TextLine(quad=to_quad(quad), text=text, confidence=min(1.0, inner.confidence) if text else 0.0)
+
+
+def _own_part(reading: Reading, core: tuple[float, float]) -> tuple[Reading, tuple[bool, bool]]:
+    """The characters of a line and those that stick to it beyond its ends (pixels of the strip); which end has some."""
+    inside = [i for i, centre in enumerate(reading.centres_px) if core[0] <= centre <= core[1]]
+    if not inside:
+        return Reading("", (), ()), (False, False)
+    first, last = inside[0], inside[-1]
+    start, end = first, last
+
+    def sticks(i: int) -> bool:
+        return 0 <= i < len(reading.text) and reading.text[i] != " " and reading.confidences[i] >= SURE
+
+    while sticks(start - 1):
+        start -= 1
+    while sticks(end + 1):
+        end += 1
+    return reading.part(start, end + 1), (start < first, end > last)
+
+
+def _sides(quad: NDArray[np.float32]) -> tuple[float, float]:
+    width = max(float(np.linalg.norm(quad[0] - quad[1])), float(np.linalg.norm(quad[3] - quad[2])), 1.0)
+    height = max(float(np.linalg.norm(quad[0] - quad[3])), float(np.linalg.norm(quad[1] - quad[2])), 1.0)
+    return width, height
+
+
+def _extended(quad: NDArray[np.float32], left: float, right: float) -> NDArray[np.float32]:
+    """The quad made longer by so many line heights at its ends."""
+    width, height = _sides(quad)
+    along = np.array([quad[1] - quad[0], quad[2] - quad[3]], np.float32) * (height / width)
+    return np.array(
+        [quad[0] - along[0] * left, quad[1] + along[0] * right, quad[2] + along[1] * right, quad[3] - along[1] * left],
+        np.float32,
+    )
+
+
+def _strip(image: Image, quad: NDArray[np.float32], extend: float) -> tuple[Image, tuple[float, float]]:
+    """The straightened line with what is beyond its ends, and where on it the line itself starts and ends."""
+    strip = straighten(image, _extended(quad, extend, extend))
+    return strip, (extend * LINE_HEIGHT_PX, strip.shape[1] - extend * LINE_HEIGHT_PX)
 
 
 LINE_HEIGHT_PX = 48
@@ -149,16 +339,11 @@ LINE_HEIGHT_PX = 48
 
 
 def straighten(image: Image, quad: NDArray[np.float32]) -> Image:
-    """The line inside a quad, upright, `LINE_HEIGHT_PX` high. A line higher than wide is turned to the left."""
-    width = max(float(np.linalg.norm(quad[0] - quad[1])), float(np.linalg.norm(quad[3] - quad[2])), 1.0)
-    height = max(float(np.linalg.norm(quad[0] - quad[3])), float(np.linalg.norm(quad[1] - quad[2])), 1.0)
-    if height >= 1.5 * width:
-        quad, width, height = np.roll(quad, -1, axis=0), height, width
+    """The inside of a quad, `LINE_HEIGHT_PX` high."""
+    width, height = _sides(quad)
     scale = LINE_HEIGHT_PX / height
     # A warp does not smooth: a large line is first cut out at its size, then reduced with averaging.
-    at = min(scale, 1.0) if scale >= 0.5 else 1.0
-    if scale > 1:
-        at = scale
+    at = scale if scale >= 0.5 else 1.0
     size = (max(1, round(width * at)), max(1, round(height * at)))
     corners = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]], np.float32)
     line = cv2.warpPerspective(
@@ -189,6 +374,7 @@ def lines_picture(answer: OcrAnswer, image: Image) -> Image:
     return picture
 
 
-def _quad(quad: NDArray[np.float32]) -> Quad:
+def to_quad(quad: NDArray[np.float32]) -> Quad:
+    """Corners, shape (4, 2), as they travel."""
     a, b, c, d = ((float(x), float(y)) for x, y in quad)
     return a, b, c, d

@@ -1,0 +1,307 @@
+"""Text lines followed from frame to frame, and what their readings agree on.
+
+A line whose pixels have not changed since it was read is not read again; one that has changed is, and readings of one
+text vote. Part of `run_ocr`; knows nothing of engines, tables or brands.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz.distance import Levenshtein
+
+from gpu_service.pictures import Image
+
+Quad: TypeAlias = NDArray[np.float32]
+"""Shape (4, 2): corners x, y clockwise from top left, frame pixels."""
+
+Grey: TypeAlias = NDArray[np.uint8]
+"""Shape (height, width)."""
+
+Patch: TypeAlias = NDArray[np.float32]
+"""A line's grey pixels, straightened: shape (`PATCH_HEIGHT_PX`, width by the line's shape)."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a line says, and its place: it may go on beyond the ends that were found first."""
+
+    text: str
+    confidence: float
+    quad: Quad
+
+
+Reader: TypeAlias = Callable[[list[Quad]], list[Read]]
+"""Reads lines of the present frame."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line in a frame. `read`: recognised there, not carried on from another frame."""
+
+    seq: int
+    track: int
+    text: str
+    confidence: float
+    quad: Quad
+    read: bool
+    source: str
+
+
+@dataclass
+class Track:
+    """A line of text over frames."""
+
+    number: int
+    quad: Quad
+    patch: Patch
+    readings: list[Read]
+    places: dict[int, tuple[Quad, bool]] = field(default_factory=dict)
+    step: NDArray[np.float32] = field(default_factory=lambda: np.zeros(2, np.float32))
+
+    def put(self, seq: int, quad: Quad, read: bool) -> None:
+        """The line is at this place in this frame."""
+        self.step = quad.mean(axis=0) - self.quad.mean(axis=0)
+        self.quad = quad
+        self.places[seq] = quad, read
+
+
+class Follower:
+    """Takes frames in order; `finish` gives the rows.
+
+    Args:
+        similarity: from which two cuts of a line are taken for equal, see `similarity`.
+        look_back: into how many frames before the one where a line was found first it is followed back.
+    """
+
+    def __init__(self, similarity: float, look_back: int) -> None:
+        self._similarity = similarity
+        self._shot: int | None = None
+        self._tracks: list[Track] = []
+        self._live: list[Track] = []
+        self._before: deque[tuple[int, Grey]] = deque(maxlen=look_back)
+
+    def step(self, seq: int, shot: int, image: Image, quads: list[Quad], reader: Reader) -> None:
+        """The next frame: its shot, its pixels, the lines found in it, and the way to have some of them read."""
+        grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
+        if shot != self._shot:
+            self._shot, self._live = shot, []
+            self._before.clear()
+        held, lost = self._hold(seq, grey)
+        unread = []
+        for quad in quads:
+            if any(covers(track.quad, quad) for track in held):
+                continue
+            track = self._moved(grey, quad, lost)
+            if track is None:
+                unread.append(quad)
+            else:
+                lost.remove(track)
+                track.put(seq, quad, read=False)
+                held.append(track)
+        for reading in reader(unread) if unread else []:
+            self._add(seq, grey, reading, held, lost)
+        self._live = held
+        self._before.append((seq, grey))
+
+    def finish(self) -> list[Row]:
+        """A row for each line in each frame, in the order of tracks; lines that say nothing are left out."""
+        rows = []
+        for track in self._tracks:
+            text, confidence = vote(track.readings)
+            if text:
+                rows += [
+                    Row(seq, track.number, text, confidence, quad, read, "frame")
+                    for seq, (quad, read) in sorted(track.places.items())
+                ]
+        return rows
+
+    def _hold(self, seq: int, grey: Grey) -> tuple[list[Track], list[Track]]:
+        """The tracks whose pixels are where they were, or where they would have gone on to; and the others."""
+        held, lost = [], []
+        drift = motion(self._before[-1][1], grey) if self._live and self._before else np.zeros(2, np.float32)
+        for track in self._live:
+            for shift in (np.zeros(2, np.float32), track.step, drift):
+                score, place = locate(grey, track.quad + shift, track.patch)
+                if score >= self._similarity:
+                    still = float(np.abs(place - track.quad).max()) < 1
+                    track.put(seq, track.quad if still else place, read=False)
+                    held.append(track)
+                    break
+            else:
+                lost.append(track)
+        return held, lost
+
+    def _moved(self, grey: Grey, quad: Quad, tracks: list[Track]) -> Track | None:
+        """The track whose pixels are found at this place."""
+        best, found = self._similarity, None
+        for track in tracks:
+            if not alike(track.quad, quad):
+                continue
+            shifted = track.quad + (quad.mean(axis=0) - track.quad.mean(axis=0))
+            value = max(locate(grey, place, track.patch)[0] for place in (shifted, quad))
+            if value >= best:
+                best, found = value, track
+        return found
+
+    def _add(self, seq: int, grey: Grey, reading: Read, held: list[Track], lost: list[Track]) -> None:
+        """Give a reading to the track of its text, or start one; one place has one track."""
+        rivals = [track for track in held + lost if near(track.quad, reading.quad)]
+        track = next((track for track in rivals if one_text(track.readings, reading)), None)
+        if track is None:
+            track = Track(len(self._tracks), reading.quad, cut(grey, reading.quad), [])
+            self._tracks.append(track)
+            self._follow_back(track)
+        for rival in rivals:
+            (held if rival in held else lost).remove(rival)
+            rival.places.pop(seq, None)
+        track.readings.append(reading)
+        track.patch = cut(grey, reading.quad)
+        track.put(seq, reading.quad, read=True)
+        held.append(track)
+
+    def _follow_back(self, track: Track) -> None:
+        """Earlier frames of the shot in which the line was there already, and was overlooked."""
+        for seq, grey in reversed(self._before):
+            if locate(grey, track.quad, track.patch)[0] < self._similarity:
+                break
+            if any(seq in t.places and near(t.places[seq][0], track.quad) for t in self._tracks):
+                break
+            track.places[seq] = track.quad, False
+
+
+def size(quad: Quad) -> tuple[float, float]:
+    """Width and height of a line along its own directions."""
+    return float(np.linalg.norm(quad[1] - quad[0])), float(np.linalg.norm(quad[3] - quad[0]))
+
+
+def alike(one: Quad, other: Quad) -> bool:
+    """Whether two lines have about the same shape."""
+    return all(0.75 <= (a + 1) / (b + 1) <= 1.34 for a, b in zip(size(one), size(other), strict=True))
+
+
+def near(one: Quad, other: Quad) -> bool:
+    """Whether two lines overlap enough to be one line that changed or was cut differently."""
+    return common_area(one, other) >= 0.5 * min(area(one), area(other))
+
+
+def covers(whole: Quad, part: Quad) -> bool:
+    """Whether a line lies, but for its rim, inside another."""
+    return common_area(whole, part) >= 0.75 * area(part)
+
+
+def area(quad: Quad) -> float:
+    """Of the upright box around a quad."""
+    return float(np.prod(np.ptp(quad, axis=0)))
+
+
+def common_area(one: Quad, other: Quad) -> float:
+    """Of the upright boxes around two quads."""
+    low = np.maximum(one.min(axis=0), other.min(axis=0))
+    high = np.minimum(one.max(axis=0), other.max(axis=0))
+    return float(np.prod(np.maximum(high - low, 0)))
+
+
+PATCH_HEIGHT_PX = 24
+PATCH_WIDTH_PX = (24, 480)
+MARGIN_PX = 8
+"""How far, in patch pixels, a line may lie from where it is looked for."""
+
+
+def cut(grey: Grey, quad: Quad, margin_px: int = 0, width_px: int | None = None) -> Patch:
+    """The grey pixels of a line, straightened, with a margin on all sides."""
+    w, h = size(quad)
+    width = width_px or int(np.clip(round(PATCH_HEIGHT_PX * w / max(h, 1)), *PATCH_WIDTH_PX))
+    m = margin_px
+    right, bottom = m + width, m + PATCH_HEIGHT_PX
+    corners = np.array([[m, m], [right, m], [right, bottom], [m, bottom]], np.float32)
+    to_patch = cv2.getPerspectiveTransform(quad.astype(np.float32), corners)
+    how = cv2.INTER_AREA if h > 2 * PATCH_HEIGHT_PX else cv2.INTER_LINEAR
+    patch = cv2.warpPerspective(grey, to_patch, (right + m, bottom + m), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.GaussianBlur(patch.astype(np.float32), (3, 3), 0), np.float32)
+
+
+def locate(grey: Grey, quad: Quad, patch: Patch) -> tuple[float, Quad]:
+    """How much the pixels at a place, or up to a margin beside it, are those of a patch; and the place.
+
+    1 is equal, 0 or less unrelated, contrast aside: the normalised correlation of the whole, or how little its worst
+    piece differs where that is less, so that one letter that changed is seen in a long line.
+    """
+    wide = cut(grey, quad, MARGIN_PX, patch.shape[1])
+    scores = cv2.matchTemplate(wide, patch, cv2.TM_CCOEFF_NORMED)
+    _, best, _, (x, y) = cv2.minMaxLoc(scores)
+    here = wide[y : y + patch.shape[0], x : x + patch.shape[1]]
+    if not np.isfinite(best) or here.std() < FAINT:
+        return 0.0, quad
+    one, other = _normalised(patch), _normalised(np.asarray(here, np.float32))
+    worst = float(cv2.blur((one - other) ** 2, (PATCH_HEIGHT_PX, PATCH_HEIGHT_PX)).max())
+    w, h = size(quad)
+    along, down = (quad[1] - quad[0]) / max(w, 1), (quad[3] - quad[0]) / max(h, 1)
+    step = (x - MARGIN_PX) * w / patch.shape[1] * along + (y - MARGIN_PX) * h / PATCH_HEIGHT_PX * down
+    return min(float(best), 1 - worst / 2), np.asarray(quad + step, np.float32)
+
+
+FAINT = 2.0
+"""Standard deviation of grey below which there is nothing to compare."""
+
+
+def _normalised(patch: Patch) -> Patch:
+    return np.asarray((patch - patch.mean()) / (patch.std() + 1), np.float32)
+
+
+def motion(before: Grey, now: Grey) -> NDArray[np.float32]:
+    """How far the picture as a whole has moved, x and y in pixels: phase correlation of small copies."""
+    scale = 256 / before.shape[1]
+    small = [cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for grey in (before, now)]
+    one, other = (picture.astype(np.float32) for picture in small)
+    (x, y), _ = cv2.phaseCorrelate(one, other, cv2.createHanningWindow(one.shape[::-1], cv2.CV_32F))
+    return np.array([x, y], np.float32) / np.float32(scale)
+
+
+SURE = 0.9
+
+
+def one_text(readings: list[Read], new: Read) -> bool:
+    """Whether a reading may be of the text that was read there: alike, and not both sure of different words."""
+    text, confidence = vote(readings)
+    a, b = fold(text), fold(new.text)
+    if a == b:
+        return True
+    if not a or not b:
+        return False
+    if min(confidence, new.confidence) >= SURE and not (a in b or b in a):
+        return False
+    return int(Levenshtein.distance(a, b)) <= max(1, max(len(a), len(b)) // 3)
+
+
+def fold(text: str) -> str:
+    """A text's letters and digits, case aside."""
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def vote(readings: list[Read]) -> tuple[str, float]:
+    """The reading that the others support most, weighted by their confidence, and how sure it is.
+
+    A reading supports texts like itself (edit distance), and fully those that it is a part of: characters are lost at
+    the ends of a line more often than invented.
+    """
+
+    def support(text: str) -> float:
+        whole = fold(text)
+        return sum(
+            r.confidence**2 * (1.0 if (part := fold(r.text)) and part in whole else _alike(part, whole))
+            for r in readings
+        )
+
+    best = max(readings, key=lambda r: (round(support(r.text), 6), r.confidence, r.text))
+    return best.text, max(r.confidence for r in readings if r.text == best.text)
+
+
+def _alike(one: str, other: str) -> float:
+    return float(Levenshtein.normalized_similarity(one, other))

@@ -1,0 +1,225 @@
+"""Text lines of the kept frames: found, recognised once, followed while they stay, put to the vote.
+
+What belongs here: which frames and crops are looked at, what is read again, the lines and their tracks as a table.
+Not here: finding and recognising (`gpu_service.routines.ocr`), following (`follow_text`), brands (`match_brands`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from gpu_service.pictures import Picture
+from gpu_service.routines import Inference
+from gpu_service.routines.ocr import OCR, OcrSettings, to_quad
+from gpu_service.wire import OcrItem, TextLine
+from mpr_assets import previews
+from mpr_assets.follow_text import Follower, Quad, Read, Row, near
+from mpr_assets.graph import stage
+from mpr_assets.stage_run import Result, StageRun
+from mpr_assets.stages import StageSettings
+from mpr_resources.frames import Frame
+from mpr_resources.tables import StageTable
+
+CODE_VERSION = "1"
+
+
+class RunOcrSettings(OcrSettings, StageSettings):
+    """How text is found, recognised and followed."""
+
+    read_crops: bool = Field(True, description="false: the crops of preprocess are not read, the frames alone")
+    thorough_every: int = Field(
+        3, ge=1, le=100, description="of the kept frames of a shot every so manieth is looked at thoroughly; 1: each"
+    )
+    follow_similarity: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="correlation of its pixels from which a line is the same as before and not read again",
+    )
+
+
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "seq": pl.Int64,
+    "line": pl.Int32,
+    "track": pl.Int64,
+    "text": pl.Utf8,
+    "confidence": pl.Float64,
+    "quad": pl.List(pl.Float64),
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "w": pl.Int32,
+    "h": pl.Int32,
+    "read": pl.Boolean,
+    "source": pl.Utf8,
+}
+
+
+@dataclass(frozen=True)
+class CropGroup:
+    """Equal crops of several frames, as `preprocess` groups them.
+
+    Attributes:
+        crop: the group's id.
+        picture: the crop that stands for the group.
+        to_frames: for each frame (seq) that shows it, the 3x3 homography, row by row, from the picture's pixels to
+            that frame's pixels.
+    """
+
+    crop: int
+    picture: Picture
+    to_frames: Mapping[int, Sequence[float]]
+
+
+def read_text(
+    frames: Iterable[tuple[Frame, int]], crops: Iterable[CropGroup], inference: Inference, settings: RunOcrSettings
+) -> pl.DataFrame:
+    """Every line of text in every frame.
+
+    Args:
+        frames: the kept frames in order, each with the number of its shot. Text is not followed from shot to shot.
+        crops: enlarged pictures of parts of those frames; may be empty.
+        inference: where the `OCR` routine runs.
+        settings: what to look for and how.
+
+    Returns:
+        `SCHEMA`, sorted by seq and line; a line's number is its place in the frame, from top to bottom. Text that
+        stays has one track, and on all frames of the track the text that its readings agree on.
+    """
+    ocr = OcrSettings(**{name: getattr(settings, name) for name in OcrSettings.model_fields})
+    follower = Follower(settings.follow_similarity, settings.thorough_every)
+    for frame, shot, quads in _find(frames, inference, ocr, settings.thorough_every):
+        follower.step(frame.seq, shot, frame.picture.pixels, quads, partial(_read, frame.picture, inference, ocr))
+    rows = follower.finish()
+    if settings.read_crops:
+        free = 1 + max((row.track for row in rows), default=-1)
+        rows = _merge(rows, _read_crops(crops, inference, ocr, free))
+    return _table(rows)
+
+
+def _find(
+    frames: Iterable[tuple[Frame, int]], inference: Inference, settings: OcrSettings, thorough_every: int
+) -> Iterator[tuple[Frame, int, list[Quad]]]:
+    """The lines' places in each frame. Inference may read ahead: the frames it has taken wait in a queue."""
+    waiting: deque[tuple[Frame, int]] = deque()
+
+    def requests() -> Iterator[tuple[Picture, OcrItem]]:
+        number, last_shot = 0, None
+        for frame, shot in frames:
+            waiting.append((frame, shot))
+            number = number + 1 if shot == last_shot else 0
+            last_shot = shot
+            thorough = number % thorough_every == 0
+            yield frame.picture, OcrItem(recognise=False, thorough=thorough, quads=())
+
+    for answer in inference.map(OCR, requests(), settings):
+        frame, shot = waiting.popleft()
+        yield frame, shot, [np.array(line.quad, np.float32) for line in answer.lines]
+
+
+def _read(picture: Picture, inference: Inference, settings: OcrSettings, quads: list[Quad]) -> list[Read]:
+    item = OcrItem(find=False, thorough=True, quads=tuple(map(to_quad, quads)))
+    [answer] = inference.map(OCR, [(picture, item)], settings)
+    return [Read(line.text, line.confidence, np.array(line.quad, np.float32)) for line in answer.lines]
+
+
+def _read_crops(crops: Iterable[CropGroup], inference: Inference, settings: OcrSettings, free: int) -> list[Row]:
+    """The crops' lines as rows of every frame that shows the crop, a track for each line of a crop from `free` on."""
+    waiting: deque[CropGroup] = deque()
+
+    def requests() -> Iterator[tuple[Picture, OcrItem]]:
+        for group in crops:
+            waiting.append(group)
+            yield group.picture, OcrItem(thorough=True, quads=())
+
+    # A crop is enlarged as much as it needs already.
+    sized = settings.model_copy(update={"find_enlarge_max": 1.0})
+    rows: list[Row] = []
+    for answer in inference.map(OCR, requests(), sized):
+        group = waiting.popleft()
+        for line in answer.lines:
+            for index, (seq, to_frame) in enumerate(sorted(group.to_frames.items())):
+                rows.append(_in_frame(line, seq, to_frame, free, read=index == 0))
+            free += 1
+    return rows
+
+
+def _in_frame(line: TextLine, seq: int, to_frame: Sequence[float], track: int, read: bool) -> Row:
+    homography = np.array(to_frame, np.float64).reshape(3, 3)
+    corners = np.column_stack([np.array(line.quad), np.ones(4)]) @ homography.T
+    quad = (corners[:, :2] / corners[:, 2:]).astype(np.float32)
+    return Row(seq, track, line.text, line.confidence, quad, read, "crop")
+
+
+def _merge(rows: list[Row], crop_rows: list[Row]) -> list[Row]:
+    """Rows of frames and of crops without doubles: of lines in one place those with more, and surer, text stay."""
+    by_seq: dict[int, list[Row]] = {}
+    for row in rows:
+        by_seq.setdefault(row.seq, []).append(row)
+    for row in crop_rows:
+        here = by_seq.setdefault(row.seq, [])
+        rivals = [other for other in here if near(row.quad, other.quad)]
+        if _worth(row) > sum(map(_worth, rivals)):
+            by_seq[row.seq] = [other for other in here if other not in rivals] + [row]
+    return [row for seq in sorted(by_seq) for row in by_seq[seq]]
+
+
+def _worth(row: Row) -> float:
+    return row.confidence**2 * sum(character.isalnum() for character in row.text)
+
+
+def box(quad: Quad) -> tuple[int, int, int, int]:
+    """The whole pixels around a quad: x, y, w, h."""
+    left, top = np.floor(quad.min(axis=0)).astype(int).tolist()
+    right, bottom = np.ceil(quad.max(axis=0)).astype(int).tolist()
+    return left, top, right - left, bottom - top
+
+
+def _table(rows: list[Row]) -> pl.DataFrame:
+    columns: dict[str, list[object]] = {name: [] for name in SCHEMA}
+    number = 0
+    seq = None
+    for row in sorted(rows, key=lambda row: (row.seq, *box(row.quad)[1::-1], row.track)):
+        number = number + 1 if row.seq == seq else 0
+        seq = row.seq
+        values = (seq, number, row.track, row.text, round(row.confidence, 4))
+        quad = [round(value, 2) for value in row.quad.ravel().tolist()]
+        for name, value in zip(SCHEMA, (*values, quad, *box(row.quad), row.read, row.source), strict=True):
+            columns[name].append(value)
+    return pl.DataFrame(columns, schema=SCHEMA)
+
+
+def _crop_groups(run: StageRun, crops: StageTable) -> Iterator[CropGroup]:
+    members: dict[int, dict[int, list[float]]] = {}
+    for crop, seq, to_frame in crops.rows.select("crop", "seq", "to_frame").iter_rows():
+        members.setdefault(crop, {})[seq] = to_frame
+    for crop, picture in run.crop_folder(crops.header.fingerprint).stream(members, decode=run.decodes_here):
+        yield CropGroup(crop, picture, members[crop])
+
+
+@stage(
+    name="run_ocr",
+    description="Text lines of frames and crops, followed while they stay; their readings vote.",
+    group="text",
+    kinds={"onnx", "inference", "parquet"},
+    settings=RunOcrSettings,
+    schema=SCHEMA,
+    code_version=CODE_VERSION,
+    inputs=("extract_frames", "filter_scenes", "preprocess"),
+    depends_on=lambda run: {"model": run.inference.identity(OCR, run.settings)},
+    draw=previews.quads("text"),
+)
+def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, preprocess: StageTable) -> Result:
+    """The lines of each kept frame."""
+    shots: dict[int, int] = dict(filter_scenes.rows.select("seq", "shot").iter_rows())
+    frames = ((frame, shots[frame.seq]) for frame in run.kept_frames(extract_frames, filter_scenes))
+    lines = read_text(frames, _crop_groups(run, preprocess), run.inference, run.settings)
+    return Result(
+        lines, {"lines": lines.height, "lines_read": int(lines["read"].sum()), "tracks": lines["track"].n_unique()}
+    )
