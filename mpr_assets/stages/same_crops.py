@@ -25,8 +25,8 @@ CLEARER = 1.15
 """A crop takes the place of its group's stored one when it is sharper by this factor."""
 MOST_TRIES = 4
 """Groups that a crop is compared with pixel by pixel, nearest first."""
-MOST_SHIFT = 0.12
-"""Equal crops may lie off by this part of their height: less than a letter hides beside them."""
+MOST_SHIFT = (0.35, 0.12)
+"""Equal crops may lie off by these parts of their height, across and down: no more than a letter hides beside them."""
 MOST_COMPARED_PX = 400_000
 """Larger crops are compared at this area; their letters are large too."""
 BLOCK_PX = 6
@@ -202,8 +202,9 @@ def same_place(first: Gray, other: Gray, first_density: float, density: float, m
     block_px = max(3, round(BLOCK_PX * first_density * reduced))
     for scale in scales:
         candidate = _scaled(other, scale)
-        slack = max(3.0, MOST_SHIFT * target.shape[0])
-        if max(abs(candidate.shape[0] - target.shape[0]), abs(candidate.shape[1] - target.shape[1])) > slack:
+        slack = (max(3.0, MOST_SHIFT[0] * target.shape[0]), max(3.0, MOST_SHIFT[1] * target.shape[0]))
+        across, down = (abs(candidate.shape[axis] - target.shape[axis]) for axis in (1, 0))
+        if across > slack[0] or down > slack[1]:
             continue
         for dx, dy in _shifts(target, candidate, slack):
             if change(target, candidate, dx, dy, block_px) <= max_change:
@@ -212,7 +213,7 @@ def same_place(first: Gray, other: Gray, first_density: float, density: float, m
     return None
 
 
-def _shifts(target: Gray, candidate: Gray, slack: float) -> Iterator[tuple[float, float]]:
+def _shifts(target: Gray, candidate: Gray, slack: tuple[float, float]) -> Iterator[tuple[float, float]]:
     """No shift first: it costs nothing and most crops stay."""
     if target.shape == candidate.shape:
         yield 0.0, 0.0
@@ -224,7 +225,7 @@ def _shifts(target: Gray, candidate: Gray, slack: float) -> Iterator[tuple[float
         _padded(candidate, height, width),
         cv2.createHanningWindow((width, height), cv2.CV_32F),
     )
-    if max(abs(dx), abs(dy)) <= slack:
+    if abs(dx) <= slack[0] and abs(dy) <= slack[1]:
         yield dx, dy
 
 
