@@ -37,6 +37,9 @@ PICTURE_FORMATS = frozenset({"image2", "image2pipe", "ico", "apng", "tty", "bin"
 PACKETS_ARE_NOT_FRAMES = frozenset({"vp8"})
 """Codecs whose packets may hold hidden frames, so that times must come from decoding."""
 
+SEEKABLE = frozenset({"mov", "matroska", "mpegts"})
+"""Demuxers whose packets tell the same times after a seek; MPEG program streams, for one, do not."""
+
 REORDER_PACKETS = 64
 """More packets than any codec puts between a frame's place in the file and its place on screen."""
 
@@ -69,11 +72,18 @@ class Media:
         self.container = container
         self.stream = stream
         self._threads = threads
-        self._set_threads()
+        self._careful = False
+        self._set_up_decoder()
 
-    def _set_threads(self) -> None:
-        self.stream.thread_type = "AUTO"
+    def _set_up_decoder(self) -> None:
+        """Before the first packet: fast, stopping at the first error; or careful, patching and marking what it can.
+
+        Frames in parallel mark patched frames by chance only, so the fast decoder stops instead, and the careful one
+        works on slices in parallel.
+        """
+        self.stream.thread_type = "SLICE" if self._careful else "AUTO"
         self.stream.codec_context.thread_count = self._threads
+        self.stream.codec_context.options = {} if self._careful else {"err_detect": "explode"}
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +165,8 @@ class Media:
         Raises:
             BadInput: the file cannot be read on; a cut file ends like that.
         """
-        for back_s in SEEK_BACK_S if pts is not None else ():
+        seekable = any(name in SEEKABLE for name in self.container.format.name.split(","))
+        for back_s in SEEK_BACK_S if pts is not None and seekable else ():
             assert pts is not None
             target = pts - int(back_s / self.time_base)
             if target <= self.start_pts or not self._seek(target):
@@ -186,11 +197,12 @@ class Media:
             return False
         return True
 
-    def _rewind(self) -> None:
-        """Back to the first byte, also in containers that cannot seek."""
+    def _rewind(self, *, careful: bool | None = None) -> None:
+        """Back to the first byte, also in containers that cannot seek; with another decoder where asked."""
+        self._careful = self._careful if careful is None else careful
         self.container.close()
         self.container, self.stream = _open(self.source)
-        self._set_threads()
+        self._set_up_decoder()
 
     # Frames
 
@@ -238,22 +250,30 @@ class Media:
             BadInput: a frame on the way is damaged or missing, named with its time.
         """
         for run in _runs(wanted, times, int(SEEK_GAP_S / self.time_base)):
-            yield from self._run(run, times, allow_damage)
+            left = list(run)
+            try:
+                for frame in self._run(run, times, allow_damage=False):
+                    left.remove(cast(int, frame.pts))
+                    yield frame
+            except BadInput:
+                # Some key frames only begin a gradual refresh: starting earlier shows whether it is damage.
+                self._rewind(careful=True)
+                yield from self._run(left, _earlier(left[0], times), allow_damage=allow_damage)
+                self._rewind(careful=False)
 
-    def _run(self, wanted: Sequence[int], times: FrameTimes, allow_damage: bool) -> Iterator[VideoFrame]:
+    def _run(self, wanted: Sequence[int], times: FrameTimes, *, allow_damage: bool) -> Iterator[VideoFrame]:
         """One stretch of the file, read in one go."""
         left = set(wanted)
-        first = min([wanted[0], *_entries(wanted[:1], times).tolist()])
         for frame in self._fed(wanted, times, allow_damage):
-            if frame.pts is None or frame.pts < first:
+            if frame.pts is None or frame.pts < wanted[0]:
                 continue
-            if frame.is_corrupt and not allow_damage:
+            if self._careful and frame.is_corrupt and not allow_damage:
                 raise self._damaged(frame.pts)
             if frame.pts in left:
                 left.discard(frame.pts)
                 yield frame
             if not left:
-                break
+                return
         if left and not allow_damage:
             raise self._damaged(min(left))
 
@@ -264,7 +284,8 @@ class Media:
         everything = not groups
         owed = 0
         feeding = False
-        for packet in self.packets(wanted[0]):
+        floor: int | None = None
+        for packet in self.packets(int(times.pts[0]) if everything else wanted[0]):
             if packet.is_keyframe:
                 owed += groups.pop(packet.pts, 0)
             is_wanted = packet.pts in asked
@@ -275,6 +296,10 @@ class Media:
                 if not groups:
                     return
                 continue
+            if not feeding and packet.is_keyframe:
+                floor = packet.pts
+            if floor is not None and packet.pts is not None and packet.pts < floor:
+                continue  # shown before the key frame that decoding began with, and made from frames before it
             if packet.is_corrupt and not allow_damage:
                 raise self._damaged(packet.pts)
             self.stream.codec_context.skip_frame = "DEFAULT" if everything or is_wanted else "NONREF"
@@ -379,6 +404,13 @@ def _entries(wanted: Sequence[int], times: FrameTimes) -> NDArray[np.int64]:
     if not len(times.keys):
         return np.zeros(0, np.int64)
     return times.keys[np.maximum(np.searchsorted(times.keys, np.asarray(wanted, np.int64), "right") - 1, 0)]
+
+
+def _earlier(pts: int, times: FrameTimes) -> FrameTimes:
+    """The same frames, to be decoded one and all from the second key frame before the one that was tried."""
+    at = max(0, int(np.searchsorted(times.keys, pts, "right")) - 3)
+    first = int(times.keys[at]) if len(times.keys) else pts
+    return FrameTimes(np.array([first], np.int64), np.zeros(0, np.int64))
 
 
 def _runs(wanted: Sequence[int], times: FrameTimes, gap: int) -> Iterator[Sequence[int]]:

@@ -114,7 +114,7 @@ def _walk(media: Media) -> _Walk:
             digest.update(packet)
             if packet.pts is None or packet.is_discard:
                 continue
-            if packet.is_keyframe and packet.pts < key:
+            if packet.is_keyframe and packet.pts <= key:
                 raise BadInput(
                     f"The clock of {media.source} jumps back from {clock(media.ms(key))}; "
                     "remux it, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4"

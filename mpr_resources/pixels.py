@@ -99,4 +99,4 @@ def to_pixels(frame: VideoFrame, aspect: Fraction | None, max_height_px: int | N
         src_colorspace=matrix,
         interpolation=Interpolation.AREA if scaled else Interpolation.BILINEAR,
     )
-    return orientation(frame).apply(np.asarray(converted.to_ndarray(), np.uint8))
+    return orientation(frame).apply(np.ascontiguousarray(converted.to_ndarray(), np.uint8))

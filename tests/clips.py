@@ -1,0 +1,85 @@
+"""Small video files whose frames carry their own number, for tests of everything that reads video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from gpu_service.pictures import Image
+
+BITS = 10
+WIDTH_PX, HEIGHT_PX = 160, 96
+
+
+def numbered(number: int, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> Image:
+    """A picture with its number as black and white bars in the upper half, lowest bit left; the lower half is blue."""
+    picture = np.full((height_px, width_px, 3), (200, 60, 20), np.uint8)
+    for bit in range(BITS):
+        left, right = (width_px * at // BITS for at in (bit, bit + 1))
+        picture[: height_px // 2, left:right] = 255 if number >> bit & 1 else 0
+    return picture
+
+
+def read_number(picture: Image) -> int:
+    """The number in a picture made by `numbered`, at any size; fails on a picture that is turned or mirrored."""
+    height_px, width_px = picture.shape[:2]
+    blue, green, red = picture[height_px * 5 // 8 : height_px * 7 // 8].reshape(-1, 3).mean(0)
+    assert blue > green + 60, "the lower half is not blue: the picture is not upright"
+    assert green > red, "the lower half's colours are wrong"
+    number = 0
+    for bit in range(BITS):
+        middle = width_px * (2 * bit + 1) // (2 * BITS)
+        bar = picture[height_px // 8 : height_px * 3 // 8, middle - 1 : middle + 2]
+        number |= int(bar.mean() > 128) << bit
+    return number
+
+
+def write_clip(
+    path: Path,
+    pictures: Iterable[Image],
+    *,
+    fps: Fraction | int = 25,
+    times_ms: Sequence[int] | None = None,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rotation_deg: int | None = None,
+    aspect: Fraction | None = None,
+    options: dict[str, str] | None = None,
+    sound_s: float = 0,
+) -> Path:
+    """Encode the pictures; `times_ms` makes the frame rate variable, `rotation_deg` turns the display anticlockwise."""
+    pictures = list(pictures)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        stream.options = options or {}
+        if times_ms is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if rotation_deg is not None:
+            stream.set_display_rotation(rotation_deg)
+        if sound_s:
+            sound = container.add_stream("aac", rate=8000)
+        for at, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, "bgr24")
+            if times_ms is not None:
+                frame.pts, frame.time_base = times_ms[at], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if sound_s:
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, int(8000 * sound_s)), np.float32), "fltp", "mono")
+            silence.sample_rate, silence.pts = 8000, 0
+            container.mux(sound.encode(silence))
+            container.mux(sound.encode())
+    return path
+
+
+def write_numbered(path: Path, count: int, **how: object) -> Path:
+    """`write_clip` of `count` numbered pictures."""
+    return write_clip(path, (numbered(number) for number in range(count)), **how)  # type: ignore[arg-type]
