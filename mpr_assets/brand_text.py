@@ -27,6 +27,7 @@ from mpr_assets.misreadings import (
 from mpr_resources.brands import Brand
 from mpr_resources.folding import Folded, Word, fold
 
+NONE: frozenset[int] = frozenset()
 ADDED_SPACE_COST = 0.5
 _ADDRESS = re.compile(
     r"\S*@\S+|#\S+|(?:https?:/|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?:/\S*)?(?!\S)", re.IGNORECASE
@@ -61,13 +62,14 @@ class Reading:
     Attributes:
         hits: every name in it, those that overlap too.
         reason: why it names no brand, if it names none: `number`, `too_short`, `near_miss:BRAND` or `no_brand`.
-        pieces: the names (by number) of several words of which it may be a part.
+        opens, closes: the names (by number) that may go on after its last word, or have gone on before its first.
     """
 
     folded: Folded
     hits: tuple[Hit, ...] = ()
     reason: str = ""
-    pieces: frozenset[int] = frozenset()
+    opens: frozenset[int] = NONE
+    closes: frozenset[int] = NONE
 
 
 class NameIndex:
@@ -78,16 +80,22 @@ class NameIndex:
         self.names = sorted(set(names_of(brands)), key=lambda name: (name.brand, name.excluded, name.words))
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._by_skeleton: dict[str, list[int]] = defaultdict(list)
-        self._fragments: dict[str, set[int]] = defaultdict(set)
+        self._opening: dict[str, set[int]] = defaultdict(set)
+        self._closing: dict[str, set[int]] = defaultdict(set)
         for number, name in enumerate(self.names):
             self._by_key[name.key].append(number)
             self._by_skeleton[skeleton(name.key)].append(number)
-            for fragment in _fragments(name):
-                self._fragments[fragment].add(number)
+            for fragment, opens, closes in _fragments(name):
+                if opens:
+                    self._opening[fragment].add(number)
+                if closes:
+                    self._closing[fragment].add(number)
         self._verbatim = [n for n in self.names if len(n.words) >= VERBATIM_WORDS and n.letters >= VERBATIM_LETTERS]
         self._reach = [name.letters + near_edits(name.letters, tolerance) for name in self.names]
         self._longest = max(self._reach, default=0)
         self._readings: dict[str, Reading] = {}
+        self._over: dict[tuple[str, str], frozenset[int]] = {}
+        self._longest_of: dict[frozenset[int], int] = {}
         self._joined: dict[tuple[str, ...], tuple[Hit, ...]] = {}
 
     def read(self, texts: Iterable[str]) -> None:
@@ -95,7 +103,8 @@ class NameIndex:
         new = {text: fold(text, repair=True) for text in sorted(set(texts)) if text not in self._readings}
         windows = {text: list(self._windows(folded)) for text, folded in new.items()}
         close, near = self._closenames_of({key for of_text in windows.values() for _, _, key in of_text})
-        pieces = self._pieces({word.text for folded in new.values() for word in folded.words})
+        opens = _with_pieces({folded.words[-1].text for folded in new.values() if folded.words}, self._opening)
+        closes = _with_pieces({folded.words[0].text for folded in new.values() if folded.words}, self._closing)
         for text, folded in new.items():
             hits = [
                 hit
@@ -109,7 +118,8 @@ class NameIndex:
                 folded,
                 tuple(hits),
                 _reason(folded.key, min(missed)[1] if missed else None),
-                frozenset().union(*(pieces.get(word.text, frozenset()) for word in folded.words)),
+                opens.get(folded.words[-1].text, NONE) if folded.words else NONE,
+                closes.get(folded.words[0].text, NONE) if folded.words else NONE,
             )
 
     def __getitem__(self, text: str) -> Reading:
@@ -142,9 +152,16 @@ class NameIndex:
 
     def longest_of(self, numbers: frozenset[int]) -> int:
         """How many letters a window may have to be one of these names."""
-        return max(
-            (n.letters + near_edits(n.letters, self.tolerance) for n in map(self.names.__getitem__, numbers)), default=0
-        )
+        if numbers not in self._longest_of:
+            self._longest_of[numbers] = max(self._reach[number] for number in numbers)
+        return self._longest_of[numbers]
+
+    def over(self, text: str, following: str) -> frozenset[int]:
+        """The names that may begin in or before a text and go on in the following one."""
+        pair = (text, following)
+        if pair not in self._over:
+            self._over[pair] = self[text].opens & self[following].closes
+        return self._over[pair]
 
     def _windows(self, folded: Folded) -> Iterator[tuple[int, int, str]]:
         """Every run of words that is not too long for a name: start, end, and it without spaces."""
@@ -184,22 +201,14 @@ class NameIndex:
                 near[key] = min(near.get(key, missed), missed)
         return close, near
 
-    def _pieces(self, words: set[str]) -> dict[str, frozenset[int]]:
-        fragments = sorted(self._fragments)
-        pieces: dict[str, set[int]] = defaultdict(set)
-        for word in words:
-            pieces[word] |= self._fragments.get(word, set())
-        limits = [len(fragment) // 4 for fragment in fragments]
-        for word, number, _ in close_pairs(sorted(words), fragments, limits):
-            pieces[word] |= self._fragments[fragments[number]]
-        return {word: frozenset(numbers) for word, numbers in pieces.items()}
-
     def _hit(self, name: Name, words: tuple[Word, ...], start: int, end: int, key: str, whole: int) -> Hit | None:
         """The name in these words, if they are near enough to it. `whole`: the number of words of the whole text."""
         compared = compare(key, name, self.tolerance)
         if compared is None:
             return None
         cost, unsure = compared
+        if unsure and name.letters <= self.tolerance.one_edit_letters and end - start != whole:
+            return None
         added = added_spaces(name, words[start:end], exact=key == name.key)
         if added is None:
             return None
@@ -231,13 +240,25 @@ class NameIndex:
                 yield Hit(name, bisect_right(ends, place) - 1, bisect_right(ends, stop - 1), 0.0, False)
 
 
-def _fragments(name: Name) -> Iterator[str]:
-    """Runs of successive words, shorter than the whole name, that a line of it may hold."""
+def _fragments(name: Name) -> Iterator[tuple[str, bool, bool]]:
+    """Runs of words of a name, shorter than it, written together; whether it goes on after, and before."""
     count = len(name.words)
     for start in range(count):
         for end in range(start + 1, count + 1):
             if end - start < count:
-                yield "".join(name.words[start:end])
+                yield "".join(name.words[start:end]), end < count, start > 0
+
+
+def _with_pieces(words: set[str], fragments: dict[str, set[int]]) -> dict[str, frozenset[int]]:
+    """For each word the names that it may be a fragment of."""
+    by_skeleton: dict[str, set[int]] = defaultdict(set)
+    for fragment, numbers in fragments.items():
+        by_skeleton[skeleton(fragment)] |= numbers
+    found = {word: set(by_skeleton.get(skeleton(word), ())) for word in words}
+    ordered = sorted(fragments)
+    for word, number, _ in close_pairs(sorted(words), ordered, [len(fragment) // 4 for fragment in ordered]):
+        found[word] |= fragments[ordered[number]]
+    return {word: frozenset(numbers) for word, numbers in found.items() if numbers}
 
 
 def _reason(key: str, near: str | None) -> str:

@@ -31,8 +31,12 @@ _CLASSES = str.maketrans("0d1i58&69q2ve", "oollsbbgggzuc")
 _CONTRACTIONS = frozenset({"ll", "re", "ve", "d", "m", "t"})
 NEAR_MISS_FACTOR = 1.6
 """How much more than the edits allowed still makes a near miss."""
+NEAR_LETTERS = 4
+"""A shorter name has no near misses: too many texts would be one."""
+GUESSED_LETTERS = 6
+"""A shorter name is not guessed where a letter is wrong that OCR does not confuse: "Shelf" is not "Shell"."""
 FEW_WORDS = 3
-"""In a name of up to so many words each word must be read well by itself."""
+"""In a name of up to so many words each word must be read well by itself, and the name is not part of a longer word."""
 AND_LETTERS = 8
 """In a name of at least so many letters `&` may be read as "and"."""
 
@@ -69,6 +73,7 @@ class Name:
 
 
 def names_of(brands: Sequence[Brand]) -> Iterator[Name]:
+    """Every text that is looked for: names, aliases and exclusions."""
     for brand in brands:
         for excluded, texts in ((False, brand.texts), (True, brand.exclude)):
             for text in texts:
@@ -106,7 +111,9 @@ def compare(read: str, name: Name, tolerance: Tolerance) -> tuple[float, bool] |
 
 def _compare(read: str, key: str, breaks: Sequence[int], tolerance: Tolerance) -> tuple[float, bool] | None:
     cost, plain, in_word = 0.0, 0, defaultdict[int, int](int)
-    short = len(key) <= tolerance.one_edit_letters
+    short, few_words = len(key) <= tolerance.one_edit_letters, len(breaks) < FEW_WORDS
+    if few_words and len(read) > len(key) and key in read:
+        return None
     for edit in Levenshtein.editops(read, key):
         kind, at, to = edit.tag, edit.src_pos, edit.dest_pos
         had = read[at] if kind != "insert" else ""
@@ -120,15 +127,14 @@ def _compare(read: str, key: str, breaks: Sequence[int], tolerance: Tolerance) -
         elif had.isdigit() or wanted.isdigit():
             return None
         else:
-            at_start = to == 0
-            at_end = (kind == "delete" and at == len(read) - 1) or (kind == "insert" and to == len(key) - 1)
-            if short and (at_start or at_end):
+            longer = kind == "delete" and at in (0, len(read) - 1)
+            cut = kind == "insert" and to in (0, len(key) - 1)
+            if (few_words and longer) or (short and (cut or to == 0 or len(key) < GUESSED_LETTERS)):
                 return None
             cost, plain = cost + 1.0, plain + 1
             in_word[bisect_right(breaks, min(to, len(key) - 1))] += 1
     ends = [0, *breaks, len(key)]
     lengths = {word: ends[word + 1] - ends[word] for word in in_word}
-    few_words = len(breaks) < FEW_WORDS
     if few_words and any(in_word[word] > lengths[word] // 3 for word in in_word):
         return None
     little = few_words and any(length <= tolerance.exact_letters for length in lengths.values())
@@ -171,15 +177,19 @@ def skeleton(key: str) -> str:
 
 
 def near_edits(letters: int, tolerance: Tolerance) -> int:
-    if letters < tolerance.exact_letters:
+    """The edits that make a reading a near miss of a name of so many letters, if it is not the name."""
+    if letters < NEAR_LETTERS:
         return 0
     if letters <= tolerance.one_edit_letters:
         return 1
-    return math.ceil(NEAR_MISS_FACTOR * tolerance.edits(letters))
+    return math.ceil(NEAR_MISS_FACTOR * max(tolerance.edits(letters), 1.0))
 
 
 def allowed_cost(letters: int, tolerance: Tolerance) -> float:
-    """With two confused digits at most in a name that must else be exact."""
+    """What it may cost to take a reading for a name of so many letters.
+
+    A name that must be exact may still have two digits for letters that they look like, if it is not shorter still.
+    """
     return tolerance.edits(letters) or (2 * CONFUSED_COST if letters == tolerance.exact_letters else 0.0)
 
 

@@ -179,29 +179,32 @@ def _squeezed(text: str) -> str:
 def _check_names(brands: tuple[Brand, ...], where: str) -> None:
     owners: dict[str, tuple[int, str]] = {}
     for number, brand in enumerate(brands):
-        own: set[str] = set()
-        for kind, text in _labelled_texts(brand):
-            of = f" of {brand.name!r}" if fold_key(brand.name) else f" of brands[{number}]"
-            label = f"the name{of if not text else ''}" if kind == "name" else f"an {kind}{of}"
-            if not text:
-                raise BadInput(f"{where}: {label} is empty; write the text as it is seen.")
-            if not any(character.isalnum() for character in fold_key(text)):
-                raise BadInput(f"{where}: {label}, {text!r}, has no letter or digit; give it one.")
-            if text.casefold() in own:
-                raise BadInput(f"{where}: {text!r} is there twice in the brand {brand.name!r}; remove one of the two.")
-            own.add(text.casefold())
-            if kind == "exclude text" and any(fold_key(text) == fold_key(one) for one in brand.texts):
-                raise BadInput(
-                    f"{where}: {brand.name!r} excludes {text!r}, which is itself; exclude longer texts only."
-                )
-            if kind == "exclude text":
-                continue
+        _check_texts(number, brand, where)
+        for text in brand.texts:
             owner, other = owners.setdefault(fold_key(text), (number, text))
             if owner != number:
                 raise BadInput(
                     f"{where}: {text!r} of the brand {brand.name!r} is the same as {other!r} of the brand "
                     f"{brands[owner].name!r} (case, spaces and punctuation do not count); leave it with one of them."
                 )
+
+
+def _check_texts(number: int, brand: Brand, where: str) -> None:
+    """See that a brand's own texts can be looked for and are not there twice."""
+    seen: set[str] = set()
+    for kind, text in _labelled_texts(brand):
+        label = f"the name of brands[{number}]" if kind == "name" else f"an {kind} of {brand.name!r}"
+        if not text:
+            raise BadInput(f"{where}: {label} is empty; write the text as it is seen.")
+        if not any(character.isalnum() for character in fold_key(text)):
+            raise BadInput(f"{where}: {label}, {text!r}, has no letter or digit; give it one.")
+        if text.casefold() in seen:
+            raise BadInput(f"{where}: {text!r} is there twice in the brand {brand.name!r}; remove one of the two.")
+        seen.add(text.casefold())
+    own = {fold_key(text) for text in brand.texts}
+    for text in brand.exclude:
+        if fold_key(text) in own:
+            raise BadInput(f"{where}: {brand.name!r} excludes {text!r}, which is itself; exclude longer texts only.")
 
 
 def _labelled_texts(brand: Brand) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ guessed: it stays a near miss.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -173,22 +172,23 @@ def _joined_finds(
     lines: Sequence[Line], readings: Sequence[Reading], index: NameIndex, settings: MatchBrandsSettings
 ) -> Iterator[_Find]:
     """Names that go over several lines."""
-    counts = Counter(name for reading in readings for name in reading.pieces)
-    shared = frozenset(name for name, count in counts.items() if count > 1)
-    parts = [number for number, reading in enumerate(readings) if not shared.isdisjoint(reading.pieces)]
-    if settings.max_joined_lines < 2 or len(parts) < 2:
+    parts = [number for number, reading in enumerate(readings) if reading.opens or reading.closes]
+    if settings.max_joined_lines < 2 or not any(
+        index.over(lines[a].text, lines[b].text) for a in parts for b in parts if a != b
+    ):
         return
     after = followers([lines[number] for number in parts], settings.reach)
     nexts = {number: [parts[to] for to in after[at]] for at, number in enumerate(parts)}
     letters = {number: len(readings[number].folded.key) for number in parts}
-    paths: list[tuple[tuple[int, ...], frozenset[int]]] = [((number,), readings[number].pieces) for number in parts]
+    paths: list[tuple[tuple[int, ...], frozenset[int] | None]] = [((number,), None) for number in parts]
     while paths:
         path, names = paths.pop()
         inner = sum(letters[number] for number in path[1:])
-        if len(path) == settings.max_joined_lines or inner > index.longest_of(names):
+        if len(path) == settings.max_joined_lines or (names and inner > index.longest_of(names)):
             continue
         for number in nexts[path[-1]]:
-            common = names & readings[number].pieces
+            over = index.over(lines[path[-1]].text, lines[number].text)
+            common = over if names is None else names & over
             if common and number not in path:
                 longer = (*path, number)
                 paths.append((longer, common))
