@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Annotated, Any
 
 import msgpack
+import pydantic_core
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ValidationError
@@ -229,10 +230,27 @@ async def _identity(service: Service, routine: AnyRoutine, request: Request) -> 
 
 
 def _parse(model: type[Any], body: bytes, what: str) -> Any:
+    """The message in a body, as its JSON schema has it: `false` is no number, though `4.0` is an integer."""
     try:
-        return model.model_validate_json(body)
+        plain = pydantic_core.to_json(_integers(pydantic_core.from_json(body)), inf_nan_mode="constants")
+    except ValueError as error:
+        raise Refused(400, f"The {what} is not JSON: {str(error)[:200]}.") from error
+    try:
+        return model.model_validate_json(plain, strict=True)
     except ValidationError as error:
         raise from_validation(what, error) from error
+
+
+def _integers(value: Any) -> Any:
+    """The same value with whole floats as integers."""
+    match value:
+        case dict():
+            return {key: _integers(inner) for key, inner in value.items()}
+        case list():
+            return [_integers(inner) for inner in value]
+        case float() if value.is_integer() and abs(value) < 2**53:
+            return int(value)
+    return value
 
 
 def _or_default(given: Any, model: type[Settings] | type[Message], what: str) -> Any:

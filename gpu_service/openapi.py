@@ -82,17 +82,14 @@ def call_body(routine: AnyRoutine) -> dict[str, Any]:
         },
     }
     json = {"schema": _ref(single), "example": {"image_b64": small_picture_b64()}}
-    return _body({"multipart/form-data": multipart, "application/json": json})
+    content = {"multipart/form-data": multipart, "application/json": json}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def identity_body(routine: AnyRoutine) -> dict[str, Any]:
     """`openapi_extra` of the endpoint that tells an identity."""
     model = IdentityCall[routine.settings]  # type: ignore[name-defined]
-    return _body({"application/json": {"schema": _ref(model), "example": {}}})
-
-
-def _body(content: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"content": {"application/json": {"schema": _ref(model), "example": {}}}}}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, Any]:

@@ -22,9 +22,11 @@ class ReferenceStore:
         """The references of the keys, in their order; `sent` are the bytes that came along.
 
         Raises:
-            Refused: 424 with the hashes that are neither known nor sent.
+            Refused: 424 with the hashes that are neither known nor sent; 422 when something is sent that no key names.
         """
         by_hash = {Reference("", "", encoded).sha256: encoded for encoded in sent}
+        if by_hash.keys() - {key.sha256 for key in keys}:
+            raise Refused(422, "There is a part `reference` that no entry of `references` names by its hash.")
         found: dict[ReferenceKey, Reference] = {}
         for key in keys:
             if key in self._known:

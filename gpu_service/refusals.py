@@ -35,9 +35,8 @@ def from_validation(what: str, error: ValidationError) -> Refused:
     """The first thing that is wrong with a message, as a sentence."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part)[:60] for part in first["loc"])
-    invalid_json = first["type"] == "json_invalid"
     place = f" at `{where[:200]}`" if where else ""
-    return Refused(400 if invalid_json else 422, f"The {what} is not usable{place}: {first['msg'][:300]}.")
+    return Refused(422, f"The {what} is not usable{place}: {first['msg'][:300]}.")
 
 
 def from_error(error: Exception) -> Refused | None:

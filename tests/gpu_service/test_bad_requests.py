@@ -78,13 +78,13 @@ JSON, FORM = "application/json", "multipart/form-data; boundary=b"
 BOX = {"x": 0, "y": 0, "w": 5, "h": 5}
 
 BAD: dict[str, tuple[Bad, int, str]] = {
-    "empty body": (raw(b"", JSON), 400, "The body is not usable"),
+    "empty body": (raw(b"", JSON), 400, "The body is not JSON"),
     "no type": (raw(b"{}", ""), 415, "A body of type `` is not understood"),
     "text": (raw(b"hello", "text/plain"), 415, "A body of type `text/plain` is not understood"),
     "url-encoded": (raw(b"a=b", "application/x-www-form-urlencoded"), 415, "is not understood"),
-    "broken JSON": (raw(b'{"image_b64": ', JSON), 400, "The body is not usable"),
-    "JSON that is not UTF-8": (raw(b'{"image_b64": "\xff\xfe"}', JSON), 400, "The body is not usable"),
-    "JSON too deep": (raw(b"[" * 100_000, JSON), 400, "The body is not usable"),
+    "broken JSON": (raw(b'{"image_b64": ', JSON), 400, "The body is not JSON"),
+    "JSON that is not UTF-8": (raw(b'{"image_b64": "\xff\xfe"}', JSON), 400, "The body is not JSON"),
+    "JSON too deep": (raw(b"[" * 100_000, JSON), 400, "The body is not JSON"),
     "JSON null": (Bad(raw=b"null", headers={"Content-Type": JSON}), 422, "The body is not usable"),
     "JSON list": (Bad(body=[1, 2]), 422, "The body is not usable"),
     "no picture in JSON": (Bad(body={}), 422, "at `image_b64`: Field required"),
@@ -115,6 +115,12 @@ BAD: dict[str, tuple[Bad, int, str]] = {
         422,
         "at `settings.engines",
     ),
+    "a yes where a number should be": (
+        Bad(body={"image_b64": GOOD_B64, "settings": {"scale": True}}),
+        422,
+        "at `settings.scale`",
+    ),
+    "a number as text": (Bad(body={"image_b64": GOOD_B64, "settings": {"scale": "1"}}), 422, "at `settings.scale`"),
     "an item of wrong type": (Bad(body={"image_b64": GOOD_B64, "item": 3}), 422, "at `item`"),
     "a quad of three corners": (
         Bad("/ocr", body={"image_b64": GOOD_B64, "item": {"quads": [[[0, 0], [1, 0], [1, 1]]]}}),
@@ -151,6 +157,11 @@ BAD: dict[str, tuple[Bad, int, str]] = {
         424,
         "1 of 1 reference pictures are not known here",
     ),
+    "reference that nothing names": (
+        Bad(parts=[("picture", GOOD), ("reference", GOOD)]),
+        422,
+        "a part `reference` that no entry of `references` names",
+    ),
     "multipart without boundary": (raw(b"x", "multipart/form-data"), 400, "not multipart/form-data"),
     "multipart that is none": (raw(b"hello", FORM), 400, "not multipart/form-data"),
     "multipart cut short": (
@@ -166,7 +177,7 @@ BAD: dict[str, tuple[Bad, int, str]] = {
     "too many pictures to debug": (parts({}, GOOD, GOOD, path="/mean/debug"), 413, "There are 2 pictures"),
     "too many parts": (parts({}, *[b""] * 9), 413, "at most 7 parts"),
     "items for other pictures": (parts({"items": [{}]}, GOOD, GOOD), 422, "There are 1 items for 2 pictures"),
-    "request part that is not JSON": (parts(b"settings=1", GOOD), 400, "The part `request` is not usable"),
+    "request part that is not JSON": (parts(b"settings=1", GOOD), 400, "The part `request` is not JSON"),
     "text as picture": (parts({}, b"hello"), 422, "Picture 0 (5 bytes) is not a JPEG, PNG or WebP file"),
     "second picture is none": (parts({}, GOOD, b"\xff\xd8\xff"), 422, "Picture 1 (3 bytes) is not"),
     "JPEG cut short": (parts({}, GOOD, GOOD[:-20]), 422, "Picture 1 cannot be decoded"),
