@@ -14,6 +14,9 @@ from typing import Annotated
 import dagster as dg
 import typer
 import yaml
+from sqlalchemy.exc import SQLAlchemyError
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
+from yaml import YAMLError
 
 from gpu_service.errors import BadInput, MprError
 from mpr_assets import terminal
@@ -22,7 +25,7 @@ from mpr_assets.partitions import load_spec, register, registered
 from mpr_assets.report.measures import measures
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines import ChunkSpec, TimelineSpec, parse_chunk
-from mpr_resources.brands import load_brands
+from mpr_resources.inference import open_inference
 from mpr_resources.media import probe
 from mpr_resources.storage import Keys, MissingObject, Storage
 from mpr_resources.tables import StageTable, from_parquet
@@ -30,6 +33,9 @@ from mpr_resources.tables import StageTable, from_parquet
 FAILED = 1
 UNUSABLE = 2
 INTERRUPTED = 130
+
+LONGEST_REASON = 300
+"""Characters of what another program said that are passed on."""
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video in, brand timeline out."
@@ -62,6 +68,7 @@ def run(
     replace: Replace = False,
 ) -> None:
     """Register a timeline, materialize every stage, print the brands."""
+    open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
     spec = timeline_spec(video, profile, chunk or [], brands, name)
     with dagster_instance() as instance:
         create_timeline(instance, spec, replace=replace)
@@ -117,11 +124,9 @@ def profile_show(profile: ProfileName) -> None:
 
 @profile_app.command("validate")
 def profile_validate(profile: ProfileName) -> None:
-    """Check a profile and the brand file that it names."""
+    """Check a profile, the brand file that it names and its logos."""
     profiles = profiles_folder(os.environ)
-    brands_path = profiles.brands_path(profiles.load(profile))
-    if brands_path is not None:
-        load_brands(brands_path)
+    profiles.references(profiles.load(profile))
     terminal.out.print(f"{profile} is valid.", markup=False)
 
 
@@ -146,26 +151,32 @@ def timeline_spec(
     Raises:
         BadInput: something in them cannot be used.
     """
-    profiles_folder(os.environ).load(profile)
-    if brands is not None:
-        load_brands(brands)
+    profiles = profiles_folder(os.environ)
+    profiles.references(profiles.load(profile), brands)
     spans: list[list[tuple[int | None, int | None]]] = [[] for _ in videos]
     for text in chunks:
         number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
-        if not colon or not number.isdigit() or not 1 <= int(number) <= len(videos):
+        if not colon or not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= len(videos):
             raise BadInput(
                 f"The chunk {text!r} does not say which of the {len(videos)} videos it is of; write N:START-END."
             )
         spans[int(number) - 1].append(parse_chunk(span))
     specs = [
-        ChunkSpec(source=str(video.absolute()), start_ms=start_ms, end_ms=end_ms)
+        ChunkSpec(source=_readable(video), start_ms=start_ms, end_ms=end_ms)
         for video, of_video in zip(videos, spans, strict=True)
         for start_ms, end_ms in of_video or [(None, None)]
     ]
-    name = name or re.sub(r"[^0-9A-Za-z_-]+", "_", videos[0].stem)[:80].strip("_") or "timeline"
-    return TimelineSpec(
-        name=name, profile=profile, chunks=tuple(specs), brands=str(brands.absolute()) if brands else None
-    )
+    if name is None:
+        name = re.sub(r"[^0-9A-Za-z_-]+", "_", videos[0].stem)[:80].strip("_-") or "timeline"
+    return TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=_readable(brands) if brands else None)
+
+
+def _readable(path: Path) -> str:
+    """The absolute path, as text that can be stored."""
+    try:
+        return str(path.absolute()).encode().decode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"The path {str(path)!r} is not UTF-8; rename the file.") from error
 
 
 def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:
@@ -208,7 +219,11 @@ def _sentence(failures: list[dg.DagsterEvent]) -> str:
     failure = event.step_failure_data
     if failure.user_failure_data is not None and failure.user_failure_data.description:
         return f"{event.step_key} failed: {failure.user_failure_data.description}"
-    return f"{event.step_key} failed: {failure.error_display_string}"
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    said = error.message.strip() if error else "for no reason that it told"
+    return f"{event.step_key} failed unexpectedly: {said}. The whole story is in the run's log in the Dagster UI."
 
 
 def show_report(timeline: str) -> None:
@@ -233,26 +248,45 @@ def storage() -> Storage:
 
 
 def dagster_instance() -> dg.DagsterInstance:
-    """The instance at `DAGSTER_HOME`; by default a folder in the clone, made and set up when it is not there."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(ROOT / ".mpr" / "dagster")))
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
-    return dg.DagsterInstance.get()
+    """The instance at `DAGSTER_HOME`; by default a folder in the clone, made and set up when it is not there.
+
+    Raises:
+        BadInput: it cannot be made or opened.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
+    os.environ["DAGSTER_HOME"] = str(home)
+    settings = home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not settings.exists():
+            settings.unlink(missing_ok=True)
+            settings.symlink_to(ROOT / "dagster.yaml")
+        return dg.DagsterInstance.get()
+    except (OSError, SQLAlchemyError, YAMLError, dg.DagsterError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise BadInput(
+            f"Dagster's folder {home} cannot be used ({reason}); set DAGSTER_HOME to a folder that can be written, "
+            "with a dagster.yaml that Dagster accepts or none."
+        ) from error
 
 
 def main() -> None:
     """Run the command line; one sentence and an exit status for whatever goes wrong."""
     try:
-        app(standalone_mode=True)
+        sys.exit(app(standalone_mode=False))
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(UNUSABLE)
+    except ClickException as error:
+        _say(f"{error.format_message()} See mpr --help.", UNUSABLE)
     except StageFailed as error:
-        _say(error, FAILED)
+        _say(str(error), FAILED)
     except MprError as error:
-        _say(error, UNUSABLE)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        _say(str(error), UNUSABLE)
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        _say("interrupted; what was finished is kept, run the same command again to go on.", INTERRUPTED)
 
 
-def _say(error: MprError, status: int) -> None:
-    terminal.err.print(f"mpr: {error}", markup=False)
+def _say(sentence: str, status: int) -> None:
+    terminal.err.print(f"mpr: {sentence}", markup=False)
     sys.exit(status)

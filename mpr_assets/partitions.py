@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dagster as dg
+from pydantic import ValidationError
 
-from gpu_service.errors import BadInput
-from mpr_assets.timelines import TimelineSpec
+from gpu_service.errors import BadInput, PermanentError
+from mpr_assets.timelines import TimelineSpec, validate_timeline_name
 from mpr_resources.storage import Keys, MissingObject, Storage
 
 timelines = dg.DynamicPartitionsDefinition(name="timelines")
@@ -15,14 +16,20 @@ def load_spec(storage: Storage, timeline: str) -> TimelineSpec:
     """The timeline as it was registered.
 
     Raises:
-        BadInput: it was not.
+        BadInput: it was not, or the name is none.
+        PermanentError: what is stored is no spec.
     """
+    key = Keys.spec(validate_timeline_name(timeline))
     try:
-        return TimelineSpec.model_validate_json(storage.get(Keys.spec(timeline)))
+        return TimelineSpec.model_validate_json(storage.get(key))
     except MissingObject as error:
         raise BadInput(
             f"The timeline {timeline!r} is not registered in {storage.url}; "
             f"create it with: mpr timeline create VIDEO --name {timeline}"
+        ) from error
+    except ValidationError as error:
+        raise PermanentError(
+            f"{storage.where(key)} does not describe a timeline; register it again with --replace."
         ) from error
 
 

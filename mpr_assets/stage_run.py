@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
 
+from gpu_service.errors import PermanentError
 from gpu_service.routines import Inference, Reference
 from mpr_assets.timelines import TimelineSpec
-from mpr_resources.brands import BrandList, brands_from_folders, load_brands, load_references
+from mpr_resources.brands import BrandList
 from mpr_resources.frames import Frame, PictureCache, PictureFolder
 from mpr_resources.profiles import Profile, Profiles
 from mpr_resources.progress import Progress, tracked
@@ -73,27 +75,23 @@ class StageRun:
     def forget_others(self, folder: Callable[[str, str], str]) -> None:
         """Delete the folders of this kind that neither this run nor the stored table needs."""
         needed = {folder(self.timeline, self.fingerprint)}
-        if self.storage.exists(Keys.table(self.stage, self.timeline)):
+        with suppress(PermanentError):  # nothing is stored yet, or nothing that can be read
             needed.add(folder(self.timeline, self.stored(self.stage).header.fingerprint))
         parent = folder(self.timeline, "").rstrip("/")
         old = [key for key in self.storage.list(parent) if not any(key.startswith(f"{one}/") for one in needed)]
         self.storage.delete(old)
 
     def brand_list(self) -> BrandList:
-        """The brands that are looked for: of the timeline's brand file, the profile's, or the folders of logos.
-
-        Raises:
-            BadInput: the brand file or a logo in it cannot be used.
-        """
-        path = Path(self.spec.brands) if self.spec.brands else self.profiles.brands_path(self.profile)
-        logos = self.profiles.logos_path(self.profile)
-        if path is not None:
-            return load_brands(path)
-        return brands_from_folders(logos) if logos is not None else BrandList()
+        """The brands that are looked for; see `Profiles.brand_list`."""
+        return self.profiles.brand_list(self.profile, self._brand_file)
 
     def references(self) -> list[Reference]:
         """The reference pictures of those brands."""
-        return load_references(self.brand_list(), self.profiles.logos_path(self.profile))
+        return self.profiles.references(self.profile, self._brand_file)
+
+    @property
+    def _brand_file(self) -> Path | None:
+        return Path(self.spec.brands) if self.spec.brands else None
 
     def stored_tables(self) -> list[StageTable]:
         """What is stored of the other stages, in their order: where the report's figures come from."""

@@ -46,11 +46,17 @@ class PictureCache:
             return self._pictures.get(key)
 
     def put(self, key: str, picture: Picture) -> None:
+        """Keep the picture, decoded.
+
+        Raises:
+            BadInput: it cannot be decoded.
+        """
+        size_bytes = picture.pixels.nbytes  # decodes, which others need not wait for
         with self._lock:
             if key in self._pictures:
                 return
             self._pictures[key] = picture
-            self._bytes += picture.pixels.nbytes
+            self._bytes += size_bytes
             while self._bytes > self._max_bytes:
                 _, oldest = self._pictures.popitem(last=False)
                 self._bytes -= oldest.pixels.nbytes

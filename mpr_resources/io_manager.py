@@ -3,15 +3,20 @@
 Annotations are evaluated here: Dagster reads from them which field is a resource.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import dagster as dg
 from pydantic import Field
 
-from gpu_service.errors import PermanentError
+from gpu_service.errors import PermanentError, TransientError
 from mpr_resources.frames import PictureCache
 from mpr_resources.storage import Keys, MissingObject, Storage
 from mpr_resources.tables import StageTable, from_parquet, to_parquet
+
+MAX_RETRIES = 3
+RETRY_WAIT_S = 2.0
 
 
 class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -36,17 +41,29 @@ class TableIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: StageTable) -> None:
         key = Keys.table(context.asset_key.path[-1], context.partition_key)
-        self.store.storage.put(key, to_parquet(obj))
+        with _told_to_dagster():
+            self.store.storage.put(key, to_parquet(obj))
 
     def load_input(self, context: dg.InputContext) -> StageTable:
         stage, timeline = context.asset_key.path[-1], context.partition_key
-        storage = self.store.storage
-        key = Keys.table(stage, timeline)
-        try:
-            return from_parquet(storage.get(key), storage.where(key))
-        except MissingObject as error:
-            where = storage.where(key)
-            message = f"{stage} of the timeline {timeline!r} is not stored at {where}; materialize {stage} first."
-            raise dg.Failure(message, allow_retries=False) from error
-        except PermanentError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+        with _told_to_dagster():
+            storage = self.store.storage
+            key = Keys.table(stage, timeline)
+            try:
+                return from_parquet(storage.get(key), storage.where(key))
+            except MissingObject as error:
+                where = storage.where(key)
+                message = f"{stage} of the timeline {timeline!r} is not stored at {where}; materialize {stage} first."
+                raise MissingObject(message) from error
+
+
+@contextmanager
+def _told_to_dagster() -> Iterator[None]:
+    """What may work later is tried again, what will not is not; either way the step fails with the error's sentence."""
+    try:
+        yield
+    except TransientError as error:
+        # The cause is what Dagster shows once it has tried often enough.
+        raise dg.RetryRequested(MAX_RETRIES, RETRY_WAIT_S) from dg.Failure(str(error))
+    except PermanentError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error

@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import ConfigDict, Field, create_model
 
 from gpu_service.errors import BadInput
+from gpu_service.routines import Reference
 from gpu_service.settings import Settings
-from mpr_resources.yaml_files import load_model
+from mpr_resources.brands import BrandList, brands_from_folders, load_brands, load_references
+from mpr_resources.yaml_files import load_file
 
 
 class Profile(Settings):
@@ -54,10 +56,12 @@ class Profiles:
         Raises:
             BadInput: there is none of this name.
         """
-        path = self.folder / f"{name}.yaml"
-        if name not in self.names():
-            raise BadInput(f"There is no profile {name!r} in {self.folder}; choose one of {', '.join(self.names())}.")
-        return path
+        names = self.names()
+        if not names:
+            raise BadInput(f"There is no profile in {self.folder}; set MPR_PROFILES_DIR to a folder of profiles.")
+        if name not in names:
+            raise BadInput(f"There is no profile {name!r} in {self.folder}; choose one of {', '.join(names)}.")
+        return self.folder / f"{name}.yaml"
 
     def load(self, name: str) -> Profile:
         """Read and check a profile.
@@ -65,8 +69,7 @@ class Profiles:
         Raises:
             BadInput: it is not there, or something in it is wrong; the message names the key.
         """
-        path = self.path(name)
-        return load_model(path, path.read_bytes(), self._model)
+        return load_file(self.path(name), self._model)
 
     def duplicate(self, name: str, new_name: str) -> Path:
         """Copy a profile under a new name, comments and all.
@@ -84,7 +87,31 @@ class Profiles:
                 file.write(source.read_bytes())
         except FileExistsError as error:
             raise BadInput(f"There is already a profile {new_name!r} in {self.folder}; choose another name.") from error
+        except OSError as error:
+            raise BadInput(
+                f"The profile {target} cannot be written: {error.strerror}; choose another place."
+            ) from error
         return target
+
+    def brand_list(self, profile: Profile, file: Path | None = None) -> BrandList:
+        """The brands that are looked for: of the brand file given, of the profile's, or of the folders of logos.
+
+        Raises:
+            BadInput: the brand file or a logo in it cannot be used.
+        """
+        path = file or self.brands_path(profile)
+        if path is not None:
+            return load_brands(path)
+        logos = self.logos_path(profile)
+        return brands_from_folders(logos) if logos is not None else BrandList()
+
+    def references(self, profile: Profile, file: Path | None = None) -> list[Reference]:
+        """The reference pictures of those brands.
+
+        Raises:
+            BadInput: the brand file or a logo cannot be used.
+        """
+        return load_references(self.brand_list(profile, file), self.logos_path(profile))
 
     def brands_path(self, profile: Profile) -> Path | None:
         return self.folder / profile.brands if profile.brands else None

@@ -66,7 +66,9 @@ def describe(done: int, total: int, unit: str, elapsed_s: float) -> str:
 def tracked(progress: Progress, stage: str, items: Iterable[T], total: int, unit: str = "frames") -> Iterator[T]:
     """The items as they are, told to `progress` as they are taken."""
     progress.started(stage, total, unit)
-    for done, item in enumerate(items):
-        progress.advanced(done)
-        yield item
-    progress.finished()
+    try:
+        for done, item in enumerate(items):
+            progress.advanced(done)
+            yield item
+    finally:
+        progress.finished()

@@ -77,21 +77,25 @@ class Storage:
             bucket, _, prefix = url.removeprefix("s3://").partition("/")
             if not bucket:
                 raise BadInput(f"The storage URL {url!r} names no bucket; write s3://bucket/prefix.")
-            plain_http = bool(s3_endpoint_url and s3_endpoint_url.startswith("http://"))
-            config: S3Config = {"endpoint": s3_endpoint_url} if s3_endpoint_url else {}
-            store = S3Store(bucket, prefix=prefix or None, config=config, client_options={"allow_http": plain_http})
-            return cls(store, url)
+            return cls(_s3(bucket, prefix, s3_endpoint_url), url)
         if scheme and scheme[1] != "file":
             raise BadInput(
                 f"The storage URL {url!r} starts with {scheme[0]}; set MPR_STORAGE_URL to a folder, "
                 "a file:// URL or s3://bucket/prefix."
             )
-        folder = Path(unquote(urlsplit(url).path) if scheme else url).expanduser().absolute()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
+        if scheme and urlsplit(url).netloc not in ("", "localhost"):
             raise BadInput(
-                f"The storage folder {folder} cannot be made ({error.strerror}); set MPR_STORAGE_URL to one that can."
+                f"The storage URL {url!r} names the host {urlsplit(url).netloc!r}; write a folder of this machine "
+                "with three slashes, like file:///data/mpr."
+            )
+        path = unquote(urlsplit(url).path) if scheme else url
+        try:
+            folder = Path(path).expanduser().absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise BadInput(
+                f"The storage folder {path!r} cannot be made ({reason}); set MPR_STORAGE_URL to one that can."
             ) from error
         return cls(LocalStore(folder), folder.as_uri())
 
@@ -159,4 +163,15 @@ class Storage:
         if isinstance(error, UnauthenticatedError | PermissionDeniedError | PermissionError):
             return PermanentError(f"The storage refuses to {verb} {where}; check its keys and permissions.")
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return TransientError(f"The storage did not {verb} {where}: {reason}")
+        return TransientError(f"The storage did not {verb} {where} ({reason.rstrip('.')}); see whether it is there.")
+
+
+def _s3(bucket: str, prefix: str, endpoint_url: str | None) -> S3Store:
+    config: S3Config = {"endpoint": endpoint_url} if endpoint_url else {}
+    plain_http = bool(endpoint_url and endpoint_url.startswith("http://"))
+    if endpoint_url and urlsplit(endpoint_url).scheme not in ("http", "https"):
+        raise BadInput(f"The S3 endpoint {endpoint_url!r} is not a URL; set S3_ENDPOINT_URL like http://minio:9000.")
+    try:
+        return S3Store(bucket, prefix=prefix or None, config=config, client_options={"allow_http": plain_http})
+    except BaseError as error:
+        raise BadInput(f"The bucket {bucket!r} cannot be opened ({error}); check MPR_STORAGE_URL.") from error
