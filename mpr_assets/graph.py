@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import dagster as dg
 import polars as pl
@@ -28,6 +28,7 @@ from mpr_resources.tables import StageTable, TableHeader, check_schema, content_
 from mpr_resources.yaml_files import validate
 
 MAX_RETRIES = 3
+FIRST_RETRY_S = 1.0
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
 
@@ -100,7 +101,7 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
         except TransientError as error:
             if context.retry_number >= MAX_RETRIES:
                 raise dg.Failure(str(error), allow_retries=False) from error
-            raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=2**context.retry_number) from error
+            raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=FIRST_RETRY_S * 2**context.retry_number) from error
         except MprError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
@@ -136,11 +137,10 @@ def _launchpad_type(annotation: Any) -> Any:
     """What Dagster's config system can show of a setting's type; the settings model checks the value."""
     if annotation in (bool, int, float, str):
         return annotation
-    origin = getattr(annotation, "__origin__", None)
+    origin, options = get_origin(annotation), get_args(annotation)
     if origin in (tuple, list):
         return list[Any]
-    options = getattr(annotation, "__args__", ())
-    kinds = {_launchpad_type(type(option) if origin is not None else option) for option in options} - {type(None)}
+    kinds = {type(one) if origin is Literal else _launchpad_type(one) for one in options if one is not type(None)}
     return kinds.pop() if len(kinds) == 1 else Any
 
 
@@ -185,7 +185,7 @@ def materialize_stage(
         timeline=run.timeline,
         profile=run.spec.profile,
         fingerprint=fingerprint,
-        data_version=content_hash(result.rows, skipped or ""),
+        data_version=content_hash(result.rows, skipped or "", result.content),
         code_version=stage.code_version,
         settings=settings,
         settings_hash=hash_of(settings),
@@ -238,8 +238,11 @@ def _materialize(
     if header.skipped is not None:
         metadata["skipped"] = header.skipped
     elif stage.draw is not None:
-        frames = outcome.table if stage.name == "extract_frames" else run.stored("extract_frames")
-        metadata |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run_id)
+        try:
+            frames = outcome.table if stage.name == "extract_frames" else run.stored("extract_frames")
+            metadata |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run_id)
+        except MissingObject as error:
+            metadata["preview"] = f"The frames to draw on are gone: {error}"
     metadata["seconds"] = seconds = round(time.monotonic() - started_s, 3)
     run.progress.concluded(stage.name, _summary(outcome, seconds))
     return dg.MaterializeResult(

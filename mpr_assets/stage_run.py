@@ -25,10 +25,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Result:
-    """What a stage's body gives back: its rows, and figures worth showing."""
+    """What a stage's body gives back.
+
+    Attributes:
+        rows: its table.
+        counts: figures worth showing.
+        content: hash of what it stored beside its table, where the table does not tell that apart.
+    """
 
     rows: pl.DataFrame
     counts: dict[str, int | float] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ How exposures are made, measured and shown is in `mpr_assets/report/`; here is h
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import polars as pl
@@ -77,8 +78,17 @@ def compile_report(
 REPORT_FILES = ("report.json", "exposures.csv", "report.html")
 
 
-def _files_are_there(run: StageRun, _header: TableHeader) -> bool:
-    return all(run.storage.exists(Keys.report(run.timeline, name)) for name in REPORT_FILES)
+def _report_holds(run: StageRun, _header: TableHeader) -> bool:
+    """Whether the files are there, and tell of the stages as they are stored now.
+
+    A stage may have been made anew by other settings with an equal result: the exposures stay, what is said of their
+    origin does not.
+    """
+    if not all(run.storage.exists(Keys.report(run.timeline, name)) for name in REPORT_FILES):
+        return False
+    told = json.loads(run.storage.get(Keys.report(run.timeline, "report.json")))["stages"]
+    now = [_provenance(table).model_dump(mode="json", exclude={"seconds"}) for table in run.stored_tables()]
+    return bool(told == now)
 
 
 def _provenance(table: StageTable) -> StageProvenance:
@@ -105,7 +115,7 @@ def _provenance(table: StageTable) -> StageProvenance:
     code_version=CODE_VERSION,
     inputs=("timeline", "extract_frames", "filter_scenes", "match_brands", "escalate_vlm", "escalate_cloud"),
     depends_on=lambda run: {"looked_for": run.brand_list().content_hash},
-    complete=_files_are_there,
+    complete=_report_holds,
 )
 def asset(
     run: StageRun,

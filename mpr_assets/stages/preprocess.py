@@ -5,6 +5,7 @@ How a crop is made: `gpu_service.routines.preprocess`. When crops are equal: `sa
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -16,9 +17,9 @@ from gpu_service.routines.preprocess import PREPROCESS, CropSettings
 from gpu_service.wire import Box, CropBox, PreprocessItem
 from mpr_assets import previews
 from mpr_assets.graph import stage
+from mpr_assets.same_crops import SameCrops, CropGrouper, Cut, Likeness
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings, by_seq
-from mpr_assets.stages.same_crops import CropGroup, CropGrouper, Cut, Likeness
 from mpr_resources.frames import Frame
 from mpr_resources.storage import Keys
 from mpr_resources.tables import StageTable, TableHeader
@@ -97,7 +98,7 @@ def crop_groups(
     shots: pl.DataFrame,
     inference: Inference,
     settings: PreprocessSettings,
-) -> Iterator[CropGroup]:
+) -> Iterator[SameCrops]:
     """Groups of equal crops, each as it is finished. Held are the groups that may still grow, one PNG each.
 
     Args:
@@ -187,9 +188,16 @@ def asset(
     """The crops into storage, their places in every frame as the table."""
     frames = run.kept_frames(extract_frames, filter_scenes)
     folder = run.crop_folder(run.fingerprint)
+    digest = hashlib.sha256()
+
+    def store(crop: int, png: bytes) -> None:
+        digest.update(png)
+        folder.put(crop, png)
+
     crops = preprocess(
-        frames, detect_edges.rows, detect_objects.rows, filter_scenes.rows, run.inference, run.settings, folder.put
+        frames, detect_edges.rows, detect_objects.rows, filter_scenes.rows, run.inference, run.settings, store
     )
     folder.finish()
     run.forget_others(Keys.crops)
-    return Result(crops, {"crops": crops.height, "crop_groups": crops["crop"].n_unique()})
+    counts: dict[str, int | float] = {"crops": crops.height, "crop_groups": crops["crop"].n_unique()}
+    return Result(crops, counts, digest.hexdigest())

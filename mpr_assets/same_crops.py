@@ -63,7 +63,7 @@ class Member(NamedTuple):
     to_frame: tuple[float, ...]
 
 
-class CropGroup(NamedTuple):
+class SameCrops(NamedTuple):
     """Crops that show the same, finished. `png` is the sharpest of them, the representative."""
 
     crop: int
@@ -102,7 +102,7 @@ class CropGrouper:
         self._shot: int | None = None
         self._count = 0
 
-    def add(self, index: int, shot: int, cuts: list[Cut]) -> Iterator[CropGroup]:
+    def add(self, index: int, shot: int, cuts: list[Cut]) -> Iterator[SameCrops]:
         """The crops of one frame.
 
         Args:
@@ -120,10 +120,10 @@ class CropGrouper:
             if cut.crop.picture_png:
                 self._place(index, cut)
 
-    def finish(self) -> Iterator[CropGroup]:
+    def finish(self) -> Iterator[SameCrops]:
         yield from self._close(self._open)
 
-    def _close(self, groups: list[_Open]) -> Iterator[CropGroup]:
+    def _close(self, groups: list[_Open]) -> Iterator[SameCrops]:
         done = {group.crop for group in groups}
         self._open = [group for group in self._open if group.crop not in done]
         for group in groups:
@@ -168,14 +168,14 @@ def _note(group: _Open, cut: Cut, from_first: Matrix) -> None:
     group.to_frame.append(_matrix(cut.crop) @ from_first)
 
 
-def _finished(group: _Open) -> CropGroup:
+def _finished(group: _Open) -> SameCrops:
     to_first = np.linalg.inv(group.best_from_first)
     members = []
     for number, (cut, first_to_frame) in enumerate(zip(group.cuts, group.to_frame, strict=True)):
         to_frame = first_to_frame @ to_first
         numbers = tuple((to_frame / to_frame[2, 2]).ravel().tolist())
         members.append(Member(cut.seq, cut.box, cut.label, cut.source, number == group.best_index, numbers))
-    return CropGroup(group.crop, group.best.picture_png, group.best.width, group.best.height, tuple(members))
+    return SameCrops(group.crop, group.best.picture_png, group.best.width, group.best.height, tuple(members))
 
 
 def same_place(first: Gray, other: Gray, first_density: float, density: float, max_change: float) -> Matrix | None:
