@@ -68,7 +68,7 @@ def storage_resource(environ: Mapping[str, str]) -> StorageResource:
 
 def inference_resource(environ: Mapping[str, str]) -> InferenceResource:
     """Routines on the hosts of `INFERENCE_URL`; in this process by default."""
-    return InferenceResource(url=environ.get("INFERENCE_URL", ""), token=environ.get("INFERENCE_TOKEN", ""))
+    return InferenceResource.from_environ(environ)
 
 
 def profiles_folder(environ: Mapping[str, str]) -> Profiles:
