@@ -10,7 +10,8 @@ from typing import Any
 import dagster as dg
 
 from mpr_assets.checks import asset_checks
-from mpr_assets.graph import Stage, stage_asset
+from mpr_assets.graph import Stage, config_asset, stage_asset
+from mpr_assets.sensors import config_sensor, replay_sensor
 from mpr_assets.stages import (
     compile_report,
     detect_edges,
@@ -106,9 +107,10 @@ def definitions(
         description="Every stage of a timeline, in order.",
     )
     return dg.Definitions(
-        assets=assets,
+        assets=[*assets, *(config_asset(stage) for stage in STAGES)],
         asset_checks=asset_checks(),
         jobs=[job],
+        sensors=[config_sensor(STAGES), replay_sensor(STAGES, JOB)],
         resources=resources,
         executor=dg.in_process_executor,
     )

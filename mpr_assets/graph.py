@@ -5,8 +5,10 @@ What a stage computes is in `mpr_assets.stages`; what is wired to what is in `mp
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,6 +19,7 @@ from pydantic import Field, create_model
 from gpu_service.errors import MprError, PermanentError, TransientError
 from gpu_service.pictures import encode_png
 from gpu_service.settings import Settings
+from mpr_assets.freshness import config_key, config_version, overridden_version, report
 from mpr_assets.partitions import load_spec, timelines
 from mpr_assets.previews import Draw, sheet_markdown
 from mpr_assets.stage_run import Result, StageRun
@@ -31,6 +34,7 @@ MAX_RETRIES = 3
 FIRST_RETRY_S = 1.0
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
+RESOURCES = frozenset({"storage", "inference", "profiles", "progress"})
 
 
 @dataclass(frozen=True)
@@ -112,16 +116,76 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
         name=stage.name,
         description=stage.description,
         ins={name: dg.AssetIn() for name in stage.inputs},
+        deps=[config_key(stage.name)],
         partitions_def=timelines,
         group_name=stage.group,
         kinds=set(stage.kinds),
         owners=OWNERS,
         code_version=stage.code_version,
         io_manager_key="tables",
-        required_resource_keys={"storage", "inference", "profiles", "progress", "switches"},
+        required_resource_keys=RESOURCES | {"switches"},
         pool="gpu" if "inference" in stage.kinds else None,
         metadata={"dagster/column_schema": column_schema(stage.schema)},
     )
+
+
+def config_asset(stage: Stage) -> dg.SourceAsset:
+    """The observable asset `config/<stage>`: its data version is all that the stage depends on outside the graph."""
+
+    def observe(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
+        return dg.DataVersionsByPartition(
+            {
+                timeline: dg.DataVersion(
+                    stage_config_version(stage, stage_run(stage, timeline, {}, context.resources, context.log))
+                )
+                for timeline in context.partition_keys
+            }
+        )
+
+    with warnings.catch_warnings():
+        # The only kind of asset whose version can be observed without a run, though Dagster calls it beta.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.observable_source_asset(
+            key=config_key(stage.name),
+            description=f"The settings of {stage.name} as the profile resolves them, and what else it depends on.",
+            partitions_def=timelines,
+            group_name="config",
+            required_resource_keys=set(RESOURCES),
+        )(observe)
+
+
+def config_versions(
+    stages: Sequence[Stage], timelines: Iterable[str], resources: Any, log: logging.Logger
+) -> dict[str, dict[str, str]]:
+    """The versions of all settings as they are now, by timeline, then stage.
+
+    A timeline whose profile or files cannot be used is left out, and the log says why. What the same profile and brand
+    file give is worked out once.
+    """
+    known: dict[tuple[str, str, str | None], str] = {}
+    versions: dict[str, dict[str, str]] = {}
+    for timeline in timelines:
+        try:
+            of_timeline = {}
+            for stage in stages:
+                run = stage_run(stage, timeline, {}, resources, log)
+                key = (stage.name, run.spec.profile, run.spec.brands)
+                if stage.name == "timeline":
+                    of_timeline[stage.name] = stage_config_version(stage, run)
+                    continue
+                if key not in known:
+                    known[key] = stage_config_version(stage, run)
+                of_timeline[stage.name] = known[key]
+            versions[timeline] = of_timeline
+        except MprError as error:
+            log.error("The settings of the timeline %r cannot be worked out: %s", timeline, error)
+    return versions
+
+
+def stage_config_version(stage: Stage, run: StageRun) -> str:
+    """The data version of `config/<stage>`, from a run without overrides."""
+    settings = run.settings.model_dump(mode="json")
+    return config_version(settings, stage.depends_on(run) if run.settings.enabled else {})
 
 
 def overrides_model(stage: Stage) -> type[dg.Config]:
@@ -177,7 +241,8 @@ def materialize_stage(
     run = replace(run, fingerprint=fingerprint)
     stored = _stored(stage, run)
     if stored is not None:
-        return Outcome(stored, {}, reused=True)
+        asked = {"profile": run.spec.profile, "overrides": dict(overrides)}
+        return Outcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
     result = stage.body(run, **inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
     check_schema(result.rows, stage.schema, stage.name)
     header = TableHeader(
@@ -216,7 +281,7 @@ def _materialize(
 ) -> dg.MaterializeResult[StageTable]:
     started_s = time.monotonic()
     overrides = {name: value for name, value in config.model_dump().items() if value is not None}
-    run = _stage_run(stage, context, overrides)
+    run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
     switched_off = context.resources.switches.get(stage.name)
     outcome = materialize_stage(stage, run, inputs, overrides, switched_off)
     header, rows = outcome.table.header, outcome.table.rows
@@ -226,6 +291,7 @@ def _materialize(
         "profile": header.profile,
         "settings": dg.MetadataValue.json(header.settings),
         "settings_hash": header.settings_hash,
+        "config_version": stage_config_version(stage, run),
         "overrides": dg.MetadataValue.json(header.overrides),
         "code_version": header.code_version,
         "model": header.model or "none",
@@ -245,6 +311,11 @@ def _materialize(
             metadata["preview"] = f"The frames to draw on are gone: {error}"
     metadata["seconds"] = seconds = round(time.monotonic() - started_s, 3)
     run.progress.concluded(stage.name, _summary(outcome, seconds))
+    if overrides:
+        # The settings are observed anew, so that what this run made differs from its profile in the UI too.
+        as_in_profile = replace(run, settings=resolve_settings(stage, run.profile, {}))
+        version = overridden_version(stage_config_version(stage, as_in_profile), context.run_id)
+        report(context.instance, [(stage.name, run.timeline, version)])
     return dg.MaterializeResult(
         value=outcome.table, data_version=dg.DataVersion(header.data_version), metadata=metadata
     )
@@ -257,10 +328,16 @@ def _summary(outcome: Outcome, seconds: float) -> str:
     return f"{outcome.table.rows.height} rows {how}"
 
 
-def _stage_run(stage: Stage, context: dg.AssetExecutionContext, overrides: Mapping[str, Any]) -> StageRun:
-    resources = context.resources
+def stage_run(
+    stage: Stage, timeline: str, overrides: Mapping[str, Any], resources: Any, log: logging.Logger
+) -> StageRun:
+    """The stage on the timeline, with the resources of a run, an observation or a sensor.
+
+    Raises:
+        BadInput: the timeline is not registered; its profile or an override cannot be used.
+    """
     storage: Storage = resources.storage.storage
-    spec = load_spec(storage, context.partition_key)
+    spec = load_spec(storage, timeline)
     profile = resources.profiles.load(spec.profile)
     return StageRun(
         stage=stage.name,
@@ -272,8 +349,8 @@ def _stage_run(stage: Stage, context: dg.AssetExecutionContext, overrides: Mappi
         decodes_here=not resources.inference.url,
         profiles=resources.profiles,
         cache=resources.storage.cache,
-        progress=resources.progress or LogProgress(context.log.info),
-        log=context.log.warning,
+        progress=resources.progress or LogProgress(log.info),
+        log=log.warning,
     )
 
 

@@ -11,7 +11,9 @@ from rich.table import Table
 
 from mpr_resources.progress import LogProgress, Progress
 
-out = Console(highlight=False, soft_wrap=True)
+PIPE_WIDTH = 160
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -83,9 +85,9 @@ def print_brands(brands: pl.DataFrame) -> None:
         out.print("No brand was found.")
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("brand", overflow="fold")
+    table.add_column("brand", overflow="fold", min_width=12)
     for heading in ("exposures", "seconds", "share", "mean size", "confidence", "first", "last"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in brands.iter_rows(named=True):
         table.add_row(
             row["brand"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, create_model
 
@@ -23,6 +23,10 @@ class Profile(Settings):
     description: str = ""
     brands: str | None = Field(None, description="brand file, relative to the profiles folder")
     logos: str | None = Field(None, description="folder of logos BRAND/*.png, relative to the profiles folder")
+
+    replay: Literal["automatic", "on_request"] = Field(
+        "on_request", description="automatic: what a changed setting makes stale is materialized again by itself"
+    )
 
     @property
     def stages(self) -> list[str]:

@@ -1,0 +1,232 @@
+"""Which stages of a timeline are out of date, and why: read from the event log, judged by a pure function.
+
+A stage's settings are an upstream asset, `config/<stage>`, whose data version is the hash of all that the stage depends
+on outside the graph. What belongs here: those versions, reporting the ones that changed, judging what is stale. What is
+done about it is in `mpr_assets.sensors`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import dagster as dg
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+)
+
+from mpr_resources.tables import hash_of
+
+BATCH = 500
+"""Events fetched at once."""
+
+
+class State(StrEnum):
+    """What can be said of a stage of a timeline."""
+
+    MISSING = "missing"
+    FRESH = "fresh"
+    STALE = "stale"
+    OVERRIDDEN = "overridden"
+
+
+@dataclass(frozen=True)
+class StageNode:
+    """What judging needs to know of a stage."""
+
+    name: str
+    inputs: tuple[str, ...]
+    code_version: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """The latest materialization of a stage: what it made, and from what.
+
+    Attributes:
+        event_id: the event's place in the log; later is higher.
+        time_s: when, in seconds since 1970.
+        upstream: data version of each stage that it read.
+        config: version of its settings, see `config_version`.
+        overrides: the settings that were not the profile's, as JSON; empty when all were.
+    """
+
+    event_id: int
+    time_s: float
+    data_version: str
+    code_version: str
+    upstream: Mapping[str, str]
+    config: str
+    overrides: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A stage's state and its causes, the first the nearest."""
+
+    stage: str
+    state: State
+    causes: tuple[str, ...] = ()
+
+
+def config_key(stage: str) -> dg.AssetKey:
+    """The asset that stands for a stage's settings."""
+    return dg.AssetKey(["config", stage])
+
+
+def same_config(observed: str, current: str) -> bool:
+    """Whether an observed version is of these settings. What follows a `#` is the run that overrode them."""
+    return observed.partition("#")[0] == current
+
+
+def overridden_version(current: str, run_id: str) -> str:
+    """The version of the same settings after a run that did not use them, so that what it made reads as stale."""
+    return f"{current}#{run_id}"
+
+
+def judge(stages: Sequence[StageNode], made: Mapping[str, Made], config: Mapping[str, str]) -> list[Verdict]:
+    """The state of every stage of one timeline.
+
+    Args:
+        stages: in the order of a run, so that a stage's inputs come before it.
+        made: latest materialization by stage; a stage that is not there was never materialized.
+        config: version of the settings as they are now, by stage.
+    """
+    verdicts: dict[str, Verdict] = {}
+    for stage in stages:
+        if stage.name not in made:
+            verdicts[stage.name] = Verdict(stage.name, State.MISSING)
+            continue
+        causes = list(_causes(stage, made, config, verdicts))
+        state = State.STALE if causes else State.FRESH
+        overrides = made[stage.name].overrides
+        if overrides:
+            state = State.OVERRIDDEN
+            causes.insert(0, f"made with {overrides}")
+        verdicts[stage.name] = Verdict(stage.name, state, tuple(causes))
+    return list(verdicts.values())
+
+
+def _causes(
+    stage: StageNode, made: Mapping[str, Made], config: Mapping[str, str], verdicts: Mapping[str, Verdict]
+) -> Iterable[str]:
+    mine = made[stage.name]
+    if mine.code_version != stage.code_version:
+        yield f"code version {mine.code_version} is now {stage.code_version}"
+    if config[stage.name] != mine.config and not mine.overrides:
+        yield "settings changed"
+    for name in stage.inputs:
+        if verdicts[name].state in (State.STALE, State.MISSING):
+            yield f"{name} is {verdicts[name].state}"
+        elif mine.upstream.get(name) != made[name].data_version:
+            yield f"{name} has another result"
+
+
+@dataclass(frozen=True)
+class History:
+    """The latest events of all timelines, by stage, then timeline."""
+
+    made: Mapping[str, Mapping[str, Made]]
+    observed: Mapping[str, Mapping[str, str]]
+
+    def verdicts(self, stages: Sequence[StageNode], timeline: str, config: Mapping[str, str]) -> list[Verdict]:
+        """The state of every stage of a timeline, whose settings have these versions now."""
+        return judge(stages, {stage: of[timeline] for stage, of in self.made.items() if timeline in of}, config)
+
+
+def read_history(
+    instance: dg.DagsterInstance, stages: Sequence[StageNode], timelines: Sequence[str] | None = None
+) -> History:
+    """What was made last and what was observed last, of all timelines or of some."""
+    materialized, observed = dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION
+    return History(
+        made={
+            stage.name: {
+                timeline: _made(record)
+                for timeline, record in _latest(instance, dg.AssetKey(stage.name), materialized, timelines)
+            }
+            for stage in stages
+        },
+        observed={
+            stage.name: {
+                timeline: _observed(record)
+                for timeline, record in _latest(instance, config_key(stage.name), observed, timelines)
+            }
+            for stage in stages
+        },
+    )
+
+
+def _observed(record: dg.EventLogRecord) -> str:
+    event = record.asset_observation
+    return (event.tags or {}).get(DATA_VERSION_TAG, "") if event is not None else ""
+
+
+def _made(record: dg.EventLogRecord) -> Made:
+    event = record.asset_materialization
+    assert event is not None
+    tags, said = event.tags or {}, {name: value.value for name, value in event.metadata.items()}
+    upstream, overrides = said.get("upstream"), said.get("overrides")
+    return Made(
+        event_id=record.storage_id,
+        time_s=record.timestamp,
+        data_version=tags.get(DATA_VERSION_TAG, ""),
+        code_version=tags.get(CODE_VERSION_TAG, ""),
+        upstream={str(key): str(value) for key, value in upstream.items()} if isinstance(upstream, Mapping) else {},
+        config=str(said.get("config_version", "")),
+        overrides=json.dumps(overrides) if overrides else "",
+    )
+
+
+def _latest(
+    instance: dg.DagsterInstance, key: dg.AssetKey, event: dg.DagsterEventType, timelines: Sequence[str] | None
+) -> Iterator[tuple[str, dg.EventLogRecord]]:
+    """An asset's latest event of each timeline: one query for the ids, one for each `BATCH` of them."""
+    storage = instance.event_log_storage
+    wanted = set(timelines) if timelines is not None else None
+    ids = sorted(storage.get_latest_storage_id_by_partition(key, event, wanted).values())
+    fetch = (
+        storage.fetch_materializations
+        if event is dg.DagsterEventType.ASSET_MATERIALIZATION
+        else storage.fetch_observations
+    )
+    for batch in (ids[i : i + BATCH] for i in range(0, len(ids), BATCH)):
+        for record in fetch(dg.AssetRecordsFilter(key, storage_ids=batch), limit=len(batch)).records:
+            if record.partition_key is not None:
+                yield record.partition_key, record
+
+
+def config_version(settings: Mapping[str, object], depends_on: Mapping[str, str]) -> str:
+    """Hash of a stage's resolved settings and of what else it depends on outside the graph.
+
+    A stage that is switched off depends on nothing else.
+    """
+    if settings.get("enabled") is False:
+        return hash_of({"enabled": False})
+    return hash_of([dict(settings), dict(depends_on)])
+
+
+def changed(current: Mapping[str, Mapping[str, str]], history: History) -> list[tuple[str, str, str]]:
+    """(stage, timeline, version) of every config that is not as it was last observed.
+
+    `current` has the version by timeline, then stage.
+    """
+    return [
+        (stage, timeline, version)
+        for timeline, versions in current.items()
+        for stage, version in versions.items()
+        if not same_config(history.observed.get(stage, {}).get(timeline, ""), version)
+    ]
+
+
+def report(instance: dg.DagsterInstance, changes: Iterable[tuple[str, str, str]]) -> int:
+    """Write an observation for each (stage, timeline, version); gives their number."""
+    written = 0
+    for stage, timeline, version in changes:
+        observation = dg.AssetObservation(config_key(stage), partition=timeline, tags={DATA_VERSION_TAG: version})
+        instance.report_runless_asset_event(observation)
+        written += 1
+    return written
