@@ -10,10 +10,8 @@ starts where the file starts, which is at the first frame unless the sound start
 
 from __future__ import annotations
 
-import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -24,15 +22,13 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from gpu_service.errors import BadInput
-
-PICTURE_FORMATS = frozenset({"image2", "image2pipe", "ico", "apng", "tty", "bin", "xbin", "adf", "idf"})
-"""Demuxers that read pictures or text files as if they were video (and everything named *_pipe)."""
+from mpr_resources.frame_times import FrameTimes, earlier, entries, from_start, nal_types, runs
+from mpr_resources.opening import check_file, open_video, reason
 
 PACKETS_ARE_NOT_FRAMES = frozenset({"vp8"})
 """Codecs whose packets may hold hidden frames, so that times must come from decoding."""
@@ -50,20 +46,6 @@ SEEK_BACK_S = (0, 2, 10, 60)
 """How far before the wanted time to try a seek, where a container lands too late."""
 
 
-@dataclass(frozen=True)
-class FrameTimes:
-    """The presentable frames of a span of a source.
-
-    Attributes:
-        pts: int64, shape (n,), ascending, unique.
-        keys: int64, shape (k,), ascending: frames where decoding can start. Empty when packets carry no times of
-            their own; then every frame has to be decoded.
-    """
-
-    pts: NDArray[np.int64]
-    keys: NDArray[np.int64]
-
-
 class Media:
     """An open video file. Use it in a `with` statement."""
 
@@ -72,18 +54,17 @@ class Media:
         self.container = container
         self.stream = stream
         self._threads = threads
-        self._careful = False
+        self._patching = False
         self._set_up_decoder()
 
     def _set_up_decoder(self) -> None:
-        """Before the first packet: fast, stopping at the first error; or careful, patching and marking what it can.
+        """Before the first packet: stop at the first error, or patch and go on.
 
-        Frames in parallel mark patched frames by chance only, so the fast decoder stops instead, and the careful one
-        works on slices in parallel.
+        Patched frames are marked by chance only when frames are decoded in parallel, so marks are not relied on.
         """
-        self.stream.thread_type = "SLICE" if self._careful else "AUTO"
+        self.stream.thread_type = "SLICE" if self._patching else "AUTO"
         self.stream.codec_context.thread_count = self._threads
-        self.stream.codec_context.options = {} if self._careful else {"err_detect": "explode"}
+        self.stream.codec_context.options = {} if self._patching else {"err_detect": "explode"}
 
     def __enter__(self) -> Self:
         return self
@@ -197,11 +178,11 @@ class Media:
             return False
         return True
 
-    def _rewind(self, *, careful: bool | None = None) -> None:
+    def _rewind(self, *, patching: bool | None = None) -> None:
         """Back to the first byte, also in containers that cannot seek; with another decoder where asked."""
-        self._careful = self._careful if careful is None else careful
+        self._patching = self._patching if patching is None else patching
         self.container.close()
-        self.container, self.stream = _open(self.source)
+        self.container, self.stream = open_video(self.source)
         self._set_up_decoder()
 
     # Frames
@@ -249,26 +230,26 @@ class Media:
         Raises:
             BadInput: a frame on the way is damaged or missing, named with its time.
         """
-        for run in _runs(wanted, times, int(SEEK_GAP_S / self.time_base)):
+        for run in runs(wanted, times, int(SEEK_GAP_S / self.time_base)):
             left = list(run)
             try:
                 for frame in self._run(run, times, allow_damage=False):
                     left.remove(cast(int, frame.pts))
                     yield frame
             except BadInput:
-                # Some key frames only begin a gradual refresh: starting earlier shows whether it is damage.
-                self._rewind(careful=True)
-                yield from self._run(left, _earlier(left[0], times), allow_damage=allow_damage)
-                self._rewind(careful=False)
+                if allow_damage:
+                    self._rewind(patching=True)
+                    yield from self._run(left, earlier(left[0], times), allow_damage=True)
+                    self._rewind(patching=False)
+                elif self._refreshes_gradually(left[0], times):
+                    yield from self._run(left, from_start(self.start_pts), allow_damage=False)
+                else:
+                    raise
 
     def _run(self, wanted: Sequence[int], times: FrameTimes, *, allow_damage: bool) -> Iterator[VideoFrame]:
         """One stretch of the file, read in one go."""
         left = set(wanted)
         for frame in self._fed(wanted, times, allow_damage):
-            if frame.pts is None or frame.pts < wanted[0]:
-                continue
-            if self._careful and frame.is_corrupt and not allow_damage:
-                raise self._damaged(frame.pts)
             if frame.pts in left:
                 left.discard(frame.pts)
                 yield frame
@@ -277,10 +258,24 @@ class Media:
         if left and not allow_damage:
             raise self._damaged(min(left))
 
+    def _refreshes_gradually(self, pts: int, times: FrameTimes) -> bool:
+        """Whether the frame's key frame may be one that only begins a refresh over the frames that follow.
+
+        In H.264 such a key frame, unlike others, holds no slice of type 5 (ITU-T H.264, table 7-1). Decoding that
+        begins there meets frames that are not whole, so only decoding from the file's start tells damage from that.
+        """
+        context = self.stream.codec_context
+        entry = entries([pts], times).tolist()
+        if context.name != "h264" or not entry:
+            return False
+        key = next((packet for packet in self.packets(entry[0]) if packet.pts == entry[0]), None)
+        length_prefixed = (context.extradata or b"")[:1] == b"\x01"
+        return key is not None and 5 not in nal_types(bytes(key), length_prefixed)
+
     def _fed(self, wanted: Sequence[int], times: FrameTimes, allow_damage: bool) -> Iterator[VideoFrame]:
         """Frames as they come out of the decoder while the packets needed for `wanted` go in."""
         asked = set(wanted)
-        groups = Counter(_entries(wanted, times).tolist())
+        groups = Counter(entries(wanted, times).tolist())
         everything = not groups
         owed = 0
         feeding = False
@@ -346,89 +341,12 @@ def open_media(source: str | Path, threads: int = 0) -> Media:
         BadInput: the file is missing, a folder, empty, not permitted, cut, no video, or of a codec not known here.
     """
     path = Path(source)
-    _check_file(path)
-    container, stream = _open(str(path))
+    check_file(path)
+    container, stream = open_video(str(path))
     return Media(str(path), container, stream, threads)
-
-
-def _check_file(path: Path) -> None:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise BadInput(f"{path} does not exist; check the path.") from None
-    except PermissionError:
-        raise BadInput(f"{path} may not be read by this user; change its permissions.") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read ({error}); check the path.") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise BadInput(f"{path} is a folder; name one video file in it.")
-    if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"{path} is not a regular file; save the video to a file first.")
-    if status.st_size == 0:
-        raise BadInput(f"{path} is empty (0 bytes); copy the file again.")
-
-
-def _open(source: str) -> tuple[InputContainer, VideoStream]:
-    try:
-        # "file:" keeps a name with a colon from being taken for a protocol.
-        container = av.open(f"file:{source}")
-    except (PermissionError, av.PermissionError):
-        raise BadInput(f"{source} may not be read by this user; change its permissions.") from None
-    except av.FFmpegError as error:
-        raise BadInput(
-            f"{source} cannot be opened as video ({reason(error)}): it is not a video or it is cut off; "
-            "copy it again or convert it to MP4."
-        ) from error
-    try:
-        return container, _video_stream(source, container)
-    except BadInput:
-        container.close()
-        raise
-
-
-def _video_stream(source: str, container: InputContainer) -> VideoStream:
-    if container.format.name in PICTURE_FORMATS or container.format.name.endswith("_pipe"):
-        raise BadInput(f"{source} is a picture or a text, not a video; name a video file.")
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not streams:
-        has = "only sound" if container.streams.audio else "no video"
-        raise BadInput(f"{source} holds {has}; name a file that holds video.")
-    stream = streams[0]
-    if cast("object | None", stream.codec_context) is None:
-        raise BadInput(f"{source} uses a video codec that is not known here; convert it to H.264.")
-    return stream
-
-
-def _entries(wanted: Sequence[int], times: FrameTimes) -> NDArray[np.int64]:
-    """For each wanted frame the key frame from which it can be decoded; empty where keys are unknown."""
-    if not len(times.keys):
-        return np.zeros(0, np.int64)
-    return times.keys[np.maximum(np.searchsorted(times.keys, np.asarray(wanted, np.int64), "right") - 1, 0)]
-
-
-def _earlier(pts: int, times: FrameTimes) -> FrameTimes:
-    """The same frames, to be decoded one and all from the second key frame before the one that was tried."""
-    at = max(0, int(np.searchsorted(times.keys, pts, "right")) - 3)
-    first = int(times.keys[at]) if len(times.keys) else pts
-    return FrameTimes(np.array([first], np.int64), np.zeros(0, np.int64))
-
-
-def _runs(wanted: Sequence[int], times: FrameTimes, gap: int) -> Iterator[Sequence[int]]:
-    """Split where so much lies between two frames' groups of pictures that seeking beats reading."""
-    if not wanted:
-        return
-    entries = _entries(wanted, times)
-    breaks = [i + 1 for i in range(len(entries) - 1) if entries[i + 1] - wanted[i] > gap]
-    for start, end in zip([0, *breaks], [*breaks, len(wanted)], strict=True):
-        yield wanted[start:end]
 
 
 def clock(ms: int) -> str:
     """`754040` as `00:12:34.040`."""
     seconds, milliseconds = divmod(ms, 1000)
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"
-
-
-def reason(error: av.FFmpegError) -> str:
-    """What FFmpeg says, without its number and file."""
-    return (error.strerror or str(error)).lower()

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_service.errors import BadInput
-from mpr_resources.decoding import Media, clock, open_media, reason
+from mpr_resources.decoding import Media, clock, open_media
+from mpr_resources.opening import reason
 from mpr_resources.pixels import display_size, orientation
 
 MIN_SIDE_PX = 16

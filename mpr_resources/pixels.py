@@ -48,15 +48,20 @@ class Orientation:
         return pixels
 
 
+UPRIGHT = Orientation()
+
+
 def orientation(frame: VideoFrame) -> Orientation:
     """The frame's display matrix as quarter turns and flips; other angles go to the nearest quarter turn.
 
-    The matrix is nine native int32: x' = a x + c y, y' = b x + d y for [a b u, c d v, x y w] (FFmpeg, display.h).
+    Ask once a file: the package ties a frame and its side data into a cycle, which keeps the frame's memory until the
+    garbage collector runs. The matrix is nine native int32, [a b u, c d v, x y w], with x' = a x + c y and
+    y' = b x + d y (FFmpeg, display.h).
     """
     # The package's stub knows one kind of side data only.
     side_data = cast("Mapping[SideDataType, bytes]", frame.side_data)
     if SideDataType.DISPLAYMATRIX not in side_data:
-        return Orientation()
+        return UPRIGHT
     a, b, _, c, d = np.frombuffer(side_data[SideDataType.DISPLAYMATRIX], np.int32)[:5].tolist()
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Orientation(False, a < 0, d < 0)
@@ -81,7 +86,12 @@ def display_size(
     return max(1, round(width)), max(1, round(height))
 
 
-def to_pixels(frame: VideoFrame, aspect: Fraction | None, max_height_px: int | None = None) -> Image:
+def to_pixels(
+    frame: VideoFrame,
+    aspect: Fraction | None = None,
+    turn: Orientation = UPRIGHT,
+    max_height_px: int | None = None,
+) -> Image:
     """The frame as a person sees it: square pixels, upright, full-range BGR.
 
     Any pixel format FFmpeg can convert: planar or packed, grey, 10 and more bits, limited or full range.
@@ -99,4 +109,4 @@ def to_pixels(frame: VideoFrame, aspect: Fraction | None, max_height_px: int | N
         src_colorspace=matrix,
         interpolation=Interpolation.AREA if scaled else Interpolation.BILINEAR,
     )
-    return orientation(frame).apply(np.ascontiguousarray(converted.to_ndarray(), np.uint8))
+    return turn.apply(np.ascontiguousarray(converted.to_ndarray(), np.uint8))

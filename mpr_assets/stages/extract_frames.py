@@ -28,7 +28,7 @@ from mpr_assets.report.measures import timeline_ms
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_resources.decoding import Media, clock, open_media
-from mpr_resources.pixels import to_pixels
+from mpr_resources.pixels import Orientation, orientation, to_pixels
 from mpr_resources.storage import Keys
 from mpr_resources.tables import StageTable, TableHeader
 
@@ -90,6 +90,7 @@ class Taken:
 
     frame: VideoFrame
     aspect: Fraction | None
+    turn: Orientation
     chunk: int
     source_pts: int
     source_ms: int
@@ -213,13 +214,16 @@ def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool) ->
     unit_ms = 1000 * media.time_base
     length_ms = chunk["end_ms"] - chunk["start_ms"]
     wanted = [media.origin_pts + (t + shift) / unit_ms for t in instants(chunk["timeline_start_ms"], length_ms, fps)]
+    aspect = media.stream.sample_aspect_ratio
+    turn: Orientation | None = None
     for frame in media.frames(nearest(times.pts, wanted), times, allow_damage=allow_damage):
         assert frame.pts is not None
+        turn = turn or orientation(frame)
         source_ms = media.ms(frame.pts)
-        aspect = media.stream.sample_aspect_ratio
         yield Taken(
             frame=frame,
             aspect=Fraction(aspect.numerator, aspect.denominator) if aspect else None,
+            turn=turn,
             chunk=chunk["chunk"],
             source_pts=frame.pts,
             source_ms=source_ms,
@@ -244,7 +248,7 @@ def _encoded(taken: Iterable[Taken], settings: ExtractFramesSettings) -> Iterato
 
 
 def _encode(seq: int, one: Taken, settings: ExtractFramesSettings) -> ExtractedFrame:
-    pixels = to_pixels(one.frame, one.aspect, settings.max_height_px)
+    pixels = to_pixels(one.frame, one.aspect, one.turn, settings.max_height_px)
     jpeg = encode_jpeg(pixels, settings.jpeg_quality)
     height_px, width_px = pixels.shape[:2]
     row = IndexRow(

@@ -14,7 +14,7 @@ from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_jpeg, encode_png
 from mpr_resources.decoding import clock, open_media
 from mpr_resources.media import probe
-from mpr_resources.pixels import display_size, to_pixels
+from mpr_resources.pixels import display_size, orientation, to_pixels
 from tests.clips import HEIGHT_PX, WIDTH_PX, numbered, read_number, write_clip, write_numbered
 
 
@@ -246,7 +246,7 @@ def test_exactly_the_wanted_frames_are_decoded(name: str, tmp_path: Path) -> Non
             for case, wanted in WANTED.items():
                 pts = [int(times.pts[number]) for number in wanted]
                 frames = media.frames(pts, times)
-                assert [read_number(to_pixels(frame, None)) for frame in frames] == wanted, case
+                assert [read_number(to_pixels(frame)) for frame in frames] == wanted, case
 
 
 def test_distant_frames_are_reached_by_seeking(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_distant_frames_are_reached_by_seeking(tmp_path: Path) -> None:
             read.append(packet.pts) or packet for packet in packets(pts)
         )
         wanted = [int(times.pts[number]) for number in (5, 60, 149)]
-        assert [read_number(to_pixels(frame, None)) for frame in media.frames(wanted, times)] == [5, 60, 149]
+        assert [read_number(to_pixels(frame)) for frame in media.frames(wanted, times)] == [5, 60, 149]
     assert len(read) < 75
 
 
@@ -328,7 +328,7 @@ def test_every_pixel_format_gives_the_same_picture(name: str, tmp_path: Path) ->
     path = write_clip(tmp_path / "a.mkv", [drawn] * 2, **PIXELS[name])  # type: ignore[arg-type]
     with open_media(path) as media:
         frame = next(media.frames([media.start_pts], media.times()))
-        pixels = to_pixels(frame, None)
+        pixels = to_pixels(frame)
     assert pixels.shape == drawn.shape
     assert pixels.flags.c_contiguous
     left = [164] * 3 if "gray" in str(PIXELS[name]) else [40, 160, 220]
@@ -346,7 +346,7 @@ def test_turned_video_is_shown_upright(name: str, tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", coded, rotation_deg=rotation_deg)
     with open_media(path) as media:
         times = media.times()
-        pictures = [to_pixels(frame, None) for frame in media.frames(times.pts.tolist(), times)]
+        pictures = [to_pixels(frame, turn=orientation(frame)) for frame in media.frames(times.pts.tolist(), times)]
     assert [picture.shape for picture in pictures] == [(HEIGHT_PX, WIDTH_PX, 3)] * 3
     assert [read_number(picture) for picture in pictures] == [0, 1, 2]
 
