@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import dagster as dg
 import typer
 import yaml
+from dagster._utils.error import SerializableErrorInfo
 from sqlalchemy.exc import SQLAlchemyError
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from yaml import YAMLError
@@ -198,9 +200,8 @@ def run_timeline(instance: dg.DagsterInstance, timeline: str) -> None:
         partition_key=timeline,
         raise_on_error=False,
     )
-    failures = [event for event in result.all_events if event.is_step_failure]
     if not result.success:
-        raise StageFailed(_sentence(failures), result.run_id)
+        raise StageFailed(_sentence(result.all_events), result.run_id)
 
 
 class StageFailed(MprError):
@@ -212,18 +213,24 @@ class StageFailed(MprError):
         )
 
 
-def _sentence(failures: list[dg.DagsterEvent]) -> str:
-    if not failures:
-        return "The run failed before its first stage."
-    event = failures[0]
-    failure = event.step_failure_data
-    if failure.user_failure_data is not None and failure.user_failure_data.description:
-        return f"{event.step_key} failed: {failure.user_failure_data.description}"
-    error = failure.error
+def _sentence(events: Sequence[dg.DagsterEvent]) -> str:
+    """What the first stage that failed said, or the run when none was reached."""
+    for event in events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            if failure.user_failure_data is not None and failure.user_failure_data.description:
+                return f"{event.step_key} failed: {failure.user_failure_data.description}"
+            return f"{event.step_key} failed unexpectedly: {_said(failure.error)}"
+    said = [_said(event.job_failure_data.error) for event in events if event.is_job_failure]
+    return f"The run failed before its first stage: {''.join(said[:1])}"
+
+
+def _said(error: SerializableErrorInfo | None) -> str:
+    """The first line of what an unforeseen error goes back to."""
     while error is not None and error.cause is not None:
         error = error.cause
-    said = error.message.strip() if error else "for no reason that it told"
-    return f"{event.step_key} failed unexpectedly: {said}. The whole story is in the run's log in the Dagster UI."
+    lines = error.message.strip().splitlines() if error else []
+    return f"{lines[0] if lines else 'no reason told'}. The whole story is in the run's log in the Dagster UI."
 
 
 def show_report(timeline: str) -> None:

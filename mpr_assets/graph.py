@@ -306,7 +306,7 @@ def _materialize(
     elif stage.draw is not None:
         try:
             frames = outcome.table if stage.name == "extract_frames" else run.stored("extract_frames")
-            metadata |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run_id)
+            metadata |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run.run_id)
         except MissingObject as error:
             metadata["preview"] = f"The frames to draw on are gone: {error}"
     metadata["seconds"] = seconds = round(time.monotonic() - started_s, 3)
@@ -314,7 +314,7 @@ def _materialize(
     if overrides:
         # The settings are observed anew, so that what this run made differs from its profile in the UI too.
         as_in_profile = replace(run, settings=resolve_settings(stage, run.profile, {}))
-        version = overridden_version(stage_config_version(stage, as_in_profile), context.run_id)
+        version = overridden_version(stage_config_version(stage, as_in_profile), context.run.run_id)
         report(context.instance, [(stage.name, run.timeline, version)])
     return dg.MaterializeResult(
         value=outcome.table, data_version=dg.DataVersion(header.data_version), metadata=metadata
