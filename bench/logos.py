@@ -69,7 +69,7 @@ def frames_of(video: Path, count: int) -> list[Image]:
 
 
 def _alpha(svg: bytes, size_px: int) -> NDArray[np.float32]:
-    png = bytes(resvg_py.svg_to_bytes(svg_string=svg.decode(), width=4 * size_px))
+    png = bytes(resvg_py.svg_to_bytes(svg_string=svg.decode(), width=4 * size_px, skip_system_fonts=True))
     drawn: Any = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
     alpha = drawn[..., 3]
     x, y, w, h = cv2.boundingRect((alpha > 127).astype(np.uint8))
@@ -264,10 +264,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20)
     given = parser.parse_args()
     result = pasted(references_of(given.icons), frames_of(given.frames, 12), given.a_cell, given.seed)
-    print(table(result))  # noqa: T201
+    print(table(result))
     if given.logos27:
         result["logos27"] = logos27(given.logos27)
-    print(json.dumps(result))  # noqa: T201
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,58 +1,89 @@
-"""Find things in a picture: the brands' logos, and later objects. Each engine is a file of its own; this one chooses.
+"""Find things in a picture: the brands' logos, and objects. Each engine is a file of its own; this one chooses.
 
 An engine is added by its name in `Engine` and a line in `_find`; a name that is not there is refused by the type.
+All but `logo_match` need a model of the host's; their packages are imported when an engine is first used.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, TypeAlias
 
 import cv2
 from pydantic import Field
 
 from gpu_service.pictures import Image
-from gpu_service.routines import Batch, DebugPictures, Reference, Routine
+from gpu_service.routines import Batch, DebugPictures, Routine, clip, onnx_detector, yolo
 from gpu_service.routines import logo_match as logo
 from gpu_service.wire import NoItem, ObjectFinding, ObjectsAnswer
 
-Engine: TypeAlias = Literal["logo_match"]
+Engine: TypeAlias = Literal["logo_match", "yolo", "onnx", "clip"]
 
 
-class DetectSettings(logo.LogoMatchSettings):
+class DetectSettings(logo.LogoMatchSettings, yolo.YoloSettings, onnx_detector.OnnxSettings, clip.ClipSettings):
     """Which engines look, and how."""
 
     engines: tuple[Engine, ...] = Field(
-        default=("logo_match",), description="engines that look at every frame, in this order"
+        default=("logo_match",),
+        max_length=4,
+        description="engines that look at every frame, in this order; clip names what those before it found",
     )
 
 
 def _find(
-    engine: Engine, image: Image, settings: DetectSettings, references: Sequence[Reference], debug: DebugPictures | None
-) -> list[ObjectFinding]:
+    engine: Engine,
+    batch: Batch[DetectSettings, NoItem],
+    before: Sequence[Sequence[ObjectFinding]],
+    debug: Sequence[DebugPictures] | None,
+) -> list[list[ObjectFinding]]:
+    """What an engine finds in each picture, and `before` it the engines ahead of it."""
+    settings = batch.settings
     match engine:
         case "logo_match":
-            return logo.find_logos(image, references, settings, debug)
+            return _logos(batch, debug)
+        case "yolo":
+            return yolo.find_objects(batch.images, settings)
+        case "onnx":
+            return onnx_detector.find_objects(batch.images, settings)
+        case "clip":
+            regions = [[finding.box for finding in findings] for findings in before]
+            return clip.name_regions(batch.images, regions, batch.references, settings)
 
 
-def _answer(
-    image: Image, settings: DetectSettings, references: Sequence[Reference], debug: DebugPictures | None = None
-) -> ObjectsAnswer:
-    found = [finding for engine in settings.engines for finding in _find(engine, image, settings, references, debug)]
-    return ObjectsAnswer(objects=tuple(found))
+def _logos(batch: Batch[DetectSettings, NoItem], debug: Sequence[DebugPictures] | None) -> list[list[ObjectFinding]]:
+    """Beside an accelerator's engines several pictures come at once: they are spread over the cores."""
+
+    def look(index: int) -> list[ObjectFinding]:
+        pictures = debug[index] if debug else None
+        return logo.find_logos(batch.images[index], batch.references, batch.settings, pictures)
+
+    if len(batch.images) == 1:
+        return [look(0)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(look, range(len(batch.images))))
+
+
+def _answers(batch: Batch[DetectSettings, NoItem], debug: Sequence[DebugPictures] | None = None) -> list[ObjectsAnswer]:
+    found: list[list[ObjectFinding]] = [[] for _ in batch.images]
+    for engine in batch.settings.engines:
+        for findings, more in zip(found, _find(engine, batch, found, debug), strict=True):
+            findings += more
+    return [ObjectsAnswer(objects=tuple(findings)) for findings in found]
 
 
 def _run(batch: Batch[DetectSettings, NoItem]) -> list[ObjectsAnswer]:
-    return [_answer(image, batch.settings, batch.references) for image in batch.images]
+    return _answers(batch)
 
 
 def _debug(batch: Batch[DetectSettings, NoItem]) -> list[tuple[ObjectsAnswer, DebugPictures]]:
-    answers = []
-    for image in batch.images:
-        pictures: DebugPictures = {}
-        answer = _answer(image, batch.settings, batch.references, pictures)
-        answers.append((answer, {**pictures, "found": draw(image, answer)}))
-    return answers
+    pictures: list[DebugPictures] = [{} for _ in batch.images]
+    answers = _answers(batch, pictures)
+    return [
+        (answer, {**some, "found": draw(image, answer)})
+        for image, answer, some in zip(batch.images, answers, pictures, strict=True)
+    ]
 
 
 def draw(image: Image, answer: ObjectsAnswer) -> Image:
@@ -67,8 +98,23 @@ def draw(image: Image, answer: ObjectsAnswer) -> Image:
 
 
 def _identity(settings: DetectSettings) -> str:
-    names = {"logo_match": f"logo_match/{logo.VERSION}/opencv-{cv2.__version__}"}
-    return "+".join(names[engine] for engine in settings.engines)
+    return "+".join(_engine_identity(engine, settings) for engine in settings.engines)
+
+
+def _engine_identity(engine: Engine, settings: DetectSettings) -> str:
+    match engine:
+        case "logo_match":
+            return f"logo_match/{logo.VERSION}/opencv-{cv2.__version__}"
+        case "yolo":
+            return yolo.identity(settings)
+        case "onnx":
+            return onnx_detector.identity(settings)
+        case "clip":
+            return clip.identity(settings)
+
+
+def _max_batch(settings: DetectSettings) -> int:
+    return 1 if set(settings.engines) <= {"logo_match"} else max(2, settings.object_batch)
 
 
 DETECT: Routine[DetectSettings, NoItem, ObjectsAnswer] = Routine(
@@ -79,4 +125,5 @@ DETECT: Routine[DetectSettings, NoItem, ObjectsAnswer] = Routine(
     run=_run,
     debug=_debug,
     identity=_identity,
+    max_batch=_max_batch,
 )

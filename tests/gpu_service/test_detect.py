@@ -108,7 +108,7 @@ def rotated(image: Image) -> list[tuple[str, Box]]:
 
 def covered(image: Image) -> list[tuple[str, Box]]:
     box = put(image, kite(), (300, 180), 180, (240, 240, 240))
-    image[box.y : box.y + box.h // 2, box.x : box.x + box.w // 2] = (40, 120, 60)
+    image[box.y : box.y + box.h, box.x : box.x + box.w // 4] = (40, 120, 60)
     return [("Kite", box)]
 
 
