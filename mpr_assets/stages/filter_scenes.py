@@ -10,8 +10,9 @@ Near-duplicates. A frame is dropped when its perceptual hash is close to that of
 no text-sized place changed. A hash, like any tiny thumbnail, cannot see a subtitle; so both frames are compared at
 half size, slightly blurred: the root mean square difference over every small square, and the largest of these
 decides. Text 12 pixels high on 1280x720 that differs from its ground by 25 grey levels makes it 6 and more; JPEG at
-quality 50 or noise of sigma 4 stays below 2.5. Always the last kept frame is compared, so slow change adds up until
-it counts.
+quality 50 or noise of sigma 4 stays below 2.5. Around hard edges compression changes more, up to 5, so a small share
+of a square's own contrast is allowed on top; another letter there changes it by a third of its contrast and more.
+Always the last kept frame is compared, so slow change adds up until it counts.
 
 How frames are sampled and read is not here.
 """
@@ -75,7 +76,10 @@ class FilterScenesSettings(StageSettings):
     phash_max_distance: int = Field(10, ge=0, le=64, description="bits of the perceptual hash that may differ")
     block_px: int = Field(8, ge=2, le=64, description="side of the squares compared, in pixels of the half-size frame")
     block_change_max: float = Field(
-        3.0, ge=0, le=255, description="largest change of a square, in grey levels, that is still the same picture"
+        4.0, ge=0, le=255, description="largest change of a square, in grey levels, that is still the same picture"
+    )
+    block_contrast_share: float = Field(
+        0.05, ge=0, le=1, description="share of a square's own contrast that its change may exceed that by"
     )
     max_stand_in_ms: int = Field(
         10_000, ge=0, le=3_600_000, description="longest time for which one kept frame stands; 0: every frame is kept"
@@ -165,13 +169,19 @@ def same_picture(kept: Kept, other: Kept, settings: FilterScenesSettings) -> boo
         return False
     if (kept.phash ^ other.phash).bit_count() > settings.phash_max_distance:
         return False
-    return largest_change(kept.grey, other.grey, settings.block_px) <= settings.block_change_max
+    change = largest_change(kept.grey, other.grey, settings.block_px, settings.block_contrast_share)
+    return change <= settings.block_change_max
 
 
-def largest_change(a: NDArray[np.float32], b: NDArray[np.float32], block_px: int) -> float:
-    """The largest root mean square difference, in grey levels, over all squares of `block_px`; shapes are equal."""
-    squared = np.square(np.subtract(a, b))
-    return float(np.sqrt(cv2.blur(squared, (block_px, block_px)).max()))
+def largest_change(a: NDArray[np.float32], b: NDArray[np.float32], block_px: int, contrast_share: float = 0.0) -> float:
+    """The largest root mean square difference, in grey levels, over all squares of `block_px`; shapes are equal.
+
+    From each square's difference that share of the standard deviation of `a` in it is taken off.
+    """
+    block = (block_px, block_px)
+    change = cv2.sqrt(cv2.blur(np.square(np.subtract(a, b)), block))
+    variance = np.subtract(cv2.blur(np.square(a), block), np.square(cv2.blur(a, block)))
+    return float((change - contrast_share * cv2.sqrt(np.maximum(variance, 0))).max())
 
 
 def _table(seqs: list[int], stand_ins: list[int], firsts: set[int]) -> pl.DataFrame:
