@@ -25,6 +25,8 @@ from bench.score_exposures import key, score
 from gpu_service.errors import MprError
 from gpu_service.pictures import decode
 from mpr_assets import cli
+from mpr_assets.cli_world import dagster_instance, storage
+from mpr_assets.local_run import run_here
 from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract
 from mpr_assets.stages.timeline import resolve
 from mpr_resources.media import probe
@@ -60,9 +62,9 @@ def run_graph(name: str, video: Path, brands: Path, profile: str, chunks: list[s
     """Seconds that the whole graph takes, Dagster included."""
     start_s = time.perf_counter()
     spec = cli.timeline_spec([video], profile, chunks, brands, name)
-    with cli.dagster_instance() as instance:
+    with dagster_instance() as instance:
         cli.create_timeline(instance, spec, replace=False)
-        cli.run_timeline(instance, name)
+        run_here(instance, name, command="eval")
     return time.perf_counter() - start_s
 
 
@@ -134,7 +136,7 @@ def evaluate(
         plain = run_plain(video, reader) if reader is not None else 0.0
         graph_s, plain_s = graph_s + took_s, plain_s + plain
         exposures = scratch / f"{name}.csv"
-        exposures.write_bytes(cli.storage().get(Keys.report(name, "exposures.csv")))
+        exposures.write_bytes(storage().get(Keys.report(name, "exposures.csv")))
         rows, total = score(truth, exposures, args.kind)
         has_truth = any(row["present_s"] for row in rows)
         scores.append(Score(name, **total, has_truth=has_truth, time_ratio=took_s / plain if plain else None))

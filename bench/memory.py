@@ -55,11 +55,13 @@ def peak_mb(video: Path) -> float:
 def run_and_tell(video: Path) -> None:
     """Run the graph here and print this process' peak in MB."""
     from mpr_assets import cli
+    from mpr_assets.cli_world import dagster_instance
+    from mpr_assets.local_run import run_here
 
     spec = cli.timeline_spec([video], "soccer_broadcast", [], None, "memory")
-    with cli.dagster_instance() as instance:
+    with dagster_instance() as instance:
         cli.create_timeline(instance, spec, replace=False)
-        cli.run_timeline(instance, "memory")
+        run_here(instance, "memory", command="bench")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -10,7 +10,9 @@ from bench.score_exposures import score
 from demo.broadcast import draw_broadcast
 from gpu_service.errors import MprError
 from mpr_assets import cli, terminal
+from mpr_assets.cli_world import dagster_instance, storage
 from mpr_assets.definitions import ROOT
+from mpr_assets.local_run import run_here
 from mpr_resources.storage import Keys
 
 TIMELINE = "demo"
@@ -28,15 +30,15 @@ def main() -> int:
     terminal.err.print("Finding its brands:")
     try:
         spec = cli.timeline_spec([video], PROFILE, [], BRANDS, TIMELINE)
-        with cli.dagster_instance() as instance:
+        with dagster_instance() as instance:
             cli.create_timeline(instance, spec, replace=True)
-            cli.run_timeline(instance, TIMELINE)
+            run_here(instance, TIMELINE, command="demo")
         cli.show_report(TIMELINE)
     except MprError as error:
         terminal.err.print(f"demo: {error}", markup=False)
         return 1
     exposures = folder / "exposures.csv"
-    exposures.write_bytes(cli.storage().get(Keys.report(TIMELINE, "exposures.csv")))
+    exposures.write_bytes(storage().get(Keys.report(TIMELINE, "exposures.csv")))
     brands, totals = score(folder / "truth.csv", exposures, "any")
     terminal.out.print("\nAgainst what was drawn (seconds):")
     for row in brands:

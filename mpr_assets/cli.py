@@ -8,21 +8,18 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import dagster as dg
 import typer
 import yaml
-from dagster._utils.error import SerializableErrorInfo
-from sqlalchemy.exc import SQLAlchemyError
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
-from yaml import YAMLError
 
 from gpu_service.errors import BadInput, MprError
 from mpr_assets import terminal
-from mpr_assets.definitions import JOB, ROOT, definitions, profiles_folder, storage_resource
+from mpr_assets.cli_world import FAILED, INTERRUPTED, UNUSABLE, dagster_instance, profiles, storage
+from mpr_assets.local_run import StageFailed, run_here
 from mpr_assets.partitions import load_spec, register, registered
 from mpr_assets.report.measures import measures
 from mpr_assets.stages.timeline import resolve
@@ -31,13 +28,6 @@ from mpr_resources.inference import open_inference
 from mpr_resources.media import probe
 from mpr_resources.storage import Keys, MissingObject, Storage
 from mpr_resources.tables import StageTable, from_parquet
-
-FAILED = 1
-UNUSABLE = 2
-INTERRUPTED = 130
-
-LONGEST_REASON = 300
-"""Characters of what another program said that are passed on."""
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video in, brand timeline out."
@@ -74,7 +64,7 @@ def run(
     spec = timeline_spec(video, profile, chunk or [], brands, name)
     with dagster_instance() as instance:
         create_timeline(instance, spec, replace=replace)
-        run_timeline(instance, spec.name)
+        run_here(instance, spec.name, command="run")
     show_report(spec.name)
 
 
@@ -112,30 +102,30 @@ def timeline_show(timeline: Timeline) -> None:
 @profile_app.command("list")
 def profile_list() -> None:
     """Names of all profiles, with what each is for."""
-    profiles = profiles_folder(os.environ)
-    for name in profiles.names():
-        terminal.out.print(f"{name:20} {profiles.load(name).description}", markup=False)
+    folder = profiles()
+    for name in folder.names():
+        terminal.out.print(f"{name:20} {folder.load(name).description}", markup=False)
 
 
 @profile_app.command("show")
 def profile_show(profile: ProfileName) -> None:
     """Every setting of a profile, defaults included."""
-    settings = profiles_folder(os.environ).load(profile).model_dump(mode="json")
+    settings = profiles().load(profile).model_dump(mode="json")
     terminal.out.print(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), markup=False)
 
 
 @profile_app.command("validate")
 def profile_validate(profile: ProfileName) -> None:
     """Check a profile, the brand file that it names and its logos."""
-    profiles = profiles_folder(os.environ)
-    profiles.references(profiles.load(profile))
+    folder = profiles()
+    folder.references(folder.load(profile))
     terminal.out.print(f"{profile} is valid.", markup=False)
 
 
 @profile_app.command("duplicate")
 def profile_duplicate(profile: ProfileName, new_name: ProfileName) -> None:
     """Copy a profile, to change the copy."""
-    terminal.out.print(str(profiles_folder(os.environ).duplicate(profile, new_name)), markup=False)
+    terminal.out.print(str(profiles().duplicate(profile, new_name)), markup=False)
 
 
 @app.command()
@@ -148,13 +138,13 @@ def report(timeline: Timeline) -> None:
 def timeline_spec(
     videos: list[Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
 ) -> TimelineSpec:
-    """What the arguments of `run` and `timeline create` ask for.
+    """What the arguments of `run` and `timeline create` ask for, once all that they name was seen to be usable.
 
     Raises:
         BadInput: something in them cannot be used.
     """
-    profiles = profiles_folder(os.environ)
-    profiles.references(profiles.load(profile), brands)
+    folder = profiles()
+    folder.references(folder.load(profile), brands)
     spans: list[list[tuple[int | None, int | None]]] = [[] for _ in videos]
     for text in chunks:
         number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
@@ -170,7 +160,10 @@ def timeline_spec(
     ]
     if name is None:
         name = re.sub(r"[^0-9A-Za-z_-]+", "_", videos[0].stem)[:80].strip("_-") or "timeline"
-    return TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=_readable(brands) if brands else None)
+    brand_file = _readable(brands) if brands else None
+    spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
+    resolve(spec, probe)
+    return spec
 
 
 def _readable(path: Path) -> str:
@@ -182,55 +175,8 @@ def _readable(path: Path) -> str:
 
 
 def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:
-    """Register the timeline once its sources were seen to be readable."""
-    resolve(spec, probe)
+    """Register the timeline in Dagster and in the storage."""
     register(instance, storage(), spec, replace=replace)
-
-
-def run_timeline(instance: dg.DagsterInstance, timeline: str) -> None:
-    """Materialize every stage in this process.
-
-    Raises:
-        StageFailed: a stage failed.
-    """
-    graph = definitions(os.environ, progress=terminal.progress())
-    result = graph.resolve_job_def(JOB).execute_in_process(
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        instance=instance,
-        partition_key=timeline,
-        raise_on_error=False,
-    )
-    if not result.success:
-        raise StageFailed(_sentence(result.all_events), result.run_id)
-
-
-class StageFailed(MprError):
-    """A stage of the run failed; what the stages before it made is stored."""
-
-    def __init__(self, sentence: str, run_id: str) -> None:
-        super().__init__(
-            f"{sentence}\nWhat was finished before is kept; run the same command again to go on. Run {run_id}."
-        )
-
-
-def _sentence(events: Sequence[dg.DagsterEvent]) -> str:
-    """What the first stage that failed said, or the run when none was reached."""
-    for event in events:
-        if event.is_step_failure:
-            failure = event.step_failure_data
-            if failure.user_failure_data is not None and failure.user_failure_data.description:
-                return f"{event.step_key} failed: {failure.user_failure_data.description}"
-            return f"{event.step_key} failed unexpectedly: {_said(failure.error)}"
-    said = [_said(event.job_failure_data.error) for event in events if event.is_job_failure]
-    return f"The run failed before its first stage: {''.join(said[:1])}"
-
-
-def _said(error: SerializableErrorInfo | None) -> str:
-    """The first line of what an unforeseen error goes back to."""
-    while error is not None and error.cause is not None:
-        error = error.cause
-    lines = error.message.strip().splitlines() if error else []
-    return f"{lines[0] if lines else 'no reason told'}. The whole story is in the run's log in the Dagster UI."
 
 
 def show_report(timeline: str) -> None:
@@ -248,33 +194,6 @@ def show_report(timeline: str) -> None:
 def _table(store: Storage, stage: str, timeline: str) -> StageTable:
     key = Keys.table(stage, timeline)
     return from_parquet(store.get(key), store.where(key))
-
-
-def storage() -> Storage:
-    return storage_resource(os.environ).storage
-
-
-def dagster_instance() -> dg.DagsterInstance:
-    """The instance at `DAGSTER_HOME`; by default a folder in the clone, made and set up when it is not there.
-
-    Raises:
-        BadInput: it cannot be made or opened.
-    """
-    home = Path(os.environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
-    os.environ["DAGSTER_HOME"] = str(home)
-    settings = home / "dagster.yaml"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        if not settings.exists():
-            settings.unlink(missing_ok=True)
-            settings.symlink_to(ROOT / "dagster.yaml")
-        return dg.DagsterInstance.get()
-    except (OSError, SQLAlchemyError, YAMLError, dg.DagsterError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
-        raise BadInput(
-            f"Dagster's folder {home} cannot be used ({reason}); set DAGSTER_HOME to a folder that can be written, "
-            "with a dagster.yaml that Dagster accepts or none."
-        ) from error
 
 
 def main() -> None:

@@ -1,0 +1,53 @@
+"""What every command stands on: the Dagster instance, the storage, the profiles, and the exit statuses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
+from yaml import YAMLError
+
+from gpu_service.errors import BadInput
+from mpr_assets.definitions import ROOT, profiles_folder, storage_resource
+from mpr_resources.profiles import Profiles
+from mpr_resources.storage import Storage
+
+FAILED = 1
+UNUSABLE = 2
+INTERRUPTED = 130
+
+LONGEST_REASON = 300
+"""Characters of what another program said that are passed on."""
+
+
+def storage() -> Storage:
+    return storage_resource(os.environ).storage
+
+
+def profiles() -> Profiles:
+    return profiles_folder(os.environ)
+
+
+def dagster_instance() -> dg.DagsterInstance:
+    """The instance at `DAGSTER_HOME`; by default a folder in the clone, made and set up when it is not there.
+
+    Raises:
+        BadInput: it cannot be made or opened.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
+    os.environ["DAGSTER_HOME"] = str(home)
+    settings = home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not settings.exists():
+            settings.unlink(missing_ok=True)
+            settings.symlink_to(ROOT / "dagster.yaml")
+        return dg.DagsterInstance.get()
+    except (OSError, SQLAlchemyError, YAMLError, dg.DagsterError) as error:
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise BadInput(
+            f"Dagster's folder {home} cannot be used ({reason}); set DAGSTER_HOME to a folder that can be written, "
+            "with a dagster.yaml that Dagster accepts or none."
+        ) from error

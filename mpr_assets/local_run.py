@@ -1,0 +1,94 @@
+"""A run in this process, as the command line makes it: its tags, its settings, and the sentence when it fails.
+
+Runs that wait in the queue are in `mpr_assets.run_control`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
+
+from gpu_service.errors import MprError
+from mpr_assets import terminal
+from mpr_assets.definitions import JOB, definitions
+
+COMMAND_TAG = "mpr/command"
+"""Which command asked for the run; the history shows it."""
+USER_TAG = "user"
+
+
+class StageFailed(MprError):
+    """A stage of the run failed; what the stages before it made is stored."""
+
+    def __init__(self, sentence: str, run_id: str) -> None:
+        super().__init__(
+            f"{sentence}\nWhat was finished before is kept; run the same command again to go on. Run {run_id}."
+        )
+
+
+def run_tags(command: str) -> dict[str, str]:
+    """The tags that say who asked for a run: a word of the command line, and the user's name where there is one."""
+    try:
+        return {COMMAND_TAG: command, USER_TAG: getpass.getuser()}
+    except (KeyError, OSError):  # a container's user need not have a name
+        return {COMMAND_TAG: command}
+
+
+def run_here(
+    instance: dg.DagsterInstance,
+    timeline: str,
+    *,
+    command: str,
+    stages: Sequence[str] = (),
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Materialize stages of a timeline in this process, all when none is named; gives the run's id.
+
+    Args:
+        command: the word that asked for it.
+        overrides: settings for this run only, by stage.
+
+    Raises:
+        StageFailed: a stage failed.
+    """
+    graph = definitions(os.environ, progress=terminal.progress())
+    result = graph.resolve_job_def(JOB).execute_in_process(
+        run_config={
+            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            "ops": {stage: {"config": dict(settings)} for stage, settings in (overrides or {}).items()},
+        },
+        instance=instance,
+        partition_key=timeline,
+        asset_selection=[dg.AssetKey(stage) for stage in stages] or None,
+        tags=run_tags(command) | dict(tags or {}),
+        raise_on_error=False,
+    )
+    if not result.success:
+        raise StageFailed(_sentence(result.all_events), result.run_id)
+    return result.run_id
+
+
+def _sentence(events: Sequence[dg.DagsterEvent]) -> str:
+    """What the first stage that failed said, or the run when none was reached."""
+    for event in events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            if failure.user_failure_data is not None and failure.user_failure_data.description:
+                return f"{event.step_key} failed: {failure.user_failure_data.description}"
+            return f"{event.step_key} failed unexpectedly: {_said(failure.error)}"
+    said = [_said(event.job_failure_data.error) for event in events if event.is_job_failure]
+    return f"The run failed before its first stage: {''.join(said[:1])}"
+
+
+def _said(error: SerializableErrorInfo | None) -> str:
+    """The first line of what an unforeseen error goes back to."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    lines = error.message.strip().splitlines() if error else []
+    return f"{lines[0] if lines else 'no reason told'}. The whole story is in the run's log in the Dagster UI."
