@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from gpu_service import models
 from gpu_service.config import from_arguments
 from gpu_service.errors import MprError
 
@@ -13,6 +14,7 @@ def main() -> int:
     """0 after an ordered end, 2 when the configuration cannot be used."""
     try:
         config = from_arguments(sys.argv[1:], os.environ)
+        models.use(models.ModelFiles(files=config.models, device=config.device))
         from gpu_service.server import serve
 
         serve(config)

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from gpu_service.errors import BadInput
+from gpu_service.models import parse_files
 from gpu_service.settings import Settings
 
 PREFIX = "INFERENCE_"
@@ -33,6 +34,15 @@ class ServiceConfig(Settings):
     preload: dict[str, dict[str, Any]] = Field(
         {name: {} for name in ("segment_field", "detect_edges", "detect", "preprocess", "ocr")},
         description='routines to load at the start: names, or JSON with their settings, {"ocr": {}}; none: nothing',
+    )
+    models: dict[str, str] = Field(
+        {},
+        description="models that settings may name: NAME=PATH,NAME=PATH, or JSON; hub:OWNER/NAME for one of the hub",
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="what runs the models; auto: the GPU if there is one",
     )
     threads: int = Field(0, ge=0, le=256, description="pictures worked on at once by CPU routines; 0: one a core")
     deadline_ms: float = Field(10.0, ge=0, le=1000, description="longest wait for an accelerator's batch to fill")
@@ -63,7 +73,7 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     )
     for name, field in ServiceConfig.model_fields.items():
         variable = PREFIX + name.upper()
-        shown = "none" if name == "token" else ",".join(field.default) if name == "preload" else field.default
+        shown = ",".join(field.default) if name == "preload" else "none" if field.default in ("", {}) else field.default
         parser.add_argument(
             "--" + name.replace("_", "-"),
             default=environment.get(variable),
@@ -73,6 +83,8 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     given: dict[str, Any] = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     if "preload" in given:
         given["preload"] = _preload(given["preload"])
+    if "models" in given:
+        given["models"] = parse_files(given["models"])
     try:
         return ServiceConfig.model_validate(given)
     except ValidationError as error:

@@ -131,6 +131,25 @@ class OcrAnswer(Message):
     lines: tuple[TextLine, ...] = ()
 
 
+class VlmItem(Message):
+    """What is known of the crop: the text that was read in it, empty when nothing was."""
+
+    text: str = Field("", max_length=500)
+
+
+class VlmAnswer(Message):
+    """What a vision-language model says of a crop."""
+
+    outcome: Literal["brand", "none", "unclear", "late"] = Field(
+        description="unclear: what it wrote is no answer; late: it had not answered by the deadline"
+    )
+    brand: str | None = Field(None, description="the name, for outcome brand")
+    confidence: float = Field(
+        0.0, ge=0, le=1, description="the model's probability of the words it chose, for outcomes brand and none"
+    )
+    text: str = Field("", description="what the model wrote")
+
+
 S = TypeVar("S", bound=Settings)
 I = TypeVar("I", bound=Message)
 A = TypeVar("A", bound=Message)

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gpu_service.errors import MissingEngine
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.settings import Settings
@@ -32,6 +31,10 @@ class OcrSettings(Settings):
     """How text is found and recognised."""
 
     engine: Literal["rapidocr", "paddleocr"] = Field("rapidocr", description="paddleocr runs on the GPU host alone")
+    paddle_finder: str = Field(
+        "", max_length=100, description="for paddleocr: a detector that the host knows by this name; empty: its own"
+    )
+    paddle_reader: str = Field("", max_length=100, description="for paddleocr: the same of a recogniser")
     threads: int = Field(0, ge=0, le=256, description="threads of the engine; 0: every core")
     find_side_min_px: int = Field(
         512, ge=32, le=4096, description="a picture whose shorter side is less is enlarged before text is found"
@@ -101,14 +104,18 @@ _lock = threading.Lock()
 
 
 def _engine(settings: OcrSettings) -> Engine:
-    """The process's engine for these settings, made when first asked for."""
+    """The process's engine for these settings, made when first asked for.
+
+    Raises:
+        MissingEngine: the engine's package or one of its models is not here.
+    """
+    if settings.engine == "paddleocr":
+        from gpu_service.routines.ocr_paddleocr import PaddleOcrEngine
+
+        return PaddleOcrEngine(settings)
     with _lock:
         key = settings.engine, settings.threads
         if key not in _engines:
-            if settings.engine != "rapidocr":
-                raise MissingEngine(
-                    f"The OCR engine `{settings.engine}` is not installed here; set run_ocr's `engine` to rapidocr."
-                )
             from gpu_service.routines.ocr_rapidocr import RapidOcrEngine
 
             _engines[key] = RapidOcrEngine(settings.threads)
@@ -116,11 +123,13 @@ def _engine(settings: OcrSettings) -> Engine:
 
 
 def _identity(settings: OcrSettings) -> str:
-    if settings.engine == "rapidocr":
-        from gpu_service.routines.ocr_rapidocr import identity
+    if settings.engine == "paddleocr":
+        from gpu_service.routines.ocr_paddleocr import identity as paddle_identity
 
-        return identity()
-    return type(_engine(settings)).__name__
+        return paddle_identity(settings)
+    from gpu_service.routines.ocr_rapidocr import identity
+
+    return identity()
 
 
 def _run(batch: Batch[OcrSettings, OcrItem]) -> list[OcrAnswer]:

@@ -1,0 +1,55 @@
+"""What the detectors of objects have in common: their settings, and their boxes as findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gpu_service.settings import Settings
+from gpu_service.wire import Box, ObjectFinding
+
+
+class ObjectSettings(Settings):
+    """How a trained detector looks. For `yolo` and for `onnx` alike."""
+
+    object_threshold: float = Field(0.25, gt=0, le=1, description="confidence from which an object is found")
+    object_overlap: float = Field(
+        0.45, ge=0, le=1, description="of two boxes of one label that share more than this (IoU) the surer stays"
+    )
+    object_side_px: int = Field(
+        640, ge=32, le=4096, multiple_of=32, description="long side of the picture that the detector sees"
+    )
+    object_batch: int = Field(16, ge=1, le=256, description="pictures put to the detector at once")
+
+
+def findings(
+    corners: NDArray[np.float32],
+    labels: Sequence[str],
+    confidences: NDArray[np.float32],
+    size: tuple[int, int],
+    engine: Literal["yolo", "onnx"],
+) -> list[ObjectFinding]:
+    """Boxes within the picture, sorted by label, then surest first; those with nothing left of them are dropped.
+
+    Args:
+        corners: (n, 4) left, top, right, bottom in pixels of the picture.
+        labels: n.
+        confidences: (n,), 0 to 1.
+        size: width and height of the picture.
+    """
+    within = np.clip(np.round(corners), 0, [size[0], size[1], size[0], size[1]]).astype(int)
+    found = [
+        ObjectFinding(
+            box=Box(x=x0, y=y0, w=x1 - x0, h=y1 - y0),
+            label=label,
+            confidence=round(min(1.0, max(0.0, float(confidence))), 4),
+            engine=engine,
+        )
+        for (x0, y0, x1, y1), label, confidence in zip(within.tolist(), labels, confidences, strict=True)
+        if x1 > x0 and y1 > y0
+    ]
+    return sorted(found, key=lambda f: (f.label, -f.confidence, f.box.x, f.box.y))

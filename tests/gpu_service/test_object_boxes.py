@@ -1,0 +1,139 @@
+"""What an exported detector's rows and CLIP's vectors become: numbers in, boxes and names out. No model is needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gpu_service.routines import clip
+from gpu_service.routines.object_boxes import ObjectSettings, findings
+from gpu_service.routines.onnx_detector import boxes_of
+from gpu_service.wire import Box
+
+Floats = NDArray[np.float32]
+SETTINGS = ObjectSettings(object_threshold=0.5, object_overlap=0.4)
+
+
+def rows(*boxes: tuple[float, ...]) -> Floats:
+    return np.array(boxes, np.float32)
+
+
+TWO_OVER_EACH_OTHER = rows((50, 50, 20, 20, 0.9, 0.1), (52, 50, 20, 20, 0.8, 0.1), (52, 50, 20, 20, 0.1, 0.7))
+EMPTY_ROWS = np.zeros((6, 8400), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("table", "class_count", "boxes", "classes", "scores"),
+    [
+        (EMPTY_ROWS, 2, [], [], []),
+        (
+            np.pad(TWO_OVER_EACH_OTHER.T, ((0, 0), (0, 100))),
+            2,
+            [[40, 40, 60, 60], [42, 40, 62, 60]],
+            [0, 1],
+            [0.9, 0.7],
+        ),
+        (rows((10, 10, 4, 4, 0.9, 0.2, 0.8), (10, 10, 4, 4, 0.6, 0.2, 0.8)), 2, [[8, 8, 12, 12]], [1], [0.72]),
+        (
+            rows((1, 2, 3, 4, 0.4, 0), (1, 2, 3, 4, 0.6, 7), (5, 6, 7, 8, 0.8, 1)),
+            2,
+            [[5, 6, 7, 8], [1, 2, 3, 4]],
+            [1, 7],
+            [0.8, 0.6],
+        ),
+        (rows((1, 1, 2, 2, 0.5)).T.repeat(2, axis=1), 1, [[0, 0, 2, 2]], [0], [0.5]),
+    ],
+    ids=[
+        "empty",
+        "of one label the surer stays",
+        "a score for the box (YOLO 5)",
+        "sorted out by the model",
+        "at the edge",
+    ],
+)
+def test_rows_become_boxes(
+    table: Floats, class_count: int, boxes: list[list[int]], classes: list[int], scores: list[float]
+) -> None:
+    found, labels, sure = boxes_of(table, class_count, SETTINGS)
+    assert found.round(3).tolist() == boxes
+    assert labels.tolist() == classes
+    assert [round(float(score), 5) for score in sure] == scores
+
+
+def test_rows_of_another_kind_of_model_are_refused() -> None:
+    with pytest.raises(ValueError, match="not that of an exported YOLO of 2 classes"):
+        boxes_of(np.zeros((9, 100), np.float32), 2, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("corners", "expected"),
+    [
+        ([], []),
+        ([[10.4, 20.6, 30.2, 40.9]], [Box(x=10, y=21, w=20, h=20)]),
+        ([[-5, -5, 700, 400]], [Box(x=0, y=0, w=640, h=360)]),
+        ([[650, 10, 700, 20]], []),
+    ],
+    ids=["empty", "rounded", "cut to the picture", "outside"],
+)
+def test_boxes_stay_within_the_picture(corners: list[list[float]], expected: list[Box]) -> None:
+    array = np.array(corners, np.float32).reshape(-1, 4)
+    found = findings(array, ["a"] * len(array), np.full(len(array), 0.5, np.float32), (640, 360), "onnx")
+    assert [finding.box for finding in found] == expected
+
+
+X, Y, Z = np.eye(3, dtype=np.float32)
+LEAN = np.array([0.8, 0.6, 0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("seen", "pictures", "owners", "expected"),
+    [
+        (X, [], [], [1.0, 0.0]),
+        (Z, [], [], [0.0, 0.0]),
+        (X, [X], [0], [1.0, 0.0]),
+        (X, [Z], [0], [0.5, 0.0]),
+        (Z, [Z], [0], [0.5, 0.0]),
+        (X, [X], [1], [1.0, 0.5]),
+        (LEAN, [X, LEAN], [0, 0], [1.0, 0.0]),
+    ],
+    ids=[
+        "the name alone",
+        "something else",
+        "name and picture",
+        "a picture that does not fit halves it",
+        "the picture alone does not do",
+        "a brand without picture goes by its name",
+        "the closest picture counts",
+    ],
+)
+def test_confidence_is_shared_with_other(
+    seen: Floats, pictures: list[Floats], owners: list[int], expected: list[float]
+) -> None:
+    texts = np.stack([X, Y, Z])  # two brands, then one "other"
+    known = np.array(pictures, np.float32).reshape(-1, 3)
+    shares = clip.confidences(seen[None], texts, 2, 100.0, known, np.array(owners, np.intp), 0.75)
+    assert shares[0].round(2).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("region", "tiles"),
+    [
+        (Box(x=5, y=5, w=0, h=10), []),
+        (Box(x=5, y=5, w=20, h=10), [(5, 20)]),
+        (Box(x=0, y=0, w=40, h=10), [(0, 20), (10, 20), (20, 20)]),
+        (Box(x=0, y=0, w=10, h=40), [(0, 10)]),
+    ],
+    ids=["nothing", "short", "long", "high"],
+)
+def test_long_regions_are_looked_at_piece_by_piece(region: Box, tiles: list[tuple[int, int]]) -> None:
+    image = np.zeros((100, 100, 3), np.uint8)
+    settings = clip.ClipSettings(clip_boards=False)
+    assert [(box.x, box.w) for box in clip._tiles(image, [region], settings)] == tiles
+
+
+def test_pieces_with_one_name_become_one_finding() -> None:
+    tiles = [Box(x=x, y=0, w=20, h=10) for x in (0, 10, 60, 200)]
+    shares = np.array([[0.7, 0.1], [0.9, 0.1], [0.1, 0.8], [0.3, 0.3]], np.float32)
+    found = clip._named(tiles, shares, ["Ada", "Bee"], 0.6)
+    assert [(f.label, f.confidence, f.box.x, f.box.w) for f in found] == [("Ada", 0.9, 0, 30), ("Bee", 0.8, 60, 20)]
