@@ -10,7 +10,8 @@ from typing import Any
 import dagster as dg
 
 from mpr_assets.checks import asset_checks
-from mpr_assets.graph import Stage, config_asset, stage_asset
+from mpr_assets.config_assets import config_asset
+from mpr_assets.graph import Stage, stage_asset
 from mpr_assets.sensors import config_sensor, replay_sensor
 from mpr_assets.stages import (
     compile_report,

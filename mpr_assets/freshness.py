@@ -7,10 +7,10 @@ done about it is in `mpr_assets.sensors`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, TypeAlias
 
 import dagster as dg
 from dagster._core.definitions.data_version import (
@@ -51,7 +51,8 @@ class Made:
         time_s: when, in seconds since 1970.
         upstream: data version of each stage that it read.
         config: version of its settings, see `config_version`.
-        overrides: the settings that were not the profile's, as JSON; empty when all were.
+        overrides: what was not as the profile has it.
+        run_id: of the run that made it.
     """
 
     event_id: int
@@ -60,16 +61,26 @@ class Made:
     code_version: str
     upstream: Mapping[str, str]
     config: str
-    overrides: str = ""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A stage's state and its causes, the first the nearest."""
+    """A stage's state and its causes, the first the nearest.
+
+    Attributes:
+        overrides: what its run had that the profile has not; a stage that was overridden can be stale besides.
+    """
 
     stage: str
     state: State
     causes: tuple[str, ...] = ()
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+MadeByStage: TypeAlias = Mapping[str, Mapping[str, Made]]
+"""Latest materializations by stage, then timeline."""
 
 
 def config_key(stage: str) -> dg.AssetKey:
@@ -90,33 +101,37 @@ def overridden_version(current: str, run_id: str) -> str:
 def judge(stages: Sequence[StageNode], made: Mapping[str, Made], config: Mapping[str, str]) -> list[Verdict]:
     """The state of every stage of one timeline.
 
+    A stage that was overridden goes stale by what it depends on as any other does, not by its settings: those are
+    shown, and stay until somebody asks for a run without them. Overrides that the profile has taken over are none.
+
     Args:
         stages: in the order of a run, so that a stage's inputs come before it.
         made: latest materialization by stage; a stage that is not there was never materialized.
-        config: version of the settings as they are now, by stage.
+        config: version of the settings as they are now, by stage; a stage whose version cannot be told is left out.
     """
     verdicts: dict[str, Verdict] = {}
     for stage in stages:
-        if stage.name not in made:
+        mine = made.get(stage.name)
+        if mine is None:
             verdicts[stage.name] = Verdict(stage.name, State.MISSING)
             continue
-        causes = list(_causes(stage, made, config, verdicts))
-        state = State.STALE if causes else State.FRESH
-        overrides = made[stage.name].overrides
-        if overrides:
-            state = State.OVERRIDDEN
-            causes.insert(0, f"made with {overrides}")
-        verdicts[stage.name] = Verdict(stage.name, state, tuple(causes))
+        overrides = mine.overrides if mine.config != config.get(stage.name) else {}
+        causes = tuple(_causes(stage, mine, made, config, verdicts))
+        state = State.STALE if causes else State.OVERRIDDEN if overrides else State.FRESH
+        verdicts[stage.name] = Verdict(stage.name, state, causes, overrides)
     return list(verdicts.values())
 
 
 def _causes(
-    stage: StageNode, made: Mapping[str, Made], config: Mapping[str, str], verdicts: Mapping[str, Verdict]
+    stage: StageNode,
+    mine: Made,
+    made: Mapping[str, Made],
+    config: Mapping[str, str],
+    verdicts: Mapping[str, Verdict],
 ) -> Iterable[str]:
-    mine = made[stage.name]
     if mine.code_version != stage.code_version:
         yield f"code version {mine.code_version} is now {stage.code_version}"
-    if config[stage.name] != mine.config and not mine.overrides:
+    if mine.config != config.get(stage.name, mine.config) and not mine.overrides:
         yield "settings changed"
     for name in stage.inputs:
         if verdicts[name].state in (State.STALE, State.MISSING):
@@ -125,39 +140,36 @@ def _causes(
             yield f"{name} has another result"
 
 
-@dataclass(frozen=True)
-class History:
-    """The latest events of all timelines, by stage, then timeline."""
-
-    made: Mapping[str, Mapping[str, Made]]
-    observed: Mapping[str, Mapping[str, str]]
-
-    def verdicts(self, stages: Sequence[StageNode], timeline: str, config: Mapping[str, str]) -> list[Verdict]:
-        """The state of every stage of a timeline, whose settings have these versions now."""
-        return judge(stages, {stage: of[timeline] for stage, of in self.made.items() if timeline in of}, config)
+def of_timeline(made: MadeByStage, timeline: str) -> dict[str, Made]:
+    """What was made last of each stage of the timeline."""
+    return {stage: by_timeline[timeline] for stage, by_timeline in made.items() if timeline in by_timeline}
 
 
-def read_history(
+def read_made(
     instance: dg.DagsterInstance, stages: Sequence[StageNode], timelines: Sequence[str] | None = None
-) -> History:
-    """What was made last and what was observed last, of all timelines or of some."""
-    materialized, observed = dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION
-    return History(
-        made={
-            stage.name: {
-                timeline: _made(record)
-                for timeline, record in _latest(instance, dg.AssetKey(stage.name), materialized, timelines)
-            }
-            for stage in stages
-        },
-        observed={
-            stage.name: {
-                timeline: _observed(record)
-                for timeline, record in _latest(instance, config_key(stage.name), observed, timelines)
-            }
-            for stage in stages
-        },
-    )
+) -> dict[str, dict[str, Made]]:
+    """What was made last of every stage, of all timelines or of some."""
+    event = dg.DagsterEventType.ASSET_MATERIALIZATION
+    return {
+        stage.name: {
+            timeline: _made(record) for timeline, record in _latest(instance, dg.AssetKey(stage.name), event, timelines)
+        }
+        for stage in stages
+    }
+
+
+def read_observed(
+    instance: dg.DagsterInstance, stages: Sequence[StageNode], timelines: Sequence[str] | None = None
+) -> dict[str, dict[str, str]]:
+    """The version of every stage's settings as last observed, by stage, then timeline."""
+    event = dg.DagsterEventType.ASSET_OBSERVATION
+    return {
+        stage.name: {
+            timeline: _observed(record)
+            for timeline, record in _latest(instance, config_key(stage.name), event, timelines)
+        }
+        for stage in stages
+    }
 
 
 def _observed(record: dg.EventLogRecord) -> str:
@@ -177,7 +189,8 @@ def _made(record: dg.EventLogRecord) -> Made:
         code_version=tags.get(CODE_VERSION_TAG, ""),
         upstream={str(key): str(value) for key, value in upstream.items()} if isinstance(upstream, Mapping) else {},
         config=str(said.get("config_version", "")),
-        overrides=json.dumps(overrides) if overrides else "",
+        overrides=dict(overrides) if isinstance(overrides, Mapping) else {},
+        run_id=record.run_id,
     )
 
 
@@ -209,16 +222,18 @@ def config_version(settings: Mapping[str, object], depends_on: Mapping[str, str]
     return hash_of([dict(settings), dict(depends_on)])
 
 
-def changed(current: Mapping[str, Mapping[str, str]], history: History) -> list[tuple[str, str, str]]:
+def changed(
+    current: Mapping[str, Mapping[str, str]], observed: Mapping[str, Mapping[str, str]]
+) -> list[tuple[str, str, str]]:
     """(stage, timeline, version) of every config that is not as it was last observed.
 
-    `current` has the version by timeline, then stage.
+    `current` has the version by timeline, then stage; `observed` by stage, then timeline.
     """
     return [
         (stage, timeline, version)
         for timeline, versions in current.items()
         for stage, version in versions.items()
-        if not same_config(history.observed.get(stage, {}).get(timeline, ""), version)
+        if not same_config(observed.get(stage, {}).get(timeline, ""), version)
     ]
 
 

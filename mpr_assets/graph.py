@@ -7,34 +7,38 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import dagster as dg
 import polars as pl
-from pydantic import Field, create_model
 
 from gpu_service.errors import MprError, PermanentError, TransientError
 from gpu_service.pictures import encode_png
-from gpu_service.settings import Settings
+from gpu_service.routines import DebugPictures
 from mpr_assets.freshness import config_key, config_version, overridden_version, report
+from mpr_assets.overrides import FRAMES, FrameChoice, differing, from_config, overrides_model, resolve_settings
 from mpr_assets.partitions import load_spec, timelines
 from mpr_assets.previews import Draw, sheet_markdown
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
+from mpr_assets.timelines import TimelineSpec
+from mpr_resources.frames import Frame
 from mpr_resources.profiles import Profile
 from mpr_resources.progress import LogProgress
-from mpr_resources.storage import Keys, MissingObject, Storage
+from mpr_resources.storage import Keys, MissingObject
 from mpr_resources.tables import StageTable, TableHeader, check_schema, content_hash, from_parquet, hash_of
-from mpr_resources.yaml_files import validate
 
 MAX_RETRIES = 3
 FIRST_RETRY_S = 1.0
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
 RESOURCES = frozenset({"storage", "inference", "profiles", "progress"})
+
+
+Debug = Callable[[StageRun, Frame, Mapping[str, StageTable]], DebugPictures]
+"""Runs a stage's routine on a frame, given the tables of its inputs, and gives the pictures of its steps by name."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Stage:
         depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files.
         complete: whether what the body wrote beside its table is still there.
         draw: draws a frame's rows for the preview; None where there is nothing to see.
+        debug: the pictures that show how a frame's rows came about; None where there are none.
+        per_frame: whether it goes over the kept frames one by one, so that it can be limited to some of them.
     """
 
     name: str
@@ -60,6 +66,8 @@ class Stage:
     depends_on: Callable[[StageRun], dict[str, str]]
     complete: Callable[[StageRun, TableHeader], bool]
     draw: Draw | None
+    debug: Debug | None
+    per_frame: bool
 
 
 @dataclass(frozen=True)
@@ -84,13 +92,15 @@ def stage(
     depends_on: Callable[[StageRun], dict[str, str]] = lambda _run: {},
     complete: Callable[[StageRun, TableHeader], bool] = lambda _run, _header: True,
     draw: Draw | None = None,
+    debug: Debug | None = None,
+    per_frame: bool = False,
 ) -> Callable[[Callable[..., Result]], Stage]:
     """Make a stage of a body; see `Stage`. The body is called with the run and each input's table by name."""
 
     def make(body: Callable[..., Result]) -> Stage:
         return Stage(
             name, description, group, frozenset(kinds), settings, schema, code_version, inputs, body,
-            depends_on, complete, draw,
+            depends_on, complete, draw, debug, per_frame,
         )  # fmt: skip
 
     return make
@@ -129,95 +139,11 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
     )
 
 
-def config_asset(stage: Stage) -> dg.SourceAsset:
-    """The observable asset `config/<stage>`: its data version is all that the stage depends on outside the graph."""
-
-    def observe(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
-        return dg.DataVersionsByPartition(
-            {
-                timeline: dg.DataVersion(
-                    stage_config_version(stage, stage_run(stage, timeline, {}, context.resources, context.log))
-                )
-                for timeline in context.partition_keys
-            }
-        )
-
-    with warnings.catch_warnings():
-        # The only kind of asset whose version can be observed without a run, though Dagster calls it beta.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        return dg.observable_source_asset(
-            key=config_key(stage.name),
-            description=f"The settings of {stage.name} as the profile resolves them, and what else it depends on.",
-            partitions_def=timelines,
-            group_name="config",
-            required_resource_keys=set(RESOURCES),
-        )(observe)
-
-
-def config_versions(
-    stages: Sequence[Stage], timelines: Iterable[str], resources: Any, log: logging.Logger
-) -> dict[str, dict[str, str]]:
-    """The versions of all settings as they are now, by timeline, then stage.
-
-    A timeline whose profile or files cannot be used is left out, and the log says why. What the same profile and brand
-    file give is worked out once.
-    """
-    known: dict[tuple[str, str, str | None], str] = {}
-    versions: dict[str, dict[str, str]] = {}
-    for timeline in timelines:
-        try:
-            of_timeline = {}
-            for stage in stages:
-                run = stage_run(stage, timeline, {}, resources, log)
-                key = (stage.name, run.spec.profile, run.spec.brands)
-                if stage.name == "timeline":
-                    of_timeline[stage.name] = stage_config_version(stage, run)
-                    continue
-                if key not in known:
-                    known[key] = stage_config_version(stage, run)
-                of_timeline[stage.name] = known[key]
-            versions[timeline] = of_timeline
-        except MprError as error:
-            log.error("The settings of the timeline %r cannot be worked out: %s", timeline, error)
-    return versions
-
-
 def stage_config_version(stage: Stage, run: StageRun) -> str:
-    """The data version of `config/<stage>`, from a run without overrides."""
+    """The version of all that the stage depends on outside the graph; without overrides that of `config/<stage>`."""
     settings = run.settings.model_dump(mode="json")
-    return config_version(settings, stage.depends_on(run) if run.settings.enabled else {})
-
-
-def overrides_model(stage: Stage) -> type[dg.Config]:
-    """The stage's settings with every field optional, as the launchpad shows them."""
-    fields: dict[str, Any] = {
-        name: (_launchpad_type(info.annotation) | None, Field(None, description=info.description))
-        for name, info in stage.settings.model_fields.items()
-    }
-    return create_model(f"{stage.name}_overrides", __base__=dg.Config, **fields)
-
-
-def _launchpad_type(annotation: Any) -> Any:
-    """What Dagster's config system can show of a setting's type; the settings model checks the value."""
-    if annotation in (bool, int, float, str):
-        return annotation
-    origin, options = get_origin(annotation), get_args(annotation)
-    if origin in (tuple, list):
-        return list[Any]
-    kinds = {type(one) if origin is Literal else _launchpad_type(one) for one in options if one is not type(None)}
-    return kinds.pop() if len(kinds) == 1 else Any
-
-
-def resolve_settings(stage: Stage, profile: Profile, overrides: Mapping[str, Any]) -> Settings:
-    """The profile's section with the overrides laid over it.
-
-    Raises:
-        BadInput: an override is out of its range.
-    """
-    section = profile.section(stage.name)
-    if not overrides:
-        return section
-    return validate(f"the overrides of {stage.name}", {**section.model_dump(), **overrides}, stage.settings)
+    outside = stage.depends_on(run) if run.settings.enabled else {}
+    return config_version(settings, outside | ({} if run.only is None else {"frames": str(sorted(run.only))}))
 
 
 def column_schema(schema: Mapping[str, Any]) -> dg.TableSchema:
@@ -228,7 +154,6 @@ def materialize_stage(
     stage: Stage,
     run: StageRun,
     inputs: Mapping[str, StageTable],
-    overrides: Mapping[str, Any],
     switched_off: str | None,
 ) -> Outcome:
     """The stage's table: what is stored under the fingerprint, or what the body makes now."""
@@ -237,11 +162,12 @@ def materialize_stage(
     upstream = {name: table.header.data_version for name, table in inputs.items()}
     if skipped is None:
         upstream |= stage.depends_on(run)
-    fingerprint = hash_of([stage.name, stage.code_version, settings, upstream, skipped])
+    only = [] if run.only is None else [sorted(run.only)]
+    fingerprint = hash_of([stage.name, stage.code_version, settings, upstream, skipped, *only])
     run = replace(run, fingerprint=fingerprint)
     stored = _stored(stage, run)
     if stored is not None:
-        asked = {"profile": run.spec.profile, "overrides": dict(overrides)}
+        asked = {"profile": run.spec.profile, "overrides": dict(run.overrides)}
         return Outcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
     result = stage.body(run, **inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
     check_schema(result.rows, stage.schema, stage.name)
@@ -254,7 +180,7 @@ def materialize_stage(
         code_version=stage.code_version,
         settings=settings,
         settings_hash=hash_of(settings),
-        overrides=dict(overrides),
+        overrides=dict(run.overrides),
         model=upstream.get("model", ""),
         upstream=upstream,
         skipped=skipped,
@@ -280,10 +206,9 @@ def _materialize(
     stage: Stage, context: dg.AssetExecutionContext, config: dg.Config, inputs: Mapping[str, StageTable]
 ) -> dg.MaterializeResult[StageTable]:
     started_s = time.monotonic()
-    overrides = {name: value for name, value in config.model_dump().items() if value is not None}
+    overrides = from_config(config.model_dump())
     run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
-    switched_off = context.resources.switches.get(stage.name)
-    outcome = materialize_stage(stage, run, inputs, overrides, switched_off)
+    outcome = materialize_stage(stage, run, inputs, context.resources.switches.get(stage.name))
     header, rows = outcome.table.header, outcome.table.rows
     metadata: dict[str, Any] = {
         "dagster/row_count": rows.height,
@@ -311,9 +236,9 @@ def _materialize(
             metadata["preview"] = f"The frames to draw on are gone: {error}"
     metadata["seconds"] = seconds = round(time.monotonic() - started_s, 3)
     run.progress.concluded(stage.name, _summary(outcome, seconds))
-    if overrides:
+    if run.overrides:
         # The settings are observed anew, so that what this run made differs from its profile in the UI too.
-        as_in_profile = replace(run, settings=resolve_settings(stage, run.profile, {}))
+        as_in_profile = replace(run, settings=run.profile.section(stage.name), only=None)
         version = overridden_version(stage_config_version(stage, as_in_profile), context.run.run_id)
         report(context.instance, [(stage.name, run.timeline, version)])
     return dg.MaterializeResult(
@@ -336,15 +261,27 @@ def stage_run(
     Raises:
         BadInput: the timeline is not registered; its profile or an override cannot be used.
     """
-    storage: Storage = resources.storage.storage
-    spec = load_spec(storage, timeline)
-    profile = resources.profiles.load(spec.profile)
-    return StageRun(
+    spec = load_spec(resources.storage.storage, timeline)
+    return run_of(stage, spec, resources.profiles.load(spec.profile), overrides, resources, log)
+
+
+def run_of(
+    stage: Stage,
+    spec: TimelineSpec,
+    profile: Profile,
+    overrides: Mapping[str, Any],
+    resources: Any,
+    log: logging.Logger,
+) -> StageRun:
+    """The same where the timeline's spec and profile are at hand."""
+    settings = resolve_settings(stage, profile, overrides)
+    run = StageRun(
         stage=stage.name,
         spec=spec,
         profile=profile,
-        settings=resolve_settings(stage, profile, overrides),
-        storage=storage,
+        settings=settings,
+        overrides=differing(profile.section(stage.name), settings, overrides),
+        storage=resources.storage.storage,
         inference=resources.inference,
         decodes_here=not resources.inference.url,
         profiles=resources.profiles,
@@ -352,6 +289,10 @@ def stage_run(
         progress=resources.progress or LogProgress(log.info),
         log=log.warning,
     )
+    if FRAMES not in run.overrides:
+        return run
+    kept_seqs = dict(run.stored("filter_scenes").rows.select("seq", "kept_seq").iter_rows())
+    return replace(run, only=FrameChoice.parse(run.overrides[FRAMES]).of(kept_seqs))
 
 
 def _previews(

@@ -5,6 +5,7 @@ Each sensor is a pure decision in a thin shell. What is stale and why is judged 
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections import Counter
@@ -16,16 +17,29 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
 from dagster._core.execution.backfill import PartitionBackfill
 
-from mpr_assets.freshness import History, StageNode, State, changed, read_history, report
-from mpr_assets.graph import RESOURCES, Stage, config_versions
-from mpr_assets.partitions import load_spec, registered
+from mpr_assets.config_assets import config_versions, usable_timelines
+from mpr_assets.freshness import (
+    BATCH,
+    MadeByStage,
+    StageNode,
+    State,
+    changed,
+    judge,
+    of_timeline,
+    read_made,
+    read_observed,
+    report,
+)
+from mpr_assets.graph import RESOURCES, Stage
+from mpr_assets.overrides import as_config
+from mpr_assets.partitions import registered
 from mpr_resources.tables import hash_of
 
 INTERVAL_S = 30
 MAX_ATTEMPTS = 3
 """A replay that failed so often is left to the user until something changes."""
 MAX_RUNS = 100
-"""More timelines than this become a backfill, which can be watched and cancelled as one."""
+"""A change of more timelines becomes a backfill, which can be watched and cancelled as one; no more runs a tick."""
 REPLAY_TAG = "mpr/replay"
 CHANGE_TAG = "mpr/change"
 UNFINISHED = [
@@ -42,14 +56,20 @@ class Replay:
     """Stages of a timeline to be made again, in one run.
 
     Attributes:
+        overrides: of the stages that a user has overridden, which they keep.
         change: what changed, the same for all timelines that it touches.
         key: of this change on this state of this timeline, so that it is asked for once.
     """
 
     timeline: str
     stages: tuple[str, ...]
+    overrides: Mapping[str, Mapping[str, Any]]
     change: str
     key: str
+
+    @property
+    def run_config(self) -> dict[str, Any]:
+        return {"ops": {stage: {"config": as_config(of_stage)} for stage, of_stage in self.overrides.items()}}
 
 
 def node(stage: Stage) -> StageNode:
@@ -57,7 +77,7 @@ def node(stage: Stage) -> StageNode:
 
 
 def decide(
-    history: History,
+    made: MadeByStage,
     config: Mapping[str, Mapping[str, str]],
     nodes: Sequence[StageNode],
     automatic: Collection[str],
@@ -67,11 +87,13 @@ def decide(
 ) -> list[Replay]:
     """The replays to ask for.
 
-    A stage that a run's overrides made is left as it is, and so is a timeline that was never materialized.
+    What a run's overrides made stays as it is; where something that it depends on has changed it is made again with the
+    same overrides. A timeline that was never materialized is left alone.
 
     Args:
-        history: latest events of all timelines.
-        config: versions of the settings as they are now, by timeline, then stage.
+        made: latest materializations of all timelines.
+        config: versions of the settings as they are now, by timeline, then stage; a timeline is left alone while one
+            of its stages is not there.
         nodes: the stages in order.
         automatic: timelines whose profile says `replay: automatic`.
         busy: timelines with a run that has not ended.
@@ -80,20 +102,53 @@ def decide(
     """
     replays = []
     for timeline in sorted(automatic):
-        if timeline in busy or timeline not in config:
+        versions = config.get(timeline, {})
+        if timeline in busy or any(one.name not in versions for one in nodes):
             continue
-        verdicts = history.verdicts(nodes, timeline, config[timeline])
-        stages = tuple(verdict.stage for verdict in verdicts if verdict.state is State.STALE)
+        mine = of_timeline(made, timeline)
+        verdicts = judge(nodes, mine, versions)
+        stages = _to_make(nodes, {verdict.stage: verdict.state for verdict in verdicts})
         if not stages:
             continue
-        made = [history.made[stage][timeline] for stage in stages]
-        change = hash_of([stages, [config[timeline][stage] for stage in stages]])[:32]
-        key = hash_of([timeline, change, [one.event_id for one in made]])[:32]
+        overrides = {one.stage: one.overrides for one in verdicts if one.overrides and one.stage in stages}
+        wanted = [(one.name, versions[one.name], one.code_version) for one in nodes if one.name in stages]
+        change = hash_of([wanted, overrides])[:32]
+        before = [mine[stage] for stage in stages if stage in mine]
+        key = hash_of([timeline, change, [one.event_id for one in before]])[:32]
         attempt = failures.get(key, 0)
-        backfilled = backfilled_s.get(change, 0.0) > max(one.time_s for one in made)
+        backfilled = backfilled_s.get(change, 0.0) > max(one.time_s for one in before)
         if attempt < MAX_ATTEMPTS and not backfilled:
-            replays.append(Replay(timeline, stages, change, f"{key}-{attempt}"))
+            replays.append(Replay(timeline, stages, overrides, change, f"{key}-{attempt}"))
     return replays
+
+
+def _to_make(nodes: Sequence[StageNode], states: Mapping[str, State]) -> tuple[str, ...]:
+    """The stale stages, and the missing ones that they need, in order."""
+    stages: list[StageNode] = []
+    for one in reversed(nodes):
+        needed = any(one.name in other.inputs for other in stages)
+        if states[one.name] is State.STALE or (states[one.name] is State.MISSING and needed):
+            stages.insert(0, one)
+    return tuple(one.name for one in stages)
+
+
+def answered(replay: Replay, made: MadeByStage, nodes: Sequence[StageNode], changes: Mapping[str, str]) -> bool:
+    """Whether this very replay has been made, from the inputs as they are, so that another would change nothing.
+
+    It happens where the process that judges and the one that runs disagree, on a version of the code for example.
+
+    Args:
+        changes: the change that a run was asked for, by run id.
+    """
+    inputs = {one.name: one.inputs for one in nodes}
+    for stage in replay.stages:
+        mine = made.get(stage, {}).get(replay.timeline)
+        if mine is None or changes.get(mine.run_id) != replay.change:
+            return False
+        others = (made.get(name, {}).get(replay.timeline) for name in inputs[stage] if name not in replay.stages)
+        if any(other is not None and other.event_id > mine.event_id for other in others):
+            return False
+    return True
 
 
 def config_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
@@ -108,11 +163,21 @@ def config_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
     )
     def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
         timelines = registered(context.instance)
-        config = config_versions(stages, timelines, context.resources, context.log)
-        number = report(context.instance, changed(config, read_history(context.instance, [*map(node, stages)])))
+        number = observe(context.instance, stages, timelines, context.resources, context.log)
         return dg.SkipReason(f"{number} settings of {len(timelines)} timelines changed.")
 
     return sense
+
+
+def observe(
+    instance: dg.DagsterInstance, stages: Sequence[Stage], timelines: Sequence[str], resources: Any, log: logging.Logger
+) -> int:
+    """Report the settings of these timelines that are not as last observed; gives their number.
+
+    A stage that runs before its settings were ever observed does not go stale in Dagster's eyes later.
+    """
+    config = config_versions(stages, usable_timelines(timelines, resources, log), resources, log)
+    return report(instance, changed(config, read_observed(instance, [*map(node, stages)], timelines)))
 
 
 def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
@@ -127,44 +192,68 @@ def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
         required_resource_keys=set(RESOURCES),
     )
     def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
-        instance, storage = context.instance, context.resources.storage.storage
-        profiles = context.resources.profiles
-        replay = {name: profiles.load(name).replay for name in profiles.names()}
-        automatic = [
-            timeline
-            for timeline in registered(instance)
-            if replay.get(load_spec(storage, timeline).profile) == "automatic"
-        ]
+        usable = usable_timelines(registered(context.instance), context.resources, context.log)
+        automatic = {name: (spec, profile) for name, (spec, profile) in usable.items() if profile.replay == "automatic"}
         if not automatic:
             return dg.SkipReason("No timeline has a profile with `replay: automatic`.")
-        nodes = [*map(node, stages)]
         config = config_versions(stages, automatic, context.resources, context.log)
-        unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
-        replays = decide(
-            read_history(instance, nodes, automatic),
-            config,
-            nodes,
-            automatic,
-            busy={run.tags.get("dagster/partition", "") for run in unfinished},
-            failures=_failures(instance),
-            backfilled_s=_backfilled_s(instance),
-        )
-        if len(replays) > MAX_RUNS:
-            backfills = _backfill(instance, context.repository_def.asset_graph, replays)
-            return dg.SkipReason(f"{len(replays)} timelines are stale; asked for in {backfills} backfills.")
+        replays = _wanted(context.instance, [*map(node, stages)], config)
+        large, few = _by_size(replays)
+        for of_change in large:
+            _backfill(context.instance, context.repository_def.asset_graph, of_change)
+        if large and not few:
+            return dg.SkipReason(f"{sum(map(len, large))} timelines are stale; asked for in {len(large)} backfills.")
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
                     run_key=one.key,
                     partition_key=one.timeline,
                     asset_selection=[dg.AssetKey(stage) for stage in one.stages],
-                    tags={REPLAY_TAG: one.key},
+                    run_config=one.run_config,
+                    tags={REPLAY_TAG: one.key, CHANGE_TAG: one.change},
                 )
-                for one in replays
+                for one in few[:MAX_RUNS]
             ]
         )
 
     return sense
+
+
+def _wanted(
+    instance: dg.DagsterInstance, nodes: Sequence[StageNode], config: Mapping[str, Mapping[str, str]]
+) -> list[Replay]:
+    """The replays to ask for of these timelines, as the event log and the runs have it."""
+    automatic = list(config)
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
+    made = read_made(instance, nodes, automatic)
+    replays = decide(
+        made,
+        config,
+        nodes,
+        automatic,
+        busy={run.tags.get("dagster/partition", "") for run in unfinished},
+        failures=_failures(instance),
+        backfilled_s=_backfilled_s(instance),
+    )
+    run_ids = sorted({of[one.timeline].run_id for one in replays for of in made.values() if one.timeline in of})
+    changes = _changes(instance, run_ids)
+    return [one for one in replays if not answered(one, made, nodes, changes)]
+
+
+def _by_size(replays: Sequence[Replay]) -> tuple[list[list[Replay]], list[Replay]]:
+    """Changes that touch more timelines than `MAX_RUNS`, each with its replays, and the replays of all others."""
+    changes: dict[str, list[Replay]] = {}
+    for one in replays:
+        changes.setdefault(one.change, []).append(one)
+    large = [of_change for of_change in changes.values() if len(of_change) > MAX_RUNS]
+    return large, [one for one in replays if len(changes[one.change]) <= MAX_RUNS]
+
+
+def _changes(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> dict[str, str]:
+    """The changes that runs were asked for, by run id."""
+    batches = (run_ids[at : at + BATCH] for at in range(0, len(run_ids), BATCH))
+    runs = (run for batch in batches for run in instance.get_runs(dg.RunsFilter(run_ids=batch)))
+    return {run.run_id: run.tags[CHANGE_TAG] for run in runs if CHANGE_TAG in run.tags}
 
 
 def _failures(instance: dg.DagsterInstance) -> Counter[str]:
@@ -183,26 +272,21 @@ def _backfilled_s(instance: dg.DagsterInstance) -> dict[str, float]:
     return times
 
 
-def _backfill(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any], replays: Sequence[Replay]) -> int:
-    """One backfill for each change; gives their number."""
-    changes: dict[str, list[Replay]] = {}
-    for one in replays:
-        changes.setdefault(one.change, []).append(one)
-    for change, of_change in changes.items():
-        stages, timelines = of_change[0].stages, [one.timeline for one in of_change]
-        instance.add_backfill(
-            PartitionBackfill.from_asset_partitions(
-                backfill_id=uuid.uuid4().hex[:8],
-                asset_graph=asset_graph,
-                partition_names=timelines,
-                asset_selection=[dg.AssetKey(stage) for stage in stages],
-                backfill_timestamp=time.time(),
-                tags={CHANGE_TAG: change},
-                dynamic_partitions_store=instance,
-                all_partitions=False,
-                title=f"Replay of {len(timelines)} timelines from {stages[0]}",
-                description=None,
-                run_config={},
-            )
+def _backfill(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any], replays: Sequence[Replay]) -> None:
+    """One backfill for the replays of one change."""
+    first, timelines = replays[0], [one.timeline for one in replays]
+    instance.add_backfill(
+        PartitionBackfill.from_asset_partitions(
+            backfill_id=uuid.uuid4().hex[:8],
+            asset_graph=asset_graph,
+            partition_names=timelines,
+            asset_selection=[dg.AssetKey(stage) for stage in first.stages],
+            backfill_timestamp=time.time(),
+            tags={CHANGE_TAG: first.change},
+            dynamic_partitions_store=instance,
+            all_partitions=False,
+            title=f"Replay of {len(timelines)} timelines from {first.stages[0]}",
+            description=None,
+            run_config=first.run_config,
         )
-    return len(changes)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +40,12 @@ class Result:
 
 @dataclass(frozen=True)
 class StageRun:
-    """One stage at work on one timeline: its settings, and the world it may touch."""
+    """One stage at work on one timeline: its settings, and the world it may touch.
+
+    Attributes:
+        overrides: what is not as the profile has it.
+        only: the kept frames, by seq, that it is limited to; None: all.
+    """
 
     stage: str
     spec: TimelineSpec
@@ -53,6 +58,8 @@ class StageRun:
     cache: PictureCache
     progress: Progress
     log: Callable[[str], None]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    only: frozenset[int] | None = None
     fingerprint: str = ""
 
     @property
@@ -68,8 +75,12 @@ class StageRun:
             yield Frame(seq, times_ms[seq], picture)
 
     def kept_frames(self, index: StageTable, scenes: StageTable) -> Iterator[Frame]:
-        """The frames that `filter_scenes` kept."""
-        return self.frames(index, scenes.rows.filter("kept")["seq"].to_list())
+        """The frames that `filter_scenes` kept, of those that the run is limited to."""
+        return self.frames(index, self.limited(scenes.rows.filter("kept"))["seq"].to_list())
+
+    def limited(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows of the frames that the run is limited to."""
+        return rows if self.only is None else rows.filter(pl.col("seq").is_in(sorted(self.only)))
 
     def frame_folder(self, fingerprint: str) -> PictureFolder:
         """Where the frames lie of the `extract_frames` run that has this fingerprint."""

@@ -70,6 +70,7 @@ def detect_edges(
     inputs=("extract_frames", "filter_scenes", "field_segmentation"),
     depends_on=lambda run: {"model": run.inference.identity(DETECT_EDGES, run.settings)},
     draw=previews.boxes("label"),
+    per_frame=True,
 )
 def asset(
     run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, field_segmentation: StageTable

@@ -92,6 +92,7 @@ def _what_finds(run: StageRun) -> dict[str, str]:
     inputs=("extract_frames", "filter_scenes"),
     depends_on=_what_finds,
     draw=previews.boxes("label"),
+    per_frame=True,
 )
 def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """Logos and objects of each kept frame."""

@@ -52,6 +52,7 @@ def field_segmentation(
     inputs=("extract_frames", "filter_scenes"),
     depends_on=lambda run: {"model": run.inference.identity(SEGMENT_FIELD, run.settings)},
     draw=previews.polygons("field"),
+    per_frame=True,
 )
 def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """The field of each kept frame."""

@@ -267,11 +267,13 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
     inputs=("run_ocr", "detect_objects"),
     depends_on=lambda run: {"brands": run.brand_list().content_hash},
     draw=previews.boxes("brand"),
+    per_frame=True,
 )
 def asset(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Result:
     """Detections and candidates."""
     brands = run.brand_list().brands
-    found = match_brands(run_ocr.rows, detect_objects.rows, brands, run.settings)
+    lines, objects = run.limited(run_ocr.rows), run.limited(detect_objects.rows)
+    found = match_brands(lines, objects, brands, run.settings)
     detections = found.filter(pl.col("brand").is_not_null())
     return Result(
         found,

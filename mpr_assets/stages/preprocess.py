@@ -17,7 +17,7 @@ from gpu_service.routines.preprocess import PREPROCESS, CropSettings
 from gpu_service.wire import Box, CropBox, PreprocessItem
 from mpr_assets import previews
 from mpr_assets.graph import stage
-from mpr_assets.same_crops import SameCrops, CropGrouper, Cut, Likeness
+from mpr_assets.same_crops import CropGrouper, Cut, Likeness, SameCrops
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings, by_seq
 from mpr_resources.frames import Frame
@@ -177,6 +177,7 @@ def _crops_are_there(run: StageRun, header: TableHeader) -> bool:
     depends_on=lambda run: {"model": run.inference.identity(PREPROCESS, run.settings)},
     complete=_crops_are_there,
     draw=previews.boxes("label"),
+    per_frame=True,
 )
 def asset(
     run: StageRun,

@@ -197,7 +197,7 @@ def _table(rows: list[Row]) -> pl.DataFrame:
 
 def _crop_groups(run: StageRun, crops: StageTable) -> Iterator[CropGroup]:
     members: dict[int, dict[int, list[float]]] = {}
-    for crop, seq, to_frame in crops.rows.select("crop", "seq", "to_frame").iter_rows():
+    for crop, seq, to_frame in run.limited(crops.rows).select("crop", "seq", "to_frame").iter_rows():
         members.setdefault(crop, {})[seq] = to_frame
     for crop, picture in run.crop_folder(crops.header.fingerprint).stream(members, decode=run.decodes_here):
         yield CropGroup(crop, picture, members[crop])
@@ -214,6 +214,7 @@ def _crop_groups(run: StageRun, crops: StageTable) -> Iterator[CropGroup]:
     inputs=("extract_frames", "filter_scenes", "preprocess"),
     depends_on=lambda run: {"model": run.inference.identity(OCR, run.settings)},
     draw=previews.quads("text"),
+    per_frame=True,
 )
 def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, preprocess: StageTable) -> Result:
     """The lines of each kept frame."""
