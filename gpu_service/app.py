@@ -12,6 +12,7 @@ import hmac
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgpack
@@ -24,7 +25,7 @@ from starlette.requests import ClientDisconnect
 
 from gpu_service import openapi
 from gpu_service.batching import AnyRoutine, Done, Work
-from gpu_service.bodies import check_picture, from_base64, read_bytes, read_parts
+from gpu_service.bodies import Lease, check_picture, from_base64, read_bytes, read_parts
 from gpu_service.config import ServiceConfig
 from gpu_service.pictures import encode_png
 from gpu_service.refusals import Refused, from_error, from_validation
@@ -40,6 +41,7 @@ from gpu_service.wire import (
     IdentityCall,
     Message,
     Phases,
+    ReferenceKey,
     SingleCall,
 )
 
@@ -116,12 +118,14 @@ def _add_routine(app: FastAPI, service: Service, routine: AnyRoutine, guarded: l
     async def identity(request: Request) -> Response:
         return await _answer(service, routine, request, lambda: _identity(service, routine, request))
 
-    calls = openapi.call_body(routine)
+    limits = service.config
+    calls = openapi.call_body(routine, limits.request_pictures, limits.request_references)
+    debug_calls = openapi.call_body(routine, limits.debug_pictures, limits.request_references)
     failures = _failures(*openapi.FAILURES)
     name = routine.name
     for path, endpoint, model, body, summary in (
         (f"/{name}", run, Answered[routine.answer], calls, "answers"),  # type: ignore[name-defined]
-        (f"/{name}/debug", debug, DebugAnswered[routine.answer], calls, "answers with intermediate pictures"),  # type: ignore[name-defined]
+        (f"/{name}/debug", debug, DebugAnswered[routine.answer], debug_calls, "answers with intermediate pictures"),  # type: ignore[name-defined]
         (f"/{name}/identity", identity, IdentityAnswer, openapi.identity_body(routine), "what would make the answers"),
     ):
         app.add_api_route(
@@ -143,13 +147,13 @@ def _failures(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
 
 
 async def _answer(
-    service: Service, routine: AnyRoutine, request: Request, make: Callable[[], Awaitable[Message]]
+    service: Service, routine: AnyRoutine, request: Request, work: Callable[[], Awaitable[Callable[[], Message]]]
 ) -> Response:
     """The message as the client wants it, or the refusal; counted. Nothing escapes from here."""
     began = time.monotonic()
     try:
-        message = await make()
-        response = await service.runner.call(lambda: _encoded(message, request))
+        message = await work()
+        response = await service.runner.call(lambda: _encoded(message(), request))
     except ClientDisconnect:
         response = Response(status_code=400)
     except Exception as error:
@@ -187,50 +191,67 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return _json(Failure(error=sentence, kind="refused"), error.status_code, error.headers)
 
 
-async def _run(service: Service, routine: AnyRoutine, request: Request, *, debug: bool) -> Message:
+@dataclass(frozen=True)
+class _Asked:
+    """What a request asks, however it was written."""
+
+    settings: Settings | None
+    items: tuple[Message, ...]
+    pictures: list[bytes]
+    keys: tuple[ReferenceKey, ...] = ()
+    sent: tuple[bytes, ...] = ()
+    inline: tuple[Reference, ...] = ()
+
+
+async def _read(service: Service, routine: AnyRoutine, request: Request, lease: Lease) -> _Asked:
+    match request.headers.get("content-type", "").partition(";")[0].strip().lower():
+        case "multipart/form-data":
+            parts = await read_parts(request, service.config, lease)
+            call = _parse(Call[routine.settings, routine.item], parts.request, "part `request`")  # type: ignore[name-defined]
+            return _Asked(call.settings, call.items, parts.pictures, call.references, tuple(parts.references))
+        case "application/json":
+            body = await read_bytes(request, service.config, lease)
+            single = _parse(SingleCall[routine.settings, routine.item], body, "body")  # type: ignore[name-defined]
+            picture = from_base64(single.image_b64, "image_b64")
+            items = () if single.item is None else (single.item,)
+            return _Asked(single.settings, items, [picture], inline=_inline_references(single))
+        case other:
+            raise Refused(415, f"A body of type `{other[:60]}` is not understood; send multipart/form-data or JSON.")
+
+
+async def _run(service: Service, routine: AnyRoutine, request: Request, *, debug: bool) -> Callable[[], Message]:
+    """Read, check and run a request; gives what makes its answer."""
     with service.budget.lease() as lease:
-        match request.headers.get("content-type", "").partition(";")[0].strip().lower():
-            case "multipart/form-data":
-                parts = await read_parts(request, service.config, lease)
-                call = _parse(Call[routine.settings, routine.item], parts.request, "part `request`")  # type: ignore[name-defined]
-                pictures, items = parts.pictures, call.items
-                references = service.references.resolve(call.references, parts.references)
-            case "application/json":
-                body = await read_bytes(request, service.config, lease)
-                single = _parse(SingleCall[routine.settings, routine.item], body, "body")  # type: ignore[name-defined]
-                call = single
-                pictures = [from_base64(single.image_b64, "image_b64")]
-                items = () if single.item is None else (single.item,)
-                references = _inline_references(single)
-            case other:
-                raise Refused(
-                    415, f"A body of type `{other[:60]}` is not understood; send multipart/form-data or JSON."
-                )
-        _check_pictures(pictures, service.config, debug=debug)
-        settings = _or_default(call.settings, routine.settings, "settings")
+        asked = await _read(service, routine, request, lease)
+        _check_pictures(asked.pictures, service.config, debug=debug)
+        items = _items(asked.items, len(asked.pictures), routine)
+        settings = _or_default(asked.settings, routine.settings, "settings")
         work = Work(
             routine=routine,
             settings=settings,
             identity=await service.identity(routine, settings),
-            pictures=pictures,
-            items=_items(items, len(pictures), routine),
-            references=references,
+            pictures=asked.pictures,
+            items=items,
+            references=asked.inline or service.references.resolve(asked.keys, asked.sent),
             debug=debug,
         )
         done = await _unless_gone(request, service.runner.run(work))
-    return await service.runner.call(lambda: _message(work, done))
+    return lambda: _message(work, done)
 
 
-async def _identity(service: Service, routine: AnyRoutine, request: Request) -> Message:
+async def _identity(service: Service, routine: AnyRoutine, request: Request) -> Callable[[], Message]:
     with service.budget.lease() as lease:
         body = await read_bytes(request, service.config, lease)
     call = _parse(IdentityCall[routine.settings], body or b"{}", "body")  # type: ignore[name-defined]
     settings = _or_default(call.settings, routine.settings, "settings")
-    return IdentityAnswer(routine=routine.name, identity=await service.identity(routine, settings))
+    identity = await service.identity(routine, settings)
+    return lambda: IdentityAnswer(routine=routine.name, identity=identity)
 
 
 def _parse(model: type[Any], body: bytes, what: str) -> Any:
     """The message in a body, as its JSON schema has it: `false` is no number, though `4.0` is an integer."""
+    with contextlib.suppress(ValidationError):
+        return model.model_validate_json(body, strict=True)
     try:
         plain = pydantic_core.to_json(_integers(pydantic_core.from_json(body)), inf_nan_mode="constants")
     except ValueError as error:

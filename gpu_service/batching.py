@@ -87,6 +87,7 @@ class Runner:
         self._observe = observe
         self._cpu = ThreadPoolExecutor(threads, thread_name_prefix="cpu")
         self._accelerator = ThreadPoolExecutor(1, thread_name_prefix="accelerator")
+        self._aside = ThreadPoolExecutor(2, thread_name_prefix="aside")
         self._groups: OrderedDict[Key, list[_Entry]] = OrderedDict()
         self._arrived = asyncio.Event()
         self._gathering: asyncio.Task[None] | None = None
@@ -105,12 +106,12 @@ class Runner:
             self._gathering.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._gathering
-        for pool in (self._cpu, self._accelerator):
+        for pool in (self._cpu, self._accelerator, self._aside):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def call(self, function: Callable[[], T]) -> T:
-        """Run something short on a CPU thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, function)
+        """Run something short on a thread that no picture keeps waiting."""
+        return await asyncio.get_running_loop().run_in_executor(self._aside, function)
 
     async def run(self, work: Work) -> list[Done]:
         """Answers in the order of the work's pictures. Cancelling drops the pictures that have not begun.

@@ -59,7 +59,7 @@ def small_picture_b64() -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def call_body(routine: AnyRoutine) -> dict[str, Any]:
+def call_body(routine: AnyRoutine, most_pictures: int, most_references: int) -> dict[str, Any]:
     """`openapi_extra` of an endpoint that takes pictures."""
     files = {"type": "array", "items": {"type": "string", "format": "binary"}}
     single = SingleCall[routine.settings, routine.item]  # type: ignore[name-defined]
@@ -71,8 +71,17 @@ def call_body(routine: AnyRoutine) -> dict[str, Any]:
             "required": ["picture"],
             "properties": {
                 "request": _ref(call),
-                "picture": {**files, "minItems": 1, "description": "JPEG, PNG or WebP files"},
-                "reference": {**files, "description": "reference files that the host does not know yet"},
+                "picture": {
+                    **files,
+                    "minItems": 1,
+                    "maxItems": most_pictures,
+                    "description": "JPEG, PNG or WebP files",
+                },
+                "reference": {
+                    **files,
+                    "maxItems": most_references,
+                    "description": "reference files that the host does not know yet",
+                },
             },
         },
         "encoding": {

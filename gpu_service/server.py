@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import cv2
 import uvicorn
 
 from gpu_service.app import create_app
@@ -23,6 +24,7 @@ def serve(config: ServiceConfig) -> None:
         BadInput: the configuration names a routine or settings that do not exist.
     """
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    cv2.setNumThreads(1)  # the service runs a picture on each core; OpenCV's own threads would only contend
     app = create_app(ROUTINES, config)
     if not config.token:
         log.warning("no INFERENCE_TOKEN is set: whoever reaches %s:%d may use this host", config.host, config.port)

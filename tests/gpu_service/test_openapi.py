@@ -31,7 +31,12 @@ schemathesis.openapi.format("byte", strategies.sampled_from([base64.b64encode(fi
 
 
 CONFIG = schemathesis.Config.from_dict(
-    {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", "413", "422", "424"]}}}
+    {
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": ["2xx", "413", "422", "424"]},
+            "negative_data_rejection": {"expected-statuses": ["400", "404", "405", "413", "415", "422", "424"]},
+        }
+    }
 )
 DOCUMENT = schemathesis.openapi.from_dict(create_app(ROUTINES, ServiceConfig(preload={})).openapi(), config=CONFIG)
 CASES = [
