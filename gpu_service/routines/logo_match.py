@@ -31,9 +31,9 @@ from gpu_service.wire import Box, ObjectFinding
 
 VERSION = "1"
 
-REGION_SIDE_PX = 800
+REGION_SIDE_PX = 720
 """Long side to which a picture is brought to look for regions."""
-MOST_PROPOSALS = 160
+MOST_PROPOSALS = 120
 LIKELY = -2.0
 AGREEMENT = 0.6
 """Log-odds added for each further reference of the brand that is likely at the same place by itself."""

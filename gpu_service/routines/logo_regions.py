@@ -170,7 +170,9 @@ def _fresh(
         if max(box[2:]) < LEAST_REGION_PX or min(box[2:]) < 4 or _seen((*box, area_px), known):
             continue
         window = labels[y0:y1, x0:x1]
-        inside = window == members[0] if len(members) == 1 else np.isin(window, members)
+        chosen = np.zeros(len(stats), bool)
+        chosen[members] = True
+        inside = chosen[window]
         yield box, shape_of(inside, 0, 0, box[2], box[3])
 
 
