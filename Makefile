@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test dev check lint bench eval lock clean
+.PHONY: help demo test dev gpu check lint bench eval lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -30,6 +30,9 @@ demo: .venv/installed $(DAGSTER_HOME)/dagster.yaml ## draw a broadcast, find its
 dev: .venv/installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on http://localhost:3000
 	$(BIN)/dagster dev --workspace workspace.yaml
 
+gpu: .venv/installed ## the inference service on http://localhost:8000
+	$(BIN)/python -m gpu_service
+
 test: .venv/installed ## the tests
 	$(BIN)/pytest
 
@@ -48,7 +51,7 @@ eval: .venv/installed ## score every clip in CLIPS=FOLDER against its truth
 
 lock: ## write requirements.lock anew from pyproject.toml
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --no-emit-index-url --no-annotate --upgrade --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra graph --extra gpu --group dev --universal --no-emit-index-url --no-annotate --upgrade --output-file requirements.lock
 
 clean: ## forget the virtual environment and all that the demo stored
 	rm -rf .venv .mpr build *.egg-info
