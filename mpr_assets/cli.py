@@ -199,12 +199,15 @@ def _table(store: Storage, stage: str, timeline: str) -> StageTable:
 def main() -> None:
     """Run the command line; one sentence and an exit status for whatever goes wrong."""
     try:
-        sys.exit(app(standalone_mode=False))
+        status = app(standalone_mode=False)
+        if status == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+            raise KeyboardInterrupt
+        sys.exit(status)
     except NoArgsIsHelpError as error:
         error.show()
         sys.exit(UNUSABLE)
     except ClickException as error:
-        _say(f"{error.format_message()} See mpr --help.", UNUSABLE)
+        _say(f"{error.format_message()} (mpr --help tells more)", UNUSABLE)
     except StageFailed as error:
         _say(str(error), FAILED)
     except MprError as error:

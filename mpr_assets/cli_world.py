@@ -18,9 +18,6 @@ FAILED = 1
 UNUSABLE = 2
 INTERRUPTED = 130
 
-LONGEST_REASON = 300
-"""Characters of what another program said that are passed on."""
-
 
 def storage() -> Storage:
     return storage_resource(os.environ).storage
@@ -46,7 +43,7 @@ def dagster_instance() -> dg.DagsterInstance:
             settings.symlink_to(ROOT / "dagster.yaml")
         return dg.DagsterInstance.get()
     except (OSError, SQLAlchemyError, YAMLError, dg.DagsterError) as error:
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise BadInput(
             f"Dagster's folder {home} cannot be used ({reason}); set DAGSTER_HOME to a folder that can be written, "
             "with a dagster.yaml that Dagster accepts or none."

@@ -43,11 +43,12 @@ def pictures() -> Iterator[Image]:
 
 
 def write_inputs(folder: Path) -> None:
-    """The clip, the brand file and the profile `board`."""
+    """The clip, the brand file and the profiles `board` and `generic`, which are alike."""
     write_clip(folder / "clip.mp4", pictures(), fps=10)
     (folder / "brands.yaml").write_text(f"brands:\n  - name: {BRAND}\n  - Nowhere Airlines\n")
     (folder / "profiles").mkdir()
-    (folder / "profiles" / "board.yaml").write_text(PROFILE)
+    for name in ("board", "generic"):
+        (folder / "profiles" / f"{name}.yaml").write_text(PROFILE)
 
 
 @dataclass
