@@ -129,7 +129,7 @@ class Follower:
         for track in self._live:
             for shift in (np.zeros(2, np.float32), track.step, drift):
                 score, place = locate(grey, track.quad + shift, track.patch)
-                if score >= self._similarity:
+                if score >= self._needed(track):
                     still = float(np.abs(place - track.quad).max()) < 1
                     track.put(seq, track.quad if still else place, read=False)
                     held.append(track)
@@ -140,15 +140,21 @@ class Follower:
 
     def _moved(self, grey: Grey, quad: Quad, tracks: list[Track]) -> Track | None:
         """The track whose pixels are found at this place."""
-        best, found = self._similarity, None
+        best, found = 0.0, None
         for track in tracks:
             if not alike(track.quad, quad):
                 continue
             shifted = track.quad + (quad.mean(axis=0) - track.quad.mean(axis=0))
             value = max(locate(grey, place, track.patch)[0] for place in (shifted, quad))
-            if value >= best:
+            if value >= max(best, self._needed(track)):
                 best, found = value, track
         return found
+
+    def _needed(self, track: Track) -> float:
+        """How similar it must be. On a restless background text never looks equal: read twice alike, less will do."""
+        *_, last = track.readings
+        alike = [r for r in track.readings if r.confidence >= SETTLED and fold(r.text) == fold(last.text)]
+        return self._similarity * SETTLED_EASE if len(alike) >= 2 else self._similarity
 
     def _add(self, seq: int, grey: Grey, reading: Read, held: list[Track], lost: list[Track]) -> None:
         """Give a reading to the track of its text, or start one; one place has one track."""
@@ -265,6 +271,9 @@ def motion(before: Grey, now: Grey) -> NDArray[np.float32]:
 
 
 SURE = 0.9
+"""Confidence from which two readings that differ are of two texts."""
+
+SETTLED, SETTLED_EASE = 0.95, 0.7
 
 
 def one_text(readings: list[Read], new: Read) -> bool:

@@ -47,8 +47,8 @@ class OcrSettings(Settings):
         0.5, gt=0, le=1, description="size of the picture for a quick look; 1: never a quick look"
     )
     quick_side_min_px: int = Field(640, ge=64, le=4096, description="longer side of that picture at least")
-    quick_threshold: float = Field(
-        0.05, gt=0, lt=1, description="text heat of a quick look from which a place is looked at thoroughly"
+    warm_threshold: float = Field(
+        0.05, gt=0, lt=1, description="text heat from which a place without clear text is looked at alone"
     )
     heat_threshold: float = Field(0.3, gt=0, lt=1, description="text heat from which a pixel belongs to a line")
     line_threshold: float = Field(0.5, gt=0, lt=1, description="mean text heat from which a line is kept")
@@ -175,18 +175,17 @@ def find(
 ) -> tuple[list[NDArray[np.float32]], HeatMap]:
     """The places of the lines from top to bottom, and the text heat of the whole picture.
 
-    A quick look is at a reduced picture. Places that are warm there, but where the text is too small to be outlined
-    well, are then looked at in full size.
+    A quick look is at a reduced picture. In both cases, places that are warm, but where no line stands out or the
+    text is too small to be outlined well, are then looked at alone, in full size: the detectors weigh a place against
+    the whole picture, and small text on a large empty ground stays below their threshold.
     """
     height, width = image.shape[:2]
     scale = _find_scale(width, height, settings)
     quick_scale = max(scale * settings.quick_share, settings.quick_side_min_px / max(width, height))
     if thorough or quick_scale >= QUICK_GAIN * scale:
-        heat = engine.heat(_resized(image, scale))
-        quads = list(engine.quads(heat, (width, height), settings))
-    else:
-        heat = engine.heat(_resized(image, quick_scale))
-        quads = _quick(engine, image, heat, scale, settings)
+        quick_scale = scale
+    heat = engine.heat(_resized(image, quick_scale))
+    quads = _closer(engine, image, heat, scale, settings)
     return sorted(quads, key=lambda quad: tuple(quad.mean(axis=0)[::-1].tolist())), heat
 
 
@@ -194,10 +193,10 @@ QUICK_GAIN = 0.85
 """A quick look at more than this share of the full size saves nothing."""
 
 LARGE_PX = 14
-"""Lines at least this high in the picture of a quick look are outlined well enough there."""
+"""Lines at least this high in the heat map are outlined well enough."""
 
 MARGIN_PX = 24
-"""How far around a warm place is looked, in pixels of the picture of the quick look."""
+"""How far around a warm place is looked, in pixels of the heat map."""
 
 
 def _find_scale(width: int, height: int, settings: OcrSettings) -> float:
@@ -214,15 +213,15 @@ def _resized(image: Image, scale: float) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
-def _quick(
+def _closer(
     engine: Engine, image: Image, heat: HeatMap, scale: float, settings: OcrSettings
 ) -> list[NDArray[np.float32]]:
-    """Lines from the heat of a quick look, and from a thorough look at the warm places with small text."""
+    """Lines from the heat of the whole picture, and from a closer look at warm places without clear, large text."""
     height, width = image.shape[:2]
     step = np.array([width / heat.shape[1], height / heat.shape[0]], np.float32)
     rough = list(engine.quads(heat, (width, height), settings))
     quads: list[NDArray[np.float32]] = []
-    for x, y, w, h in warm_places(heat, settings.quick_threshold):
+    for x, y, w, h in warm_places(heat, settings.warm_threshold):
         here = [quad for quad in rough if _inside(quad.mean(axis=0) / step, (x, y, w, h))]
         if here and all(_height(quad) / step[1] >= LARGE_PX for quad in here):
             quads += here
@@ -273,6 +272,9 @@ def _height(quad: NDArray[np.float32]) -> float:
     return min(float(np.linalg.norm(quad[0] - quad[3])), float(np.linalg.norm(quad[0] - quad[1])))
 
 
+HALF_CHARACTER = 0.35
+"""Half the width of a character in line heights."""
+
 SURE = 0.8
 """A character beyond the end of a line counts only where the recogniser is this sure of it."""
 
@@ -292,24 +294,30 @@ def _recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings
 
     The quad grows by the characters found, to the next space at most.
     """
+    left = right = 0.0
     for attempt in range(settings.extend_times + 1):
-        strip, core = _strip(image, quad, settings.extend)
-        reading = engine.read(strip, settings.space_threshold)
-        inner, grows = _own_part(reading, core)
-        if attempt == settings.extend_times or not any(grows):
+        # Where a line does go on, more of it is looked at: half a character is not recognised.
+        margin = settings.extend * (2 if attempt else 1)
+        strip = straighten(image, _extended(quad, left + margin, right + margin))
+        core = (left + margin) * LINE_HEIGHT_PX, strip.shape[1] - (right + margin) * LINE_HEIGHT_PX
+        inner, (before, behind) = _own_part(engine.read(strip, settings.space_threshold), core)
+        if before <= left and behind <= right:
             break
-        quad = _extended(quad, *(settings.extend if grow else 0.0 for grow in grows))
+        left, right = max(left, before), max(right, behind)
+    quad = _extended(quad, *(beyond + HALF_CHARACTER if beyond else 0.0 for beyond in (before, behind)))
     text = inner.text.strip() if inner.confidence >= settings.min_confidence else ""
     return TextLine(quad=to_quad(quad), text=text, confidence=min(1.0, inner.confidence) if text else 0.0)
 
 
-def _own_part(reading: Reading, core: tuple[float, float]) -> tuple[Reading, tuple[bool, bool]]:
-    """The characters of a line and those that stick to it beyond its ends (pixels of the strip); which end has some."""
+def _own_part(reading: Reading, core: tuple[float, float]) -> tuple[Reading, tuple[float, float]]:
+    """The characters of a line and those that stick to it, and by how many line heights these lie beyond its ends.
+
+    `core` is where the line starts and ends on the strip, in pixels.
+    """
     inside = [i for i, centre in enumerate(reading.centres_px) if core[0] <= centre <= core[1]]
     if not inside:
-        return Reading("", (), ()), (False, False)
-    first, last = inside[0], inside[-1]
-    start, end = first, last
+        return Reading("", (), ()), (0.0, 0.0)
+    start, end = inside[0], inside[-1]
 
     def sticks(i: int) -> bool:
         return 0 <= i < len(reading.text) and reading.text[i] != " " and reading.confidences[i] >= SURE
@@ -318,7 +326,8 @@ def _own_part(reading: Reading, core: tuple[float, float]) -> tuple[Reading, tup
         start -= 1
     while sticks(end + 1):
         end += 1
-    return reading.part(start, end + 1), (start < first, end > last)
+    before, behind = core[0] - reading.centres_px[start], reading.centres_px[end] - core[1]
+    return reading.part(start, end + 1), (max(0.0, before / LINE_HEIGHT_PX), max(0.0, behind / LINE_HEIGHT_PX))
 
 
 def _sides(quad: NDArray[np.float32]) -> tuple[float, float]:
@@ -335,12 +344,6 @@ def _extended(quad: NDArray[np.float32], left: float, right: float) -> NDArray[n
         [quad[0] - along[0] * left, quad[1] + along[0] * right, quad[2] + along[1] * right, quad[3] - along[1] * left],
         np.float32,
     )
-
-
-def _strip(image: Image, quad: NDArray[np.float32], extend: float) -> tuple[Image, tuple[float, float]]:
-    """The straightened line with what is beyond its ends, and where on it the line itself starts and ends."""
-    strip = straighten(image, _extended(quad, extend, extend))
-    return strip, (extend * LINE_HEIGHT_PX, strip.shape[1] - extend * LINE_HEIGHT_PX)
 
 
 LINE_HEIGHT_PX = 48

@@ -35,7 +35,7 @@ class RunOcrSettings(OcrSettings, StageSettings):
 
     read_crops: bool = Field(True, description="false: the crops of preprocess are not read, the frames alone")
     thorough_every: int = Field(
-        3, ge=1, le=100, description="of the kept frames of a shot every so manieth is looked at thoroughly; 1: each"
+        6, ge=1, le=100, description="of the kept frames every so manieth is looked at thoroughly; 1: each"
     )
     follow_similarity: float = Field(
         0.9,
@@ -110,11 +110,8 @@ def _find(
     waiting: deque[tuple[Frame, int]] = deque()
 
     def requests() -> Iterator[tuple[Picture, OcrItem]]:
-        number, last_shot = 0, None
-        for frame, shot in frames:
+        for number, (frame, shot) in enumerate(frames):
             waiting.append((frame, shot))
-            number = number + 1 if shot == last_shot else 0
-            last_shot = shot
             thorough = number % thorough_every == 0
             yield frame.picture, OcrItem(recognise=False, thorough=thorough, quads=())
 
