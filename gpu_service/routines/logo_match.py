@@ -115,7 +115,8 @@ def _proposals(
             debug["regions"] = _drawn_boxes(image, regions.boxes / small)
     if debug is not None:
         debug["matches"] = _drawn_points(image, features.points[matches.ours])
-        debug["candidates"] = _drawn_quads(image, project(poses, corners_of([logos.logos[i] for i in owners])))
+        corners = project(poses, corners_of([logos.logos[i] for i in owners])) if len(owners) else np.empty((0, 4, 2))
+        debug["candidates"] = _drawn_quads(image, corners)
     order = np.argsort(-worth, kind="stable")[:MOST_PROPOSALS]
     return owners[order], poses[order], features
 
