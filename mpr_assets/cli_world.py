@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -10,8 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
 from gpu_service.errors import BadInput
-from mpr_assets.definitions import ROOT, profiles_folder, storage_resource
+from mpr_assets.definitions import ROOT, inference_resource, profiles_folder, storage_resource
+from mpr_resources.inference import InferenceResource
+from mpr_resources.io_manager import StorageResource
 from mpr_resources.profiles import Profiles
+from mpr_resources.progress import Progress
 from mpr_resources.storage import Storage
 
 FAILED = 1
@@ -25,6 +29,21 @@ def storage() -> Storage:
 
 def profiles() -> Profiles:
     return profiles_folder(os.environ)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a stage is given by Dagster, for what is done without a run."""
+
+    storage: StorageResource
+    inference: InferenceResource
+    profiles: Profiles
+    progress: Progress | None
+
+
+def resources(progress: Progress | None = None) -> Resources:
+    """As the environment says."""
+    return Resources(storage_resource(os.environ), inference_resource(os.environ), profiles(), progress)
 
 
 def dagster_instance() -> dg.DagsterInstance:

@@ -23,6 +23,9 @@ from mpr_resources.tables import hash_of
 BATCH = 500
 """Events fetched at once."""
 
+CLEARED = "cleared"
+"""The data version of a stage whose output was deleted on purpose: it is missing."""
+
 
 class State(StrEnum):
     """What can be said of a stage of a timeline."""
@@ -152,7 +155,9 @@ def read_made(
     event = dg.DagsterEventType.ASSET_MATERIALIZATION
     return {
         stage.name: {
-            timeline: _made(record) for timeline, record in _latest(instance, dg.AssetKey(stage.name), event, timelines)
+            timeline: made
+            for timeline, record in _latest(instance, dg.AssetKey(stage.name), event, timelines)
+            if (made := _made(record)).data_version != CLEARED
         }
         for stage in stages
     }

@@ -45,14 +45,14 @@ def run_here(
     *,
     command: str,
     stages: Sequence[str] = (),
-    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    config: Mapping[str, Mapping[str, Any]] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> str:
     """Materialize stages of a timeline in this process, all when none is named; gives the run's id.
 
     Args:
         command: the word that asked for it.
-        overrides: settings for this run only, by stage.
+        config: settings for this run only, by stage, as the launchpad takes them.
 
     Raises:
         StageFailed: a stage failed.
@@ -61,7 +61,7 @@ def run_here(
     result = graph.resolve_job_def(JOB).execute_in_process(
         run_config={
             "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            "ops": {stage: {"config": dict(settings)} for stage, settings in (overrides or {}).items()},
+            "ops": {stage: {"config": dict(settings)} for stage, settings in (config or {}).items()},
         },
         instance=instance,
         partition_key=timeline,

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from gpu_service.errors import BadInput, PermanentError
 from mpr_assets.timelines import TimelineSpec, validate_timeline_name
+from mpr_resources.run_queue import note_profile
 from mpr_resources.storage import Keys, MissingObject, Storage
 
 timelines = dg.DynamicPartitionsDefinition(name="timelines")
@@ -46,6 +47,7 @@ def register(instance: dg.DagsterInstance, storage: Storage, spec: TimelineSpec,
             "give another --name, or --replace to change it."
         )
     storage.put(Keys.spec(spec.name), encoded)
+    note_profile(instance, spec.name, spec.profile)
     instance.add_dynamic_partitions(str(timelines.name), [spec.name])
 
 

@@ -1,0 +1,152 @@
+"""Commands that control runs: stop, pause, resume, step, clear, retry. `docs/run-control.md` has them in one table."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from gpu_service.errors import BadInput
+from mpr_assets import terminal
+from mpr_assets.cli_world import FAILED, dagster_instance, profiles, resources, storage
+from mpr_assets.definitions import STAGES
+from mpr_assets.local_run import run_here
+from mpr_assets.overrides import as_config, parse_settings, resolve_settings
+from mpr_assets.partitions import load_spec, registered
+from mpr_assets.run_control import clear, downstream, hold, next_step, refuse_at_work, stop, what_to_retry
+from mpr_resources.run_queue import held_by
+
+app = typer.Typer()
+
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+Which = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline")]
+OfProfile = Annotated[str | None, typer.Option("--profile", help="every timeline of this profile")]
+StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="this stage and what depends on it")]
+NAMES = [stage.name for stage in STAGES]
+
+
+def stage_name(name: str) -> str:
+    """The name, when a stage has it.
+
+    Raises:
+        BadInput: none has.
+    """
+    if name not in NAMES:
+        raise BadInput(f"There is no stage {name!r}; choose one of {', '.join(NAMES)}.")
+    return name
+
+
+@app.command("stop")
+def stop_command(
+    timeline: Timeline,
+    force: Annotated[bool, typer.Option(help="take a run that cannot be reached for ended")] = False,
+) -> None:
+    """Cancel a timeline's runs, those that wait in the queue too; what was finished is kept."""
+    load_spec(storage(), timeline)
+    with dagster_instance() as instance:
+        stopped = stop(instance, timeline, force=force)
+    for one in stopped:
+        terminal.out.print(f"run {one.run_id[:8]}: {one.became}", markup=False)
+    if not stopped:
+        terminal.out.print(f"No run of {timeline} waits or is at work.", markup=False)
+    if any(one.became == "out of reach" for one in stopped):
+        terminal.out.print(
+            "A run out of reach belongs to another command line: end it there with Ctrl+C. "
+            f"If its process is gone: mpr stop {timeline} --force",
+            markup=False,
+        )
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def pause(timeline: Which = None, profile: OfProfile = None) -> None:
+    """Put a timeline or a profile on hold: its queued runs wait until `mpr resume`; a run at work goes on."""
+    changed = _hold(timeline, profile, on=True)
+    what = timeline if timeline else f"profile {profile}"
+    terminal.out.print(f"{what} is on hold; {_runs(changed)} in the queue will wait.", markup=False)
+
+
+@app.command()
+def resume(timeline: Which = None, profile: OfProfile = None) -> None:
+    """Release a timeline or a profile: what waited goes on."""
+    changed = _hold(timeline, profile, on=False)
+    with dagster_instance() as instance:
+        names = [timeline] if timeline else _timelines_of(registered(instance), str(profile))
+        still = held_by(instance, names)
+    what = timeline if timeline else f"profile {profile}"
+    terminal.out.print(f"{what} is released; {_runs(changed)} in the queue may go on.", markup=False)
+    for name, why in still.items():
+        other = f"mpr resume {name}" if why == "timeline" else f"mpr resume --profile {why.removeprefix('profile ')}"
+        terminal.out.print(f"{name} is still on hold by its {why}; release it with: {other}", markup=False)
+
+
+def _hold(timeline: str | None, profile: str | None, *, on: bool) -> int:
+    if (timeline is None) == (profile is None):
+        raise BadInput("Name a timeline or --profile NAME, one of them.")
+    if profile is not None:
+        profiles().path(profile)
+    with dagster_instance() as instance:
+        return hold(instance, storage(), on=on, timeline=timeline, profile=profile)
+
+
+def _timelines_of(names: list[str], profile: str) -> list[str]:
+    return [name for name in names if load_spec(storage(), name).profile == profile]
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+@app.command()
+def step(timeline: Timeline) -> None:
+    """Make one stage: the first that is missing or stale."""
+    load_spec(storage(), timeline)
+    with dagster_instance() as instance:
+        refuse_at_work(instance, timeline)
+        following = next_step(instance, STAGES, timeline, resources(), logging.getLogger("mpr"))
+        if following is None:
+            terminal.out.print(f"Every stage of {timeline} is up to date.", markup=False)
+            return
+        cause = f": {'; '.join(following.causes)}" if following.causes else ""
+        terminal.out.print(f"{following.stage} is {following.state}{cause}", markup=False)
+        run_here(instance, timeline, command="step", stages=[following.stage])
+
+
+@app.command("clear")
+def clear_command(
+    timeline: Timeline,
+    stage: StageName = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Forget what is stored of a timeline, from a stage on; its spec, its scenarios and the history are kept."""
+    store = storage()
+    load_spec(store, timeline)
+    stages = downstream(STAGES, stage_name(stage)) if stage else NAMES
+    if not yes and not typer.confirm(f"Delete what {', '.join(stages)} made of {timeline}?"):
+        raise typer.Exit(FAILED)
+    with dagster_instance() as instance:
+        refuse_at_work(instance, timeline)
+        deleted = clear(instance, store, timeline, stages)
+    terminal.out.print(f"{deleted} objects deleted.", markup=False)
+
+
+@app.command()
+def retry(
+    timeline: Timeline,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting for the stage that failed")
+    ] = None,
+) -> None:
+    """Go on with the last run where it failed or was stopped, with its settings or with others."""
+    profile = profiles().load(load_spec(storage(), timeline).profile)
+    with dagster_instance() as instance:
+        refuse_at_work(instance, timeline)
+        left = what_to_retry(instance, NAMES, timeline)
+        first = left.stages[0]
+        overrides = parse_settings(first, changes or [])
+        resolve_settings(STAGES[NAMES.index(first)], profile, overrides)
+        asked = as_config(overrides)
+        terminal.out.print(f"Run {left.run_id[:8]} goes on with {first}.", markup=False)
+        config = left.config | {first: left.config.get(first, {}) | asked}
+        run_here(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)

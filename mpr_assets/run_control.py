@@ -1,0 +1,218 @@
+"""Stop, hold, clear and retry a timeline's runs: Dagster's own means, under the words that users know.
+
+What is queued and launched is Dagster's to do; holds are in `mpr_resources.run_queue`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
+from dagster._core.storage.tags import GRPC_INFO_TAG, PARENT_RUN_ID_TAG, PARTITION_NAME_TAG, ROOT_RUN_ID_TAG
+
+from gpu_service.errors import BadInput
+from mpr_assets.config_assets import config_versions, usable_timelines
+from mpr_assets.freshness import CLEARED, State, Verdict, judge, of_timeline, read_made
+from mpr_assets.graph import Stage
+from mpr_assets.local_run import COMMAND_TAG
+from mpr_assets.partitions import load_spec, registered
+from mpr_assets.sensors import node
+from mpr_resources.run_queue import WAITING, apply_holds, can_hold, hold_profile, hold_timeline, note_profile
+from mpr_resources.storage import Keys, Storage
+
+AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+STOP_S = 30.0
+"""How long a run may take to stop before it is left to itself."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that was asked to stop, and what became of it: "canceled", "canceling" or "out of reach"."""
+
+    run_id: str
+    became: str
+
+
+@dataclass(frozen=True)
+class Retry:
+    """What is left of a run that did not end well.
+
+    Attributes:
+        stages: those that it was to make and did not, in order; the first is where it ended.
+        config: the settings that its launchpad had for them, by stage.
+        tags: say which run is tried again.
+    """
+
+    run_id: str
+    stages: tuple[str, ...]
+    config: dict[str, dict[str, Any]]
+    tags: dict[str, str]
+
+
+def runs_of(
+    instance: dg.DagsterInstance, timeline: str, statuses: Sequence[dg.DagsterRunStatus], limit: int | None = None
+) -> Sequence[dg.DagsterRun]:
+    """The timeline's runs, the latest first."""
+    return instance.get_runs(dg.RunsFilter(statuses=list(statuses), tags={PARTITION_NAME_TAG: timeline}), limit=limit)
+
+
+def refuse_at_work(instance: dg.DagsterInstance, timeline: str) -> None:
+    """Raise BadInput when a run of the timeline is at work: two would write the same objects."""
+    for run in runs_of(instance, timeline, AT_WORK, limit=1):
+        raise BadInput(
+            f"The run {run.run_id[:8]} of the timeline {timeline!r} is at work; wait for it, or end it with: "
+            f"mpr stop {timeline}"
+        )
+
+
+def stop(instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wait_s: float = STOP_S) -> list[Stopped]:
+    """Cancel the timeline's runs, those that wait and those at work.
+
+    Args:
+        force: take a run that cannot be reached for ended: its process is gone, or is somebody's terminal.
+        wait_s: how long to wait for those at work.
+    """
+    asked = []
+    for run in runs_of(instance, timeline, [*WAITING, *AT_WORK]):
+        reached = _cancel(instance, run)
+        if not reached and force:
+            instance.report_run_canceled(run, message="Taken for ended by mpr stop --force.")
+        asked.append((run.run_id, reached or force))
+    end_s = time.monotonic() + wait_s
+    return [
+        Stopped(run_id, _outcome(instance, run_id, end_s) if reached else "out of reach") for run_id, reached in asked
+    ]
+
+
+def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Ask a run to end; gives whether there was somebody to ask."""
+    if run.status == dg.DagsterRunStatus.NOT_STARTED:
+        instance.report_run_canceled(run)
+        return True
+    if COMMAND_TAG in run.tags and GRPC_INFO_TAG not in run.tags:
+        return False  # a command line's own process, which nobody else can ask
+    try:
+        return bool(instance.run_coordinator.cancel_run(run.run_id))
+    except (DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):
+        return False
+
+
+def _outcome(instance: dg.DagsterInstance, run_id: str, end_s: float) -> str:
+    while True:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return "canceled" if run is None or run.status == dg.DagsterRunStatus.CANCELED else "ended before"
+        if time.monotonic() >= end_s:
+            return "canceling"
+        time.sleep(0.2)
+
+
+def hold(
+    instance: dg.DagsterInstance, storage: Storage, *, on: bool, timeline: str | None = None, profile: str | None = None
+) -> int:
+    """Put a timeline or a profile on hold, or release it; gives how many waiting runs that changed.
+
+    Raises:
+        BadInput: the instance's queue knows no holds.
+    """
+    if not can_hold(instance):
+        raise BadInput(
+            "This Dagster instance's queue knows no holds; take over `run_coordinator` and the limit of `mpr/hold` "
+            "from MPR's dagster.yaml and restart Dagster."
+        )
+    if timeline is not None:
+        note_profile(instance, timeline, load_spec(storage, timeline).profile)
+        hold_timeline(instance, timeline, on)
+    if profile is not None:
+        for name in registered(instance):
+            note_profile(instance, name, load_spec(storage, name).profile)
+        hold_profile(instance, profile, on)
+    return apply_holds(instance)
+
+
+def downstream(stages: Sequence[Stage], first: str) -> list[str]:
+    """The stage and all that depend on it, in order."""
+    found: list[str] = []
+    for stage in stages:
+        if stage.name == first or any(name in found for name in stage.inputs):
+            found.append(stage.name)
+    return found
+
+
+def clear(instance: dg.DagsterInstance, storage: Storage, timeline: str, stages: Sequence[str]) -> int:
+    """Forget what the stages made of the timeline; gives how many objects were deleted.
+
+    Dagster cannot take back a materialization of one partition, so an empty one is reported that says so.
+    """
+    for stage in stages:
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                stage,
+                partition=timeline,
+                description="Cleared: what was stored of this stage was deleted.",
+                metadata={CLEARED: True},
+                tags={DATA_VERSION_TAG: CLEARED},
+            )
+        )
+    doomed = [key for stage in stages if storage.exists(key := Keys.table(stage, timeline))]
+    beside = {
+        "extract_frames": Keys.frames(timeline, ""),
+        "preprocess": Keys.crops(timeline, ""),
+        "compile_report": Keys.report(timeline, ""),
+    }
+    for stage, folder in beside.items():
+        if stage in stages:
+            doomed += storage.list(folder.rstrip("/"))
+    overlays = Keys.overlay(timeline, "", "", 0, "").partition("//")[0]
+    doomed += [key for key in storage.list(overlays) if key.removeprefix(overlays).split("/")[2] in stages]
+    storage.delete(doomed)
+    return len(doomed)
+
+
+def next_step(
+    instance: dg.DagsterInstance, stages: Sequence[Stage], timeline: str, resources: Any, log: logging.Logger
+) -> Verdict | None:
+    """The first stage of the timeline that is missing or stale; None when there is none.
+
+    Args:
+        resources: those of a run, by attribute.
+    """
+    config = config_versions(stages, usable_timelines([timeline], resources, log), resources, log).get(timeline, {})
+    nodes = [*map(node, stages)]
+    verdicts = judge(nodes, of_timeline(read_made(instance, nodes, [timeline]), timeline), config)
+    return next((one for one in verdicts if one.state in (State.MISSING, State.STALE)), None)
+
+
+def what_to_retry(instance: dg.DagsterInstance, stages: Sequence[str], timeline: str) -> Retry:
+    """What the timeline's last run left undone.
+
+    Raises:
+        BadInput: it has no run, or the last one ended well.
+    """
+    last = next(iter(runs_of(instance, timeline, ENDED, limit=1)), None)
+    if last is None:
+        raise BadInput(f"No run of the timeline {timeline!r} has ended; start one with: mpr replay {timeline} timeline")
+    if last.status == dg.DagsterRunStatus.SUCCESS:
+        raise BadInput(f"The last run {last.run_id[:8]} of the timeline {timeline!r} did not fail; nothing is left.")
+    made = instance.get_records_for_run(last.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    done = {record.asset_key.path[-1] for record in made if record.asset_key is not None}
+    asked = {key.path[-1] for key in last.asset_selection} if last.asset_selection else set(stages)
+    left = tuple(stage for stage in stages if stage in asked - done)
+    if not left:
+        raise BadInput(
+            f"Every stage of the last run {last.run_id[:8]} was made; what failed was a check of them: see its log."
+        )
+    ops: Mapping[str, Any] = last.run_config.get("ops", {})  # type: ignore[assignment]  # Dagster says object
+    return Retry(
+        run_id=last.run_id,
+        stages=left,
+        config={stage: dict(ops[stage].get("config", {})) for stage in left if stage in ops},
+        tags={PARENT_RUN_ID_TAG: last.run_id, ROOT_RUN_ID_TAG: last.tags.get(ROOT_RUN_ID_TAG, last.run_id)},
+    )
