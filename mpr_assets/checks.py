@@ -69,9 +69,10 @@ def exposures_in_order(exposures: pl.DataFrame, duration_ms: int) -> list[str]:
         what = f"{row['brand']} [{row['start_ms']}, {row['end_ms']})"
         if not 0 <= row["start_ms"] < row["end_ms"] <= duration_ms:
             problems.append(f"{what} does not lie in the timeline of {duration_ms} ms")
-        if row["start_ms"] < ends_ms.get(row["brand"], 0):
+        ended_ms = ends_ms.get(row["brand"], row["start_ms"])
+        if row["start_ms"] < ended_ms:
             problems.append(f"{what} begins before the one before it has ended")
-        ends_ms[row["brand"]] = row["end_ms"]
+        ends_ms[row["brand"]] = max(ended_ms, row["end_ms"])
     return problems
 
 

@@ -21,12 +21,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Ran]:
+def finished(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Ran]]:
     """The whole graph run once, and the run. Not to be changed: take `world`."""
-    instance = dg.DagsterInstance.ephemeral()
-    world = World(inputs, tmp_path_factory.mktemp("finished") / "storage", instance)
-    world.register()
-    return world, world.run()
+    with dg.DagsterInstance.ephemeral() as instance:
+        world = World(inputs, tmp_path_factory.mktemp("finished") / "storage", instance)
+        world.register()
+        yield world, world.run()
 
 
 @pytest.fixture

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from mpr_resources.io_manager import MAX_RETRIES, StorageResource, TableIOManager
+from mpr_resources.storage import Keys
+from mpr_resources.tables import StageTable
+from tests.mpr_resources.test_tables import ROWS, header
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> TableIOManager:
+    return TableIOManager(store=StorageResource(url=str(tmp_path)))
+
+
+def save(tables: TableIOManager, stage: str = "run_ocr", timeline: str = "match") -> None:
+    with dg.build_output_context(asset_key=stage, partition_key=timeline) as context:
+        tables.handle_output(context, StageTable(ROWS, header()))
+
+
+def load(tables: TableIOManager, stage: str = "run_ocr", timeline: str = "match") -> StageTable:
+    with dg.build_input_context(asset_key=dg.AssetKey(stage), partition_key=timeline) as context:
+        return tables.load_input(context)
+
+
+def test_a_table_lies_where_the_layout_says_and_comes_back(tables: TableIOManager, tmp_path: Path) -> None:
+    save(tables)
+    assert (tmp_path / "stages" / "run_ocr" / "match.parquet").is_file()
+    assert load(tables).rows.equals(ROWS)
+    assert load(tables).header == header()
+
+
+def test_each_timeline_has_its_own(tables: TableIOManager) -> None:
+    save(tables, timeline="one")
+    with pytest.raises(dg.Failure):
+        load(tables, timeline="two")
+
+
+def test_a_missing_table_fails_once_and_is_named(tables: TableIOManager, tmp_path: Path) -> None:
+    with pytest.raises(dg.Failure) as failure:
+        load(tables)
+    where = tmp_path / Keys.table("run_ocr", "match")
+    said = f"run_ocr of the timeline 'match' is not stored at {where}; materialize run_ocr first."
+    assert failure.value.description == said
+    assert not failure.value.allow_retries
+
+
+def test_a_broken_table_fails_once_and_is_named(tables: TableIOManager, tmp_path: Path) -> None:
+    save(tables)
+    (tmp_path / Keys.table("run_ocr", "match")).write_bytes(b"broken")
+    with pytest.raises(dg.Failure, match="is not a table that this version") as failure:
+        load(tables)
+    assert not failure.value.allow_retries
+
+
+AWAY: dict[str, Callable[[TableIOManager], Any]] = {"read": load, "write": save}
+
+
+@pytest.mark.parametrize("verb", AWAY)
+def test_a_storage_that_is_away_is_tried_again_and_named_in_the_end(
+    verb: str, tables: TableIOManager, tmp_path: Path
+) -> None:
+    (tmp_path / "stages").write_text("a file in the way")
+    with pytest.raises(dg.RetryRequested) as request:
+        AWAY[verb](tables)
+    assert request.value.max_retries == MAX_RETRIES
+    cause = request.value.__cause__
+    assert isinstance(cause, dg.Failure)
+    assert str(cause.description).startswith(f"The storage did not {verb} {tmp_path}/stages/run_ocr/match.parquet (")
+
+
+def test_a_url_that_cannot_be_used_fails_once() -> None:
+    tables = TableIOManager(store=StorageResource(url="ftp://x"))
+    with pytest.raises(dg.Failure, match="set MPR_STORAGE_URL") as failure:
+        save(tables)
+    assert not failure.value.allow_retries
