@@ -1,0 +1,79 @@
+"""The commands `history` and `diff`: what was tried, and what two results differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.tree import Tree
+
+from mpr_assets import terminal
+from mpr_assets.cli_control import NAMES, stage_name
+from mpr_assets.cli_world import dagster_instance, storage
+from mpr_assets.history import Branch, Entry, read_entries, tree
+from mpr_assets.partitions import load_spec
+
+app = typer.Typer()
+
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="the results of this stage alone")]
+
+
+@app.command()
+def history(timeline: Timeline, stage: StageName = None) -> None:
+    """What was tried: each result below the one it was made from, with its settings, figures, and who asked when."""
+    load_spec(storage(), timeline)
+    with dagster_instance() as instance:
+        made = read_entries(instance, NAMES, timeline, stage_name(stage) if stage else None)
+    if not made:
+        terminal.out.print(f"Nothing of {timeline} was materialized yet.", markup=False)
+    elif stage:
+        for entry in made:
+            terminal.out.print("\n  ".join(describe(entry, parents=True)))
+    else:
+        for branch in tree(made, NAMES):
+            terminal.out.print(_branch(branch))
+
+
+def _branch(branch: Branch) -> Tree:
+    shown = Tree("\n".join(describe(branch.entry, parents=False)), guide_style="dim")
+    for child in branch.children:
+        shown.add(_branch(child))
+    return shown
+
+
+def describe(entry: Entry, *, parents: bool) -> list[str]:
+    """The lines of an entry, in markup: what it is, then what is special about it."""
+    name = f"{entry.stage} #{entry.number}"
+    figures = ", ".join(f"{value:g} {what.replace('_', ' ')}" for what, value in entry.counts.items())
+    how = "as stored" if entry.reused else "" if entry.seconds is None else f"{entry.seconds:.1f} s"
+    run = f"run {entry.run_id[:8]}" if entry.run_id else ""
+    told = "  ".join(part for part in (when(entry.time_s), how, entry.who, run) if part)
+    marked = f"[bold]{name}[/]" if entry.current else f"[dim]{name}[/]"
+    lines = [f"{marked}  {escape(told)}"]
+    if entry.note or figures:
+        lines.append(escape(entry.note or figures))
+    if parents and entry.parents:
+        read = ", ".join(f"{stage} #{number or '?'}" for stage, number in entry.parents.items())
+        lines.append(escape(f"read {read}"))
+    if entry.overrides:
+        lines.append(f"[yellow]{escape(f'not as the profile {entry.profile}: {assignments(entry.overrides)}')}[/]")
+    if entry.changed:
+        lines.append(escape("changed: " + ", ".join(f"{k} {was} → {now}" for k, (was, now) in entry.changed.items())))
+    if entry.again:
+        last = entry.again[-1]
+        times = "once" if len(entry.again) == 1 else f"{len(entry.again)} times"
+        lines.append(escape(f"given back as stored {times}, last {when(last.time_s)} {last.who}"))
+    return lines
+
+
+def assignments(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def when(time_s: float) -> str:
+    """Local time, to the second."""
+    return datetime.fromtimestamp(time_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
