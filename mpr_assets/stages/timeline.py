@@ -117,8 +117,11 @@ def _files(run: StageRun) -> dict[str, str]:
     """The spec, and size and time of each file: another file under the same name is another timeline."""
     state = {"spec": hash_of(run.spec.model_dump(include={"chunks"}))}
     for path in {Path(chunk.source) for chunk in run.spec.chunks}:
-        found = path.stat() if path.exists() else None
-        state[str(path)] = f"{found.st_size} bytes, {found.st_mtime_ns} ns" if found else "not there"
+        try:
+            found = path.stat()
+            state[str(path)] = f"{found.st_size} bytes, {found.st_mtime_ns} ns"
+        except OSError as error:  # the probe says in a sentence what is wrong
+            state[str(path)] = f"not there: {error.strerror}"
     return state
 
 
