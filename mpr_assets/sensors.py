@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -275,8 +276,10 @@ def _backfilled_s(instance: dg.DagsterInstance) -> dict[str, float]:
 def _backfill(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any], replays: Sequence[Replay]) -> None:
     """One backfill for the replays of one change."""
     first, timelines = replays[0], [one.timeline for one in replays]
-    instance.add_backfill(
-        PartitionBackfill.from_asset_partitions(
+    with warnings.catch_warnings():
+        # Dagster's own, of a function of its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        backfill = PartitionBackfill.from_asset_partitions(
             backfill_id=uuid.uuid4().hex[:8],
             asset_graph=asset_graph,
             partition_names=timelines,
@@ -289,4 +292,4 @@ def _backfill(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any], re
             description=None,
             run_config=first.run_config,
         )
-    )
+    instance.add_backfill(backfill)
