@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -94,13 +94,15 @@ def read_text(
     """
     ocr = OcrSettings(**{name: getattr(settings, name) for name in OcrSettings.model_fields})
     follower = Follower(settings.follow_similarity, settings.thorough_every)
+    sizes: dict[int, tuple[int, int]] = {}
     for frame, shot, quads in _find(frames, inference, ocr, settings.thorough_every):
+        sizes[frame.seq] = (frame.picture.pixels.shape[1], frame.picture.pixels.shape[0])
         follower.step(frame.seq, shot, frame.picture.pixels, quads, partial(_read, frame.picture, inference, ocr))
     rows = follower.finish()
     if settings.read_crops:
         free = 1 + max((row.track for row in rows), default=-1)
         rows = _merge(rows, _read_crops(crops, inference, ocr, free))
-    return _table(rows)
+    return _table(_within(rows, sizes))
 
 
 def _find(
@@ -178,7 +180,15 @@ def box(quad: Quad) -> tuple[int, int, int, int]:
     return left, top, right - left, bottom - top
 
 
-def _table(rows: list[Row]) -> pl.DataFrame:
+def _within(rows: list[Row], sizes: Mapping[int, tuple[int, int]]) -> Iterator[Row]:
+    """The rows with the part of their quads that lies in the frame: a line's outline may reach beyond its edge."""
+    for row in rows:
+        quad = np.clip(row.quad, 0, sizes[row.seq])
+        if min(box(quad)[2:]) > 0:
+            yield replace(row, quad=quad)
+
+
+def _table(rows: Iterable[Row]) -> pl.DataFrame:
     columns: dict[str, list[object]] = {name: [] for name in SCHEMA}
     number = 0
     seq = None
