@@ -20,6 +20,7 @@ from mpr_assets.definitions import JOB, definitions
 COMMAND_TAG = "mpr/command"
 """Which command asked for the run; the history shows it."""
 USER_TAG = "user"
+CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION.value
 
 
 class StageFailed(MprError):
@@ -69,9 +70,21 @@ def run_here(
         tags=run_tags(command) | dict(tags or {}),
         raise_on_error=False,
     )
+    for doubt in failed_checks(result.all_events):
+        terminal.err.print(f"mpr: {doubt}", markup=False)
     if not result.success:
         raise StageFailed(_sentence(result.all_events), result.run_id)
     return result.run_id
+
+
+def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:
+    """A line for each check that did not pass: the result is there, and in doubt."""
+    found = [event.asset_check_evaluation_data for event in events if event.event_type_value == CHECKED]
+    return [
+        f"the check {one.check_name} of {one.asset_key.to_user_string()} did not pass: {one.description}."
+        for one in found
+        if not one.passed
+    ]
 
 
 def _sentence(events: Sequence[dg.DagsterEvent]) -> str:
