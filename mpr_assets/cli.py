@@ -17,7 +17,7 @@ import yaml
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gpu_service.errors import BadInput, MprError
-from mpr_assets import cli_control, cli_history, terminal
+from mpr_assets import cli_control, cli_history, cli_scenarios, terminal
 from mpr_assets.cli_world import FAILED, INTERRUPTED, UNUSABLE, dagster_instance, profiles, storage
 from mpr_assets.local_run import StageFailed, run_here
 from mpr_assets.partitions import load_spec, register, registered
@@ -38,6 +38,7 @@ app.add_typer(timeline_app, name="timeline")
 app.add_typer(profile_app, name="profile")
 app.add_typer(cli_control.app)
 app.add_typer(cli_history.app)
+app.add_typer(cli_scenarios.app, name="scenario")
 
 Videos = Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="one video, or several one after another")]
 Profile = Annotated[str, typer.Option(help="the profile that the stages take their settings from")]

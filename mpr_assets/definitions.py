@@ -101,7 +101,8 @@ def definitions(
         "progress": progress,
         "switches": switched_off(environ),
     }
-    assets = [stage_asset(stage) for stage in STAGES]
+    by_name = {stage.name: stage for stage in STAGES}
+    assets = [stage_asset(stage, by_name) for stage in STAGES]
     job = dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.assets(*assets),

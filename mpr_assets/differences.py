@@ -182,3 +182,18 @@ def differing_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> d
     """Settings that are not the same, as (before, after); None where one has none."""
     names = sorted({*before, *after})
     return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
+
+
+def change_line(change: Change) -> str:
+    """A change in one line."""
+    row = change.row
+    if "start_ms" in row:
+        where = f"{row['start_ms']}-{row['end_ms']} ms"
+    elif "x" in row:
+        where = f"frame {row['seq']} at {row['x']},{row['y']} {row['w']}x{row['h']}"
+    else:
+        where = next((f"{name} {row[name]}" for name in ("seq", "chunk") if name in row), "")
+    how = ""
+    if change.before is not None and change.after is not None:
+        how = ": " + ", ".join(f"{name} {change.before[name]} → {change.after[name]}" for name in change.columns)
+    return " ".join(part for part in (change.kind, name_of(row), where) if part) + how

@@ -21,6 +21,8 @@ from mpr_assets.freshness import config_key, config_version, overridden_version,
 from mpr_assets.overrides import FRAMES, FrameChoice, differing, from_config, overrides_model, resolve_settings
 from mpr_assets.partitions import load_spec, timelines
 from mpr_assets.previews import Draw, sheet_markdown
+from mpr_assets.provenance import refuse_incompatible
+from mpr_assets.scenario_check import scenario_check, scenario_check_spec
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_assets.timelines import TimelineSpec
@@ -106,12 +108,15 @@ def stage(
     return make
 
 
-def stage_asset(stage: Stage) -> dg.AssetsDefinition:
-    """The Dagster asset of a stage, partitioned by timeline."""
+def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinition:
+    """The Dagster asset of a stage, partitioned by timeline.
+
+    `stages`: all of them, by name.
+    """
 
     def compute(context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable) -> dg.MaterializeResult:  # type: ignore[type-arg]
         try:
-            return _materialize(stage, context, config, inputs)
+            return _materialize(stage, stages, context, config, inputs)
         except TransientError as error:
             if context.retry_number >= MAX_RETRIES:
                 raise dg.Failure(str(error), allow_retries=False) from error
@@ -132,6 +137,7 @@ def stage_asset(stage: Stage) -> dg.AssetsDefinition:
         kinds=set(stage.kinds),
         owners=OWNERS,
         code_version=stage.code_version,
+        check_specs=[scenario_check_spec(stage.name)],
         io_manager_key="tables",
         required_resource_keys=RESOURCES | {"switches"},
         pool="gpu" if "inference" in stage.kinds else None,
@@ -198,17 +204,23 @@ def _stored(stage: Stage, run: StageRun) -> StageTable | None:
     except PermanentError as error:
         run.log(str(error))
         return None
-    same = table.header.fingerprint == run.fingerprint
+    same = table.header.fingerprint == run.fingerprint and table.rows.schema == pl.Schema(stage.schema)
     return table if same and (table.header.skipped or stage.complete(run, table.header)) else None
 
 
 def _materialize(
-    stage: Stage, context: dg.AssetExecutionContext, config: dg.Config, inputs: Mapping[str, StageTable]
+    stage: Stage,
+    stages: Mapping[str, Stage],
+    context: dg.AssetExecutionContext,
+    config: dg.Config,
+    inputs: Mapping[str, StageTable],
 ) -> dg.MaterializeResult[StageTable]:
     started_s = time.monotonic()
+    refuse_incompatible(inputs, stages)
     overrides = from_config(config.model_dump())
     run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
-    outcome = materialize_stage(stage, run, inputs, context.resources.switches.get(stage.name))
+    switched_off = context.resources.switches.get(stage.name)
+    outcome = materialize_stage(stage, run, inputs, switched_off)
     header, rows = outcome.table.header, outcome.table.rows
     metadata: dict[str, Any] = {
         "dagster/row_count": rows.height,
@@ -242,7 +254,10 @@ def _materialize(
         version = overridden_version(stage_config_version(stage, as_in_profile), context.run.run_id)
         report(context.instance, [(stage.name, run.timeline, version)])
     return dg.MaterializeResult(
-        value=outcome.table, data_version=dg.DataVersion(header.data_version), metadata=metadata
+        value=outcome.table,
+        data_version=dg.DataVersion(header.data_version),
+        metadata=metadata,
+        check_results=[scenario_check(stage, run, outcome.table, stages, switched_off)],
     )
 
 

@@ -7,14 +7,14 @@ its nature.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 if TYPE_CHECKING:
@@ -52,6 +52,15 @@ class Keys:
     @staticmethod
     def overlay(timeline: str, run: str, stage: str, seq: int, name: str) -> str:
         return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}_{name}.png"
+
+    @staticmethod
+    def scenario(label: str) -> str:
+        return f"scenarios/{label}"
+
+    @staticmethod
+    def overlay_index(timeline: str, run: str, stage: str, seq: int) -> str:
+        """Names of a frame's overlays in the order in which they are shown; written after them."""
+        return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}.json"
 
     @staticmethod
     def report(timeline: str, name: str) -> str:
@@ -106,6 +115,16 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "write", key) from error
 
+    def create(self, key: str, data: bytes) -> bool:
+        """Store the bytes under the key if nothing is there: of several who try at once one does. Gives whether."""
+        try:
+            obstore.put(self.store, key, data, mode="create")
+        except (AlreadyExistsError, FileExistsError):
+            return False
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "write", key) from error
+        return True
+
     def get(self, key: str) -> bytes:
         """The bytes under the key.
 
@@ -126,6 +145,14 @@ class Storage:
             raise self._explain(error, "look up", key) from error
         return True
 
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders directly below the folder `prefix`, sorted."""
+        try:
+            found = obstore.list_with_delimiter(self.store, prefix)["common_prefixes"]
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "list", prefix) from error
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below the folder `prefix`, sorted within each page that the store answers."""
         try:
@@ -133,6 +160,15 @@ class Storage:
                 yield from sorted(found["path"] for found in page)
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", prefix) from error
+
+    def copy(self, keys: Mapping[str, str]) -> None:
+        """Copy objects within the store, from the keys to the values.
+
+        Raises:
+            MissingObject: one is not there.
+        """
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            list(pool.map(self._copy_one, keys, keys.values()))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete the objects; those that are not there are no error."""
@@ -147,6 +183,12 @@ class Storage:
         if self.url.startswith("file://"):
             return str(Path(unquote(urlsplit(self.url).path)) / key)
         return f"{self.url.rstrip('/')}/{key}"
+
+    def _copy_one(self, key: str, target: str) -> None:
+        try:
+            obstore.copy(self.store, key, target)
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "copy", key) from error
 
     def _delete_one(self, key: str) -> None:
         try:
