@@ -160,6 +160,8 @@ class Follower:
         """Give a reading to the track of its text, or start one; one place has one track."""
         rivals = [track for track in held + lost if near(track.quad, reading.quad)]
         track = next((track for track in rivals if one_text(track.readings, reading)), None)
+        if track is None and (track := next((t for t in lost if same_elsewhere(t, reading)), None)):
+            rivals.append(track)
         if track is None:
             track = Track(len(self._tracks), reading.quad, cut(grey, reading.quad), [])
             self._tracks.append(track)
@@ -287,6 +289,12 @@ def one_text(readings: list[Read], new: Read) -> bool:
     if min(confidence, new.confidence) >= SURE and not (a in b or b in a):
         return False
     return int(Levenshtein.distance(a, b)) <= max(1, max(len(a), len(b)) // 3)
+
+
+def same_elsewhere(track: Track, new: Read) -> bool:
+    """Whether a reading is that of a line which has left its place: the same text in the same size."""
+    text = fold(vote(track.readings)[0])
+    return bool(text) and text == fold(new.text) and alike(track.quad, new.quad)
 
 
 def fold(text: str) -> str:

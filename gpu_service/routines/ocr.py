@@ -57,7 +57,7 @@ class OcrSettings(Settings):
         0.03, gt=0, le=1, description="probability of a space between two characters from which there is one"
     )
     extend: float = Field(
-        0.35,
+        0.5,
         ge=0,
         le=2,
         description="line heights by which a line is read beyond both its ends, for cut-off characters",
@@ -192,7 +192,7 @@ def find(
 QUICK_GAIN = 0.85
 """A quick look at more than this share of the full size saves nothing."""
 
-LARGE_PX = 14
+LARGE_PX = 48
 """Lines at least this high in the heat map are outlined well enough."""
 
 MARGIN_PX = 24
@@ -295,11 +295,10 @@ def _recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings
     The quad grows by the characters found, to the next space at most.
     """
     left = right = 0.0
-    for attempt in range(settings.extend_times + 1):
-        # Where a line does go on, more of it is looked at: half a character is not recognised.
-        margin = settings.extend * (2 if attempt else 1)
-        strip = straighten(image, _extended(quad, left + margin, right + margin))
-        core = (left + margin) * LINE_HEIGHT_PX, strip.shape[1] - (right + margin) * LINE_HEIGHT_PX
+    for _ in range(settings.extend_times + 1):
+        at_left, at_right = left + settings.extend, right + settings.extend
+        strip = straighten(image, _extended(quad, at_left, at_right))
+        core = at_left * LINE_HEIGHT_PX, strip.shape[1] - at_right * LINE_HEIGHT_PX
         inner, (before, behind) = _own_part(engine.read(strip, settings.space_threshold), core)
         if before <= left and behind <= right:
             break

@@ -35,7 +35,7 @@ class RunOcrSettings(OcrSettings, StageSettings):
 
     read_crops: bool = Field(True, description="false: the crops of preprocess are not read, the frames alone")
     thorough_every: int = Field(
-        6, ge=1, le=100, description="of the kept frames every so manieth is looked at thoroughly; 1: each"
+        8, ge=1, le=100, description="of the kept frames every so manieth is looked at thoroughly; 1: each"
     )
     follow_similarity: float = Field(
         0.9,
