@@ -11,7 +11,7 @@ starts where the file starts, which is at the first frame unless the sound start
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -216,7 +216,14 @@ class Media:
             inside &= ms < end_ms
         return np.unique(pts[inside])
 
-    def frames(self, wanted: Sequence[int], times: FrameTimes, *, allow_damage: bool = False) -> Iterator[VideoFrame]:
+    def frames(
+        self,
+        wanted: Sequence[int],
+        times: FrameTimes,
+        *,
+        allow_damage: bool = False,
+        passing: Callable[[VideoFrame], None] = lambda _frame: None,
+    ) -> Iterator[VideoFrame]:
         """Decode the frames with these pts, in order, and as little else as correctness allows.
 
         Frames that no other frame refers to are not decoded unless wanted (the decoder is told before each packet),
@@ -226,6 +233,7 @@ class Media:
             wanted: ascending pts, each in `times.pts`.
             times: from `times()`, for a span that holds them all.
             allow_damage: go on past what cannot be decoded, so that wanted frames may be missing.
+            passing: told of each frame that is decoded, wanted or not, before it is given.
 
         Raises:
             BadInput: a frame on the way is damaged or missing, named with its time.
@@ -233,23 +241,26 @@ class Media:
         for run in runs(wanted, times, int(SEEK_GAP_S / self.time_base)):
             left = list(run)
             try:
-                for frame in self._run(run, times, allow_damage=False):
+                for frame in self._run(run, times, passing, allow_damage=False):
                     left.remove(cast(int, frame.pts))
                     yield frame
             except BadInput:
                 if allow_damage:
                     self._rewind(patching=True)
-                    yield from self._run(left, earlier(left[0], times), allow_damage=True)
+                    yield from self._run(left, earlier(left[0], times), passing, allow_damage=True)
                     self._rewind(patching=False)
                 elif self._refreshes_gradually(left[0], times):
-                    yield from self._run(left, from_start(self.start_pts), allow_damage=False)
+                    yield from self._run(left, from_start(self.start_pts), passing, allow_damage=False)
                 else:
                     raise
 
-    def _run(self, wanted: Sequence[int], times: FrameTimes, *, allow_damage: bool) -> Iterator[VideoFrame]:
+    def _run(
+        self, wanted: Sequence[int], times: FrameTimes, passing: Callable[[VideoFrame], None], *, allow_damage: bool
+    ) -> Iterator[VideoFrame]:
         """One stretch of the file, read in one go."""
         left = set(wanted)
         for frame in self._fed(wanted, times, allow_damage):
+            passing(frame)
             if frame.pts in left:
                 left.discard(frame.pts)
                 yield frame

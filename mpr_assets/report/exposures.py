@@ -67,9 +67,10 @@ def exposures(
     """Exposures of every brand, sorted by brand and start; they never overlap for one brand.
 
     A detection on a kept frame holds for the frames that it stands for. A frame covers the time from the midpoint to
-    its previous frame to the midpoint to its next; the first and the last of a chunk reach the chunk's edge, one
-    sampling step away at most. What touches is one exposure, across a cut too; a gap is bridged only within a shot,
-    and nothing crosses a chunk's edge, for an exposure is evidence from one source.
+    its previous frame to the midpoint to its next, or to the abrupt change between them where one was seen; the first
+    and the last of a chunk reach the chunk's edge, one sampling step away at most. What touches is one exposure, across
+    a cut too; a gap is bridged only within a shot, and nothing crosses a chunk's edge, for an exposure is evidence from
+    one source.
 
     Args:
         detections: rows (seq, x, y, w, h, brand, confidence, source); rows without a brand are candidates, left out.
@@ -105,7 +106,7 @@ def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame
         chunk_end_ms=pl.col("timeline_start_ms") + pl.col("end_ms") - pl.col("start_ms"),
     )
     ordered = (
-        frames.select("seq", "chunk", "timeline_ms")
+        frames.select("seq", "chunk", "timeline_ms", "cut_ms")
         .join(edges, on="chunk", how="left")
         .join(scenes.select("seq", "shot", "kept_seq"), on="seq", how="left")
         .with_columns(pl.col("shot").fill_null(-1), pl.coalesce("kept_seq", "seq").alias("kept_seq"))
@@ -118,8 +119,8 @@ def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame
     last_ms = pl.col("chunk_end_ms") if step_ms is None else pl.min_horizontal("chunk_end_ms", time + step_ms)
     return (
         ordered.with_columns(
-            start_ms=pl.coalesce((before + time) // 2, first_ms),
-            end_ms=pl.coalesce((time + after) // 2, last_ms),
+            start_ms=pl.coalesce(pl.when(before.is_not_null()).then("cut_ms"), (before + time) // 2, first_ms),
+            end_ms=pl.coalesce(pl.col("cut_ms").shift(-1).over("chunk"), (time + after) // 2, last_ms),
         )
         .with_columns(
             start_ms=pl.max_horizontal("start_ms", "chunk_start_ms"), end_ms=pl.min_horizontal("end_ms", "chunk_end_ms")

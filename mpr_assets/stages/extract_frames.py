@@ -27,6 +27,7 @@ from mpr_assets.graph import stage
 from mpr_assets.report.measures import timeline_ms
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
+from mpr_resources.changes import Changes
 from mpr_resources.decoding import Media, clock, open_media
 from mpr_resources.pixels import Orientation, orientation, to_pixels
 from mpr_resources.storage import Keys
@@ -44,7 +45,10 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "height_px": pl.Int32,
     "phash": pl.UInt64,
     "size_bytes": pl.Int64,
+    "cut_ms": pl.Int64,
 }
+"""`cut_ms`: when, on the timeline's clock, the picture changed abruptly between the frame before and this one, exact to
+the frames that the decoder passed; null where it did not."""
 
 ENCODERS = 2
 """Threads that turn frames into JPEG while the next ones are decoded; each holds one frame."""
@@ -74,6 +78,7 @@ class IndexRow(TypedDict):
     height_px: int
     phash: int
     size_bytes: int
+    cut_ms: int | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ class Taken:
     source_pts: int
     source_ms: int
     timeline_ms: int
+    cut_ms: int | None
 
 
 class ChunkRow(TypedDict):
@@ -216,8 +222,13 @@ def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool) ->
     wanted = [media.origin_pts + (t + shift) / unit_ms for t in instants(chunk["timeline_start_ms"], length_ms, fps)]
     aspect = media.stream.sample_aspect_ratio
     turn: Orientation | None = None
-    for frame in media.frames(nearest(times.pts, wanted), times, allow_damage=allow_damage):
+    changes = Changes()
+    first = True
+    for frame in media.frames(nearest(times.pts, wanted), times, allow_damage=allow_damage, passing=changes.add):
         assert frame.pts is not None
+        cut_pts = changes.cut_pts()
+        cut_ms = None if first or cut_pts is None else media.ms(cut_pts) - shift
+        first = False
         turn = turn or orientation(frame)
         source_ms = media.ms(frame.pts)
         yield Taken(
@@ -228,6 +239,7 @@ def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool) ->
             source_pts=frame.pts,
             source_ms=source_ms,
             timeline_ms=source_ms - shift,
+            cut_ms=cut_ms,
         )
 
 
@@ -261,6 +273,7 @@ def _encode(seq: int, one: Taken, settings: ExtractFramesSettings) -> ExtractedF
         height_px=height_px,
         phash=phash(pixels),
         size_bytes=len(jpeg),
+        cut_ms=one.cut_ms,
     )
     return ExtractedFrame(row, jpeg)
 

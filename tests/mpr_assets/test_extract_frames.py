@@ -120,7 +120,7 @@ def test_the_row_of_a_frame(tmp_path: Path) -> None:
     frames = list(extract(timeline(path, (400, 800), (1000, 2000)), ExtractFramesSettings()))
     table = index(frame.row for frame in frames)
     assert dict(table.schema) == SCHEMA
-    assert table.drop("phash", "size_bytes").rows() == [
+    assert table.drop("phash", "size_bytes", "cut_ms").rows() == [
         (0, 0, 7200 + 10 * 3600, 400, 0, 160, 96),
         (1, 1, 7200 + 27 * 3600, 1080, 480, 160, 96),
         (2, 1, 7200 + 40 * 3600, 1600, 1000, 160, 96),
@@ -232,3 +232,15 @@ def test_phash() -> None:
     assert (phash(scene) ^ phash(np.ascontiguousarray(scene[::2, ::2]))).bit_count() <= 2
     assert 20 <= (phash(scene) ^ phash(other)).bit_count() <= 44
     assert 0 <= phash(scene) < 2**64
+
+
+def test_a_cut_between_two_instants_has_its_own_time(tmp_path: Path) -> None:
+    dark, bright = np.full((96, 160, 3), 20, np.uint8), np.full((96, 160, 3), 220, np.uint8)
+    path = write_clip(tmp_path / "a.mp4", (dark if number < 18 else bright for number in range(50)))
+    frames = list(extract(timeline(path, (0, 2000)), ExtractFramesSettings()))
+    assert [(frame.row["timeline_ms"], frame.row["cut_ms"]) for frame in frames] == [
+        (0, None),
+        (480, None),
+        (1000, 720),
+        (1480, None),
+    ]

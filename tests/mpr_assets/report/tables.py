@@ -18,6 +18,7 @@ FRAMES = {
     "height_px": pl.Int32,
     "phash": pl.UInt64,
     "size_bytes": pl.Int64,
+    "cut_ms": pl.Int64,
 }
 SCENES = {"seq": pl.Int64, "shot": pl.Int32, "kept": pl.Boolean, "kept_seq": pl.Int64, "reason": pl.String}
 DETECTIONS = {
@@ -61,10 +62,11 @@ def chunks(*spans: tuple[str, int, int]) -> pl.DataFrame:
     return pl.DataFrame(rows, CHUNKS, orient="row")
 
 
-def frames(*per_chunk: Sequence[int]) -> pl.DataFrame:
-    """Each argument holds the timeline_ms of one chunk's frames."""
+def frames(*per_chunk: Sequence[int], cuts: dict[int, int] | None = None) -> pl.DataFrame:
+    """Each argument holds the timeline_ms of one chunk's frames; `cuts` the cut_ms of a frame by its seq."""
     times = [(chunk, time) for chunk, group in enumerate(per_chunk) for time in group]
-    rows = [(seq, chunk, time, time, time, WIDTH, HEIGHT, 0, 1) for seq, (chunk, time) in enumerate(times)]
+    cut = (cuts or {}).get
+    rows = [(seq, chunk, time, time, time, WIDTH, HEIGHT, 0, 1, cut(seq)) for seq, (chunk, time) in enumerate(times)]
     return pl.DataFrame(rows, FRAMES, orient="row")
 
 

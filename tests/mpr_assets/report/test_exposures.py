@@ -51,6 +51,12 @@ SPANS = {
         found_on(1, 3), [("Acme", 250, 750), ("Acme", 1250, 1750)], scenes=scenes([0, 0, 1, 1, 1, 1, 1, 1])
     ),
     "a stay goes on over a cut": Case(found_on(1, 2), [("Acme", 250, 1250)], scenes=scenes([0, 0, 1, 1, 1, 1, 1, 1])),
+    "an abrupt change is the edge": Case(
+        found_on(1, 2), [("Acme", 480, 1040)], frames=frames([*range(0, 4000, 500)], cuts={1: 480, 3: 1040})
+    ),
+    "a change before the first frame of a chunk is none": Case(
+        found_on(0), [("Acme", 0, 250)], frames=frames([*range(0, 4000, 500)], cuts={0: -40})
+    ),
     "no gap allowed": Case(
         found_on(1, 3), [("Acme", 250, 750), ("Acme", 1250, 1750)], settings=ExposureSettings(max_gap_ms=0)
     ),
