@@ -1,6 +1,7 @@
 """How well logos are found: silhouettes pasted on the frames of a video, and photographs with their truth.
 
-    python -m bench.logos --icons FOLDER --frames VIDEO [--logos27 FOLDER]
+    python -m bench.logos --icons FOLDER --frames VIDEO
+    python -m bench.logos --logos27 FOLDER
 
 What is measured is recall and precision; the algorithm is in `gpu_service.routines.logo_match`.
 """
@@ -55,7 +56,9 @@ def references_of(icons: Path) -> list[Reference]:
 
 
 def frames_of(video: Path, count: int) -> list[Image]:
-    """`count` frames, evenly spread."""
+    """`count` frames, evenly spread; of a picture itself."""
+    if video.suffix in (".png", ".jpg"):
+        return [_picture(video)]
     capture = cv2.VideoCapture(str(video))
     total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     frames = []
@@ -215,35 +218,85 @@ def pasted(references: Sequence[Reference], frames: Sequence[Image], a_cell: int
     }
 
 
+@dataclass(frozen=True)
+class Annotation:
+    """A line of the data set's lists: `picture brand`, then a number of the subset and a box where it has them."""
+
+    picture: str
+    brand: str
+    box: Box | None
+
+
+def annotations_of(path: Path) -> list[Annotation]:
+    """The lines of a list, in its order; boxes are `x0 y0 x1 y1`, the last four columns of seven or more."""
+    found = []
+    for line in path.read_text().splitlines():
+        fields = line.split()
+        if len(fields) < 2:
+            continue
+        box = None
+        if len(fields) >= 7:
+            x0, y0, x1, y1 = (int(float(field)) for field in fields[3:7])
+            box = Box(x=max(0, x0), y=max(0, y0), w=max(0, x1 - x0), h=max(0, y1 - y0))
+        found.append(Annotation(fields[0], fields[1], box))
+    return found
+
+
+def _picture(path: Path) -> Image:
+    picture: Any = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise SystemExit(f"The picture {path} cannot be read; is the data set complete?")
+    return np.asarray(picture, np.uint8)
+
+
+def crops27(folder: Path, references_a_brand: int = 5) -> list[Reference]:
+    """The first crops of each brand in the training set that are large enough to be looked for."""
+    crops: dict[str, list[Reference]] = defaultdict(list)
+    for one in annotations_of(folder / "flickr_logos_27_dataset_training_set_annotation.txt"):
+        box = one.box
+        if box is not None and len(crops[one.brand]) < references_a_brand and box.w >= 40 and box.h >= 20:
+            crop = _picture(_images27(folder) / one.picture)[box.y : box.y + box.h, box.x : box.x + box.w]
+            encoded = cv2.imencode(".png", crop)[1].tobytes()
+            crops[one.brand].append(Reference(one.brand, f"{one.picture}@{box.x},{box.y}", encoded))
+    return [reference for brand in crops.values() for reference in brand]
+
+
+def _images27(folder: Path) -> Path:
+    return next(path for path in (folder / "flickr_logos_27_dataset_images", folder) if path.is_dir())
+
+
 def logos27(folder: Path, references_a_brand: int = 5) -> dict[str, object]:
     """Flickr-Logos-27: crops of the training set are the references, the query set is looked through.
 
-    A picture counts as found when its brand is found anywhere in it (the query set has no boxes); every other brand
-    found is a false alarm.
+    A brand of a picture counts as found when it is found in it, at a place that overlaps one of its boxes where the
+    list gives boxes. Every other brand found in the picture is one false alarm, and so is a brand that lies elsewhere.
     """
-    crops: dict[str, list[Reference]] = defaultdict(list)
-    images = next(path for path in (folder / "flickr_logos_27_dataset_images", folder) if path.is_dir())
-    for line in (folder / "flickr_logos_27_dataset_training_set_annotation.txt").read_text().splitlines():
-        name, brand, _, *corners = line.split()[:7]
-        x0, y0, x1, y1 = (int(c) for c in corners)
-        if len(crops[brand]) < references_a_brand and x1 - x0 >= 40 and y1 - y0 >= 20:
-            picture: Any = cv2.imread(str(images / name))
-            crop = picture[y0:y1, x0:x1]
-            crops[brand].append(Reference(brand, f"{name}@{x0},{y0}", cv2.imencode(".png", crop)[1].tobytes()))
-    references = [reference for brand in crops.values() for reference in brand]
+    references = crops27(folder, references_a_brand)
+    known = {reference.brand for reference in references}
+    truths: dict[str, dict[str, list[Box]]] = defaultdict(dict)
+    for one in annotations_of(folder / "flickr_logos_27_dataset_query_set_annotation.txt"):
+        boxes = truths[one.picture].setdefault(one.brand, [])
+        boxes += [one.box] if one.box is not None else []
     tally = Tally()
-    for line in (folder / "flickr_logos_27_dataset_query_set_annotation.txt").read_text().splitlines():
-        name, brand = line.split()[:2]
-        image = np.asarray(cv2.imread(str(images / name)), np.uint8)
+    for name, brands in truths.items():
+        image = _picture(_images27(folder) / name)
         [answer] = DETECT.run(Batch([image], [NoItem()], DetectSettings(), references))
-        found = {finding.label for finding in answer.objects}
-        tally.truths += brand in crops
-        tally.found += brand in found
-        tally.false += len(found - {brand})
+        found = {
+            finding.label
+            for finding in answer.objects
+            if finding.label in brands
+            and (not brands[finding.label] or any(overlap(finding.box, box) > 0 for box in brands[finding.label]))
+        }
+        tally.truths += len(known & set(brands))
+        tally.found += len(found)
+        tally.false += len({finding.label for finding in answer.objects} - found)
     return {
         "recall": round(tally.found / max(1, tally.truths), 4),
         "precision": round(tally.found / max(1, tally.found + tally.false), 4),
-        "pictures": tally.truths,
+        "brands_to_find": tally.truths,
+        "pictures": len(truths),
+        "false_alarms": tally.false,
+        "references": len(references),
     }
 
 
@@ -257,16 +310,20 @@ def table(result: dict[str, object]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--icons", type=Path, required=True, help="folder of one-colour SVG symbols, one a brand")
-    parser.add_argument("--frames", type=Path, required=True, help="video without any of these brands")
+    parser.add_argument("--icons", type=Path, help="folder of one-colour SVG symbols, one a brand")
+    parser.add_argument("--frames", type=Path, help="video or picture without any of these brands")
     parser.add_argument("--logos27", type=Path, help="folder of the Flickr-Logos-27 dataset")
     parser.add_argument("--a-cell", type=int, default=6, help="pastes for each size and damage")
     parser.add_argument("--seed", type=int, default=20)
     given = parser.parse_args()
-    result = pasted(references_of(given.icons), frames_of(given.frames, 12), given.a_cell, given.seed)
-    print(table(result))
+    result: dict[str, object] = {}
+    if given.icons and given.frames:
+        result = pasted(references_of(given.icons), frames_of(given.frames, 12), given.a_cell, given.seed)
+        print(table(result))
     if given.logos27:
         result["logos27"] = logos27(given.logos27)
+    if not result:
+        parser.error("give --icons and --frames, or --logos27")
     print(json.dumps(result))
 
 

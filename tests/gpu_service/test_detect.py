@@ -54,10 +54,10 @@ BOLT = Reference("Bolt", "bolt.svg", SVG_BOLT)
 
 def ground(kind: str) -> Image:
     if kind == "plain":
-        return np.full((360, 640, 3), (150, 150, 145), np.uint8)
+        return np.full((180, 320, 3), (150, 150, 145), np.uint8)
     rng = np.random.default_rng(5)
-    noise = rng.integers(60, 200, (24, 40, 3)).astype(np.uint8)
-    return np.asarray(cv2.resize(noise, (640, 360), interpolation=cv2.INTER_CUBIC), np.uint8)
+    noise = rng.integers(60, 200, (12, 20, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(noise, (320, 180), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def put(
@@ -95,34 +95,34 @@ def nothing(image: Image) -> list[tuple[str, Box]]:
 
 
 def one(image: Image) -> list[tuple[str, Box]]:
-    return [("Kite", put(image, kite(), (200, 150), 160, (235, 235, 235)))]
+    return [("Kite", put(image, kite(), (100, 75), 100, (235, 235, 235)))]
 
 
 def dark(image: Image) -> list[tuple[str, Box]]:
-    return [("Kite", put(image, kite(), (420, 200), 120, (15, 15, 15)))]
+    return [("Kite", put(image, kite(), (210, 100), 80, (15, 15, 15)))]
 
 
 def rotated(image: Image) -> list[tuple[str, Box]]:
-    return [("Comb", put(image, comb(), (300, 180), 150, (20, 20, 120), turn_deg=25))]
+    return [("Comb", put(image, comb(), (150, 90), 90, (20, 20, 120), turn_deg=25))]
 
 
 def covered(image: Image) -> list[tuple[str, Box]]:
-    box = put(image, kite(), (300, 180), 180, (240, 240, 240))
+    box = put(image, kite(), (150, 90), 110, (240, 240, 240))
     image[box.y : box.y + box.h, box.x : box.x + box.w // 4] = (40, 120, 60)
     return [("Kite", box)]
 
 
 def two_instances(image: Image) -> list[tuple[str, Box]]:
     return [
-        ("Kite", put(image, kite(), (130, 180), 140, (240, 240, 240))),
-        ("Kite", put(image, kite(), (460, 170), 180, (10, 10, 10))),
+        ("Kite", put(image, kite(), (70, 90), 80, (240, 240, 240))),
+        ("Kite", put(image, kite(), (230, 85), 100, (10, 10, 10))),
     ]
 
 
 def two_brands(image: Image) -> list[tuple[str, Box]]:
     return [
-        ("Comb", put(image, comb(), (480, 180), 150, (240, 240, 240))),
-        ("Kite", put(image, kite(), (150, 180), 150, (240, 240, 240))),
+        ("Comb", put(image, comb(), (240, 90), 90, (240, 240, 240))),
+        ("Kite", put(image, kite(), (75, 90), 90, (240, 240, 240))),
     ]
 
 
@@ -156,12 +156,12 @@ def test_says_which_reference_matched() -> None:
 
 def test_finds_an_svg_logo() -> None:
     image = ground("plain")
-    points = np.array([[14, 1], [3, 14], [9, 14], [6, 23], [20, 9], [13, 9]], np.float64) * 8 + (200, 60)
+    points = np.array([[14, 1], [3, 14], [9, 14], [6, 23], [20, 9], [13, 9]], np.float64) * 4 + (100, 30)
     cv2.fillPoly(image, [points.round().astype(np.int32)], (20, 20, 200), cv2.LINE_AA)
-    cv2.circle(image, (360, 220), 24, (20, 20, 200), -1, cv2.LINE_AA)
+    cv2.circle(image, (180, 110), 12, (20, 20, 200), -1, cv2.LINE_AA)
     [found] = find(image, KITE, BOLT, COMB)
     assert found.label == "Bolt"
-    assert overlap(found.box, Box(x=224, y=68, w=160, h=176)) > 0.8
+    assert overlap(found.box, Box(x=112, y=34, w=80, h=88)) > 0.8
 
 
 @pytest.mark.parametrize(
