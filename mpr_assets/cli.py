@@ -17,9 +17,9 @@ import yaml
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gpu_service.errors import BadInput, MprError
-from mpr_assets import cli_control, cli_history, cli_scenarios, terminal
+from mpr_assets import cli_control, cli_history, cli_replay, cli_scenarios, terminal
 from mpr_assets.cli_world import FAILED, INTERRUPTED, UNUSABLE, dagster_instance, profiles, storage
-from mpr_assets.local_run import StageFailed, run_here
+from mpr_assets.local_run import StageFailed, observe_first, run_here
 from mpr_assets.partitions import load_spec, register, registered
 from mpr_assets.report.measures import measures
 from mpr_assets.stages.timeline import resolve
@@ -38,6 +38,7 @@ app.add_typer(timeline_app, name="timeline")
 app.add_typer(profile_app, name="profile")
 app.add_typer(cli_control.app)
 app.add_typer(cli_history.app)
+app.add_typer(cli_replay.app)
 app.add_typer(cli_scenarios.app, name="scenario")
 
 Videos = Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="one video, or several one after another")]
@@ -180,6 +181,7 @@ def _readable(path: Path) -> str:
 def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:
     """Register the timeline in Dagster and in the storage."""
     register(instance, storage(), spec, replace=replace)
+    observe_first(instance, spec.name)
 
 
 def show_report(timeline: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
 from gpu_service.errors import BadInput
-from mpr_assets.definitions import ROOT, inference_resource, profiles_folder, storage_resource
+from mpr_assets.definitions import ROOT, profiles_folder, storage_resource
 from mpr_resources.inference import InferenceResource
 from mpr_resources.io_manager import StorageResource
 from mpr_resources.profiles import Profiles
@@ -21,6 +22,11 @@ from mpr_resources.storage import Storage
 FAILED = 1
 UNUSABLE = 2
 INTERRUPTED = 130
+
+PATIENCE_S = 5.0
+"""How long a command that can do without it waits for an inference host."""
+
+LOG = logging.getLogger("mpr")
 
 
 def storage() -> Storage:
@@ -41,9 +47,15 @@ class Resources:
     progress: Progress | None
 
 
-def resources(progress: Progress | None = None) -> Resources:
-    """As the environment says."""
-    return Resources(storage_resource(os.environ), inference_resource(os.environ), profiles(), progress)
+def resources(progress: Progress | None = None, *, patience_s: float = 60.0) -> Resources:
+    """As the environment says. An inference host that is away is waited for so long."""
+    inference = InferenceResource(
+        url=os.environ.get("INFERENCE_URL", ""),
+        # As it is: outside a run Dagster does not look up the variable that would stand for it.
+        token=os.environ.get("INFERENCE_TOKEN", ""),
+        give_up_after_s=patience_s,
+    )
+    return Resources(storage_resource(os.environ), inference, profiles(), progress)
 
 
 def dagster_instance() -> dg.DagsterInstance:

@@ -56,6 +56,7 @@ class Made:
         config: version of its settings, see `config_version`.
         overrides: what was not as the profile has it.
         run_id: of the run that made it.
+        skipped: why the stage was switched off, or empty.
     """
 
     event_id: int
@@ -66,6 +67,7 @@ class Made:
     config: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
     run_id: str = ""
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ def _made(record: dg.EventLogRecord) -> Made:
         config=str(said.get("config_version", "")),
         overrides=dict(overrides) if isinstance(overrides, Mapping) else {},
         run_id=record.run_id,
+        skipped=str(said.get("skipped", "")),
     )
 
 

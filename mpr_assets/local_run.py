@@ -15,7 +15,9 @@ from dagster_shared.error import SerializableErrorInfo
 
 from gpu_service.errors import MprError
 from mpr_assets import terminal
-from mpr_assets.definitions import JOB, definitions
+from mpr_assets.cli_world import LOG, PATIENCE_S, resources
+from mpr_assets.definitions import JOB, STAGES, definitions
+from mpr_assets.sensors import observe
 
 COMMAND_TAG = "mpr/command"
 """Which command asked for the run; the history shows it."""
@@ -58,6 +60,7 @@ def run_here(
     Raises:
         StageFailed: a stage failed.
     """
+    observe_first(instance, timeline)
     graph = definitions(os.environ, progress=terminal.progress())
     result = graph.resolve_job_def(JOB).execute_in_process(
         run_config={
@@ -75,6 +78,14 @@ def run_here(
     if not result.success:
         raise StageFailed(_sentence(result.all_events), result.run_id)
     return result.run_id
+
+
+def observe_first(instance: dg.DagsterInstance, timeline: str) -> int:
+    """Report what changed in the timeline's settings, as a sensor would soon; gives how many.
+
+    A stage that runs before its settings were ever observed would not go stale in the UI later.
+    """
+    return observe(instance, STAGES, [timeline], resources(patience_s=PATIENCE_S), LOG)
 
 
 def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:

@@ -12,7 +12,8 @@ from gpu_service.errors import BadInput
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
 from mpr_resources.brands import BrandList, brands_from_folders, load_brands, load_references
-from mpr_resources.yaml_files import load_file
+from mpr_resources.yaml_edit import with_values
+from mpr_resources.yaml_files import load_model, read_file, validate
 
 
 class Profile(Settings):
@@ -50,6 +51,7 @@ class Profiles:
     def __init__(self, folder: Path, sections: Mapping[str, type[Settings]]) -> None:
         self.folder = folder
         self._model = profile_model(sections)
+        self._read: dict[str, tuple[bytes, Profile]] = {}
 
     def names(self) -> list[str]:
         return sorted(path.stem for path in self.folder.glob("*.yaml"))
@@ -73,7 +75,12 @@ class Profiles:
         Raises:
             BadInput: it is not there, or something in it is wrong; the message names the key.
         """
-        return load_file(self.path(name), self._model)
+        path = self.path(name)
+        text = read_file(path)
+        known = self._read.get(name)
+        if known is None or known[0] != text:  # to read YAML takes longer than some stages
+            known = self._read[name] = (text, load_model(path, text, self._model))
+        return known[1]
 
     def duplicate(self, name: str, new_name: str) -> Path:
         """Copy a profile under a new name, comments and all.
@@ -83,19 +90,53 @@ class Profiles:
         """
         source = self.path(name)
         self.load(name)
+        target = self.free_path(new_name)
+        self._write(target, source.read_bytes())
+        return target
+
+    def duplicate_with(self, name: str, new_name: str, stage: str, settings: Mapping[str, Any]) -> Path:
+        """Copy a profile under a new name, with other settings for a stage; comments stay.
+
+        Raises:
+            BadInput: the new name is taken or cannot be a file name; or the settings cannot be.
+        """
+        before = self.load(name)
+        target = self.free_path(new_name)
+        edited = with_values(read_file(self.path(name)).decode("utf-8-sig"), stage, settings)
+        section = validate(
+            f"the section {stage} of {target}",
+            {**before.section(stage).model_dump(), **settings},
+            type(before.section(stage)),
+        )
+        if load_model(target, edited, self._model) != before.model_copy(update={stage: section}):
+            raise BadInput(f"The profile {name!r} cannot be edited as it is written; duplicate it and edit the copy.")
+        self._write(target, edited.encode())
+        return target
+
+    def free_path(self, new_name: str) -> Path:
+        """Where a new profile of this name goes.
+
+        Raises:
+            BadInput: the name is taken or cannot be a file name.
+        """
         if not new_name or not new_name.replace("_", "a").replace("-", "a").isalnum():
             raise BadInput(f"The profile name {new_name!r} may hold only letters, digits, '_' and '-'.")
-        target = self.folder / f"{new_name}.yaml"
+        if new_name in self.names():
+            raise BadInput(f"There is already a profile {new_name!r} in {self.folder}; choose another name.")
+        return self.folder / f"{new_name}.yaml"
+
+    def _write(self, target: Path, text: bytes) -> None:
         try:
             with target.open("xb") as file:
-                file.write(source.read_bytes())
+                file.write(text)
         except FileExistsError as error:
-            raise BadInput(f"There is already a profile {new_name!r} in {self.folder}; choose another name.") from error
+            raise BadInput(
+                f"There is already a profile {target.stem!r} in {self.folder}; choose another name."
+            ) from error
         except OSError as error:
             raise BadInput(
                 f"The profile {target} cannot be written: {error.strerror}; choose another place."
             ) from error
-        return target
 
     def brand_list(self, profile: Profile, file: Path | None = None) -> BrandList:
         """The brands that are looked for: of the brand file given, of the profile's, or of the folders of logos.

@@ -55,17 +55,25 @@ def load_file(path: Path, model: type[M]) -> M:
     Raises:
         BadInput: the file cannot be read, or see `load_model`.
     """
+    return load_model(path, read_file(path), model)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a YAML file.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
     if path.is_dir():
         raise BadInput(f"{path} is a folder; name a YAML file in it.")
     try:
         if path.stat().st_size > MAX_BYTES:
             raise BadInput(f"{path} is larger than {MAX_BYTES // 1_000_000} MB; is it really a YAML file?")
-        text = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise BadInput(f"{path} does not exist; check the path.") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from None
-    return load_model(path, text, model)
 
 
 def load_model(path_or_name: str | Path, text: str | bytes, model: type[M]) -> M:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import polars as pl
 
-from gpu_service.routines import Inference
+from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.detect_edges import DETECT_EDGES, EdgeSettings
 from gpu_service.wire import EdgesItem
 from mpr_assets import previews
@@ -45,11 +45,11 @@ def detect_edges(
         inference: where the routine runs.
         settings: of the routine and the stage.
     """
-    polygons: dict[int, list[list[float]]] = dict(fields.select("seq", "polygon").iter_rows())
+    polygons = _polygons(fields)
 
     def items() -> Iterator[tuple[Frame, EdgesItem]]:
         for frame in frames:
-            yield frame, EdgesItem(field=tuple((x, y) for x, y in polygons.get(frame.seq) or ()))
+            yield frame, _item(polygons, frame)
 
     rows = [
         (seq, region.box.x, region.box.y, region.box.w, region.box.h, region.confidence, region.label)
@@ -57,6 +57,19 @@ def detect_edges(
         for region in answer.regions
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", maintain_order=True)
+
+
+def _polygons(fields: pl.DataFrame) -> dict[int, list[list[float]]]:
+    return dict(fields.select("seq", "polygon").iter_rows())
+
+
+def _item(polygons: Mapping[int, list[list[float]]], frame: Frame) -> EdgesItem:
+    return EdgesItem(field=tuple((x, y) for x, y in polygons.get(frame.seq) or ()))
+
+
+def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> DebugPictures:
+    item = _item(_polygons(inputs["field_segmentation"].rows), frame)
+    return run.inference.debug(DETECT_EDGES, frame.picture, item, run.settings)[1]
 
 
 @stage(
@@ -70,6 +83,7 @@ def detect_edges(
     inputs=("extract_frames", "filter_scenes", "field_segmentation"),
     depends_on=lambda run: {"model": run.inference.identity(DETECT_EDGES, run.settings)},
     draw=previews.boxes("label"),
+    debug=_debug,
     per_frame=True,
 )
 def asset(

@@ -5,12 +5,12 @@ The engines are in `gpu_service.routines.detect`; this turns their answers into 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
 from gpu_service.pictures import Picture
-from gpu_service.routines import Inference, Reference
+from gpu_service.routines import DebugPictures, Inference, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
 from gpu_service.wire import NoItem
 from mpr_assets import previews
@@ -81,6 +81,11 @@ def _what_finds(run: StageRun) -> dict[str, str]:
     }
 
 
+def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
+    settings, references = routine_settings(run.settings), run.references()
+    return run.inference.debug(DETECT, frame.picture, NoItem(), settings, references)[1]
+
+
 @stage(
     name="detect_objects",
     description="Logos found by their reference pictures, and objects, each with its box.",
@@ -92,6 +97,7 @@ def _what_finds(run: StageRun) -> dict[str, str]:
     inputs=("extract_frames", "filter_scenes"),
     depends_on=_what_finds,
     draw=previews.boxes("label"),
+    debug=_debug,
     per_frame=True,
 )
 def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:

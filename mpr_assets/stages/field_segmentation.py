@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from gpu_service.routines import Inference
+from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.segment_field import SEGMENT_FIELD, SegmentFieldSettings
 from gpu_service.wire import NoItem
 from mpr_assets import previews
@@ -41,6 +41,10 @@ def field_segmentation(
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq")
 
 
+def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
+    return run.inference.debug(SEGMENT_FIELD, frame.picture, NoItem(), run.settings)[1]
+
+
 @stage(
     name="field_segmentation",
     description="The playing field by its colour: its polygon and its share of the frame.",
@@ -52,6 +56,7 @@ def field_segmentation(
     inputs=("extract_frames", "filter_scenes"),
     depends_on=lambda run: {"model": run.inference.identity(SEGMENT_FIELD, run.settings)},
     draw=previews.polygons("field"),
+    debug=_debug,
     per_frame=True,
 )
 def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:

@@ -6,13 +6,13 @@ How a crop is made: `gpu_service.routines.preprocess`. When crops are equal: `sa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import polars as pl
 from pydantic import Field
 
-from gpu_service.routines import Inference
+from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.preprocess import PREPROCESS, CropSettings
 from gpu_service.wire import Box, CropBox, PreprocessItem
 from mpr_assets import previews
@@ -165,6 +165,15 @@ def _crops_are_there(run: StageRun, header: TableHeader) -> bool:
     return run.crop_folder(header.fingerprint).finished()
 
 
+def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> DebugPictures:
+    here = pl.col("seq") == frame.seq
+    edges, objects = (inputs[name].rows.filter(here) for name in ("detect_edges", "detect_objects"))
+    wanted = _wanted(edges, "edges").get(frame.seq, []) + _wanted(objects, "objects").get(frame.seq, [])
+    chosen = _chosen(wanted, run.settings.max_crops)
+    item = PreprocessItem(crops=tuple(CropBox(box=one.box) for one in chosen))
+    return run.inference.debug(PREPROCESS, frame.picture, item, run.settings)[1]
+
+
 @stage(
     name="preprocess",
     description="Crops of regions and objects, straightened and enlarged for reading; equal crops grouped.",
@@ -177,6 +186,7 @@ def _crops_are_there(run: StageRun, header: TableHeader) -> bool:
     depends_on=lambda run: {"model": run.inference.identity(PREPROCESS, run.settings)},
     complete=_crops_are_there,
     draw=previews.boxes("label"),
+    debug=_debug,
     per_frame=True,
 )
 def asset(

@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import Field
 
 from gpu_service.pictures import Picture
-from gpu_service.routines import Inference
+from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.ocr import OCR, OcrSettings, to_quad
 from gpu_service.wire import OcrItem, TextLine
 from mpr_assets import previews
@@ -210,6 +210,10 @@ def _crop_groups(run: StageRun, crops: StageTable) -> Iterator[CropGroup]:
         yield CropGroup(crop, picture, members[crop])
 
 
+def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
+    return run.inference.debug(OCR, frame.picture, OcrItem(), run.settings)[1]
+
+
 @stage(
     name="run_ocr",
     description="Text lines of frames and crops, followed while they stay; their readings vote.",
@@ -221,6 +225,7 @@ def _crop_groups(run: StageRun, crops: StageTable) -> Iterator[CropGroup]:
     inputs=("extract_frames", "filter_scenes", "preprocess"),
     depends_on=lambda run: {"model": run.inference.identity(OCR, run.settings)},
     draw=previews.quads("text"),
+    debug=_debug,
     per_frame=True,
 )
 def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, preprocess: StageTable) -> Result:

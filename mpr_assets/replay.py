@@ -1,0 +1,119 @@
+"""One stage tried on some frames, from what is stored of the stages before it: no run, and nothing is kept.
+
+What a command line or an editor page shows of it is theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from gpu_service.errors import BadInput
+from gpu_service.routines import DebugPictures
+from mpr_assets.graph import Stage, stage_run
+from mpr_assets.overrides import FRAMES
+from mpr_assets.stage_overlays import draw_overlays
+from mpr_assets.stage_run import StageRun
+from mpr_resources.scratch import ScratchStorage
+from mpr_resources.storage import MissingObject
+from mpr_resources.tables import StageTable, check_schema, hash_of
+
+FRAMES_TRIED = 3
+"""Frames that are tried where none are named."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a stage gives on some frames.
+
+    Attributes:
+        seqs: the frames that it was tried on: kept ones that stand for those asked for.
+        rows: the stage's table of these frames.
+        settings: of the stage, as the profile and the overrides make them.
+        overrides: what is not as in the profile.
+        counts: figures worth showing.
+        overlays: pictures by frame, then name; empty when they were not asked for.
+        key: a name for this trial: equal for equal settings and frames.
+    """
+
+    seqs: tuple[int, ...]
+    rows: pl.DataFrame
+    settings: Any
+    overrides: Mapping[str, Any]
+    counts: Mapping[str, int | float]
+    overlays: Mapping[int, DebugPictures]
+    key: str
+
+    def by_frame(self) -> dict[int, list[dict[str, Any]]]:
+        """The rows of each frame that was tried; an empty list where nothing was found."""
+        found: dict[int, list[dict[str, Any]]] = {seq: [] for seq in self.seqs}
+        for row in self.rows.iter_rows(named=True):
+            found[row["seq"]].append(row)
+        return found
+
+
+def replay_stage(
+    stage: Stage,
+    timeline: str,
+    resources: Any,
+    *,
+    frames: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    debug: bool = False,
+    log: logging.Logger | None = None,
+) -> Tried:
+    """Run a stage on some frames of a timeline.
+
+    Args:
+        resources: storage, inference, profiles and progress, as a run has them; kept between calls they stay warm.
+        frames: like `10,12,40-60`; None: a few over the whole timeline.
+        overrides: settings laid over the profile's.
+        debug: whether overlays are drawn too.
+
+    Raises:
+        BadInput: the stage does not go by frames, or a frame or an override cannot be.
+        MissingObject: an input is not stored.
+    """
+    if not stage.per_frame:
+        raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried; replay it.")
+    given = dict(overrides or {}) | ({} if frames is None else {FRAMES: frames})
+    run = stage_run(stage, timeline, given, resources, log or logging.getLogger(__name__))
+    if run.only is None:
+        run = replace(run, only=_a_few(run))
+    key = hash_of([run.settings.model_dump(mode="json"), sorted(run.only or ())])
+    run = replace(run, storage=ScratchStorage(run.storage), fingerprint=key)
+    inputs = {name: _input(run, name) for name in stage.inputs}
+    seqs = tuple(sorted(run.only or ()))
+    if run.settings.enabled:
+        result = stage.body(run, **inputs)
+        rows, counts = result.rows, result.counts
+        check_schema(rows, stage.schema, stage.name)
+    else:
+        rows, counts = pl.DataFrame(schema=dict(stage.schema)), {}
+    overlays = _overlays(stage, run, rows, inputs) if debug and run.settings.enabled else {}
+    return Tried(seqs, rows, run.settings, run.overrides, counts, overlays, key)
+
+
+def _input(run: StageRun, name: str) -> StageTable:
+    try:
+        return run.stored(name)
+    except MissingObject as error:
+        raise MissingObject(f"{name} of the timeline {run.timeline!r} is not stored; materialize it first.") from error
+
+
+def _a_few(run: StageRun) -> frozenset[int]:
+    kept = _input(run, "filter_scenes").rows.filter("kept")["seq"].to_list()
+    return frozenset(kept[round(at * (len(kept) - 1) / (FRAMES_TRIED - 1))] for at in range(FRAMES_TRIED) if kept)
+
+
+def _overlays(
+    stage: Stage, run: StageRun, rows: pl.DataFrame, inputs: Mapping[str, StageTable]
+) -> dict[int, DebugPictures]:
+    index = inputs.get("extract_frames") or _input(run, "extract_frames")
+    return {
+        frame.seq: draw_overlays(stage, run, frame, rows, inputs) for frame in run.frames(index, sorted(run.only or ()))
+    }

@@ -1,0 +1,42 @@
+"""Storage for work that is not to be kept: reads go through to what is stored, writes stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from mpr_resources.storage import Storage
+
+
+class ScratchStorage(Storage):
+    """What is written is read back and found as if it were stored, and gone with the object. Nothing is deleted."""
+
+    def __init__(self, stored: Storage) -> None:
+        super().__init__(stored.store, stored.url)
+        self.written: dict[str, bytes] = {}
+
+    def put(self, key: str, data: bytes) -> None:
+        self.written[key] = data
+
+    def create(self, key: str, data: bytes) -> bool:
+        if self.exists(key):
+            return False
+        self.put(key, data)
+        return True
+
+    def copy(self, keys: Mapping[str, str]) -> None:
+        for key, target in keys.items():
+            self.put(target, self.get(key))
+
+    def get(self, key: str) -> bytes:
+        return self.written[key] if key in self.written else super().get(key)
+
+    def exists(self, key: str) -> bool:
+        return key in self.written or super().exists(key)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        found = {key for key in self.written if key.startswith(f"{prefix.rstrip('/')}/")}
+        yield from sorted(found | set(super().list(prefix)))
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.written.pop(key, None)
