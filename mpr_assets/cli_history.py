@@ -8,18 +8,25 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 from rich.tree import Tree
 
 from mpr_assets import terminal
 from mpr_assets.cli_control import NAMES, stage_name
 from mpr_assets.cli_world import dagster_instance, storage
+from mpr_assets.differences import change_line
 from mpr_assets.history import Branch, Entry, read_entries, tree
 from mpr_assets.partitions import load_spec
+from mpr_assets.report.diff_page import diff_page
+from mpr_assets.states import Comparison, compare_states, find_state
+from mpr_resources.storage import Keys
 
 app = typer.Typer()
 
 Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="the results of this stage alone")]
+Reference = Annotated[str, typer.Argument(help="TIMELINE for its report, TIMELINE:STAGE, or scenario:LABEL")]
+MOST_CHANGES = 40
 
 
 @app.command()
@@ -77,3 +84,38 @@ def assignments(settings: Mapping[str, Any]) -> str:
 def when(time_s: float) -> str:
     """Local time, to the second."""
     return datetime.fromtimestamp(time_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+@app.command()
+def diff(before: Reference, after: Reference) -> None:
+    """What differs between two results: settings, counts, rows gained, lost, moved, changed; and a picture page."""
+    store = storage()
+    compared = compare_states(*(find_state(store, reference, NAMES) for reference in (before, after)))
+    for title, rows in {"settings": compared.settings, "made from": compared.facts}.items():
+        _print_pairs(title, rows, compared)
+    for section in compared.sections:
+        _print_pairs(f"counts of {section.title}", section.counts, compared)
+        terminal.out.print(f"\n{section.title}: {section.difference.summary()}", markup=False)
+        changes = section.difference.changes
+        for change in changes[:MOST_CHANGES]:
+            terminal.out.print(f"  {change_line(change)}", markup=False)
+        if len(changes) > MOST_CHANGES:
+            terminal.out.print(f"  … {len(changes) - MOST_CHANGES} more, on the page", markup=False)
+    key = Keys.report(compared.after.timeline, f"diff_{'__'.join(_file_name(one) for one in (before, after))}.html")
+    store.put(key, diff_page(compared).encode())
+    terminal.out.print(f"\nPictures: {store.where(key)}", markup=False)
+
+
+def _print_pairs(title: str, rows: Mapping[str, tuple[Any, Any]], compared: Comparison) -> None:
+    if not rows:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in (title, compared.before.reference, compared.after.reference):
+        table.add_column(heading, overflow="fold")
+    for name, values in rows.items():
+        table.add_row(*(escape(str(value)) for value in (name, *values)))
+    terminal.out.print(table)
+
+
+def _file_name(reference: str) -> str:
+    return reference.replace(":", "-")

@@ -29,12 +29,16 @@ PLATE_TEXT = 0.022
 
 @dataclass(frozen=True)
 class Mark:
-    """An outline to draw: corners in px of the picture it is drawn on, a label, and what its colour stands for."""
+    """An outline to draw: corners in px of the picture it is drawn on, a label, and what its colour stands for.
+
+    `colour`, BGR, is for where colours mean something else than names.
+    """
 
     outline: tuple[tuple[float, float], ...]
     label: str = ""
     key: str = ""
     filled: bool = False
+    colour: tuple[int, int, int] | None = None
 
     @classmethod
     def box(cls, x: float, y: float, w: float, h: float, label: str = "", key: str = "") -> Mark:
@@ -118,7 +122,7 @@ def _draw_outline(canvas: Image, mark: Mark, scale: float) -> None:
     if not mark.outline:
         return
     corners = np.round(np.array(mark.outline) * scale * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    colour = colour_of(mark.key or mark.label)
+    colour = mark.colour or colour_of(mark.key or mark.label)
     thickness = max(2, round(canvas.shape[1] / 420))
     if mark.filled:
         tinted = canvas.copy()
@@ -151,7 +155,7 @@ def _draw_plate(
     ]
     plates = [(x0, y, x0 + plate_width, y + plate_height) for y in tops]
     x0, y0, x1, y1 = next((plate for plate in plates if not any(_meet(plate, other) for other in taken)), plates[0])
-    colour = colour_of(mark.key or mark.label)
+    colour = mark.colour or colour_of(mark.key or mark.label)
     cv2.rectangle(canvas, (x0, y0), (min(x1, width) - 1, min(y1, height) - 1), colour, cv2.FILLED)
     baseline = y0 + round(plate_height / 2 + letters_px * 0.36)
     cv2.putText(canvas, label, (x0 + letters_px // 2, baseline), INK, font, letters_px, 600)

@@ -162,7 +162,7 @@ class Storage:
             raise self._explain(error, "list", prefix) from error
 
     def copy(self, keys: Mapping[str, str]) -> None:
-        """Copy objects within the store, from the keys to the values.
+        """Copy objects within the store, from the keys to the values; in a folder without their bytes, as hard links.
 
         Raises:
             MissingObject: one is not there.
