@@ -24,8 +24,9 @@ def with_values(text: str, section: str, values: Mapping[str, Any]) -> str:
     if not isinstance(data, CommentedMap):
         data = CommentedMap()
     if not isinstance(data.get(section), CommentedMap):
+        is_new = section not in data
         data[section] = CommentedMap()
-        if len(data) > 1:
+        if is_new and len(data) > 1:
             data.yaml_set_comment_before_after_key(section, before="\n")
     for name, value in values.items():
         _set(data[section], name, value)
