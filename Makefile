@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test dev gpu check lint bench eval lock clean
+.PHONY: help demo test test-gpu dev gpu check lint bench eval lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -36,6 +36,19 @@ gpu: .venv/installed ## the inference service on http://localhost:8000
 test: .venv/installed ## the tests
 	$(BIN)/pytest
 
+# The order matters: see requirements-gpu.lock. pip takes the torch that its settings offer, for a GPU or for the CPU.
+.venv-gpu/installed: requirements.lock requirements-gpu.lock
+	$(PYTHON) -m venv .venv-gpu
+	.venv-gpu/bin/pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+		"$$(grep '^torch==' requirements-gpu.lock)"
+	.venv-gpu/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-gpu.lock
+	.venv-gpu/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	touch $@
+
+test-gpu: .venv-gpu/installed ## the tests of the heavy engines, in an environment of their own; a GPU is not needed
+	.venv-gpu/bin/python -m pytest --override-ini addopts=-q --override-ini filterwarnings=default \
+		--override-ini timeout=600 --disable-warnings --confcutdir tests/gpu_engines tests/gpu_engines
+
 lint: .venv/installed ## format, lint, strict types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -54,4 +67,4 @@ lock: ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra graph --extra gpu --group dev --universal --no-emit-index-url --no-annotate --upgrade --output-file requirements.lock
 
 clean: ## forget the virtual environment and all that the demo stored
-	rm -rf .venv .mpr build *.egg-info
+	rm -rf .venv .venv-gpu .mpr build *.egg-info

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import Field
 
 from gpu_service.errors import BadInput, MissingEngine
+from gpu_service.pictures import Image
 from gpu_service.settings import Settings
 
 M = TypeVar("M")
@@ -88,7 +90,7 @@ def find(name: str, setting: str) -> Path:
     if name not in _host.files:
         raise MissingEngine(
             f"This host knows no model `{name}`, which `{setting}` asks for ({_known()}); start it with "
-            f"--models {name}=PATH, or set INFERENCE_MODELS."
+            "--models NAME=PATH, or set INFERENCE_MODELS."
         )
     where = _host.files[name]
     if where.startswith(HUB):
@@ -227,6 +229,12 @@ def torch_device() -> str:
     if _host.device.startswith("cuda") and not here:
         raise MissingEngine("--device (or INFERENCE_DEVICE) asks for a GPU, but torch sees none here; set auto or cpu.")
     return _host.device
+
+
+def pil_picture(image: Image) -> Any:
+    """The picture as Pillow has it, in RGB: what transformers takes without guessing which axis is which."""
+    pillow = package("PIL.Image", "this engine", "torch")
+    return pillow.fromarray(np.ascontiguousarray(image[..., ::-1]))
 
 
 def wants_gpu() -> bool:

@@ -12,6 +12,7 @@ others and "other" leave it, a threshold of at least 0.5 means likelier than all
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -79,13 +80,13 @@ class Clip:
         self._processor: Any = transformers.AutoProcessor.from_pretrained(str(path), local_files_only=True)
         self._model: Any = transformers.AutoModel.from_pretrained(str(path), local_files_only=True)
         self._model.to(self._device).eval()
-        self.text_scale = float(self._model.logit_scale.exp())
+        self.text_scale = math.exp(self._model.logit_scale.item())
         self._lock = threading.RLock()
         self._remembered: OrderedDict[tuple[object, ...], tuple[Floats, Floats]] = OrderedDict()
 
     def pictures(self, crops: Sequence[Image], batch: int) -> Floats:
         """Unit vectors (n, d) of pictures, each put whole in the middle of a square."""
-        squares = [_square(crop)[..., ::-1] for crop in crops]
+        squares = [models.pil_picture(_square(crop)) for crop in crops]
         parts = []
         for start in range(0, len(squares), batch):
             inputs = self._processor.image_processor(images=squares[start : start + batch], return_tensors="pt")

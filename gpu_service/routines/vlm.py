@@ -94,7 +94,7 @@ class Vlm:
     ) -> list[VlmAnswer]:
         inputs = self._processor(
             text=[self._prompt(item, settings) for item in items],
-            images=[[np.ascontiguousarray(fitted(crop, settings.side_max_px)[..., ::-1])] for crop in crops],
+            images=[[models.pil_picture(fitted(crop, settings.side_max_px))] for crop in crops],
             padding=True,
             return_tensors="pt",
         )

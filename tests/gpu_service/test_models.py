@@ -59,7 +59,7 @@ def test_a_list_of_models_that_is_none_is_refused(text: str) -> None:
         (
             "cars",
             "This host knows no model `cars`, which `yolo_model` asks for (known: boards); start it with "
-            "--models cars=PATH, or set INFERENCE_MODELS.",
+            "--models NAME=PATH, or set INFERENCE_MODELS.",
         ),
         (
             "boards",

@@ -1,0 +1,1 @@
+"""Tests of the engines that need torch, ultralytics, transformers or PaddleOCR: `make test-gpu`."""

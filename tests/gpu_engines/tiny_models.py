@@ -1,0 +1,202 @@
+"""Models of a few hundred kilobytes, made here and saved as real ones are: folders that `from_pretrained` loads."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import yaml
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
+from tokenizers.trainers import BpeTrainer
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPModel,
+    CLIPProcessor,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from gpu_service import models
+from gpu_service.pictures import Image
+from gpu_service.routines.vlm import VlmSettings, question
+from gpu_service.wire import VlmItem
+
+VISION = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 8,
+}
+SIZES = {"size": {"shortest_edge": 32}, "crop_size": 32}
+TEMPLATE = (
+    "{% for m in messages %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}"
+    "{% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %} Answer:{% endif %}"
+)
+
+
+def _tokenizer(*special: str) -> PreTrainedTokenizerFast:
+    """Bytes, and the words of the questions: short questions are quickly learnt. Other names take several tokens."""
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    words = [question(VlmItem(), settings) for settings in (VlmSettings(), VlmSettings(brands=("x",)))]
+    trainer = BpeTrainer(
+        vocab_size=400,
+        show_progress=False,
+        special_tokens=["<pad>", "<s>", "</s>", *special],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    )
+    tokenizer.train_from_iterator(words * 3, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        additional_special_tokens=list(special),
+        model_max_length=1024 if special else 77,
+    )
+
+
+def _train(model: Any, loss: Callable[[], Any], steps: int) -> None:
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    model.train()
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss().backward()
+        optimiser.step()
+    model.eval()
+
+
+def make_clip(folder: Path, pairs: Sequence[tuple[Image, str]], steps: int = 80) -> Path:
+    """A CLIP that has learnt which text goes with which picture."""
+    torch.manual_seed(0)
+    tokenizer = _tokenizer()
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 77,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    model = CLIPModel(CLIPConfig(text_config=text, vision_config=VISION, projection_dim=32))
+    processor = CLIPProcessor(image_processor=CLIPImageProcessor(**SIZES), tokenizer=tokenizer)
+    pictures = [models.pil_picture(image) for image, _ in pairs]
+    texts = sorted({text for _, text in pairs})
+    owners = torch.tensor([texts.index(text) for _, text in pairs])
+    inputs = processor(text=texts, images=pictures, padding=True, return_tensors="pt")
+
+    def loss() -> Any:
+        return torch.nn.functional.cross_entropy(model(**inputs).logits_per_image, owners)
+
+    _train(model, loss, steps)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def make_vlm(folder: Path, lessons: Sequence[tuple[Image, str]], settings: VlmSettings, steps: int = 90) -> Path:
+    """A LLaVA that has learnt to answer the question of these settings by what the picture shows. No steps: random."""
+    torch.manual_seed(0)
+    tokenizer = _tokenizer("<image>")
+    text = {
+        "model_type": "llama",
+        "vocab_size": len(tokenizer),
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 2048,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    config = LlavaConfig(
+        vision_config={"model_type": "clip_vision_model", "projection_dim": 32, **VISION},
+        text_config=text,
+        image_token_id=3,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 0
+    processor = LlavaProcessor(
+        image_processor=CLIPImageProcessor(**SIZES),
+        tokenizer=tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=TEMPLATE,
+    )
+    if steps:
+        asked = f"<image>{question(VlmItem(), settings)} Answer:"
+        pictures = [[models.pil_picture(image)] for image, _ in lessons]
+        answers = [f"{answer}</s>" for _, answer in lessons]
+        tokenizer.padding_side = "right"
+        inputs = processor(text=[asked + said for said in answers], images=pictures, padding=True, return_tensors="pt")
+        labels = inputs["input_ids"].clone()
+        start = processor(text=[asked], images=pictures[:1], return_tensors="pt")["input_ids"].shape[1]
+        labels[:, :start] = -100
+        labels[inputs["attention_mask"] == 0] = -100
+        _train(model, lambda: model(**inputs, labels=labels).loss, steps)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def make_paddle_folders(folder: Path) -> tuple[Path, Path]:
+    """PaddleOCR's folders of a detector and a recogniser, of the models that RapidOCR carries in its package."""
+    import onnxruntime
+    import rapidocr
+
+    carried = Path(rapidocr.__file__).parent / "models"
+    read = {"DecodeImage": {"channel_first": False, "img_mode": "BGR"}}
+    half = [0.5, 0.5, 0.5]
+    normalise = {"NormalizeImage": {"mean": half, "std": half, "scale": "1./255.", "order": "hwc"}}
+    steps: dict[str, list[dict[str, Any]]] = {
+        "det": [read, {"DetResizeForTest": {"resize_long": 960}}, normalise, {"ToCHWImage": None}],
+        "rec": [read, {"RecResizeImg": {"image_shape": [3, 48, 320]}}],
+    }
+    session = onnxruntime.InferenceSession(str(carried / "PP-OCRv6_rec_small.onnx"))
+    characters = session.get_modelmeta().custom_metadata_map["character"].split("\n")
+    after = {
+        "det": {"name": "DBPostProcess", "thresh": 0.3, "box_thresh": 0.6, "unclip_ratio": 1.5},
+        "rec": {"name": "CTCLabelDecode", "character_dict": characters},
+    }
+    for kind in ("det", "rec"):
+        (folder / kind).mkdir(parents=True)
+        shutil.copy(carried / f"PP-OCRv6_{kind}_small.onnx", folder / kind / "inference.onnx")
+        description = {
+            "Global": {"model_name": f"PP-OCRv6_small_{kind}"},
+            "PreProcess": {"transform_ops": steps[kind]},
+            "PostProcess": after[kind],
+        }
+        (folder / kind / "inference.yml").write_text(yaml.safe_dump(description, allow_unicode=True), encoding="utf-8")
+    return folder / "det", folder / "rec"
+
+
+def plain(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (48, 64)) -> Image:
+    """One colour (BGR), a little noisy."""
+    noise = np.random.default_rng(seed).normal(0, 8, (*size, 3))
+    return np.clip(np.asarray(colour) + noise, 0, 255).astype(np.uint8)
+
+
+def texture(seed: int, size: tuple[int, int] = (64, 64)) -> Image:
+    """Blotches of all colours: a picture of nothing that has a name."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    return np.asarray(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
