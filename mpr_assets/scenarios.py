@@ -15,7 +15,8 @@ from mpr_assets.provenance import refuse_incompatible
 from mpr_assets.stage_run import StageRun
 from mpr_assets.timelines import validate_timeline_name
 from mpr_resources.frames import PictureCache
-from mpr_resources.scenarios import Scenario, Scratch, opened, save
+from mpr_resources.scenarios import Scenario, opened, save
+from mpr_resources.scratch import ScratchStorage
 from mpr_resources.storage import Keys, MissingObject, Storage
 from mpr_resources.tables import StageTable, from_parquet
 
@@ -177,7 +178,7 @@ def check_scenario(
     kept = opened(storage, scenario.label)
     before = stored(kept, scenario.stage, scenario.timeline)
     settings = differing_settings(before.header.settings, run.settings.model_dump(mode="json"))
-    scratch = Scratch(kept, hidden=[Keys.table(scenario.stage, scenario.timeline)])
+    scratch = ScratchStorage(kept, hidden=[Keys.table(scenario.stage, scenario.timeline)])
     try:
         inputs = {name: stored(kept, name, scenario.timeline) for name in stage.inputs}
         refuse_incompatible(inputs, stages)

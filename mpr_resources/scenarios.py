@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from obstore.store import MemoryStore
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gpu_service.errors import BadInput, PermanentError
@@ -65,32 +64,6 @@ class StorageBelow(Storage):
     def where(self, key: str) -> str:
         """The address. An error tells the key with the prefix already."""
         return super().where(key if key.startswith(f"{self._prefix}/") else f"{self._prefix}/{key}")
-
-
-class Scratch(Storage):
-    """Another storage to read from, without some objects; what is written stays in memory and is forgotten.
-
-    What is listed or deleted is what was written here.
-    """
-
-    def __init__(self, storage: Storage, hidden: Iterable[str] = ()) -> None:
-        super().__init__(MemoryStore(), storage.url)
-        self._storage = storage
-        self._hidden = frozenset(hidden)
-
-    def get(self, key: str) -> bytes:
-        try:
-            return super().get(key)
-        except MissingObject:
-            if key in self._hidden:
-                raise
-            return self._storage.get(key)
-
-    def exists(self, key: str) -> bool:
-        return super().exists(key) or (key not in self._hidden and self._storage.exists(key))
-
-    def where(self, key: str) -> str:
-        return self._storage.where(key)
 
 
 def labels(storage: Storage) -> list[str]:

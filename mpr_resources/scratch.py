@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mpr_resources.storage import Storage
+from mpr_resources.storage import MissingObject, Storage
 
 
 class ScratchStorage(Storage):
-    """What is written is read back and found as if it were stored, and gone with the object. Nothing is deleted."""
+    """What is written is read back and found as if it were stored, and gone with the object. Nothing is deleted.
 
-    def __init__(self, stored: Storage) -> None:
+    `hidden`: keys of stored objects that are not to be seen.
+    """
+
+    def __init__(self, stored: Storage, hidden: Iterable[str] = ()) -> None:
         super().__init__(stored.store, stored.url)
         self.written: dict[str, bytes] = {}
+        self._stored = stored
+        self._hidden = frozenset(hidden)
 
     def put(self, key: str, data: bytes) -> None:
         self.written[key] = data
@@ -28,14 +33,21 @@ class ScratchStorage(Storage):
             self.put(target, self.get(key))
 
     def get(self, key: str) -> bytes:
-        return self.written[key] if key in self.written else super().get(key)
+        if key in self.written:
+            return self.written[key]
+        if key in self._hidden:
+            raise MissingObject(f"There is nothing at {self.where(key)}; materialize what makes it.")
+        return self._stored.get(key)
 
     def exists(self, key: str) -> bool:
-        return key in self.written or super().exists(key)
+        return key in self.written or (key not in self._hidden and self._stored.exists(key))
 
     def list(self, prefix: str) -> Iterator[str]:
         found = {key for key in self.written if key.startswith(f"{prefix.rstrip('/')}/")}
-        yield from sorted(found | set(super().list(prefix)))
+        yield from sorted(found | (set(self._stored.list(prefix)) - self._hidden))
+
+    def where(self, key: str) -> str:
+        return self._stored.where(key)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
