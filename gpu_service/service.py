@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 import sys
-from collections import OrderedDict
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -26,8 +25,6 @@ from gpu_service.pictures import encode_png
 from gpu_service.references import ReferenceStore
 from gpu_service.settings import Settings
 from gpu_service.wire import Message
-
-IDENTITIES_KEPT = 256
 
 log = logging.getLogger("gpu_service")
 
@@ -77,7 +74,6 @@ class Service:
         self.budget = BodyBudget(config.bodies_mb * MB)
         self.references = ReferenceStore(config.reference_mb * MB)
         self.metrics = Metrics(lambda: self.runner.waiting_pictures, lambda: self.budget.held_bytes)
-        self._identities: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._loading = set(self._preload)
         self._failed: dict[str, str] = {}
         self._preloading: asyncio.Task[None] | None = None
@@ -98,19 +94,13 @@ class Service:
         await self.runner.stop()
 
     async def identity(self, routine: AnyRoutine, settings: Settings) -> str:
-        """What makes the answers under these settings; it may hash model files, so it is kept.
+        """What makes the answers under these settings. Not kept: a model's file may be replaced while the host runs.
 
         Raises:
             MissingEngine: the settings name an engine whose package or model is not here.
         """
-        key = (routine.name, settings.model_dump_json())
-        if key not in self._identities:
-            identity = await self.runner.call(lambda: routine.identity(settings))
-            self._identities[key] = identity
-            while len(self._identities) > IDENTITIES_KEPT:
-                self._identities.popitem(last=False)
-            return str(identity)
-        return self._identities[key]
+        identity: str = await self.runner.call(lambda: routine.identity(settings))
+        return identity
 
     async def _load_chosen(self) -> None:
         """Run each chosen routine once on a blank picture."""

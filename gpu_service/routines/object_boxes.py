@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gpu_service.pictures import Image
 from gpu_service.settings import Settings
 from gpu_service.wire import Box, ObjectFinding
 
@@ -24,6 +26,19 @@ class ObjectSettings(Settings):
         640, ge=32, le=4096, multiple_of=32, description="long side of the picture that the detector sees"
     )
     object_batch: int = Field(16, ge=1, le=256, description="pictures put to the detector at once")
+
+
+def in_batches(images: Sequence[Image], count: int) -> Iterator[list[int]]:
+    """Indices of pictures to put to a detector together: of one size, so that none is padded for another's sake.
+
+    What is found in a picture then never depends on the pictures beside it.
+    """
+    by_size: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+    for index, image in enumerate(images):
+        by_size[image.shape].append(index)
+    for indices in by_size.values():
+        for start in range(0, len(indices), count):
+            yield indices[start : start + count]
 
 
 def findings(

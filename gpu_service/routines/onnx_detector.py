@@ -18,11 +18,14 @@ from pydantic import Field
 
 from gpu_service import models
 from gpu_service.pictures import Image
-from gpu_service.routines.object_boxes import ObjectSettings, findings
+from gpu_service.routines.object_boxes import ObjectSettings, findings, in_batches
 from gpu_service.wire import ObjectFinding
 
 GREY = 114
 """What YOLO is trained to see around a picture that is not square."""
+
+STEP_PX = 32
+"""Sides of what a detector sees are multiples of this."""
 
 MOST_BOXES = 3000
 """Boxes of a picture, the surest, among which overlapping ones are looked for."""
@@ -52,8 +55,8 @@ class OnnxDetector:
         self._entry = entry.name
         self._dtype = np.float16 if entry.type == "tensor(float16)" else np.float32
         self._batch = entry.shape[0] if isinstance(entry.shape[0], int) else None
-        sides = entry.shape[2], entry.shape[3]
-        self._sides = sides if all(isinstance(side, int) for side in sides) else None
+        size = entry.shape[3], entry.shape[2]
+        self._size = size if all(isinstance(side, int) for side in size) else None
         metadata = self._session.get_modelmeta().custom_metadata_map
         self._names: dict[int, str] = ast.literal_eval(metadata["names"]) if "names" in metadata else {}
         # A model of another kind shows itself here, while it is loaded, not when somebody's pictures come.
@@ -61,18 +64,17 @@ class OnnxDetector:
 
     def find(self, images: Sequence[Image], settings: ObjectSettings) -> list[list[ObjectFinding]]:
         """What is in each picture."""
-        count = self._batch or settings.object_batch
-        height, width = self._sides or (settings.object_side_px, settings.object_side_px)
-        found = []
-        for start in range(0, len(images), count):
-            some = images[start : start + count]
-            placed = [_letterbox(image, width, height) for image in some]
+        found: list[list[ObjectFinding]] = [[] for _ in images]
+        for indices in in_batches(images, self._batch or settings.object_batch):
+            size = images[indices[0]].shape[1], images[indices[0]].shape[0]
+            width, height = self._size or fitting(size, settings.object_side_px)
+            placed = [_letterbox(images[index], width, height) for index in indices]
             rows = self._rows([picture for picture, _, _ in placed])
-            for image, one, (_, scale, shift) in zip(some, rows, placed, strict=True):
+            for index, one, (_, scale, shift) in zip(indices, rows, placed, strict=True):
                 corners, classes, scores = boxes_of(one, len(self._names), settings)
                 corners = (corners - np.array([*shift, *shift], np.float32)) / np.float32(scale)
-                labels = [self._names.get(index, str(index)) for index in classes.tolist()]
-                found.append(findings(corners, labels, scores, (image.shape[1], image.shape[0]), "onnx"))
+                labels = [self._names.get(number, str(number)) for number in classes.tolist()]
+                found[index] = findings(corners, labels, scores, size, "onnx")
         return found
 
     def _rows(self, pictures: Sequence[Image]) -> NDArray[np.float32]:
@@ -81,6 +83,13 @@ class OnnxDetector:
         for plane, picture in zip(planes, pictures, strict=False):
             plane[...] = picture[..., ::-1].transpose(2, 0, 1).astype(np.float32) / 255
         return np.asarray(self._session.run(None, {self._entry: planes})[0], np.float32)[: len(pictures)]
+
+
+def fitting(size: tuple[int, int], long_side_px: int) -> tuple[int, int]:
+    """Width and height that a model of any size is given for pictures of `size`: as little grey as its steps allow."""
+    scale = long_side_px / max(size)
+    width, height = (max(1, round(side * scale)) for side in size)
+    return -(-width // STEP_PX) * STEP_PX, -(-height // STEP_PX) * STEP_PX
 
 
 def _letterbox(image: Image, width: int, height: int) -> tuple[Image, float, tuple[int, int]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from pydantic import Field
 
 from gpu_service import models
 from gpu_service.pictures import Image
-from gpu_service.routines.object_boxes import ObjectSettings, findings
+from gpu_service.routines.object_boxes import ObjectSettings, findings, in_batches
 from gpu_service.wire import ObjectFinding
 
 ENGINE = "the engine `yolo`"
@@ -42,16 +41,11 @@ class Yolo:
         self._lock = threading.Lock()
 
     def find(self, images: Sequence[Image], settings: ObjectSettings) -> list[list[ObjectFinding]]:
-        """What is in each picture. Pictures of one size go together: what is found in one never depends on others."""
+        """What is in each picture."""
         found: list[list[ObjectFinding]] = [[] for _ in images]
-        by_size: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index, image in enumerate(images):
-            by_size[image.shape].append(index)
-        for indices in by_size.values():
-            for start in range(0, len(indices), settings.object_batch):
-                some = indices[start : start + settings.object_batch]
-                for index, one in zip(some, self._predict([images[i] for i in some], settings), strict=True):
-                    found[index] = one
+        for indices in in_batches(images, settings.object_batch):
+            for index, one in zip(indices, self._predict([images[i] for i in indices], settings), strict=True):
+                found[index] = one
         return found
 
     def _predict(self, images: list[Image], settings: ObjectSettings) -> list[list[ObjectFinding]]:

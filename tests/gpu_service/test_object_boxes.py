@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gpu_service.routines import clip
 from gpu_service.routines.object_boxes import ObjectSettings, findings
-from gpu_service.routines.onnx_detector import boxes_of
+from gpu_service.routines.onnx_detector import boxes_of, fitting
 from gpu_service.wire import Box
 
 Floats = NDArray[np.float32]
@@ -64,6 +64,15 @@ def test_rows_become_boxes(
 def test_rows_of_another_kind_of_model_are_refused() -> None:
     with pytest.raises(ValueError, match="not that of an exported YOLO of 2 classes"):
         boxes_of(np.zeros((9, 100), np.float32), 2, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((1, 1), (640, 640)), ((1920, 1080), (640, 384)), ((1080, 1920), (384, 640)), ((5000, 3), (640, 32))],
+    ids=["one pixel", "wide", "high", "a line"],
+)
+def test_a_detector_sees_little_grey(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert fitting(size, 640) == expected
 
 
 @pytest.mark.parametrize(
