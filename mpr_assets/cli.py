@@ -193,6 +193,8 @@ def show_report(timeline: str) -> None:
     except MissingObject as error:
         raise BadInput(f"The timeline {timeline!r} has no report yet; run it first.") from error
     terminal.print_brands(measures(exposures.rows, chunks.rows))
+    for line in cli_replay.overridden(store, timeline):
+        terminal.out.print(line, markup=False)
     terminal.out.print(f"\nReport: {store.where(Keys.report(timeline, 'report.html'))}", markup=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from mpr_assets.replay import Tried, replay_stage
 from mpr_assets.run_control import downstream, refuse_at_work
 from mpr_assets.sensors import node
 from mpr_assets.stage_overlays import overlays, seen_in, store_overlays
+from mpr_resources.storage import Keys, MissingObject, Storage
 
 app = typer.Typer()
 
@@ -180,11 +182,24 @@ def _status_of(timeline: str) -> None:
     terminal.out.print(table)
 
 
+def overridden(store: Storage, timeline: str) -> list[str]:
+    """A line for each stage of the report that was not made as the profile says."""
+    try:
+        stages = json.loads(store.get(Keys.report(timeline, "report.json")))["stages"]
+    except MissingObject:
+        return []
+    return [f"{one['stage']} was made with {assignments(one['overrides'])}." for one in stages if one.get("overrides")]
+
+
+def assignments(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
 def why_of(verdict: Verdict, made: Made | None) -> str:
     """The causes, what was overridden, and why it was skipped."""
     parts = list(verdict.causes)
     if verdict.overrides:
-        parts.append("made with " + ", ".join(f"{name}={value}" for name, value in verdict.overrides.items()))
+        parts.append(f"made with {assignments(verdict.overrides)}")
     if made is not None and made.skipped:
         parts.append(f"skipped: {made.skipped}")
     return "; ".join(parts)
@@ -222,8 +237,7 @@ def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Made]],
 
 def _print_rows(tried: Tried) -> None:
     if tried.overrides:
-        said = ", ".join(f"{name}={value}" for name, value in tried.overrides.items())
-        terminal.out.print(f"With {said}", markup=False)
+        terminal.out.print(f"With {assignments(tried.overrides)}", markup=False)
     with pl.Config(tbl_rows=200, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=terminal.PIPE_WIDTH):
         terminal.out.print(str(tried.rows), markup=False)
     frames = ", ".join(f"{seq}: {len(rows)}" for seq, rows in tried.by_frame().items())

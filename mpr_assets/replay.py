@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
@@ -15,15 +16,17 @@ import polars as pl
 from gpu_service.errors import BadInput
 from gpu_service.routines import DebugPictures
 from mpr_assets.graph import Stage, stage_run
-from mpr_assets.overrides import FRAMES
+from mpr_assets.overrides import FRAMES, FrameChoice
 from mpr_assets.stage_overlays import draw_overlays
 from mpr_assets.stage_run import StageRun
 from mpr_resources.scratch import ScratchStorage
-from mpr_resources.storage import MissingObject
-from mpr_resources.tables import StageTable, check_schema, hash_of
+from mpr_resources.storage import Keys, MissingObject
+from mpr_resources.tables import StageTable, check_schema, from_parquet, hash_of
 
 FRAMES_TRIED = 3
 """Frames that are tried where none are named."""
+TABLES_KEPT = 8
+"""Parsed tables that are held from try to try: more than any stage reads."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,14 @@ def replay_stage(
     """
     if not stage.per_frame:
         raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried; replay it.")
-    given = dict(overrides or {}) | ({} if frames is None else {FRAMES: frames})
-    run = stage_run(stage, timeline, given, resources, log or logging.getLogger(__name__))
-    if run.only is None:
-        run = replace(run, only=_a_few(run))
+    run = stage_run(stage, timeline, overrides or {}, resources, log or logging.getLogger(__name__))
+    scenes = _input(run, "filter_scenes").rows
+    if frames is not None:
+        choice = FrameChoice.parse(frames)
+        only = choice.of(dict(zip(scenes["seq"].to_list(), scenes["kept_seq"].to_list(), strict=True)))
+        run = replace(run, only=only, overrides={**run.overrides, FRAMES: str(choice)})
+    elif run.only is None:
+        run = replace(run, only=_a_few(scenes))
     key = hash_of([run.settings.model_dump(mode="json"), sorted(run.only or ())])
     run = replace(run, storage=ScratchStorage(run.storage), fingerprint=key)
     inputs = {name: _input(run, name) for name in stage.inputs}
@@ -99,14 +106,21 @@ def replay_stage(
 
 
 def _input(run: StageRun, name: str) -> StageTable:
+    key = Keys.table(name, run.timeline)
     try:
-        return run.stored(name)
+        return _table(run.storage.get(key), run.storage.where(key))
     except MissingObject as error:
         raise MissingObject(f"{name} of the timeline {run.timeline!r} is not stored; materialize it first.") from error
 
 
-def _a_few(run: StageRun) -> frozenset[int]:
-    kept = _input(run, "filter_scenes").rows.filter("kept")["seq"].to_list()
+@lru_cache(maxsize=TABLES_KEPT)
+def _table(data: bytes, where: str) -> StageTable:
+    """The table, parsed once while the same is tried again and again."""
+    return from_parquet(data, where)
+
+
+def _a_few(scenes: pl.DataFrame) -> frozenset[int]:
+    kept = scenes.filter("kept")["seq"].to_list()
     return frozenset(kept[round(at * (len(kept) - 1) / (FRAMES_TRIED - 1))] for at in range(FRAMES_TRIED) if kept)
 
 

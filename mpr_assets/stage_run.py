@@ -71,7 +71,11 @@ class StageRun:
         rows = index.rows if seqs is None else index.rows.filter(pl.col("seq").is_in(list(seqs)))
         times_ms = dict(rows.select("seq", "timeline_ms").iter_rows())
         folder = self.frame_folder(index.header.fingerprint)
-        for seq, picture in self.tracked(folder.stream(times_ms, decode=self.decodes_here), len(times_ms)):
+        if len(times_ms) == 1:  # to start threads takes longer than to read one frame
+            pictures = iter([(seq, folder.read(seq, decode=self.decodes_here)) for seq in times_ms])
+        else:
+            pictures = folder.stream(times_ms, decode=self.decodes_here)
+        for seq, picture in self.tracked(pictures, len(times_ms)):
             yield Frame(seq, times_ms[seq], picture)
 
     def kept_frames(self, index: StageTable, scenes: StageTable) -> Iterator[Frame]:

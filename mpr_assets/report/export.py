@@ -42,6 +42,7 @@ class StageProvenance(Entry):
     reason: str = Field("", description="why it was skipped or failed")
     settings_hash: str = ""
     settings: dict[str, JsonValue] = {}
+    overrides: dict[str, JsonValue] = Field({}, description="what the run had that the profile has not")
     code_version: str = ""
     model: str = Field("", description="identity of the model or the engine; empty when it has none")
     counts: dict[str, int | float] = {}

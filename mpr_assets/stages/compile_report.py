@@ -99,6 +99,7 @@ def _provenance(table: StageTable) -> StageProvenance:
         reason=header.skipped or "",
         settings_hash=header.settings_hash,
         settings=header.settings,
+        overrides=header.overrides,
         code_version=header.code_version,
         model=header.model,
         counts={"rows": table.rows.height},

@@ -264,14 +264,18 @@ def test_status_of_a_timeline_that_is_registered_only_and_then_run(mpr: Mpr, inp
 
 
 def test_a_replay_with_other_settings_is_shown_saved_and_reverted(mpr: Mpr, home: Path) -> None:
-    replayed = mpr("replay", "match", "match_brands", "--set", "min_confidence=0.4", "--only", "--save-as", "lax")
+    replayed = mpr("replay", "match", "match_brands", "--set", "min_confidence=0.4", "--save-as", "lax")
     assert f"Saved as the profile lax: {home / 'profiles' / 'lax.yaml'}" in replayed
     assert (home / "profiles" / "lax.yaml").read_text().endswith("\nmatch_brands:\n  min_confidence: 0.4\n")
     said = states(mpr("status", "match"))
     assert said["match_brands"] == "overridden made with min_confidence=0.4"
     assert said["compile_report"] == "fresh"
     assert mpr("status").split()[-3:] == ["match", "board", "1"]
-    mpr("replay", "match", "match_brands", "--only")
+    assert "\nmatch_brands was made with min_confidence=0.4.\n" in mpr("report", "match")
+    page = (home / "storage" / Keys.report("match", "report.html")).read_text()
+    assert "not as the profile: min_confidence <bdi>0.4</bdi>" in page
+    mpr("replay", "match", "match_brands")
+    assert "was made with" not in mpr("report", "match")
     assert states(mpr("status", "match"))["match_brands"] == "fresh"
 
 
