@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr
 
 from gpu_service.client import ClientConfig, HttpInference
 from gpu_service.local import LocalInference
+from gpu_service.models import ModelFiles, parse_files, use
 from gpu_service.pictures import Picture
 from gpu_service.routines import A, DebugPictures, I, Inference, Reference, Routine, S
 
@@ -43,15 +44,30 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     read_timeout_s: float = Field(default=120.0, gt=0, description="for a host to begin an answer, queue included")
     requests_in_flight: int = Field(default=4, ge=1, description="requests under way at once, for each host")
     lossless: bool = Field(default=True, description="pictures that exist as pixels only travel as PNG; false: as JPEG")
+    models: dict[str, str] = Field(
+        default={}, description="in this process: models that settings may name, NAME -> PATH; a host has its own list"
+    )
+    device: str = Field(default="auto", description="in this process: what runs them; auto, cpu, cuda or cuda:N")
 
     _opened: Inference | None = PrivateAttr(None)
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> InferenceResource:
-        """As `INFERENCE_URL` and `INFERENCE_TOKEN` say. The UI shows the token's variable, not the token."""
+        """As `INFERENCE_URL` and `INFERENCE_TOKEN` say, and without hosts `INFERENCE_MODELS` and `INFERENCE_DEVICE`.
+
+        The UI shows the token's variable, not the token.
+
+        Raises:
+            BadInput: `INFERENCE_MODELS` is not a list of models.
+        """
         token = environ.get("INFERENCE_TOKEN", "")
         by_name = bool(token) and os.environ.get("INFERENCE_TOKEN") == token
-        return cls(url=environ.get("INFERENCE_URL", ""), token=dg.EnvVar("INFERENCE_TOKEN") if by_name else token)
+        return cls(
+            url=environ.get("INFERENCE_URL", ""),
+            token=dg.EnvVar("INFERENCE_TOKEN") if by_name else token,
+            models=parse_files(environ.get("INFERENCE_MODELS", "")),
+            device=environ.get("INFERENCE_DEVICE") or "auto",
+        )
 
     def map(
         self,
@@ -97,4 +113,6 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 lossless=self.lossless,
             )
             self._opened = open_inference(self.url, self.token, config)
+            if isinstance(self._opened, LocalInference):
+                use(ModelFiles(files=self.models, device=self.device))
         return self._opened

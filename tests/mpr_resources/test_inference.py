@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from gpu_service.client import HttpInference
-from gpu_service.errors import BadInput
+from gpu_service.errors import BadInput, MissingEngine
 from gpu_service.local import LocalInference
+from gpu_service.models import ModelFiles, use
 from gpu_service.pictures import Picture
+from gpu_service.routines.detect import DETECT, DetectSettings
 from mpr_resources.inference import InferenceResource, open_inference
 from tests.gpu_service.live import MEAN, MeanItem, MeanSettings, ServiceConfig, live_server
 
@@ -87,3 +89,15 @@ def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with shown.process_config_and_initialize_cm() as resource:
         assert resource.token == "t"
     assert isinstance(shown.token, dg.EnvVar)
+
+
+def test_models_of_this_process_come_from_its_configuration() -> None:
+    resource = InferenceResource.from_environ({"INFERENCE_MODELS": "boards=/nowhere/boards.onnx"})
+    settings = DetectSettings(engines=("onnx",), onnx_model="boards")
+    try:
+        with pytest.raises(MissingEngine, match="The model `boards`, which `onnx_model` asks for, is not where"):
+            resource.identity(DETECT, settings)
+    finally:
+        use(ModelFiles())
+    with pytest.raises(BadInput, match="list of models"):
+        InferenceResource.from_environ({"INFERENCE_MODELS": "boards"})
