@@ -219,6 +219,7 @@ def _materialize(
     refuse_incompatible(inputs, stages)
     overrides = from_config(config.model_dump())
     run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
+    run = replace(run, run_id=context.run.run_id)
     switched_off = context.resources.switches.get(stage.name)
     outcome = materialize_stage(stage, run, inputs, switched_off)
     header, rows = outcome.table.header, outcome.table.rows

@@ -45,6 +45,7 @@ class StageRun:
     Attributes:
         overrides: what is not as the profile has it.
         only: the kept frames, by seq, that it is limited to; None: all.
+        run_id: of the Dagster run; empty outside of one.
     """
 
     stage: str
@@ -61,6 +62,7 @@ class StageRun:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     only: frozenset[int] | None = None
     fingerprint: str = ""
+    run_id: str = ""
 
     @property
     def timeline(self) -> str:

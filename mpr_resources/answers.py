@@ -15,7 +15,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -149,6 +149,15 @@ def _distance(one: int, other: int) -> int:
     return (one ^ other).bit_count()
 
 
+def alike(looks: Sequence[Look], likeness: Likeness) -> dict[int, list[int]]:
+    """Crops that show the same, by number: the first of each, with all of them."""
+    groups: dict[int, list[int]] = {}
+    for number, look in enumerate(looks):
+        leader = next((one for one in groups if looks[one].near(look, likeness)), number)
+        groups.setdefault(leader, []).append(number)
+    return groups
+
+
 def family_of(model: str, prompt_hash: str) -> str:
     """The folder of all answers that this model gives to this prompt."""
     return hash_of([model, prompt_hash])[:16]
@@ -163,7 +172,7 @@ class Answers:
         self._storage = storage
         self._answers = f"answers/{family}"
         self._claims = f"claims/{family}"
-        self._likeness = likeness
+        self.likeness = likeness
         self._clock = clock
         self._lock = threading.Lock()
         self._names: dict[str, int] | None = None
@@ -177,7 +186,7 @@ class Answers:
             return exact.answer
         for name in self._near(look):
             kept = self._read(name)
-            if kept is not None and look.like(kept.thumbnail, kept.aspect, self._likeness):
+            if kept is not None and look.like(kept.thumbnail, kept.aspect, self.likeness):
                 return kept.answer
         return None
 
@@ -234,13 +243,13 @@ class Answers:
     def _rivals(self, look: Look) -> Iterator[str]:
         """Claims of others that stand, of crops that show the same."""
         for name in self._claimed():
-            if name in self._mine or _distance(_phash(name), look.phash) > self._likeness.max_phash_distance:
+            if name in self._mine or _distance(_phash(name), look.phash) > self.likeness.max_phash_distance:
                 continue
             claim = self._claim_of(name)
             if claim is None or self._over(claim):
                 continue
             same_crop = name.rpartition(".")[0] == look.name
-            if same_crop or look.like(claim.thumbnail, claim.aspect, self._likeness):
+            if same_crop or look.like(claim.thumbnail, claim.aspect, self.likeness):
                 yield name
 
     def _generation(self, look: Look) -> int:
@@ -276,7 +285,7 @@ class Answers:
                     with suppress(ValueError):  # what others put there is none of ours
                         self._names[name] = _phash(name)
             near = [(_distance(number, look.phash), name) for name, number in self._names.items()]
-        return [name for distance, name in sorted(near) if distance <= self._likeness.max_phash_distance]
+        return [name for distance, name in sorted(near) if distance <= self.likeness.max_phash_distance]
 
     def _read(self, name: str) -> _Kept | None:
         with self._lock:

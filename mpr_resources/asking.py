@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from gpu_service.errors import MprError
 from mpr_resources import ledger
-from mpr_resources.answers import Answers, Likeness, Look, family_of
+from mpr_resources.answers import Answers, Likeness, Look, alike, family_of
 from mpr_resources.budget import Budget, Chain, Limit, Price
 from mpr_resources.providers import Ask, Model, Provider, Usage, failures, key_of, open_provider
 from mpr_resources.questions import PROMPT_HASH, SCHEMA, SYSTEM, Answer, parts, read_answers
@@ -173,27 +173,18 @@ class _Round:
         """An answer to each question; None where there is none."""
         found = {number: self._answers.find(question.look) for number, question in enumerate(questions)}
         unknown = [number for number, answer in found.items() if answer is None]
-        groups = self._alike(questions, unknown)
+        groups = alike([questions[number].look for number in unknown], self._plan.likeness)
         try:
-            self._ask_all([questions[leader] for leader in groups], tracked)
+            self._ask_all([questions[unknown[leader]] for leader in groups], tracked)
         finally:
             if self._provider is not None:
                 self._provider.close()
         for leader, followers in groups.items():
-            answer = self._answers.find(questions[leader].look)
-            found.update(dict.fromkeys(followers, answer))
+            answer = self._answers.find(questions[unknown[leader]].look)
+            found.update(dict.fromkeys((unknown[one] for one in followers), answer))
         with self._asker._lock:
             self._asker.tally.known += len(questions) - len(groups)
         return [found[number] for number in range(len(questions))]
-
-    def _alike(self, questions: Sequence[Question], numbers: Sequence[int]) -> dict[int, list[int]]:
-        """Questions about crops that show the same, by the one that is asked for all."""
-        groups: dict[int, list[int]] = {}
-        for number in numbers:
-            look = questions[number].look
-            leader = next((one for one in groups if questions[one].look.near(look, self._plan.likeness)), number)
-            groups.setdefault(leader, []).append(number)
-        return groups
 
     def _ask_all(self, questions: Sequence[Question], tracked: Tracked) -> None:
         """Ask until each is answered, by us or by another run, or the round is stopped."""

@@ -1,35 +1,130 @@
 """The `escalate_cloud` stage: what is still unresolved, put to a cloud provider's vision-language model.
 
-No model is called yet. A profile that enables the stage is refused, so that silence is never taken for an answer.
+Which candidates go and what an answer is worth is in `mpr_assets.escalation`; asking without ever paying twice is
+`mpr_resources.asking`.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
 import polars as pl
 from pydantic import Field, field_validator
 
+from gpu_service.pictures import encode_jpeg
+from mpr_assets import previews
+from mpr_assets.escalation import EscalationSettings, Shown, candidates, choose, look, resolve, to_look_at
 from mpr_assets.graph import stage
 from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
 from mpr_assets.stages.match_brands import DETECTION_SCHEMA
-from mpr_resources.tables import StageTable
+from mpr_resources.asking import Asker, Given, Label, Plan, Question
+from mpr_resources.budget import Limit, load_prices, price_of
+from mpr_resources.providers import Model, key_of
+from mpr_resources.questions import PROMPT_HASH
+from mpr_resources.tables import StageTable, TableHeader
 
 CODE_VERSION = "1"
 
 SCHEMA = DETECTION_SCHEMA
 
 
-class EscalateCloudSettings(StageSettings):
-    """Off, and nothing else for now."""
+class EscalateCloudSettings(EscalationSettings):
+    """Who is asked, how, and what it may cost."""
 
-    enabled: bool = Field(False, description="only false: this version cannot escalate yet")
+    models: tuple[str, ...] = Field(
+        ("anthropic/claude-haiku-5-5",),
+        min_length=1,
+        max_length=8,
+        description="PROVIDER/MODEL, asked in this order; providers: anthropic, gemini, openai, groq",
+    )
+    reasons: tuple[str, ...] = Field(
+        ("near_miss", "no_brand", "low_confidence", "unread", "unknown", "below_threshold"),
+        description="candidates of these reasons are asked about; the last two are what the local model leaves",
+    )
+    next_below: float = Field(
+        0.5, ge=0, le=1, description="an answer that is unknown or less sure than this goes to the next model"
+    )
+    max_candidates: int = Field(
+        100, ge=0, le=100_000, description="most that are asked about, those seen longest and largest first"
+    )
+    context_pictures: int = Field(
+        1, ge=0, le=2, description="pictures of a moment before or after, where they differ, sent with each crop"
+    )
+    crops_per_request: int = Field(4, ge=1, le=20, description="crops that are asked about in one request")
+    requests_in_flight: int = Field(4, ge=1, le=32, description="requests at once")
+    requests_per_minute: int = Field(60, ge=1, le=10_000, description="requests a minute to each provider, of all runs")
+    attempts: int = Field(4, ge=1, le=10, description="times that a request is sent before its provider is given up")
+    timeout_s: float = Field(60.0, gt=0, le=600, description="for a provider to answer, in seconds")
+    longest_wait_s: float = Field(
+        120.0, ge=0, le=3600, description="a provider that wants to be left alone for longer is given up, in seconds"
+    )
+    max_output_tokens: int = Field(4096, ge=100, le=64_000, description="longest answer, thinking included")
+    max_requests_run: int | None = Field(200, ge=0, description="most requests of a run; none: no limit")
+    max_requests_timeline: int | None = Field(None, ge=0, description="most requests of a timeline, ever")
+    max_requests_day: int | None = Field(2000, ge=0, description="most requests of a day (UTC), of all timelines")
+    max_usd_run: float | None = Field(1.0, ge=0, description="most money of a run, in USD; none: no limit")
+    max_usd_timeline: float | None = Field(None, ge=0, description="most money of a timeline, ever, in USD")
+    max_usd_day: float | None = Field(10.0, ge=0, description="most money of a day (UTC), of all timelines, in USD")
+    prices: str = Field("prices/models.yaml", description="file of prices, relative to the profiles folder")
 
-    @field_validator("enabled")
+    @field_validator("models")
     @classmethod
-    def _refuse(cls, enabled: bool) -> bool:
-        if enabled:
-            raise ValueError("this version of MPR cannot run escalate_cloud yet; set enabled: false")
-        return enabled
+    def _are_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(Model.parse(one)) for one in models)
+
+    def limits(self, timeline: str, run_id: str, day: str) -> list[Limit]:
+        """The limits, the nearest first."""
+        return [
+            Limit(f"run/{run_id}", self.max_requests_run, _micro(self.max_usd_run)),
+            Limit(f"timeline/{timeline}", self.max_requests_timeline, _micro(self.max_usd_timeline)),
+            Limit(f"day/{day}", self.max_requests_day, _micro(self.max_usd_day)),
+        ]
+
+
+def _micro(usd: float | None) -> int | None:
+    return None if usd is None else round(usd * 1_000_000)
+
+
+def questions(shown: Iterable[Shown]) -> list[Question]:
+    """The crops as they are sent."""
+    return [Question(one.look, encode_jpeg(one.picture), tuple(map(encode_jpeg, one.context))) for one in shown]
+
+
+def asker(run: StageRun, environ: Mapping[str, str]) -> Asker:
+    """Who asks for this run.
+
+    Raises:
+        BadInput: a key is not set, or the file of prices lacks a model.
+    """
+    settings: EscalateCloudSettings = run.settings
+    where = run.profiles.folder / settings.prices
+    models = [Model.parse(one) for one in settings.models]
+    for model in models:
+        key_of(model.provider, environ)
+    prices = load_prices(where)
+    plan = Plan(
+        models=[(model, price_of(prices, model, where)) for model in models],
+        next_below=settings.next_below,
+        crops_per_request=settings.crops_per_request,
+        in_flight=settings.requests_in_flight,
+        attempts=settings.attempts,
+        timeout_s=settings.timeout_s,
+        longest_wait_s=settings.longest_wait_s,
+        max_output_tokens=settings.max_output_tokens,
+        requests_per_minute=settings.requests_per_minute,
+        likeness=settings.likeness,
+    )
+    run_id = run.run_id or run.fingerprint[:16]
+    limits = settings.limits(run.timeline, run_id, datetime.now(UTC).strftime("%Y-%m-%d"))
+    return Asker(run.storage, environ, plan, limits, Label(run.timeline, run.stage, run_id))
+
+
+def _all_asked(run: StageRun, _header: TableHeader) -> bool:
+    """Whether nothing waits for another day's budget."""
+    return not run.stored(run.stage).rows["reason"].eq("budget").any()
 
 
 @stage(
@@ -40,8 +135,60 @@ class EscalateCloudSettings(StageSettings):
     settings=EscalateCloudSettings,
     schema=SCHEMA,
     code_version=CODE_VERSION,
-    inputs=("match_brands", "escalate_vlm"),
+    inputs=("extract_frames", "preprocess", "match_brands", "escalate_vlm"),
+    depends_on=lambda run: {
+        "model": ", ".join(run.settings.models),
+        "prompt": PROMPT_HASH,
+        "brands": run.brand_list().content_hash,
+    },
+    complete=_all_asked,
+    draw=previews.boxes("brand"),
 )
-def asset(_run: StageRun, **_candidates: StageTable) -> Result:
-    """Nothing: the settings refuse to be enabled."""
-    return Result(pl.DataFrame(schema=SCHEMA))
+def asset(
+    run: StageRun,
+    extract_frames: StageTable,
+    preprocess: StageTable,
+    match_brands: StageTable,
+    escalate_vlm: StageTable,
+) -> Result:
+    """Detections by the models of the list, and what is left."""
+    asking = asker(run, os.environ)
+    local = escalate_vlm.header.skipped is None
+    rows = (
+        escalate_vlm.rows.filter(pl.col("brand").is_null()) if local else candidates(match_brands.rows, preprocess.rows)
+    )
+    groups, left = choose(rows, run.settings)
+    frames = run.frames(extract_frames, sorted(to_look_at(groups)))
+    shown, blurred = look(groups, frames, run.settings, run.settings.context_pictures)
+
+    def tracked(items: Iterable[Any], total: int) -> Iterable[Any]:
+        return run.tracked(items, total, "requests")
+
+    given = asking.answer(questions(shown), tracked)
+    asked = [(one.group, answer) for one, answer in zip(shown, given, strict=True)]
+    found = resolve(rows, asked, run.brand_list(), run.settings, "cloud_vlm")
+    return Result(
+        found, _counts(found, given, asking) | {f"left_{rule}": n for rule, n in sorted((left + blurred).items())}
+    )
+
+
+def _counts(found: pl.DataFrame, given: list[Given], asking: Asker) -> dict[str, int | float]:
+    detections = found.filter(pl.col("brand").is_not_null())
+    tally = asking.tally
+    answered: dict[str, int | float] = {
+        f"answered_by_{model}": sum(one.model == model for one in given)
+        for model in sorted({one.model for one in given if one.model})
+    }
+    return {
+        "detections": detections.height,
+        "candidates": found.height - detections.height,
+        "crops_asked_about": len(given),
+        "requests": tally.requests,
+        "requests_retried": tally.retried,
+        "answers_known": tally.known,
+        "beyond_budget": sum(one.why == "budget" for one in given),
+        "tokens_in": tally.tokens_in,
+        "tokens_out": tally.tokens_out,
+        "usd": tally.micro_usd / 1_000_000,
+        **answered,
+    }

@@ -1,35 +1,105 @@
 """The `escalate_vlm` stage: what reading left unresolved, put to a vision-language model on the inference host.
 
-No model is called yet. A profile that enables the stage is refused, so that silence is never taken for an answer.
+Which candidates go and what an answer is worth is in `mpr_assets.escalation`; how the model is asked is the routine
+`vlm`. Its answers are kept for all timelines, as those of the cloud are.
 """
 
 from __future__ import annotations
 
-import polars as pl
-from pydantic import Field, field_validator
+from collections.abc import Sequence
 
+import polars as pl
+from pydantic import Field, model_validator
+
+from gpu_service.pictures import Picture
+from gpu_service.routines import Inference
+from gpu_service.routines.vlm import VLM, VlmSettings
+from gpu_service.wire import VlmAnswer, VlmItem
+from mpr_assets import previews
+from mpr_assets.escalation import EscalationSettings, Shown, candidates, choose, look, resolve, to_look_at
 from mpr_assets.graph import stage
 from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
 from mpr_assets.stages.match_brands import DETECTION_SCHEMA
-from mpr_resources.tables import StageTable
+from mpr_resources.answers import Answers, alike, family_of
+from mpr_resources.asking import Given
+from mpr_resources.questions import Answer
+from mpr_resources.tables import StageTable, TableHeader, hash_of
 
 CODE_VERSION = "1"
 
 SCHEMA = DETECTION_SCHEMA
 
+HOW_FAST = {"deadline_s", "batch"}
+"""Settings of the routine that an answer does not depend on."""
 
-class EscalateVlmSettings(StageSettings):
-    """Off, and nothing else for now."""
 
-    enabled: bool = Field(False, description="only false: this version cannot escalate yet")
+class EscalateVlmSettings(EscalationSettings):
+    """Which model is asked, and how."""
 
-    @field_validator("enabled")
-    @classmethod
-    def _refuse(cls, enabled: bool) -> bool:
-        if enabled:
-            raise ValueError("this version of MPR cannot run escalate_vlm yet; set enabled: false")
-        return enabled
+    model: str = Field("", max_length=100, description="name of the model, one that the inference host knows")
+    choose: bool = Field(
+        False, description="true: the model chooses among the brands that are looked for; false: it names any brand"
+    )
+    context: str = Field("", max_length=1000, description="what the crops are, told to the model")
+    deadline_s: float = Field(60.0, gt=0, le=600, description="for a batch of crops to be answered, in seconds")
+    batch: int = Field(8, ge=1, le=128, description="crops put to the model at once")
+    side_max_px: int = Field(768, ge=64, le=4096, description="a crop whose longer side is more is reduced")
+    max_tokens: int = Field(24, ge=1, le=200, description="longest answer, where the model may name any brand")
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> EscalateVlmSettings:
+        if self.enabled and not self.model:
+            raise ValueError("enabled needs a model; set model to the name of one that the inference host knows")
+        return self
+
+
+def routine_settings(settings: EscalateVlmSettings, brands: Sequence[str]) -> VlmSettings:
+    """What the routine is told."""
+    same = {name: getattr(settings, name) for name in VlmSettings.model_fields if name != "brands"}
+    return VlmSettings(**same, brands=tuple(brands) if settings.choose else ())
+
+
+def prompt_hash(settings: VlmSettings) -> str:
+    """Hash of all that an answer depends on besides crop and model."""
+    return hash_of(settings.model_dump(mode="json", exclude=HOW_FAST))
+
+
+def ask(shown: Sequence[Shown], inference: Inference, settings: VlmSettings, answers: Answers) -> list[Given]:
+    """What became of each crop: an answer, or `late`. Of crops that show the same one is asked."""
+    open_ = [number for number, one in enumerate(shown) if answers.find(one.look) is None]
+    groups = alike([shown[number].look for number in open_], answers.likeness)
+    leaders = [shown[open_[leader]] for leader in groups]
+    pictures = ((Picture(pixels=one.picture), VlmItem(text=one.group.text[:500])) for one in leaders)
+    for one, answer in zip(leaders, inference.map(VLM, pictures, settings), strict=True):
+        if answer.outcome != "late":  # there may be time for it in another run
+            answers.keep(one.look, _answer(answer))
+    found = [answers.find(one.look) for one in shown]
+    return [Given(answer, settings.model) if answer else Given(why="late") for answer in found]
+
+
+def _answer(answer: VlmAnswer) -> Answer:
+    if answer.outcome == "brand" and answer.brand:
+        return Answer(outcome="brand", brand=answer.brand, confidence=answer.confidence)
+    if answer.outcome == "none":
+        return Answer(outcome="none", confidence=answer.confidence)
+    return Answer(outcome="unknown", confidence=answer.confidence, text=answer.text)
+
+
+def _routine_settings_of(run: StageRun) -> VlmSettings:
+    return routine_settings(run.settings, [brand.name for brand in run.brand_list().brands])
+
+
+def _outside(run: StageRun) -> dict[str, str]:
+    settings = _routine_settings_of(run)
+    return {
+        "model": run.inference.identity(VLM, settings),
+        "prompt": prompt_hash(settings),
+        "brands": run.brand_list().content_hash,
+    }
+
+
+def _all_answered(run: StageRun, _header: TableHeader) -> bool:
+    return not run.stored(run.stage).rows["reason"].eq("late").any()
 
 
 @stage(
@@ -40,8 +110,26 @@ class EscalateVlmSettings(StageSettings):
     settings=EscalateVlmSettings,
     schema=SCHEMA,
     code_version=CODE_VERSION,
-    inputs=("match_brands",),
+    inputs=("extract_frames", "preprocess", "match_brands"),
+    depends_on=_outside,
+    complete=_all_answered,
+    draw=previews.boxes("brand"),
 )
-def asset(_run: StageRun, **_candidates: StageTable) -> Result:
-    """Nothing: the settings refuse to be enabled."""
-    return Result(pl.DataFrame(schema=SCHEMA))
+def asset(run: StageRun, extract_frames: StageTable, preprocess: StageTable, match_brands: StageTable) -> Result:
+    """Detections by the model, and what is left."""
+    rows = candidates(match_brands.rows, preprocess.rows)
+    groups, left = choose(rows, run.settings)
+    shown, blurred = look(groups, run.frames(extract_frames, sorted(to_look_at(groups))), run.settings, context=0)
+    settings = _routine_settings_of(run)
+    family = family_of(run.inference.identity(VLM, settings), prompt_hash(settings))
+    given = ask(shown, run.inference, settings, Answers(run.storage, family, run.settings.likeness))
+    asked = [(one.group, answer) for one, answer in zip(shown, given, strict=True)]
+    found = resolve(rows, asked, run.brand_list(), run.settings, "local_vlm")
+    detections = found.filter(pl.col("brand").is_not_null())
+    counts: dict[str, int | float] = {
+        "detections": detections.height,
+        "candidates": found.height - detections.height,
+        "crops_asked_about": len(given),
+        "late": sum(one.why == "late" for one in given),
+    }
+    return Result(found, counts | {f"left_{rule}": number for rule, number in sorted((left + blurred).items())})

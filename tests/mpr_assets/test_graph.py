@@ -273,7 +273,8 @@ REFUSED: dict[str, tuple[str, dict[str, object], str]] = {
     "enables what is not there": (
         "escalate_vlm",
         {"enabled": True},
-        "the overrides of escalate_vlm: enabled: this version of MPR cannot run escalate_vlm yet; set enabled: false.",
+        "the overrides of escalate_vlm: enabled needs a model; set model to the name of one that the inference host "
+        "knows.",
     ),
     "a list of the wrong kind": (
         "detect_objects",
