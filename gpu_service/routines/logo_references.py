@@ -36,6 +36,7 @@ MIN_INK_PX = 12
 OUTLINE_POINTS = 144
 FACE_SIDE_PX = 56
 FACE_MARGIN_PX = 5
+SLOPE_REACH_PX = 5.0
 CACHED_SETS = 8
 CACHED_LOGOS = 512
 
@@ -101,6 +102,11 @@ class Logo:
         return (np.asarray(cv2.GaussianBlur(padded, (0, 0), 0.8), np.float32) / 255).astype(np.float32)
 
     @cached_property
+    def face_slopes(self) -> Floats:
+        """Slopes (2, h, w) of `face`, see `slopes_of`."""
+        return slopes_of(self.face)
+
+    @cached_property
     def face_ink(self) -> Mask:
         """Where `face` is rather ink than ground; its darkest pixel at least."""
         return np.asarray(self.face <= max(0.5, float(self.face.min())))
@@ -139,6 +145,17 @@ class Logo:
         padded = cv2.copyMakeBorder(inner, margin, margin, margin, margin, cv2.BORDER_CONSTANT, value=0)
         rim = 2 * 3 + 1 if self.flat else 1
         return np.asarray(cv2.dilate((np.asarray(padded) > 0.2).astype(np.float32), np.ones((rim, rim))), np.float32)
+
+
+def slopes_of(plane: Floats) -> Floats:
+    """Brightness slopes (2, h, w) across and down, brought to one strength over the neighbourhood.
+
+    Light that falls unevenly, shine and shadow change a picture's brightness much and these little.
+    """
+    across, down = (np.asarray(cv2.Sobel(plane, cv2.CV_32F, dx, 1 - dx)) for dx in (1, 0))
+    power = np.asarray(cv2.GaussianBlur(across**2 + down**2, (0, 0), SLOPE_REACH_PX))
+    strength = np.sqrt(power + 1e-4 * power.max() + 1e-12)
+    return np.asarray(np.stack([across, down]) / strength, np.float32)
 
 
 def outline_of(ink: Mask | None, grey: NDArray[np.uint8]) -> tuple[Floats, Floats]:

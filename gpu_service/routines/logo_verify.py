@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_service.pictures import Image
-from gpu_service.routines.logo_references import FACE_MARGIN_PX, Logo
+from gpu_service.routines.logo_references import FACE_MARGIN_PX, Logo, slopes_of
 from gpu_service.routines.logo_regions import Floats
 
 REACHES_PX = (7, 6, 5, 4, 3, 3)
@@ -42,6 +42,7 @@ class Evidence:
         edges: share of the outline points that lie on an edge of the right direction.
         likeness: correlation of the straightened patch with the reference, -1 to 1.
         trimmed: the same without the worst quarter of the patch.
+        slopes: correlation of the brightness slopes of both, -1 to 1; 0 for flat logos, for which it is not asked.
         long_px: the longer side of the quad, in pixels.
         plausible: the quad is convex, not mirrored and not squashed.
     """
@@ -50,6 +51,7 @@ class Evidence:
     edges: Floats
     likeness: Floats
     trimmed: Floats
+    slopes: Floats
     long_px: Floats
     plausible: NDArray[np.bool_]
 
@@ -165,8 +167,8 @@ def _correlation(a: Floats, b: Floats, weight: Floats) -> float:
     return float((a * b * weight).sum() / np.sqrt(power + 1e-9))
 
 
-def _compare(level: Image, homography: NDArray[np.float64], logo: Logo) -> tuple[float, float]:
-    """Correlation of the straightened patch with the reference, of all of it and without its worst quarter."""
+def _compare(level: Image, homography: NDArray[np.float64], logo: Logo) -> tuple[float, float, float]:
+    """Likeness of the straightened patch to the reference: `likeness`, `trimmed` and `slopes` of `Evidence`."""
     face, weight = logo.face, logo.face_weight
     h, w = face.shape
     rows, columns = np.mgrid[0:h, 0:w].astype(np.float64)
@@ -189,7 +191,14 @@ def _compare(level: Image, homography: NDArray[np.float64], logo: Logo) -> tuple
     blocks = cv2.resize(misfit.astype(np.float32), (-(-w // BLOCK_PX), -(-h // BLOCK_PX)), interpolation=cv2.INTER_AREA)
     limit = np.quantile(blocks, 1 - COVERED_SHARE)
     kept = cv2.resize((blocks <= limit).astype(np.float32), (w, h), interpolation=cv2.INTER_NEAREST)
-    return whole, _correlation(values, face, weight * np.asarray(kept))
+    trimmed = _correlation(values, face, weight * np.asarray(kept))
+    return whole, trimmed, 0.0 if logo.flat else _slope_likeness(np.asarray(values, np.float32), logo)
+
+
+def _slope_likeness(values: Floats, logo: Logo) -> float:
+    ours, theirs = slopes_of(values), logo.face_slopes
+    power = (ours**2 * logo.face_weight).sum() * (theirs**2 * logo.face_weight).sum()
+    return float((ours * theirs * logo.face_weight).sum() / np.sqrt(power + 1e-9))
 
 
 def _plausible(quads: NDArray[np.float64], sides: NDArray[Any]) -> NDArray[np.bool_]:
@@ -230,8 +239,8 @@ def verify(levels: list[Image], logos: list[Logo], homographies: NDArray[np.floa
     plausible = _plausible(quads, sides)
     long_px = np.linalg.norm(np.roll(quads, -1, axis=1) - quads, axis=2).max(axis=1)
     edges = on_edge.mean(axis=1).astype(np.float32)
-    likeness, trimmed = np.zeros((2, count), np.float32)
+    likeness, trimmed, slopes = np.zeros((3, count), np.float32)
     for i in np.flatnonzero(plausible & (edges > 0.35)):
         local = shrink[level_of[i]] @ refined[i]
-        likeness[i], trimmed[i] = _compare(levels[level_of[i]], local, logos[i])
-    return Evidence(refined, edges, likeness, trimmed, long_px.astype(np.float32), plausible)
+        likeness[i], trimmed[i], slopes[i] = _compare(levels[level_of[i]], local, logos[i])
+    return Evidence(refined, edges, likeness, trimmed, slopes, long_px.astype(np.float32), plausible)

@@ -14,6 +14,10 @@ from gpu_service.routines.logo_regions import Floats
 FLAT_RATIO = 0.95
 PICTURE_RATIO = 0.95
 """A match counts when it is nearer than this share of the distance to the nearest feature of any other brand."""
+LEAST_LIKENESS = 0.6
+ABOUT_AS_NEAR = 1.35
+"""Another reference of the nearest brand is matched too when its nearest is not farther by more than this factor."""
+ROWS_AT_ONCE = 256
 SCALE_SLACK = 0.45
 TURN_SLACK_DEG = 25.0
 PLACE_SLACK = 0.22
@@ -44,23 +48,45 @@ class Matches:
 
 
 def match(features: Features, logos: LogoSet) -> Matches:
-    """The nearest logo feature of each feature of the picture, where no other brand has one about as near."""
-    count = len(features.points)
-    if not count or not len(logos.points):
-        return Matches(np.zeros(0, np.intp), np.zeros(0, np.intp))
-    likeness = features.descriptors @ logos.descriptors.T
-    starts = logos.brand_starts
-    by_brand = np.maximum.reduceat(likeness, starts, axis=1)
-    rows = np.arange(count)
+    """The nearest features of the brand that a feature of the picture is like, where no other brand has one as near.
+
+    Every reference of that brand that has a feature about as near gets its match: references of one brand look alike,
+    and were only the nearest asked, none of them might gather the votes that a pose needs.
+    """
+    ours: list[NDArray[np.intp]] = [np.zeros(0, np.intp)]
+    theirs: list[NDArray[np.intp]] = [np.zeros(0, np.intp)]
+    if len(logos.points):
+        for start in range(0, len(features.points), ROWS_AT_ONCE):
+            rows, found = _match_rows(features.descriptors[start : start + ROWS_AT_ONCE], logos)
+            ours.append(rows + start)
+            theirs.append(found)
+    return Matches(np.concatenate(ours), np.concatenate(theirs))
+
+
+def _match_rows(descriptors: Floats, logos: LogoSet) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    likeness = descriptors @ logos.descriptors.T
+    starts, owners = np.unique(logos.owner, return_index=True)[1], np.unique(logos.owner)
+    brands, brand_starts = np.unique(logos.brand_of[owners], return_index=True)
+    by_logo = np.maximum.reduceat(likeness, starts, axis=1)
+    by_brand = np.maximum.reduceat(by_logo, brand_starts, axis=1)
+    rows = np.arange(len(descriptors))
     brand = by_brand.argmax(axis=1)
     top = by_brand[rows, brand]
     by_brand[rows, brand] = 0.0
-    second = by_brand.max(axis=1) if by_brand.shape[1] > 1 else np.full(count, 0.6, np.float32)
-    best = likeness.argmax(axis=1)
-    flat = logos.flat[logos.owner[best]]
+    second = by_brand.max(axis=1) if len(brands) > 1 else np.full(len(rows), 0.6, np.float32)
+    flat = logos.flat[owners[by_logo.argmax(axis=1)]]
     ratio = np.sqrt((2 - 2 * top).clip(0) / (2 - 2 * second).clip(1e-6))
-    near = (ratio < np.where(flat, FLAT_RATIO, PICTURE_RATIO)) & (top > 0.6)
-    return Matches(rows[near], best[near])
+    near = (ratio < np.where(flat, FLAT_RATIO, PICTURE_RATIO)) & (top > LEAST_LIKENESS)
+    # Distances on the unit sphere: 2 - 2 * likeness is their square.
+    reach = 1 - (1 - top) * ABOUT_AS_NEAR**2
+    same = (logos.brand_of[owners][None] == brands[brand][:, None]) & (by_logo >= np.minimum(top, reach)[:, None])
+    row, logo = np.nonzero(same & near[:, None] & (by_logo > LEAST_LIKENESS))
+    ends = np.append(starts[1:], len(logos.owner))
+    found = np.zeros(len(row), np.intp)
+    for k in np.unique(logo):
+        mine = logo == k
+        found[mine] = starts[k] + likeness[row[mine], starts[k] : ends[k]].argmax(axis=1)
+    return row, found
 
 
 def propose(
