@@ -118,7 +118,9 @@ class Matrix:
         self.profiles = Profiles(self.folder / "profiles", SECTIONS)
         self.graph = self.definitions()
         self.asset_graph = self.graph.resolve_asset_graph()
-        stages = dg.AssetSelection.assets(*(stage.name for stage in STAGES)).without_checks()
+        names = [stage.name for stage in STAGES]
+        inner = [check.key for asset in self.graph.assets or () for check in getattr(asset, "check_specs", ())]
+        stages = dg.AssetSelection.assets(*names).without_checks() | dg.AssetSelection.checks(*inner)
         unchecked = dg.define_asset_job("unchecked", selection=stages)
         self.job = dg.Definitions.merge(self.graph, dg.Definitions(jobs=[unchecked])).resolve_job_def("unchecked")
 
