@@ -105,7 +105,7 @@ class Asker:
         label: Label,
         *,
         clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._storage = storage
         self._environ = environ
@@ -203,7 +203,7 @@ class _Round:
             self._answers.refresh()
             open_ = [question for question in open_ if self._answers.find(question.look) is None]
             if open_ and not self._stop.is_set():
-                self._asker._sleep(POLL_S * (0.5 + random.random()))
+                self._sleep(POLL_S * (0.5 + random.random()))
 
     def _batch(self, batch: Sequence[Question]) -> None:
         """Ask those of a batch that nobody else is asking and that are still not known."""
@@ -235,6 +235,8 @@ class _Round:
             try:
                 self._send(questions)
                 return
+            except _Stopped:
+                return
             except _Beyond as error:
                 self.beyond = str(error)
                 self._stop.set()
@@ -258,7 +260,14 @@ class _Round:
             raise error
         with self._asker._lock:
             self._asker.tally.retried += 1
-        self._asker._sleep(wait_s)
+        self._sleep(wait_s)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, but not when the round is stopped meanwhile: a run that is cancelled ends at once."""
+        if self._asker._sleep is None:
+            self._stop.wait(seconds)
+        else:
+            self._asker._sleep(seconds)
 
     def _send(self, questions: Sequence[Question]) -> None:
         """One request: reserved before; after it first its answers are kept, then it is settled and entered."""
@@ -327,13 +336,19 @@ class _Round:
             limit = Limit(scope, requests=self._plan.requests_per_minute)
             if Chain(self._asker._storage, scope).add(1, 0, limit):
                 return
-            self._asker._sleep(60.0 - now_s % 60.0)
+            self._sleep(60.0 - now_s % 60.0)
+            if self._stop.is_set():
+                raise _Stopped
 
     def _opened(self) -> Provider:
         with self._asker._lock:
             if self._provider is None:
                 self._provider = open_provider(self._model.provider, self._asker._environ)
             return self._provider
+
+
+class _Stopped(Exception):
+    """The round was stopped before a request was sent."""
 
 
 class _Beyond(Exception):
