@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,15 @@ VISION = {
     "image_size": 32,
     "patch_size": 8,
 }
-SIZES = {"size": {"shortest_edge": 32}, "crop_size": 32}
+CLIP_TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+VLM_TEXT = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}
+TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 TEMPLATE = (
     "{% for m in messages %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<image>{% else %}{{ c['text'] }}"
     "{% endif %}{% endfor %}{% endfor %}{% if add_generation_prompt %} Answer:{% endif %}"
@@ -78,23 +86,31 @@ def _train(model: Any, loss: Callable[[], Any], steps: int) -> None:
     model.eval()
 
 
-def make_clip(folder: Path, pairs: Sequence[tuple[Image, str]], steps: int = 80) -> Path:
-    """A CLIP that has learnt which text goes with which picture."""
+def _picture_sizes(vision: Mapping[str, int]) -> CLIPImageProcessor:
+    return CLIPImageProcessor(size={"shortest_edge": vision["image_size"]}, crop_size=vision["image_size"])
+
+
+def make_clip(
+    folder: Path,
+    pairs: Sequence[tuple[Image, str]],
+    steps: int = 80,
+    vision: Mapping[str, int] = VISION,
+    text: Mapping[str, int] = CLIP_TEXT,
+) -> Path:
+    """A CLIP that has learnt which text goes with which picture; of other sizes, for benchmarks, without steps."""
     torch.manual_seed(0)
     tokenizer = _tokenizer()
-    text = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": 32,
-        "intermediate_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "max_position_embeddings": 77,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    }
-    model = CLIPModel(CLIPConfig(text_config=text, vision_config=VISION, projection_dim=32))
-    processor = CLIPProcessor(image_processor=CLIPImageProcessor(**SIZES), tokenizer=tokenizer)
+    words = {"vocab_size": len(tokenizer), "max_position_embeddings": 77, **TOKENS, **text}
+    model = CLIPModel(CLIPConfig(text_config=words, vision_config=dict(vision), projection_dim=text["hidden_size"]))
+    processor = CLIPProcessor(image_processor=_picture_sizes(vision), tokenizer=tokenizer)
+    if steps:
+        _teach_clip(model, processor, pairs, steps)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _teach_clip(model: Any, processor: Any, pairs: Sequence[tuple[Image, str]], steps: int) -> None:
     pictures = [models.pil_picture(image) for image, _ in pairs]
     texts = sorted({text for _, text in pairs})
     owners = torch.tensor([texts.index(text) for _, text in pairs])
@@ -104,31 +120,31 @@ def make_clip(folder: Path, pairs: Sequence[tuple[Image, str]], steps: int = 80)
         return torch.nn.functional.cross_entropy(model(**inputs).logits_per_image, owners)
 
     _train(model, loss, steps)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
-def make_vlm(folder: Path, lessons: Sequence[tuple[Image, str]], settings: VlmSettings, steps: int = 90) -> Path:
-    """A LLaVA that has learnt to answer the question of these settings by what the picture shows. No steps: random."""
+def make_vlm(
+    folder: Path,
+    lessons: Sequence[tuple[Image, str]],
+    settings: VlmSettings,
+    steps: int = 90,
+    vision: Mapping[str, int] = VISION,
+    text: Mapping[str, int] = VLM_TEXT,
+) -> Path:
+    """A LLaVA that has learnt to answer the question of these settings by what the picture shows.
+
+    Without steps it is random; of other sizes, for benchmarks, too.
+    """
     torch.manual_seed(0)
     tokenizer = _tokenizer("<image>")
-    text = {
-        "model_type": "llama",
-        "vocab_size": len(tokenizer),
-        "hidden_size": 64,
-        "intermediate_size": 128,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 2048,
-        "pad_token_id": 0,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
-    }
     config = LlavaConfig(
-        vision_config={"model_type": "clip_vision_model", "projection_dim": 32, **VISION},
-        text_config=text,
+        vision_config={"model_type": "clip_vision_model", "projection_dim": 32, **vision},
+        text_config={
+            "model_type": "llama",
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": 2048,
+            **TOKENS,
+            **text,
+        },
         image_token_id=3,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
@@ -136,9 +152,9 @@ def make_vlm(folder: Path, lessons: Sequence[tuple[Image, str]], settings: VlmSe
     model = LlavaForConditionalGeneration(config)
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 0
     processor = LlavaProcessor(
-        image_processor=CLIPImageProcessor(**SIZES),
+        image_processor=_picture_sizes(vision),
         tokenizer=tokenizer,
-        patch_size=8,
+        patch_size=vision["patch_size"],
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         chat_template=TEMPLATE,

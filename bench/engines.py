@@ -1,0 +1,235 @@
+"""The heavy engines measured: pictures a second by batch size, and where the time goes. One JSON line each.
+
+    .venv-gpu/bin/python -m bench.engines [--batches 1,8,32] [--pictures 64] [yolo] [onnx] [clip] [vlm]
+
+Weights are random, of the sizes that are used in earnest on a GPU, and of small ones on a CPU: what they find means
+nothing, and a trained detector spends more after the model, on the boxes that it finds. They are saved and loaded as
+real ones are. `prepare_ms` is the time on the CPU before the model, `model_ms` in it, `after_ms` the rest; all for one
+picture. Of the VLM's, `first_ms` is the model until the first token of the answer, `next_ms` each token after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.service import frame
+from gpu_service import models
+from gpu_service.models import ModelFiles
+from gpu_service.pictures import Image
+from gpu_service.routines.clip import Clip
+from gpu_service.routines.object_boxes import ObjectSettings
+from gpu_service.routines.onnx_detector import OnnxDetector
+from gpu_service.routines.vlm import Vlm, VlmSettings
+from gpu_service.routines.yolo import Yolo
+from gpu_service.wire import VlmItem
+
+BRANDS = tuple(f"Brand {number}" for number in range(20))
+CLIP_B32 = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
+CLIP_B32 |= {"image_size": 224, "patch_size": 32}
+CLIP_B32_TEXT = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 8}
+CLIP_L14 = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+CLIP_L14 |= {"image_size": 336, "patch_size": 14}
+LLAMA_1B = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32}
+LLAMA_1B |= {"num_key_value_heads": 8, "vocab_size": 128256}
+
+
+class Clock:
+    """Seconds spent in calls of some methods, by name, the device waited for."""
+
+    def __init__(self, torch: Any) -> None:
+        self._wait: Callable[[], None] = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+        self.spent: dict[str, list[float]] = {}
+
+    @contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        self._wait()
+        began = time.perf_counter()
+        yield
+        self._wait()
+        self.spent.setdefault(name, []).append(time.perf_counter() - began)
+
+    def watch(self, owner: Any, method: str, name: str) -> None:
+        """Measure every call of a method from now on."""
+        original = getattr(owner, method)
+
+        def timed(*args: Any, **more: Any) -> Any:
+            with self.around(name):
+                return original(*args, **more)
+
+        setattr(owner, method, timed)
+
+
+def crops(count: int) -> list[Image]:
+    """Pieces of boards, 300 x 100."""
+    whole = frame(0)
+    return [np.ascontiguousarray(whole[300:400, 40 * i % 1600 : 40 * i % 1600 + 300]) for i in range(count)]
+
+
+def say(engine: str, model: str, device: str, batch: int, count: int, seconds: float, **parts: float) -> None:
+    line = {"bench": engine, "model": model, "device": device, "batch": batch, "pictures": count}
+    shares = {name: round(value, 3) for name, value in parts.items()}
+    print(json.dumps(line | {"pictures_per_s": round(count / seconds, 2)} | shares), flush=True)
+
+
+def measure(
+    engine: str,
+    model: str,
+    device: str,
+    batches: Sequence[int],
+    count: int,
+    clock: Clock,
+    run: Callable[[int], object],
+    prepare: Sequence[str] = (),
+    inside: Sequence[str] = ("model",),
+) -> None:
+    """Run once to warm up, once measured, for each batch size."""
+    for batch in batches:
+        run(batch)
+        clock.spent.clear()
+        with clock.around("all"):
+            run(batch)
+        [seconds] = clock.spent["all"]
+        parts = {name: sum(clock.spent.get(name, [])) for name in (*prepare, *inside)}
+        before = sum(parts[name] for name in prepare)
+        within = sum(parts[name] for name in inside)
+        shares = {"prepare_ms": before, "model_ms": within, "after_ms": seconds - before - within}
+        say(engine, model, device, batch, count, seconds, **{k: v * 1000 / count for k, v in shares.items()})
+
+
+def bench_yolo(folder: Path, big: bool, batches: Sequence[int], count: int, _torch: Any) -> None:
+    from ultralytics import YOLO
+
+    name = "yolo11m" if big else "yolo11n"
+    YOLO(f"{name}.yaml").save(folder / f"{name}.pt")
+    engine = Yolo(folder / f"{name}.pt")
+    images = [frame(number % 8) for number in range(count)]
+    for batch in batches:
+        settings = ObjectSettings(object_batch=batch)
+        engine.find(images[:batch], settings)
+        spent: dict[str, float] = {"preprocess": 0.0, "inference": 0.0, "postprocess": 0.0}
+        predict = engine._model.predict
+
+        def listening(*args: Any, _predict: Any = predict, _spent: dict[str, float] = spent, **more: Any) -> Any:
+            results = _predict(*args, **more)
+            for result in results:
+                for part in _spent:
+                    _spent[part] += result.speed[part]
+            return results
+
+        engine._model.predict = listening
+        began = time.perf_counter()
+        engine.find(images, settings)
+        seconds = time.perf_counter() - began
+        engine._model.predict = predict
+        parts = {part: value / count for part, value in spent.items()}
+        rest = seconds * 1000 / count - parts["preprocess"] - parts["inference"]
+        shares = {"prepare_ms": parts["preprocess"], "model_ms": parts["inference"], "after_ms": rest}
+        say("yolo", name, str(engine._device), batch, count, seconds, **shares)
+
+
+def bench_onnx(folder: Path, big: bool, batches: Sequence[int], count: int, torch: Any) -> None:
+    from ultralytics import YOLO
+
+    name = "yolo11m" if big else "yolo11n"
+    YOLO(f"{name}.yaml").save(folder / f"{name}.pt")
+    exported = YOLO(folder / f"{name}.pt").export(format="onnx", dynamic=True, simplify=False, verbose=False)
+    engine = OnnxDetector(Path(exported))
+    clock = Clock(torch)
+    session = engine._session
+
+    class Timed:
+        def run(self, *args: Any) -> Any:
+            with clock.around("model"):
+                return session.run(*args)
+
+    engine._session = Timed()
+    images = [frame(number % 8) for number in range(count)]
+    providers = session.get_providers()[0].removesuffix("ExecutionProvider").lower()
+    measure(
+        "onnx", name, providers, batches, count, clock,
+        lambda batch: engine.find(images, ObjectSettings(object_batch=batch)),
+    )  # fmt: skip
+
+
+def bench_clip(folder: Path, big: bool, batches: Sequence[int], count: int, torch: Any) -> None:
+    from tests.gpu_engines.tiny_models import make_clip
+
+    vision = CLIP_L14 if big else CLIP_B32
+    make_clip(folder / "clip", [], steps=0, vision=vision, text=CLIP_B32_TEXT)
+    engine = Clip(folder / "clip")
+    clock = Clock(torch)
+    clock.watch(engine, "_unit", "model")
+    pieces = crops(count)
+    measure("clip", "ViT-L/14-336" if big else "ViT-B/32", str(engine._device), batches, count, clock,
+            lambda batch: engine.pictures(pieces, batch))  # fmt: skip
+
+
+def bench_vlm(folder: Path, big: bool, batches: Sequence[int], count: int, torch: Any) -> None:
+    from tests.gpu_engines.tiny_models import VISION, VLM_TEXT, make_vlm
+
+    settings = VlmSettings(model="m", brands=BRANDS, deadline_s=600)
+    vision, text = (CLIP_L14, LLAMA_1B) if big else (VISION, VLM_TEXT)
+    torch.set_default_dtype(torch.bfloat16 if big else torch.float32)
+    make_vlm(folder / "vlm", [], settings, steps=0, vision=vision, text=text)
+    torch.set_default_dtype(torch.float32)
+    engine = Vlm(folder / "vlm")
+    clock = Clock(torch)
+    clock.watch(engine._model, "forward", "model")
+    pieces, items = crops(count), [VlmItem() for _ in range(count)]
+    name = "LLaVA: CLIP-L/14-336 and a Llama of 1.2 B" if big else "LLaVA, tiny"
+    for batch in batches:
+        chosen = settings.model_copy(update={"batch": batch})
+        engine.ask(pieces[:batch], items[:batch], chosen)
+        clock.spent.clear()
+        with clock.around("all"):
+            engine.ask(pieces, items, chosen)
+        [seconds] = clock.spent["all"]
+        calls, chunks = clock.spent["model"], -(-count // batch)
+        first = sorted(calls)[-chunks:]  # the whole prompt and the picture: by far the longest
+        later = sum(calls) - sum(first)
+        parts = {
+            "first_ms": sum(first) * 1000 / count,
+            "next_ms": later * 1000 / max(1, len(calls) - chunks) / batch,
+            "model_ms": sum(calls) * 1000 / count,
+            "after_ms": (seconds - sum(calls)) * 1000 / count,
+        }
+        say("vlm", name, str(engine._device), batch, count, seconds, **parts)
+
+
+BENCHES = {"yolo": bench_yolo, "onnx": bench_onnx, "clip": bench_clip, "vlm": bench_vlm}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("engines", nargs="*", choices=[[], *BENCHES], metavar="ENGINE", help=", ".join(BENCHES))
+    parser.add_argument("--batches", default="", help="default 1,2,4 on a CPU, 1,8,32,128 on a GPU")
+    parser.add_argument("--pictures", type=int, default=0, help="default 8 on a CPU, 256 on a GPU")
+    arguments = parser.parse_args()
+    os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="yolo-"))
+    import torch
+
+    big = torch.cuda.is_available()
+    if not big:
+        from tests.gpu_engines.torchvision_on_cpu import make_importable
+
+        make_importable()
+    models.use(ModelFiles())
+    batches = [int(size) for size in (arguments.batches or ("1,8,32,128" if big else "1,2,4")).split(",")]
+    count = arguments.pictures or (256 if big else 8)
+    for name in arguments.engines or BENCHES:
+        with tempfile.TemporaryDirectory() as folder:
+            BENCHES[name](Path(folder), big, batches, count, torch)
+
+
+if __name__ == "__main__":
+    main()
