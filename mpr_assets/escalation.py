@@ -41,7 +41,7 @@ NO_NAMES = frozenset(
 )  # fmt: skip
 """What models write when they have no name, folded."""
 
-ScaledText: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class TextRule(Settings):
@@ -85,7 +85,7 @@ class EscalationSettings(StageSettings):
     skip_text: tuple[TextRule, ...] = Field(
         DEFAULT_RULES, description="texts that are not asked about: name and regular expression, of the whole text"
     )
-    known_texts: tuple[ScaledText, ...] = Field(
+    known_texts: tuple[Text, ...] = Field(
         (), description="texts that are known to be no brand and not asked about: players, slogans, captions"
     )
     min_width_px: int = Field(24, ge=1, le=4000, description="smaller candidates are not asked about")
@@ -104,7 +104,7 @@ class EscalationSettings(StageSettings):
         9.0, ge=0, le=255, description="grey levels by which the most changed letter of crops asked about once differs"
     )
     min_confidence: float = Field(0.6, ge=0, le=1, description="an answer less sure than this stays a candidate")
-    exclude: tuple[ScaledText, ...] = Field((), description="names that are never taken for a brand")
+    exclude: tuple[Text, ...] = Field((), description="names that are never taken for a brand")
 
     @property
     def likeness(self) -> Likeness:
