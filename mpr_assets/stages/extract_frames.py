@@ -33,7 +33,7 @@ from mpr_resources.pixels import Orientation, orientation, to_pixels
 from mpr_resources.storage import Keys
 from mpr_resources.tables import StageTable, TableHeader
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,

@@ -54,7 +54,7 @@ def run(
     stored = [decode(encode_jpeg(picture, quality)) for picture in pictures]
     chunks = chunks or [0] * len(stored)
     rows = [
-        (seq, chunk, 0, 0, seq * step_ms, *SIZE, phash(picture), 0)
+        (seq, chunk, 0, 0, seq * step_ms, *SIZE, phash(picture), 0, None)
         for seq, (picture, chunk) in enumerate(zip(stored, chunks, strict=True))
     ]
     index = pl.DataFrame(rows, schema=INDEX_SCHEMA, orient="row")
