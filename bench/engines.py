@@ -1,16 +1,17 @@
 """The heavy engines measured: pictures a second by batch size, and where the time goes. One JSON line each.
 
-    .venv-gpu/bin/python -m bench.engines [--batches 1,8,32] [--pictures 64] [yolo] [onnx] [clip] [vlm]
+    .venv-gpu/bin/python -m bench.engines [--batches 1,8,32] [--pictures 64] [--big] [yolo] [onnx] [clip] [vlm]
 
 Weights are random, of the sizes that are used in earnest on a GPU, and of small ones on a CPU: what they find means
 nothing, and a trained detector spends more after the model, on the boxes that it finds. They are saved and loaded as
-real ones are. `prepare_ms` is the time on the CPU before the model, `model_ms` in it, `after_ms` the rest; all for one
-picture. Of the VLM's, `first_ms` is the model until the first token of the answer, `next_ms` each token after it.
+real ones are. `model_ms` is the time in the model for one picture, `rest_ms` that before and after it. Of the VLM's,
+`first_ms` is the model until the first token of the answer, `next_ms` each token after it.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import tempfile
@@ -62,6 +63,7 @@ class Clock:
         """Measure every call of a method from now on."""
         original = getattr(owner, method)
 
+        @functools.wraps(original)
         def timed(*args: Any, **more: Any) -> Any:
             with self.around(name):
                 return original(*args, **more)
@@ -89,8 +91,6 @@ def measure(
     count: int,
     clock: Clock,
     run: Callable[[int], object],
-    prepare: Sequence[str] = (),
-    inside: Sequence[str] = ("model",),
 ) -> None:
     """Run once to warm up, once measured, for each batch size."""
     for batch in batches:
@@ -99,11 +99,9 @@ def measure(
         with clock.around("all"):
             run(batch)
         [seconds] = clock.spent["all"]
-        parts = {name: sum(clock.spent.get(name, [])) for name in (*prepare, *inside)}
-        before = sum(parts[name] for name in prepare)
-        within = sum(parts[name] for name in inside)
-        shares = {"prepare_ms": before, "model_ms": within, "after_ms": seconds - before - within}
-        say(engine, model, device, batch, count, seconds, **{k: v * 1000 / count for k, v in shares.items()})
+        within = sum(clock.spent["model"])
+        shares = {"model_ms": within * 1000 / count, "rest_ms": (seconds - within) * 1000 / count}
+        say(engine, model, device, batch, count, seconds, **shares)
 
 
 def bench_yolo(folder: Path, big: bool, batches: Sequence[int], count: int, _torch: Any) -> None:
@@ -116,14 +114,12 @@ def bench_yolo(folder: Path, big: bool, batches: Sequence[int], count: int, _tor
     for batch in batches:
         settings = ObjectSettings(object_batch=batch)
         engine.find(images[:batch], settings)
-        spent: dict[str, float] = {"preprocess": 0.0, "inference": 0.0, "postprocess": 0.0}
+        spent = [0.0]
         predict = engine._model.predict
 
-        def listening(*args: Any, _predict: Any = predict, _spent: dict[str, float] = spent, **more: Any) -> Any:
+        def listening(*args: Any, _predict: Any = predict, _spent: list[float] = spent, **more: Any) -> Any:
             results = _predict(*args, **more)
-            for result in results:
-                for part in _spent:
-                    _spent[part] += result.speed[part]
+            _spent[0] += sum(result.speed["inference"] for result in results)
             return results
 
         engine._model.predict = listening
@@ -131,9 +127,7 @@ def bench_yolo(folder: Path, big: bool, batches: Sequence[int], count: int, _tor
         engine.find(images, settings)
         seconds = time.perf_counter() - began
         engine._model.predict = predict
-        parts = {part: value / count for part, value in spent.items()}
-        rest = seconds * 1000 / count - parts["preprocess"] - parts["inference"]
-        shares = {"prepare_ms": parts["preprocess"], "model_ms": parts["inference"], "after_ms": rest}
+        shares = {"model_ms": spent[0] / count, "rest_ms": (seconds * 1000 - spent[0]) / count}
         say("yolo", name, str(engine._device), batch, count, seconds, **shares)
 
 
@@ -201,7 +195,7 @@ def bench_vlm(folder: Path, big: bool, batches: Sequence[int], count: int, torch
             "first_ms": sum(first) * 1000 / count,
             "next_ms": later * 1000 / max(1, len(calls) - chunks) / batch,
             "model_ms": sum(calls) * 1000 / count,
-            "after_ms": (seconds - sum(calls)) * 1000 / count,
+            "rest_ms": (seconds - sum(calls)) * 1000 / count,
         }
         say("vlm", name, str(engine._device), batch, count, seconds, **parts)
 
@@ -214,6 +208,7 @@ def main() -> None:
     parser.add_argument("engines", nargs="*", choices=[[], *BENCHES], metavar="ENGINE", help=", ".join(BENCHES))
     parser.add_argument("--batches", default="", help="default 1,2,4 on a CPU, 1,8,32,128 on a GPU")
     parser.add_argument("--pictures", type=int, default=0, help="default 8 on a CPU, 256 on a GPU")
+    parser.add_argument("--big", action="store_true", help="the sizes of a GPU on a CPU too")
     arguments = parser.parse_args()
     os.environ.setdefault("YOLO_CONFIG_DIR", tempfile.mkdtemp(prefix="yolo-"))
     import torch
@@ -228,7 +223,7 @@ def main() -> None:
     count = arguments.pictures or (256 if big else 8)
     for name in arguments.engines or BENCHES:
         with tempfile.TemporaryDirectory() as folder:
-            BENCHES[name](Path(folder), big, batches, count, torch)
+            BENCHES[name](Path(folder), big or arguments.big, batches, count, torch)
 
 
 if __name__ == "__main__":
