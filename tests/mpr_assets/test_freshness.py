@@ -306,11 +306,12 @@ def test_what_is_outside_the_graph(matrix: Matrix, name: str) -> None:
 
 @pytest.mark.parametrize("stage", [one.name for one in NODES])
 def test_a_new_version_of_a_stages_code(matrix: Matrix, stage: str) -> None:
-    nodes = [replace(one, code_version="2") if one.name == stage else one for one in NODES]
+    nodes = [replace(one, code_version="99") if one.name == stage else one for one in NODES]
     of_all = read_made(matrix.instance, nodes, ["two-1"])
     judged = judge(nodes, of_timeline(of_all, "two-1"), matrix.config(["two-1"])["two-1"])
     assert {one.stage for one in judged if one.state is not State.FRESH} == below(stage)
-    assert next(one.causes for one in judged if one.stage == stage) == ("code version 1 is now 2",)
+    before = next(one.code_version for one in NODES if one.name == stage)
+    assert next(one.causes for one in judged if one.stage == stage) == (f"code version {before} is now 99",)
 
 
 def test_a_new_version_of_a_stages_code_in_dagster(matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
