@@ -68,6 +68,7 @@ def prepare(folder: Path) -> SimpleNamespace:
         inference=InferenceResource(),
         profiles=Profiles(folder / "profiles", SECTIONS),
         progress=None,
+        switches={},
     )
     graph = definitions({}, storage=resources.storage, profiles=resources.profiles)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -91,7 +92,8 @@ def measure(rounds: int) -> dict[str, float | int]:
         fields = from_parquet(storage.get(Keys.table("field_segmentation", TIMELINE)), "").rows
         item = EdgesItem(field=tuple((x, y) for x, y in fields["polygon"].to_list()[0]))
         frames = Keys.frames(TIMELINE, index.header.fingerprint)
-        stage = next(one for one in STAGES if one.name == "detect_edges")
+        stages = {one.name: one for one in STAGES}
+        stage = stages["detect_edges"]
 
         def alone() -> object:
             picture = PictureFolder(storage, frames, "jpg", PictureCache()).read(0)
@@ -99,7 +101,7 @@ def measure(rounds: int) -> dict[str, float | int]:
 
         def tried() -> object:
             resources.storage.__dict__["cache"] = PictureCache()  # the frame is read each time, as beside
-            return replay_stage(stage, TIMELINE, resources, frames="0")
+            return replay_stage(stage, TIMELINE, stages, resources, frames="0")
 
         jobs: dict[str, Callable[[], object]] = {"alone_ms": alone, "try_ms": tried}
         spent: dict[str, list[float]] = {name: [] for name in jobs}

@@ -102,9 +102,8 @@ def try_command(
 ) -> None:
     """Try a stage on some frames from what is stored: no run, nothing kept; prints rows and writes pictures."""
     one = BY_NAME[stage_name(stage)]
-    tried = replay_stage(
-        one, timeline, resources(), frames=frames, overrides=parse_settings(stage, changes or []), debug=True, log=LOG
-    )
+    overrides = parse_settings(stage, changes or [])
+    tried = replay_stage(one, timeline, BY_NAME, resources(), frames=frames, overrides=overrides, debug=True, log=LOG)
     _print_rows(tried)
     folder = to or ROOT / ".mpr" / "try" / timeline / stage
     for seq, pictures in tried.overlays.items():

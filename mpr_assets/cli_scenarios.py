@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import logging
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -15,7 +14,7 @@ from gpu_service.errors import BadInput
 from mpr_assets import terminal
 from mpr_assets.cli_control import NAMES, stage_name
 from mpr_assets.cli_world import FAILED, resources, storage
-from mpr_assets.definitions import STAGES, switched_off
+from mpr_assets.definitions import STAGES
 from mpr_assets.differences import change_line
 from mpr_assets.graph import run_of
 from mpr_assets.partitions import load_spec
@@ -114,7 +113,7 @@ def _check(scenario: Scenario) -> tuple[bool, str]:
         run = run_of(stage, spec, world.profiles.load(spec.profile), {}, world, logging.getLogger("mpr"))
     except BadInput as error:
         return False, str(error)
-    checked = check_scenario(storage(), scenario, run, BY_NAME, switched_off(os.environ).get(stage.name))
+    checked = check_scenario(storage(), scenario, run, BY_NAME)
     return checked.same, "\n".join([checked.sentence(), *_changes(checked)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from yaml import YAMLError
 
 from gpu_service.errors import BadInput
-from mpr_assets.definitions import ROOT, profiles_folder, storage_resource
+from mpr_assets.definitions import ROOT, profiles_folder, storage_resource, switched_off
 from mpr_resources.inference import InferenceResource
 from mpr_resources.io_manager import StorageResource
 from mpr_resources.profiles import Profiles
@@ -45,6 +46,7 @@ class Resources:
     inference: InferenceResource
     profiles: Profiles
     progress: Progress | None
+    switches: Mapping[str, str]
 
 
 def resources(progress: Progress | None = None, *, patience_s: float = 60.0) -> Resources:
@@ -55,7 +57,7 @@ def resources(progress: Progress | None = None, *, patience_s: float = 60.0) -> 
         token=os.environ.get("INFERENCE_TOKEN", ""),
         give_up_after_s=patience_s,
     )
-    return Resources(storage_resource(os.environ), inference, profiles(), progress)
+    return Resources(storage_resource(os.environ), inference, profiles(), progress, switched_off(os.environ))
 
 
 def dagster_instance() -> dg.DagsterInstance:

@@ -36,7 +36,7 @@ MAX_RETRIES = 3
 FIRST_RETRY_S = 1.0
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
-RESOURCES = frozenset({"storage", "inference", "profiles", "progress"})
+RESOURCES = frozenset({"storage", "inference", "profiles", "progress", "switches"})
 
 
 Debug = Callable[[StageRun, Frame, Mapping[str, StageTable]], DebugPictures]
@@ -139,7 +139,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         code_version=stage.code_version,
         check_specs=[scenario_check_spec(stage.name)],
         io_manager_key="tables",
-        required_resource_keys=RESOURCES | {"switches"},
+        required_resource_keys=set(RESOURCES),
         pool="gpu" if "inference" in stage.kinds else None,
         metadata={"dagster/column_schema": column_schema(stage.schema)},
     )
@@ -147,8 +147,8 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
 
 def stage_config_version(stage: Stage, run: StageRun) -> str:
     """The version of all that the stage depends on outside the graph; without overrides that of `config/<stage>`."""
-    settings = run.settings.model_dump(mode="json")
-    outside = stage.depends_on(run) if run.settings.enabled else {}
+    settings = run.settings.model_dump(mode="json") | ({"enabled": False} if run.skipped else {})
+    outside = {} if run.skipped else stage.depends_on(run)
     return config_version(settings, outside | ({} if run.only is None else {"frames": str(sorted(run.only))}))
 
 
@@ -160,10 +160,9 @@ def materialize_stage(
     stage: Stage,
     run: StageRun,
     inputs: Mapping[str, StageTable],
-    switched_off: str | None,
 ) -> Outcome:
     """The stage's table: what is stored under the fingerprint, or what the body makes now."""
-    skipped = switched_off or (None if run.settings.enabled else f"{stage.name}.enabled is false in the profile")
+    skipped = run.skipped
     settings = run.settings.model_dump(mode="json")
     upstream = {name: table.header.data_version for name, table in inputs.items()}
     if skipped is None:
@@ -220,8 +219,7 @@ def _materialize(
     overrides = from_config(config.model_dump())
     run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
     run = replace(run, run_id=context.run.run_id)
-    switched_off = context.resources.switches.get(stage.name)
-    outcome = materialize_stage(stage, run, inputs, switched_off)
+    outcome = materialize_stage(stage, run, inputs)
     header, rows = outcome.table.header, outcome.table.rows
     metadata: dict[str, Any] = {
         "dagster/row_count": rows.height,
@@ -258,7 +256,7 @@ def _materialize(
         value=outcome.table,
         data_version=dg.DataVersion(header.data_version),
         metadata=metadata,
-        check_results=[scenario_check(stage, run, outcome.table, stages, switched_off)],
+        check_results=[scenario_check(stage, run, outcome.table, stages)],
     )
 
 
@@ -304,6 +302,7 @@ def run_of(
         cache=resources.storage.cache,
         progress=resources.progress or LogProgress(log.info),
         log=log.warning,
+        switched_off=resources.switches.get(stage.name),
     )
     if FRAMES not in run.overrides:
         return run

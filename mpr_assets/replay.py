@@ -17,6 +17,7 @@ from gpu_service.errors import BadInput
 from gpu_service.routines import DebugPictures
 from mpr_assets.graph import Stage, stage_run
 from mpr_assets.overrides import FRAMES, FrameChoice
+from mpr_assets.provenance import refuse_incompatible
 from mpr_assets.stage_overlays import draw_overlays
 from mpr_assets.stage_run import StageRun
 from mpr_resources.scratch import ScratchStorage
@@ -62,6 +63,7 @@ class Tried:
 def replay_stage(
     stage: Stage,
     timeline: str,
+    stages: Mapping[str, Stage],
     resources: Any,
     *,
     frames: str | None = None,
@@ -72,7 +74,9 @@ def replay_stage(
     """Run a stage on some frames of a timeline.
 
     Args:
-        resources: storage, inference, profiles and progress, as a run has them; kept between calls they stay warm.
+        stages: all of them, by name.
+        resources: storage, inference, profiles, progress and switches, as a run has them; kept between calls they stay
+            warm.
         frames: like `10,12,40-60`; None: a few over the whole timeline.
         overrides: settings laid over the profile's.
         debug: whether overlays are drawn too.
@@ -80,11 +84,12 @@ def replay_stage(
     Raises:
         BadInput: the stage does not go by frames, or a frame or an override cannot be.
         MissingObject: an input is not stored.
+        PermanentError: an input was made by a version whose tables are not read any more.
     """
     if not stage.per_frame:
         raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried; replay it.")
     run = stage_run(stage, timeline, overrides or {}, resources, log or logging.getLogger(__name__))
-    scenes = _input(run, "filter_scenes").rows
+    scenes = _input(run, stages, "filter_scenes").rows
     if frames is not None:
         choice = FrameChoice.parse(frames)
         only = choice.of(dict(zip(scenes["seq"].to_list(), scenes["kept_seq"].to_list(), strict=True)))
@@ -93,24 +98,26 @@ def replay_stage(
         run = replace(run, only=_a_few(scenes))
     key = hash_of([run.settings.model_dump(mode="json"), sorted(run.only or ())])
     run = replace(run, storage=ScratchStorage(run.storage), fingerprint=key)
-    inputs = {name: _input(run, name) for name in stage.inputs}
+    inputs = {name: _input(run, stages, name) for name in stage.inputs}
     seqs = tuple(sorted(run.only or ()))
-    if run.settings.enabled:
+    if run.skipped is None:
         result = stage.body(run, **inputs)
         rows, counts = result.rows, result.counts
         check_schema(rows, stage.schema, stage.name)
     else:
         rows, counts = pl.DataFrame(schema=dict(stage.schema)), {}
-    overlays = _overlays(stage, run, rows, inputs) if debug and run.settings.enabled else {}
+    overlays = _overlays(stage, run, rows, inputs, stages) if debug and run.skipped is None else {}
     return Tried(seqs, rows, run.settings, run.overrides, counts, overlays, key)
 
 
-def _input(run: StageRun, name: str) -> StageTable:
+def _input(run: StageRun, stages: Mapping[str, Stage], name: str) -> StageTable:
     key = Keys.table(name, run.timeline)
     try:
-        return _table(run.storage.get(key), run.storage.where(key))
+        table = _table(run.storage.get(key), run.storage.where(key))
     except MissingObject as error:
         raise MissingObject(f"{name} of the timeline {run.timeline!r} is not stored; materialize it first.") from error
+    refuse_incompatible({name: table}, stages)
+    return table
 
 
 @lru_cache(maxsize=TABLES_KEPT)
@@ -125,9 +132,13 @@ def _a_few(scenes: pl.DataFrame) -> frozenset[int]:
 
 
 def _overlays(
-    stage: Stage, run: StageRun, rows: pl.DataFrame, inputs: Mapping[str, StageTable]
+    stage: Stage,
+    run: StageRun,
+    rows: pl.DataFrame,
+    inputs: Mapping[str, StageTable],
+    stages: Mapping[str, Stage],
 ) -> dict[int, DebugPictures]:
-    index = inputs.get("extract_frames") or _input(run, "extract_frames")
+    index = inputs.get("extract_frames") or _input(run, stages, "extract_frames")
     return {
         frame.seq: draw_overlays(stage, run, frame, rows, inputs) for frame in run.frames(index, sorted(run.only or ()))
     }

@@ -38,9 +38,7 @@ def scenario_check_spec(stage: str) -> dg.AssetCheckSpec:
         )
 
 
-def scenario_check(
-    stage: Stage, run: StageRun, made: StageTable, stages: Mapping[str, Stage], switched_off: str | None
-) -> dg.AssetCheckResult:
+def scenario_check(stage: Stage, run: StageRun, made: StageTable, stages: Mapping[str, Stage]) -> dg.AssetCheckResult:
     """The stage against the bookmarks of its timeline; never fails the stage.
 
     Args:
@@ -49,7 +47,7 @@ def scenario_check(
     run = replace(run, only=None)
     try:
         checked = {
-            scenario.label: check_scenario(run.storage, scenario, run, stages, switched_off, made)
+            scenario.label: check_scenario(run.storage, scenario, run, stages, made)
             for scenario in scenarios_of(scenarios(run.storage), run.timeline, stage.name)
         }
     except MprError as error:

@@ -162,7 +162,6 @@ def check_scenario(
     scenario: Scenario,
     run: StageRun,
     stages: Mapping[str, Stage],
-    switched_off: str | None = None,
     made: StageTable | None = None,
 ) -> Checked:
     """Run the stage on the bookmark's inputs and compare. Nothing is stored.
@@ -184,7 +183,7 @@ def check_scenario(
         refuse_incompatible(inputs, stages)
         run = replace(run, storage=scratch, cache=PictureCache())
         after = made if made and _read_the_same(made, inputs) else None
-        after = after or materialize_stage(stage, run, inputs, switched_off).table
+        after = after or materialize_stage(stage, run, inputs).table
     except MprError as error:
         return Checked(scenario, before, None, None, False, settings, f"it could not be run: {error}")
     difference = compare(before.rows, after.rows)

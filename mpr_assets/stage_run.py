@@ -46,6 +46,7 @@ class StageRun:
         overrides: what is not as the profile has it.
         only: the kept frames, by seq, that it is limited to; None: all.
         run_id: of the Dagster run; empty outside of one.
+        switched_off: why the environment switches the stage off; None: it does not.
     """
 
     stage: str
@@ -63,10 +64,16 @@ class StageRun:
     only: frozenset[int] | None = None
     fingerprint: str = ""
     run_id: str = ""
+    switched_off: str | None = None
 
     @property
     def timeline(self) -> str:
         return self.spec.name
+
+    @property
+    def skipped(self) -> str | None:
+        """Why the stage is not to be made; None: it is."""
+        return self.switched_off if self.settings.enabled else f"{self.stage}.enabled is false in the profile"
 
     def frames(self, index: StageTable, seqs: Sequence[int] | None = None) -> Iterator[Frame]:
         """The frames of the index, or those of `seqs`, as a stream that tells its progress."""

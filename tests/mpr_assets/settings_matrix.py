@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from gpu_service.local import LocalInference
 from mpr_assets.config_assets import config_versions, usable_timelines
-from mpr_assets.definitions import SECTIONS, STAGES, definitions
+from mpr_assets.definitions import JOB, SECTIONS, STAGES, definitions
 from mpr_assets.freshness import (
     MadeByStage,
     State,
@@ -109,6 +109,7 @@ class Matrix:
     folder: Path
     instance: dg.DagsterInstance
     host: Host = field(default_factory=Host)
+    switches: dict[str, str] = field(default_factory=dict)
     made: MadeByStage | None = None
     observed: dict[str, dict[str, str]] | None = None
     """Both as last read; a run makes them None."""
@@ -118,11 +119,7 @@ class Matrix:
         self.profiles = Profiles(self.folder / "profiles", SECTIONS)
         self.graph = self.definitions()
         self.asset_graph = self.graph.resolve_asset_graph()
-        names = [stage.name for stage in STAGES]
-        inner = [check.key for asset in self.graph.assets or () for check in getattr(asset, "check_specs", ())]
-        stages = dg.AssetSelection.assets(*names).without_checks() | dg.AssetSelection.checks(*inner)
-        unchecked = dg.define_asset_job("unchecked", selection=stages)
-        self.job = dg.Definitions.merge(self.graph, dg.Definitions(jobs=[unchecked])).resolve_job_def("unchecked")
+        self.job = self.graph.resolve_job_def(JOB)
 
     @classmethod
     def make(cls, folder: Path, instance: dg.DagsterInstance) -> Matrix:
@@ -150,12 +147,13 @@ class Matrix:
     @property
     def resources(self) -> SimpleNamespace:
         return SimpleNamespace(
-            storage=self.storage, inference=self.host, profiles=self.profiles, progress=None, switches={}
+            storage=self.storage, inference=self.host, profiles=self.profiles, progress=None, switches=self.switches
         )
 
     def reset(self) -> None:
         """Profiles, brand files, logos and models as they were at first."""
         self.host.models.clear()
+        self.switches.clear()
         for profile in PROFILES:
             self.write(profile)
             (self.folder / "profiles" / f"{profile}.brands.yaml").write_text("brands:\n  - name: Acme\n  - Beta\n")

@@ -271,6 +271,13 @@ def model(routine: str) -> Any:
     return change
 
 
+def switch(stage: str) -> Any:
+    def change(matrix: Matrix) -> None:
+        matrix.switches[stage] = "it is not wanted here"
+
+    return change
+
+
 def another_file(matrix: Matrix) -> None:
     path = matrix.folder / "one-0.mp4"
     path.write_bytes(path.read_bytes() + b"more")
@@ -290,6 +297,8 @@ OUTSIDE: dict[str, tuple[Any, list[str], set[str]]] = {
     "another model of preprocess": (model("preprocess"), OF_ALL, below("preprocess")),
     "another model of ocr": (model("ocr"), OF_ALL, below("run_ocr")),
     "another model that no stage uses": (model("other"), OF_ALL, set()),
+    "a stage switched off by the environment": (switch("run_ocr"), OF_ALL, below("run_ocr")),
+    "a stage that is off anyway": (switch("escalate_vlm"), OF_ALL, set()),
     "another file": (another_file, ["one-0"], below("timeline")),
 }
 

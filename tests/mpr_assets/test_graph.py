@@ -138,9 +138,10 @@ def test_a_stage_switched_off_by_an_override_is_empty(world: World) -> None:
 
 
 def test_the_environment_switches_escalation_off(world: World) -> None:
-    ran = world.run("escalate_vlm", "escalate_cloud", environ={"SKIP_VLM": "1", "SKIP_CLOUD": "1"})
+    on = {"escalate_vlm": {"enabled": True, "model": "any"}}
+    ran = world.run("escalate_vlm", "escalate_cloud", environ={"SKIP_VLM": "1", "SKIP_CLOUD": "1"}, overrides=on)
     assert ran.metadata("escalate_vlm")["skipped"] == "SKIP_VLM=1 is set"
-    assert ran.metadata("escalate_cloud")["skipped"] == "SKIP_CLOUD=1 is set"
+    assert ran.metadata("escalate_cloud")["skipped"] == "escalate_cloud.enabled is false in the profile"
 
 
 def test_every_stage_switched_off_is_an_empty_report(empty_world: World) -> None:

@@ -150,7 +150,7 @@ def upcoming(world: World) -> str | None:
 
 
 def world_resources(world: World) -> object:
-    return Resources(storage_resource(world.environ), inference_resource({}), world.profiles, None)
+    return Resources(storage_resource(world.environ), inference_resource({}), world.profiles, None, {})
 
 
 def test_what_is_cleared_is_missing_and_made_again(world: World) -> None:

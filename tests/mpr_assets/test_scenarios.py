@@ -30,7 +30,7 @@ def save(world: World, stage: str, label: str = "one", **options: Any) -> kept.S
 
 def check(world: World, label: str = "one", **overrides: Any) -> Checked:
     scenario = kept.load(world.storage, label)
-    resources = Resources(storage_resource(world.environ), inference_resource({}), world.profiles, None)
+    resources = Resources(storage_resource(world.environ), inference_resource({}), world.profiles, None, {})
     spec = load_spec(kept.opened(world.storage, label), scenario.timeline)
     stage = BY_NAME[scenario.stage]
     run = run_of(stage, spec, world.profiles.load(spec.profile), overrides, resources, logging.getLogger())

@@ -192,15 +192,19 @@ class House:
                     )
                 )
 
+    @property
+    def resources(self) -> dict[str, Any]:
+        here = {"storage": self.storage, "inference": self.host, "profiles": self.profiles}
+        return here | {"progress": None, "switches": {}}
+
     def config(self) -> dict[str, dict[str, str]]:
-        resources = SimpleNamespace(storage=self.storage, inference=self.host, profiles=self.profiles, progress=None)
+        resources = SimpleNamespace(**self.resources)
         return config_versions(STAGES, usable_timelines(self.names, resources, LOG), resources, LOG)
 
     def tick(self, sensor: dg.SensorDefinition) -> Any:
-        resources = {"storage": self.storage, "inference": self.host, "profiles": self.profiles, "progress": None}
         with (
             partition_loading_context(dynamic_partitions_store=self.instance),
-            dg.build_sensor_context(self.instance, repository_def=self.repository, resources=resources) as context,
+            dg.build_sensor_context(self.instance, repository_def=self.repository, resources=self.resources) as context,
         ):
             return sensor.evaluate_tick(context)
 
