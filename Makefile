@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-gpu dev gpu check lint bench eval lock clean
+.PHONY: help demo test test-gpu test-services dev gpu check lint bench eval lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -35,6 +35,9 @@ gpu: .venv/installed ## the inference service on http://localhost:8000
 
 test: .venv/installed ## the tests
 	$(BIN)/pytest
+
+test-services: .venv/installed ## the tests against a real S3 server and PostgreSQL, which it starts and stops
+	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q $(TESTS) tests/services
 
 # The order matters: see requirements-gpu.lock. pip takes the torch that its settings offer, for a GPU or for the CPU.
 .venv-gpu/installed: requirements.lock requirements-gpu.lock
