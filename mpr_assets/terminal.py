@@ -9,6 +9,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
+from mpr_resources.decoding import clock
 from mpr_resources.progress import LogProgress, Progress
 
 PIPE_WIDTH = 160
@@ -65,18 +66,6 @@ class LineProgress(LogProgress):
 
 def progress() -> Progress:
     return BarProgress(err) if err.is_terminal else LineProgress()
-
-
-def clock(time_ms: int) -> str:
-    """A time as people write it.
-
-    >>> clock(3_723_040)
-    '1:02:03.040'
-    """
-    seconds, milliseconds = divmod(time_ms, 1000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}.{milliseconds:03}"
 
 
 def print_brands(brands: pl.DataFrame) -> None:
