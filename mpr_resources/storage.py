@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, Per
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import S3Config
 
 from gpu_service.errors import BadInput, MprError, PermanentError, TransientError
@@ -27,6 +29,21 @@ PARALLEL_REQUESTS = 16
 
 class MissingObject(PermanentError):
     """Nothing is stored under the key."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An object as a listing shows it.
+
+    Attributes:
+        modified_s: when it was written, in seconds since 1970.
+        etag: the store's own mark of these bytes; empty where it has none.
+    """
+
+    key: str
+    size_bytes: int
+    modified_s: float
+    etag: str
 
 
 class Keys:
@@ -161,6 +178,25 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", prefix) from error
 
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """What a listing shows of the objects below the folder `prefix`, in no order."""
+        try:
+            for page in obstore.list(self.store, prefix or None):
+                yield from map(_entry, page)
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "list", prefix) from error
+
+    def entry(self, key: str) -> Entry:
+        """The same of one object.
+
+        Raises:
+            MissingObject: there is nothing under the key.
+        """
+        try:
+            return _entry(obstore.head(self.store, key))
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "look up", key) from error
+
     def copy(self, keys: Mapping[str, str]) -> None:
         """Copy objects within the store, from the keys to the values; in a folder without their bytes, as hard links.
 
@@ -206,6 +242,10 @@ class Storage:
             return PermanentError(f"The storage refuses to {verb} {where}; check its keys and permissions.")
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         return TransientError(f"The storage did not {verb} {where} ({reason.rstrip('.')}); see whether it is there.")
+
+
+def _entry(found: ObjectMeta) -> Entry:
+    return Entry(found["path"], found["size"], found["last_modified"].timestamp(), found["e_tag"] or "")
 
 
 def _s3(bucket: str, prefix: str, endpoint_url: str | None) -> S3Store:
