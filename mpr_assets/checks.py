@@ -1,16 +1,22 @@
-"""What must hold of every timeline, whatever the settings. Each check is a pure function that names what breaks it."""
+"""What must hold of every timeline, whatever the settings. Each check is a pure function that names what breaks it.
+
+A stage's checks are part of its own step: a step for each would cost every run seconds.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import dagster as dg
 import polars as pl
 
+from gpu_service.errors import MprError
 from mpr_assets.partitions import timelines
 from mpr_assets.report.measures import timeline_ms
+from mpr_assets.stage_run import StageRun
 from mpr_resources.tables import StageTable
 
 BOX_STAGES = ("detect_edges", "detect_objects", "preprocess", "run_ocr", "match_brands")
@@ -76,15 +82,6 @@ def exposures_in_order(exposures: pl.DataFrame, duration_ms: int) -> list[str]:
     return problems
 
 
-def asset_checks() -> list[dg.AssetChecksDefinition]:
-    """The checks as Dagster runs them, after their asset."""
-    return [
-        _check("extract_frames", "timeline", "frames_cover_timeline", _frames_cover_timeline),
-        *(_check(stage, "extract_frames", "boxes_in_frame", _boxes_in_frame) for stage in BOX_STAGES),
-        _check("compile_report", "timeline", "exposures_in_order", _exposures_in_order),
-    ]
-
-
 def _frames_cover_timeline(frames: StageTable, timeline: StageTable) -> list[str]:
     return frames_cover_timeline(timeline.rows, frames.rows, float(frames.header.settings["fps"]))
 
@@ -97,22 +94,38 @@ def _exposures_in_order(exposures: StageTable, timeline: StageTable) -> list[str
     return exposures_in_order(exposures.rows, timeline_ms(timeline.rows))
 
 
-def _check(
-    stage: str, beside: str, name: str, find_problems: Callable[[StageTable, StageTable], list[str]]
-) -> dg.AssetChecksDefinition:
-    """The check of a stage's table, given that of the stage `beside` too."""
+@dataclass(frozen=True)
+class Check:
+    """A check of a stage's table, given that of the stage `beside` too."""
 
-    def check(checked, other):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
-        problems = [] if checked.header.skipped else find_problems(checked, other)
+    name: str
+    beside: str
+    find_problems: Callable[[StageTable, StageTable], list[str]]
+
+    def spec(self, stage: str) -> dg.AssetCheckSpec:
+        """The check as Dagster lists it."""
+        with warnings.catch_warnings():
+            # Without its partition the latest timeline's verdict would stand for all of them.
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return dg.AssetCheckSpec(self.name, asset=stage, partitions_def=timelines)
+
+    def result(self, run: StageRun, made: StageTable) -> dg.AssetCheckResult:
+        """The verdict on the table that the stage has just made; it never fails the stage."""
+        try:
+            problems = [] if made.header.skipped else self.find_problems(made, run.stored(self.beside))
+        except MprError as error:
+            problems = [f"cannot be checked: {error}"]
         return dg.AssetCheckResult(
+            check_name=self.name,
             passed=not problems,
             description=problems[0] if problems else None,
             metadata={"problems": len(problems), "first": dg.MetadataValue.json(problems[:20])},
         )
 
-    with warnings.catch_warnings():
-        # Without its partition the latest timeline's verdict would stand for all of them.
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.asset_check(
-            asset=stage, name=name, additional_ins={"other": dg.AssetIn(beside)}, partitions_def=timelines
-        )(check)
+
+CHECKS: dict[str, Check] = {
+    "extract_frames": Check("frames_cover_timeline", "timeline", _frames_cover_timeline),
+    **dict.fromkeys(BOX_STAGES, Check("boxes_in_frame", "extract_frames", _boxes_in_frame)),
+    "compile_report": Check("exposures_in_order", "timeline", _exposures_in_order),
+}
+"""The check of a stage."""

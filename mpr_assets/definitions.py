@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from mpr_assets.checks import asset_checks
 from mpr_assets.config_assets import config_asset
 from mpr_assets.graph import Stage, stage_asset
 from mpr_assets.sensors import config_sensor, replay_sensor
@@ -110,7 +109,6 @@ def definitions(
     )
     return dg.Definitions(
         assets=[*assets, *(config_asset(stage) for stage in STAGES)],
-        asset_checks=asset_checks(),
         jobs=[job],
         sensors=[config_sensor(STAGES), replay_sensor(STAGES, JOB)],
         resources=resources,

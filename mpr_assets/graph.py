@@ -17,6 +17,7 @@ import polars as pl
 from gpu_service.errors import MprError, PermanentError, TransientError
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
+from mpr_assets.checks import CHECKS
 from mpr_assets.freshness import config_key, config_version, overridden_version, report
 from mpr_assets.overrides import FRAMES, FrameChoice, differing, from_config, overrides_model, resolve_settings
 from mpr_assets.partitions import load_spec, timelines
@@ -124,6 +125,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         except MprError as error:
             raise dg.Failure(str(error), allow_retries=False) from error
 
+    check = CHECKS.get(stage.name)
     # Dagster reads types, not the strings that annotations are in this module.
     compute.__annotations__ = {"context": dg.AssetExecutionContext, "config": overrides_model(stage)}
     return dg.asset(
@@ -137,7 +139,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         kinds=set(stage.kinds),
         owners=OWNERS,
         code_version=stage.code_version,
-        check_specs=[scenario_check_spec(stage.name)],
+        check_specs=[*([check.spec(stage.name)] if check else []), scenario_check_spec(stage.name)],
         io_manager_key="tables",
         required_resource_keys=set(RESOURCES),
         pool="gpu" if "inference" in stage.kinds else None,
@@ -256,7 +258,10 @@ def _materialize(
         value=outcome.table,
         data_version=dg.DataVersion(header.data_version),
         metadata=metadata,
-        check_results=[scenario_check(stage, run, outcome.table, stages)],
+        check_results=[
+            *([CHECKS[stage.name].result(run, outcome.table)] if stage.name in CHECKS else []),
+            scenario_check(stage, run, outcome.table, stages),
+        ],
     )
 
 
