@@ -9,9 +9,8 @@ import logging
 import time
 import uuid
 import warnings
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -41,8 +40,8 @@ MAX_ATTEMPTS = 3
 """A replay that failed so often is left to the user until something changes."""
 MAX_RUNS = 100
 """A change of more timelines becomes a backfill, which can be watched and cancelled as one; no more runs a tick."""
-REPLAY_TAG = "mpr/replay"
 CHANGE_TAG = "mpr/change"
+"""What changed, on the runs and backfills that it led to."""
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -60,6 +59,7 @@ class Replay:
         overrides: of the stages that a user has overridden, which they keep.
         change: what changed, the same for all timelines that it touches.
         key: of this change on this state of this timeline, so that it is asked for once.
+        since_s: when the last of what is to be made again was made.
     """
 
     timeline: str
@@ -67,6 +67,7 @@ class Replay:
     overrides: Mapping[str, Mapping[str, Any]]
     change: str
     key: str
+    since_s: float
 
     @property
     def run_config(self) -> dict[str, Any]:
@@ -83,10 +84,8 @@ def decide(
     nodes: Sequence[StageNode],
     automatic: Collection[str],
     busy: Collection[str],
-    failures: Mapping[str, int],
-    backfilled_s: Mapping[str, float],
 ) -> list[Replay]:
-    """The replays to ask for.
+    """The replays that the timelines need.
 
     What a run's overrides made stays as it is; where something that it depends on has changed it is made again with the
     same overrides. A timeline that was never materialized is left alone.
@@ -98,8 +97,6 @@ def decide(
         nodes: the stages in order.
         automatic: timelines whose profile says `replay: automatic`.
         busy: timelines with a run that has not ended.
-        failures: failed runs by replay key.
-        backfilled_s: when a backfill was last made for a change; what it was cancelled before is not asked for again.
     """
     replays = []
     for timeline in sorted(automatic):
@@ -112,15 +109,40 @@ def decide(
         if not stages:
             continue
         overrides = {one.stage: one.overrides for one in verdicts if one.overrides and one.stage in stages}
-        wanted = [(one.name, versions[one.name], one.code_version) for one in nodes if one.name in stages]
+        before = {stage: mine[stage] for stage in stages if stage in mine}
+        wanted = [
+            # Settings that did not change are left out: those of `timeline` are each timeline's own.
+            (one.name, "" if before.get(one.name) and before[one.name].config == version else version, one.code_version)
+            for one in nodes
+            if one.name in stages
+            for version in [versions[one.name]]
+        ]
         change = hash_of([wanted, overrides])[:32]
-        before = [mine[stage] for stage in stages if stage in mine]
-        key = hash_of([timeline, change, [one.event_id for one in before]])[:32]
-        attempt = failures.get(key, 0)
-        backfilled = backfilled_s.get(change, 0.0) > max(one.time_s for one in before)
-        if attempt < MAX_ATTEMPTS and not backfilled:
-            replays.append(Replay(timeline, stages, overrides, change, f"{key}-{attempt}"))
+        key = hash_of([timeline, change, [one.event_id for one in before.values()]])[:32]
+        since_s = max(one.time_s for one in before.values())
+        replays.append(Replay(timeline, stages, overrides, change, key, since_s))
     return replays
+
+
+def to_ask_for(
+    replays: Sequence[Replay],
+    failed_s: Mapping[tuple[str, str], Sequence[float]],
+    backfilled_s: Mapping[str, float],
+) -> list[Replay]:
+    """The replays that are to be asked for now, each with a key of this attempt.
+
+    Args:
+        failed_s: when runs were asked for that failed, by timeline and change.
+        backfilled_s: when a backfill was last made for a change. What it was cancelled before is not asked for again,
+            but what failed in it is.
+    """
+    wanted = []
+    for one in replays:
+        attempt = sum(time_s > one.since_s for time_s in failed_s.get((one.timeline, one.change), ()))
+        backfilled = backfilled_s.get(one.change, 0.0) > one.since_s
+        if attempt < MAX_ATTEMPTS and (attempt or not backfilled):
+            wanted.append(replace(one, key=f"{one.key}-{attempt}"))
+    return wanted
 
 
 def _to_make(nodes: Sequence[StageNode], states: Mapping[str, State]) -> tuple[str, ...]:
@@ -211,7 +233,7 @@ def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
                     partition_key=one.timeline,
                     asset_selection=[dg.AssetKey(stage) for stage in one.stages],
                     run_config=one.run_config,
-                    tags={REPLAY_TAG: one.key, CHANGE_TAG: one.change},
+                    tags={CHANGE_TAG: one.change},
                 )
                 for one in few[:MAX_RUNS]
             ]
@@ -227,15 +249,9 @@ def _wanted(
     automatic = list(config)
     unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     made = read_made(instance, nodes, automatic)
-    replays = decide(
-        made,
-        config,
-        nodes,
-        automatic,
-        busy={run.tags.get("dagster/partition", "") for run in unfinished},
-        failures=_failures(instance),
-        backfilled_s=_backfilled_s(instance),
-    )
+    replays = decide(made, config, nodes, automatic, busy={run.tags.get("dagster/partition", "") for run in unfinished})
+    failed_s = _failed_s(instance, sorted({one.change for one in replays}))
+    replays = to_ask_for(replays, failed_s, _backfilled_s(instance))
     run_ids = sorted({of[one.timeline].run_id for one in replays for of in made.values() if one.timeline in of})
     changes = _changes(instance, run_ids)
     return [one for one in replays if not answered(one, made, nodes, changes)]
@@ -257,10 +273,16 @@ def _changes(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> dict[str, 
     return {run.run_id: run.tags[CHANGE_TAG] for run in runs if CHANGE_TAG in run.tags}
 
 
-def _failures(instance: dg.DagsterInstance) -> Counter[str]:
-    """Failed runs by replay key."""
-    failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]), limit=1000)
-    return Counter(run.tags[REPLAY_TAG].partition("-")[0] for run in failed if REPLAY_TAG in run.tags)
+def _failed_s(instance: dg.DagsterInstance, changes: Sequence[str]) -> dict[tuple[str, str], list[float]]:
+    """When runs for these changes were asked for that failed, by timeline and change."""
+    times: dict[tuple[str, str], list[float]] = {}
+    for batch in (changes[at : at + BATCH] for at in range(0, len(changes), BATCH)):
+        failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={CHANGE_TAG: batch})
+        for record in instance.get_run_records(failed):
+            tags = record.dagster_run.tags
+            where = (tags.get("dagster/partition", ""), tags[CHANGE_TAG])
+            times.setdefault(where, []).append(record.create_timestamp.timestamp())
+    return times
 
 
 def _backfilled_s(instance: dg.DagsterInstance) -> dict[str, float]:

@@ -21,13 +21,13 @@ from mpr_assets.sensors import (
     CHANGE_TAG,
     MAX_ATTEMPTS,
     MAX_RUNS,
-    REPLAY_TAG,
     Replay,
     answered,
     config_sensor,
     decide,
     node,
     replay_sensor,
+    to_ask_for,
 )
 from mpr_assets.timelines import ChunkSpec, TimelineSpec
 from mpr_resources.io_manager import StorageResource
@@ -77,10 +77,8 @@ CASES = {
 }
 
 
-def asked(
-    case: Case, failures: dict[str, int] | None = None, backfilled_s: dict[str, float] | None = None
-) -> list[Replay]:
-    return decide(case.made, case.config, NODES, case.automatic, case.busy, failures or {}, backfilled_s or {})
+def asked(case: Case) -> list[Replay]:
+    return decide(case.made, case.config, NODES, case.automatic, case.busy)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -94,16 +92,6 @@ def test_decide(name: str) -> None:
 def test_a_replay_keeps_overrides_as_the_launchpad_has_them() -> None:
     [replay] = asked(CASES["overridden, and what it reads is stale"])
     assert replay.run_config == {"ops": {"b": {"config": {"frames": "1", "set_to_none": ["fps"]}}}}
-
-
-def test_a_failed_replay_is_asked_for_three_times() -> None:
-    case = CASES["settings changed"]
-    keys = []
-    for attempt in range(MAX_ATTEMPTS):
-        [replay] = asked(case, {keys[0].partition("-")[0]: attempt} if keys else {})
-        keys.append(replay.key)
-    assert len(set(keys)) == 3
-    assert asked(case, {keys[0].partition("-")[0]: MAX_ATTEMPTS}) == []
 
 
 def test_there_and_back_are_asked_for_each_time() -> None:
@@ -126,12 +114,39 @@ def test_a_change_is_the_same_for_all_that_it_touches_and_not_for_others() -> No
     assert other.change != both[0].change
 
 
-def test_a_change_that_a_backfill_was_made_for_is_not_asked_for_again() -> None:
-    case = CASES["settings changed"]
-    [replay] = asked(case)
-    assert asked(case, backfilled_s={replay.change: 11.0}) == []
-    assert asked(case, backfilled_s={replay.change: 9.0}) == [replay]
-    assert asked(case, backfilled_s={"another": 11.0}) == [replay]
+def test_new_code_of_the_first_stage_is_one_change_though_its_settings_are_each_timeline_s_own() -> None:
+    of_both = {
+        stage: {"t": one["t"], "u": replace(one["t"], config="own" if stage == "a" else "s")}
+        for stage, one in WHOLE.items()
+    }
+    config = {"t": CONFIG["t"], "u": CONFIG["t"] | {"a": "own"}}
+    both = decide(of_both, config, [replace(A, code_version="2"), B, C], ("t", "u"), ())
+    assert [one.stages for one in both] == [("a", "b", "c")] * 2
+    assert both[0].change == both[1].change
+
+
+TO_ASK_FOR: dict[str, tuple[list[float], float, str | None]] = {
+    # times of failed runs, time of the backfill, the attempt; what is to be made again was made at 10
+    "never asked for": ([], 0, "key-0"),
+    "failed once": ([11], 0, "key-1"),
+    "failed twice": ([11, 12], 0, "key-2"),
+    "failed three times": ([11, 12, 13], 0, None),
+    "failed before it was last made": ([8, 9], 0, "key-0"),
+    "a backfill was made for it": ([], 11, None),
+    "a backfill was made before": ([], 9, "key-0"),
+    "failed in a backfill": ([12], 11, "key-1"),
+    "failed three times in backfills": ([12, 13, 14], 11, None),
+}
+
+
+@pytest.mark.parametrize("name", TO_ASK_FOR)
+def test_to_ask_for(name: str) -> None:
+    failed_s, backfilled_s, expected = TO_ASK_FOR[name]
+    replay = Replay("t", ("b",), {}, "change", "key", 10.0)
+    asked = to_ask_for(
+        [replay], {("t", "change"): failed_s, ("u", "change"): [11.0] * 9}, {"change": backfilled_s, "another": 99.0}
+    )
+    assert [one.key for one in asked] == ([expected] if expected else [])
 
 
 ANSWERED = {
@@ -147,7 +162,7 @@ ANSWERED = {
 @pytest.mark.parametrize("name", ANSWERED)
 def test_answered(name: str) -> None:
     of_stages, changes, expected = ANSWERED[name]
-    assert answered(Replay("t", ("b", "c"), {}, "change", "key-0"), of_stages, NODES, changes) is expected
+    assert answered(Replay("t", ("b", "c"), {}, "change", "key", 0.0), of_stages, NODES, changes) is expected
 
 
 # The sensors on an instance whose events are written by the test.
@@ -250,7 +265,7 @@ def test_stale_stages_are_asked_for_in_order(house: House) -> None:
     requests = house.replays()
     assert [request.partition_key for request in requests] == house.names
     assert [[key.path for key in request.asset_selection or ()] for request in requests] == [FROM_MATCH] * 2
-    assert all(set(request.tags) >= {REPLAY_TAG, CHANGE_TAG} for request in requests)
+    assert len({request.tags[CHANGE_TAG] for request in requests}) == 1
 
 
 def test_on_request_nothing_is_asked_for(house: House) -> None:
