@@ -17,8 +17,8 @@ from mpr_resources.storage import Storage
 
 CACHE_BYTES = 512 * 2**20
 PREFETCH = 6
-READERS = 2
-WRITERS = 2
+"""Decoded pictures that wait to be taken."""
+DECODERS = 2
 
 
 @dataclass(frozen=True)
@@ -85,40 +85,55 @@ class PictureFolder:
         self._storage.put(f"{self._prefix}/finished", b"")
 
     def write(self, pictures: Iterable[tuple[int, bytes]]) -> None:
-        """Store the encoded pictures as they come, a few at a time, and finish."""
-        with ThreadPoolExecutor(WRITERS) as pool:
-            pending: deque[Future[None]] = deque()
-            for number, encoded in pictures:
-                pending.append(pool.submit(self.put, number, encoded))
-                if len(pending) > PREFETCH:
-                    pending.popleft().result()
-            for write in pending:
-                write.result()
+        """Store the encoded pictures as they come, many at a time, and finish."""
+        self._storage.put_many((self.key(number), encoded) for number, encoded in pictures)
         self.finish()
 
     def read(self, number: int, *, decode: bool = True) -> Picture:
         """One picture, decoded unless it is only to be passed on as bytes."""
-        key = self.key(number)
-        picture = self._cache.get(key)
-        if picture is None:
-            picture = Picture(encoded=self._storage.get(key))
-            if decode:
-                try:
-                    self._cache.put(key, picture)
-                except BadInput as error:
-                    where = self._storage.where(key)
-                    raise PermanentError(f"{where} is not a picture any more; delete its folder and rerun.") from error
-        return picture
+        return self._cache.get(self.key(number)) or self._take(number, self._storage.get(self.key(number)), decode)
 
     def stream(self, numbers: Iterable[int], *, decode: bool = True) -> Iterator[tuple[int, Picture]]:
-        """The pictures in the order asked for, read ahead by at most `PREFETCH`."""
-        with ThreadPoolExecutor(READERS) as pool:
+        """The pictures in the order asked for: read many at a time, decoded ahead by at most `PREFETCH`."""
+        with ThreadPoolExecutor(DECODERS) as pool:
             ahead: deque[tuple[int, Future[Picture]]] = deque()
-            for number in numbers:
-                ahead.append((number, pool.submit(self.read, number, decode=decode)))
+            for number, encoded in self._encoded(numbers):
+                if encoded is None:
+                    ahead.append((number, pool.submit(self.read, number, decode=decode)))
+                else:
+                    ahead.append((number, pool.submit(self._take, number, encoded, decode)))
                 if len(ahead) > PREFETCH:
                     done, future = ahead.popleft()
                     yield done, future.result()
             while ahead:
                 done, future = ahead.popleft()
                 yield done, future.result()
+
+    def _encoded(self, numbers: Iterable[int]) -> Iterator[tuple[int, bytes | None]]:
+        """What is stored of each picture; None of one that is in the cache."""
+        asked: deque[tuple[int, bool]] = deque()
+
+        def not_cached() -> Iterator[str]:
+            for number in numbers:
+                cached = self._cache.get(self.key(number)) is not None
+                asked.append((number, cached))
+                if not cached:
+                    yield self.key(number)
+
+        for encoded in self._storage.get_many(not_cached()):
+            while asked[0][1]:
+                yield asked.popleft()[0], None
+            yield asked.popleft()[0], encoded
+        for number, _ in asked:
+            yield number, None
+
+    def _take(self, number: int, encoded: bytes, decode: bool) -> Picture:
+        picture = Picture(encoded=encoded)
+        if decode:
+            key = self.key(number)
+            try:
+                self._cache.put(key, picture)
+            except BadInput as error:
+                where = self._storage.where(key)
+                raise PermanentError(f"{where} is not a picture any more; delete its folder and rerun.") from error
+        return picture

@@ -43,7 +43,7 @@ class StorageBelow(Storage):
     """The objects below a prefix of another storage, as a storage of their own."""
 
     def __init__(self, storage: Storage, prefix: str) -> None:
-        super().__init__(storage.store, storage.url)
+        super().__init__(storage.store, storage.url, storage.endpoint)
         self._prefix = prefix
 
     def put(self, key: str, data: bytes) -> None:

@@ -14,7 +14,7 @@ class ScratchStorage(Storage):
     """
 
     def __init__(self, stored: Storage, hidden: Iterable[str] = ()) -> None:
-        super().__init__(stored.store, stored.url)
+        super().__init__(stored.store, stored.url, stored.endpoint)
         self.written: dict[str, bytes] = {}
         self._stored = stored
         self._hidden = frozenset(hidden)

@@ -7,24 +7,40 @@ its nature.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
-    from obstore.store import S3Config
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
-from gpu_service.errors import BadInput, MprError, PermanentError, TransientError
+from gpu_service.errors import BadInput, MprError, PermanentError
+from mpr_resources.storage_errors import code_of, explain
 
 PARALLEL_REQUESTS = 16
+"""Objects on their way at once."""
+READ_AHEAD = 64
+"""Objects that `get_many` holds at most: enough that a slow one does not hold up the others."""
+LISTED_AT_ONCE = 1000
+
+# A server that is started anew is waited for; one that is away for good is told after half a minute.
+RETRIES: RetryConfig = {
+    "max_retries": 7,
+    "retry_timeout": timedelta(seconds=30),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+}
+TIMEOUTS: ClientConfig = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
 
 
 class MissingObject(PermanentError):
@@ -80,6 +96,15 @@ class Keys:
         return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}.json"
 
     @staticmethod
+    def notices() -> str:
+        return "notices"
+
+    @staticmethod
+    def parts(timeline: str, stage: str) -> str:
+        """What a stage that was broken off had finished, below the fingerprint of what made it."""
+        return f"cache/timelines/{timeline}/parts/{stage}"
+
+    @staticmethod
     def report(timeline: str, name: str) -> str:
         return f"reports/{timeline}/{name}"
 
@@ -87,9 +112,11 @@ class Keys:
 class Storage:
     """Objects under one URL. Thread-safe."""
 
-    def __init__(self, store: ObjectStore, url: str) -> None:
+    def __init__(self, store: ObjectStore, url: str, endpoint: str = "") -> None:
+        """`endpoint`: of the S3 server, where it is not AWS."""
         self.store = store
         self.url = url
+        self.endpoint = endpoint
 
     @classmethod
     def open(cls, url: str, *, s3_endpoint_url: str | None = None) -> Storage:
@@ -103,7 +130,7 @@ class Storage:
             bucket, _, prefix = url.removeprefix("s3://").partition("/")
             if not bucket:
                 raise BadInput(f"The storage URL {url!r} names no bucket; write s3://bucket/prefix.")
-            return cls(_s3(bucket, prefix, s3_endpoint_url), url)
+            return cls(_s3(bucket, prefix, s3_endpoint_url), url, s3_endpoint_url or "")
         if scheme and scheme[1] != "file":
             raise BadInput(
                 f"The storage URL {url!r} starts with {scheme[0]}; set MPR_STORAGE_URL to a folder, "
@@ -142,6 +169,38 @@ class Storage:
             raise self._explain(error, "write", key) from error
         return True
 
+    def put_many(self, objects: Iterable[tuple[str, bytes]]) -> None:
+        """Store the bytes under their keys, `PARALLEL_REQUESTS` at a time, in no order; each is taken when sent."""
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            sent: set[Future[None]] = set()
+            for key, data in objects:
+                sent.add(pool.submit(self.put, key, data))
+                if len(sent) >= PARALLEL_REQUESTS:
+                    done, sent = wait(sent, return_when=FIRST_COMPLETED)
+                    for one in done:
+                        one.result()
+            for one in sent:
+                one.result()
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[bytes]:
+        """The bytes under the keys, in their order, read ahead by `READ_AHEAD` at most.
+
+        Raises:
+            MissingObject: there is nothing under one.
+        """
+        with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+            ahead: deque[Future[bytes]] = deque()
+            try:
+                for key in keys:
+                    ahead.append(pool.submit(self.get, key))
+                    if len(ahead) >= READ_AHEAD:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for one in ahead:
+                    one.cancel()
+
     def get(self, key: str) -> bytes:
         """The bytes under the key.
 
@@ -153,10 +212,23 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "read", key) from error
 
+    def read_range(self, key: str, start: int, end: int) -> tuple[bytes, Entry]:
+        """Bytes `[start, end)` of an object, fewer where it ends earlier, and what a listing would show of it.
+
+        Raises:
+            MissingObject: there is nothing under the key.
+        """
+        try:
+            found = obstore.get(self.store, key, options={"range": (start, end)})
+            return found.bytes().to_bytes(), _entry(found.meta)
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "read", key) from error
+
     def exists(self, key: str) -> bool:
         try:
             obstore.head(self.store, key)
         except (NotFoundError, FileNotFoundError):
+            self._has_bucket  # noqa: B018  # a look-up is answered alike when the whole bucket is missing
             return False
         except (BaseError, OSError) as error:
             raise self._explain(error, "look up", key) from error
@@ -173,7 +245,7 @@ class Storage:
     def list(self, prefix: str) -> Iterator[str]:
         """Keys below the folder `prefix`, sorted within each page that the store answers."""
         try:
-            for page in obstore.list(self.store, prefix):
+            for page in obstore.list(self.store, prefix, chunk_size=LISTED_AT_ONCE):
                 yield from sorted(found["path"] for found in page)
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", prefix) from error
@@ -181,7 +253,7 @@ class Storage:
     def entries(self, prefix: str = "") -> Iterator[Entry]:
         """What a listing shows of the objects below the folder `prefix`, in no order."""
         try:
-            for page in obstore.list(self.store, prefix or None):
+            for page in obstore.list(self.store, prefix or None, chunk_size=LISTED_AT_ONCE):
                 yield from map(_entry, page)
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", prefix) from error
@@ -214,6 +286,15 @@ class Storage:
     def delete_below(self, prefix: str) -> None:
         self.delete(list(self.list(prefix)))
 
+    def link(self, key: str, seconds: int) -> str | None:
+        """An address that opens the object in a browser for so long, without keys; None for a folder."""
+        if not isinstance(self.store, S3Store):
+            return None
+        try:
+            return obstore.sign(self.store, "GET", key, timedelta(seconds=seconds))
+        except BaseError as error:
+            raise self._explain(error, "sign", key) from error
+
     def where(self, key: str) -> str:
         """The object's address as a user would open it."""
         if self.url.startswith("file://"):
@@ -234,14 +315,21 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "delete", key) from error
 
+    @cached_property
+    def _has_bucket(self) -> bool:
+        """True; what a listing says of a bucket that is missing is raised."""
+        if isinstance(self.store, S3Store):
+            try:
+                next(iter(obstore.list(self.store, chunk_size=1)), None)
+            except (BaseError, OSError) as error:
+                raise self._explain(error, "list", "") from error
+        return True
+
     def _explain(self, error: Exception, verb: str, key: str) -> MprError:
         where = self.where(key)
-        if isinstance(error, NotFoundError | FileNotFoundError):
+        if isinstance(error, NotFoundError | FileNotFoundError) and code_of(error) != "NoSuchBucket":
             return MissingObject(f"There is nothing at {where}; materialize what makes it.")
-        if isinstance(error, UnauthenticatedError | PermissionDeniedError | PermissionError):
-            return PermanentError(f"The storage refuses to {verb} {where}; check its keys and permissions.")
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return TransientError(f"The storage did not {verb} {where} ({reason.rstrip('.')}); see whether it is there.")
+        return explain(error, verb, where, self.endpoint)
 
 
 def _entry(found: ObjectMeta) -> Entry:
@@ -254,6 +342,7 @@ def _s3(bucket: str, prefix: str, endpoint_url: str | None) -> S3Store:
     if endpoint_url and urlsplit(endpoint_url).scheme not in ("http", "https"):
         raise BadInput(f"The S3 endpoint {endpoint_url!r} is not a URL; set S3_ENDPOINT_URL like http://minio:9000.")
     try:
-        return S3Store(bucket, prefix=prefix or None, config=config, client_options={"allow_http": plain_http})
+        options: ClientConfig = {**TIMEOUTS, "allow_http": plain_http}
+        return S3Store(bucket, prefix=prefix or None, config=config, client_options=options, retry_config=RETRIES)
     except BaseError as error:
         raise BadInput(f"The bucket {bucket!r} cannot be opened ({error}); check MPR_STORAGE_URL.") from error

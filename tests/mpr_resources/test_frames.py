@@ -55,17 +55,17 @@ def test_what_breaks_off_is_not_finished(storage: Storage) -> None:
 
 
 def test_no_more_is_read_ahead_than_said(storage: Storage) -> None:
-    folder(storage).write(encoded(4 * PREFETCH))
+    folder(storage).write(encoded(2 * READ_AHEAD))
     asked = []
 
     def numbers() -> Iterator[int]:
-        for number in range(4 * PREFETCH):
+        for number in range(2 * READ_AHEAD):
             asked.append(number)
             yield number
 
     stream = folder(storage).stream(numbers())
     next(stream)
-    assert len(asked) == PREFETCH + 1
+    assert len(asked) == READ_AHEAD + PREFETCH
     stream.close()
 
 
