@@ -11,6 +11,7 @@ import dagster as dg
 
 from mpr_assets.config_assets import config_asset
 from mpr_assets.graph import Stage, stage_asset
+from mpr_assets.new_media_sensor import new_media_sensor
 from mpr_assets.sensors import config_sensor, replay_sensor
 from mpr_assets.stages import (
     compile_report,
@@ -67,6 +68,12 @@ def storage_resource(environ: Mapping[str, str]) -> StorageResource:
     )
 
 
+def media_resource(environ: Mapping[str, str]) -> StorageResource | None:
+    """Where new media come, as `MPR_MEDIA_URL` says; None when it is not set."""
+    url = environ.get("MPR_MEDIA_URL")
+    return StorageResource(url=url, s3_endpoint_url=environ.get("S3_ENDPOINT_URL") or None) if url else None
+
+
 def inference_resource(environ: Mapping[str, str]) -> InferenceResource:
     """Routines on the hosts of `INFERENCE_URL`; in this process by default."""
     return InferenceResource.from_environ(environ)
@@ -94,6 +101,7 @@ def definitions(
     storage = storage or storage_resource(environ)
     resources: dict[str, Any] = {
         "storage": storage,
+        "media": media_resource(environ),
         "tables": TableIOManager(store=storage),
         "inference": inference or inference_resource(environ),
         "profiles": profiles or profiles_folder(environ),
@@ -110,7 +118,7 @@ def definitions(
     return dg.Definitions(
         assets=[*assets, *(config_asset(stage) for stage in STAGES)],
         jobs=[job],
-        sensors=[config_sensor(STAGES), replay_sensor(STAGES, JOB)],
+        sensors=[config_sensor(STAGES), replay_sensor(STAGES, JOB), new_media_sensor(STAGES, JOB)],
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -32,6 +32,8 @@ class TimelineSpec(Settings):
     profile: str = Field("generic", description="name of a profile")
     chunks: tuple[ChunkSpec, ...] = Field(description="one after another on one clock; sources may repeat")
     brands: str | None = Field(None, description="path of a brand file; none: the profile's")
+    version: str | None = Field(None, description="of the media, where somebody watches it; none: files are looked at")
+    refused: str | None = Field(None, description="why what was asked for cannot be used: what its run says, and fails")
 
     @field_validator("name")
     @classmethod

@@ -60,8 +60,11 @@ def resolve(spec: TimelineSpec, probe: Callable[[str], Probe] = probe) -> pl.Dat
         SCHEMA, one row a chunk, in the spec's order.
 
     Raises:
-        BadInput: there is no chunk, a source cannot be used, or a chunk lies outside its source.
+        BadInput: the spec says that it cannot be used, there is no chunk, a source cannot be used, or a chunk lies
+            outside its source.
     """
+    if spec.refused:
+        raise BadInput(spec.refused)
     if not spec.chunks:
         raise BadInput(f"The timeline {spec.name!r} has no chunk; give it at least one video.")
     probes: dict[str, Probe] = {}
@@ -116,6 +119,8 @@ def _row(number: int, source: str, found: Probe, start_ms: int, end_ms: int, tim
 def _files(run: StageRun) -> dict[str, str]:
     """The spec, and size and time of each file: another file under the same name is another timeline."""
     state = {"spec": hash_of(run.spec.model_dump(include={"chunks"}))}
+    if run.spec.version:
+        return state | {"version": run.spec.version}
     for path in {Path(chunk.source) for chunk in run.spec.chunks}:
         try:
             found = path.stat()
