@@ -7,6 +7,8 @@ done about it is in `mpr_assets.sensors`.
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +19,8 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
 )
+from dagster._core.events import AssetObservationData
+from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
 from mpr_resources.tables import hash_of
 
@@ -246,10 +250,33 @@ def changed(
 
 
 def report(instance: dg.DagsterInstance, changes: Iterable[tuple[str, str, str]]) -> int:
-    """Write an observation for each (stage, timeline, version); gives their number."""
-    written = 0
+    """Write an observation for each (stage, timeline, version); gives their number.
+
+    Those of a stage are written at once: on PostgreSQL one by one takes 30 ms each.
+    """
+    by_stage: dict[str, list[dg.AssetObservation]] = {}
     for stage, timeline, version in changes:
         observation = dg.AssetObservation(config_key(stage), partition=timeline, tags={DATA_VERSION_TAG: version})
-        instance.report_runless_asset_event(observation)
-        written += 1
-    return written
+        by_stage.setdefault(stage, []).append(observation)
+    for observations in by_stage.values():
+        for at in range(0, len(observations), BATCH):
+            instance.event_log_storage.store_event_batch([*map(_entry, observations[at : at + BATCH])])
+    return sum(map(len, by_stage.values()))
+
+
+def _entry(observation: dg.AssetObservation) -> dg.EventLogEntry:
+    """As `report_runless_asset_event` writes it."""
+    event = dg.DagsterEvent(
+        event_type_value=dg.DagsterEventType.ASSET_OBSERVATION.value,
+        job_name=RUNLESS_JOB_NAME,
+        event_specific_data=AssetObservationData(observation),
+    )
+    return dg.EventLogEntry(
+        error_info=None,
+        level=logging.INFO,
+        user_message="",
+        run_id=RUNLESS_RUN_ID,
+        timestamp=time.time(),
+        job_name=RUNLESS_JOB_NAME,
+        dagster_event=event,
+    )
