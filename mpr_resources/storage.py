@@ -34,11 +34,11 @@ READ_AHEAD = 64
 """Objects that `get_many` holds at most: enough that a slow one does not hold up the others."""
 LISTED_AT_ONCE = 1000
 
-# A server that is started anew is waited for; one that is away for good is told after half a minute.
+# A server that is started anew is waited for, some seconds.
 RETRIES: RetryConfig = {
     "max_retries": 7,
     "retry_timeout": timedelta(seconds=30),
-    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 3},
 }
 TIMEOUTS: ClientConfig = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
 
@@ -227,10 +227,11 @@ class Storage:
     def exists(self, key: str) -> bool:
         try:
             obstore.head(self.store, key)
-        except (NotFoundError, FileNotFoundError):
-            self._has_bucket  # noqa: B018  # a look-up is answered alike when the whole bucket is missing
-            return False
         except (BaseError, OSError) as error:
+            # The answer to a look-up has no text: it is the same for a key and for a bucket that is missing.
+            self._has_bucket  # noqa: B018
+            if isinstance(error, NotFoundError | FileNotFoundError):
+                return False
             raise self._explain(error, "look up", key) from error
         return True
 
@@ -345,4 +346,7 @@ def _s3(bucket: str, prefix: str, endpoint_url: str | None) -> S3Store:
         options: ClientConfig = {**TIMEOUTS, "allow_http": plain_http}
         return S3Store(bucket, prefix=prefix or None, config=config, client_options=options, retry_config=RETRIES)
     except BaseError as error:
-        raise BadInput(f"The bucket {bucket!r} cannot be opened ({error}); check MPR_STORAGE_URL.") from error
+        reason = str(error).partition("\n")[0].rpartition(": ")[2]
+        raise BadInput(
+            f"The bucket {bucket!r} cannot be opened ({reason}); check its name and the AWS variables."
+        ) from error

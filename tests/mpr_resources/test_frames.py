@@ -12,7 +12,7 @@ from gpu_service.errors import PermanentError
 from gpu_service.pictures import Picture, encode_png
 from mpr_resources import frames
 from mpr_resources.frames import PREFETCH, PictureCache, PictureFolder
-from mpr_resources.storage import MissingObject, Storage
+from mpr_resources.storage import READ_AHEAD, MissingObject, Storage
 
 
 def picture(level: int) -> Picture:
