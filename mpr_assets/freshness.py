@@ -271,7 +271,7 @@ def _entry(observation: dg.AssetObservation) -> dg.EventLogEntry:
         job_name=RUNLESS_JOB_NAME,
         event_specific_data=AssetObservationData(observation),
     )
-    return dg.EventLogEntry(
+    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
         error_info=None,
         level=logging.INFO,
         user_message="",
