@@ -31,6 +31,7 @@ from mpr_resources.inference import InferenceResource
 from mpr_resources.io_manager import StorageResource, TableIOManager
 from mpr_resources.profiles import Profiles
 from mpr_resources.progress import Progress
+from mpr_resources.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 """The clone; defaults of what is kept lie in it."""
@@ -81,7 +82,14 @@ def inference_resource(environ: Mapping[str, str]) -> InferenceResource:
 
 def profiles_folder(environ: Mapping[str, str]) -> Profiles:
     """Profiles as `MPR_PROFILES_DIR` says; `profiles/` in the clone by default."""
-    return Profiles(Path(environ.get("MPR_PROFILES_DIR") or ROOT / "profiles"), SECTIONS)
+    folder = Path(environ.get("MPR_PROFILES_DIR") or ROOT / "profiles")
+    return Profiles(folder, SECTIONS, brand_registry(environ))
+
+
+def brand_registry(environ: Mapping[str, str]) -> Registry:
+    """The registry of brands at `MPR_DATABASE_URL`; by default a file beside Dagster's own."""
+    home = Path(environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
+    return Registry(environ.get("MPR_DATABASE_URL") or f"sqlite:///{home / 'registry.sqlite'}")
 
 
 def switched_off(environ: Mapping[str, str]) -> dict[str, str]:

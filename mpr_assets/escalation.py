@@ -331,7 +331,7 @@ def judge(given: Given, read: str, brands: BrandList, settings: EscalationSettin
     listed = brands.named(answer.brand)
     name = listed.name if listed else answer.brand
     said = {fold_key(text) for text in (name, answer.brand, answer.text)}
-    never = [*settings.exclude, *(text for brand in brands.brands for text in brand.exclude)]
+    never = [*settings.exclude, *brands.never, *(text for brand in brands.brands for text in brand.exclude)]
     if said & {fold_key(text) for text in never}:
         return None, f"excluded:{name}"
     if listed is None and not _believable(name, f"{answer.text} {read}"):

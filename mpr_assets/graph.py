@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from gpu_service.errors import MprError, PermanentError, TransientError
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
 from mpr_assets.checks import CHECKS
-from mpr_assets.freshness import config_key, config_version, overridden_version, report
+from mpr_assets.freshness import StageNode, config_key, config_version, overridden_version, read_observed, report
 from mpr_assets.overrides import FRAMES, FrameChoice, differing, from_config, overrides_model, resolve_settings
 from mpr_assets.partitions import load_spec, timelines
 from mpr_assets.previews import Draw, sheet_markdown
@@ -52,6 +52,7 @@ class Stage:
         body: reads, computes, writes what is not its table; thin.
         depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files.
         complete: whether what the body wrote beside its table is still there.
+        after: tells others what the table holds, whether it was made or stored already; twice is as good as once.
         draw: draws a frame's rows for the preview; None where there is nothing to see.
         debug: the pictures that show how a frame's rows came about; None where there are none.
         per_frame: whether it goes over the kept frames one by one, so that it can be limited to some of them.
@@ -68,6 +69,7 @@ class Stage:
     body: Callable[..., Result]
     depends_on: Callable[[StageRun], dict[str, str]]
     complete: Callable[[StageRun, TableHeader], bool]
+    after: Callable[[StageRun, StageTable], None]
     draw: Draw | None
     debug: Debug | None
     per_frame: bool
@@ -94,6 +96,7 @@ def stage(
     inputs: tuple[str, ...] = (),
     depends_on: Callable[[StageRun], dict[str, str]] = lambda _run: {},
     complete: Callable[[StageRun, TableHeader], bool] = lambda _run, _header: True,
+    after: Callable[[StageRun, StageTable], None] = lambda _run, _table: None,
     draw: Draw | None = None,
     debug: Debug | None = None,
     per_frame: bool = False,
@@ -103,7 +106,7 @@ def stage(
     def make(body: Callable[..., Result]) -> Stage:
         return Stage(
             name, description, group, frozenset(kinds), settings, schema, code_version, inputs, body,
-            depends_on, complete, draw, debug, per_frame,
+            depends_on, complete, after, draw, debug, per_frame,
         )  # fmt: skip
 
     return make
@@ -221,7 +224,10 @@ def _materialize(
     overrides = from_config(config.model_dump())
     run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
     run = replace(run, run_id=context.run.run_id)
+    if not stage.inputs:
+        _observe_first(context, list(stages.values()))
     outcome = materialize_stage(stage, run, inputs)
+    stage.after(run, outcome.table)
     header, rows = outcome.table.header, outcome.table.rows
     metadata: dict[str, Any] = {
         "dagster/row_count": rows.height,
@@ -263,6 +269,15 @@ def _materialize(
             scenario_check(stage, run, outcome.table, stages),
         ],
     )
+
+
+def _observe_first(context: dg.AssetExecutionContext, stages: Sequence[Stage]) -> None:
+    """Report the settings of a timeline that nobody has observed yet, before the stages run that depend on them."""
+    from mpr_assets.sensors import observe  # it makes its versions of stages, by this module
+
+    observed = read_observed(context.instance, [StageNode(stages[-1].name, (), "")], [context.partition_key])
+    if not observed[stages[-1].name]:
+        observe(context.instance, stages, [context.partition_key], context.resources, context.log)
 
 
 def _summary(outcome: Outcome, seconds: float) -> str:

@@ -36,10 +36,16 @@ class StageFailed(MprError):
 
 def run_tags(command: str) -> dict[str, str]:
     """The tags that say who asked for a run: a word of the command line, and the user's name where there is one."""
+    user = user_name()
+    return {COMMAND_TAG: command} | ({USER_TAG: user} if user else {})
+
+
+def user_name() -> str:
+    """Who runs this process; empty where it has no name, as in a container."""
     try:
-        return {COMMAND_TAG: command, USER_TAG: getpass.getuser()}
-    except (KeyError, OSError):  # a container's user need not have a name
-        return {COMMAND_TAG: command}
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def run_here(

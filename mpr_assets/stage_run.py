@@ -46,6 +46,7 @@ class StageRun:
         overrides: what is not as the profile has it.
         only: the kept frames, by seq, that it is limited to; None: all.
         run_id: of the Dagster run; empty outside of one.
+        seen: the brands that are looked for, once somebody asked for them.
         switched_off: why the environment switches the stage off; None: it does not.
     """
 
@@ -64,6 +65,7 @@ class StageRun:
     only: frozenset[int] | None = None
     fingerprint: str = ""
     run_id: str = ""
+    seen: list[BrandList] = field(default_factory=list)
     switched_off: str | None = None
 
     @property
@@ -113,8 +115,15 @@ class StageRun:
         self.storage.delete(old)
 
     def brand_list(self) -> BrandList:
-        """The brands that are looked for; see `Profiles.brand_list`."""
-        return self.profiles.brand_list(self.profile, self._brand_file)
+        """The brands that are looked for; see `Profiles.brand_list`. The same for the whole run, whoever changes them
+        meanwhile."""
+        if not self.seen:
+            self.seen.append(self.profiles.brand_list(self.profile, self._brand_file))
+        return self.seen[0]
+
+    def listed(self) -> BrandList:
+        """Those of them that a brand file or a folder of logos names."""
+        return self.profiles.listed(self.profile, self._brand_file)
 
     def references(self) -> list[Reference]:
         """The reference pictures of those brands."""

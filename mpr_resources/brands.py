@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -75,10 +75,18 @@ class BrandFile(Settings):
 
 @dataclass(frozen=True)
 class BrandList:
-    """The brands that are looked for. `folder`: where the brands' `logos` are relative to."""
+    """The brands that are looked for.
+
+    Attributes:
+        folder: where the brands' `logos` are relative to.
+        never: texts that are never taken for a brand.
+        any_logo: whether the label of every logo is a brand; so it is where nobody lists any.
+    """
 
     brands: tuple[Brand, ...] = ()
     folder: Path = Path()
+    never: tuple[str, ...] = ()
+    any_logo: bool = False
 
     @cached_property
     def content_hash(self) -> str:
@@ -90,7 +98,17 @@ class BrandList:
             [brand.name, *(sorted(set(texts)) for texts in (brand.aliases, brand.exclude, brand.logos, brand.tags))]
             for brand in self.brands
         )
+        if self.never or (self.any_logo and self.brands):
+            meaning.append(["", sorted(set(self.never)), [str(self.any_logo)]])
         return hashlib.sha256(json.dumps(meaning, ensure_ascii=False).encode()).hexdigest()
+
+    def never_means_one(self, text: str) -> bool:
+        """Whether a text, however it is spelt, is never taken for a brand."""
+        return fold_key(text) in self._never_keys
+
+    @cached_property
+    def _never_keys(self) -> frozenset[str]:
+        return frozenset(fold_key(text) for text in self.never)
 
     def named(self, name: str) -> Brand | None:
         """The brand that a name or alias means, however it is spelt; None when there is none."""
@@ -109,10 +127,10 @@ def load_brands(path: Path) -> BrandList:
             or is no picture. The message names the file, the brand and the remedy.
     """
     brands = BrandList(load_file(path, BrandFile).brands, path.parent)
-    _check_names(brands.brands, str(path))
+    check_names(brands.brands, str(path))
     for brand in brands.brands:
         for logo in brand.logos:
-            _read_reference(brand.name, path.parent / logo, logo)
+            read_reference(brand.name, path.parent / logo, logo)
     return brands
 
 
@@ -123,7 +141,7 @@ def brands_from_names(names: Iterable[str]) -> BrandList:
         BadInput: a name is empty or is there twice.
     """
     brands = tuple(Brand(name=name) for name in names)
-    _check_names(brands, "the list of brands")
+    check_names(brands, "the list of brands")
     return BrandList(brands)
 
 
@@ -148,14 +166,19 @@ def load_references(brands: BrandList, logos_dir: Path | None) -> list[Reference
         BadInput: `logos_dir` is no folder, or holds a picture that is in no brand's folder; a picture is missing, or
             is not a PNG, JPEG, WebP or SVG that can be decoded.
     """
-    found = [_read_reference(brand.name, brands.folder / logo, logo) for brand in brands.brands for logo in brand.logos]
+    found = [read_reference(brand.name, brands.folder / logo, logo) for brand in brands.brands for logo in brand.logos]
     if logos_dir is not None:
         wanted = brands if brands.brands else brands_from_folders(logos_dir)
         for folder in _folders(logos_dir):
             brand = wanted.named(folder.name)
             if brand is not None:
-                found += [_read_reference(brand.name, file, file.name) for file in _pictures(folder)]
-    found.sort(key=lambda one: (one.brand, one.name))
+                found += [read_reference(brand.name, file, file.name) for file in _pictures(folder)]
+    return unique(found)
+
+
+def unique(references: Iterable[Reference]) -> list[Reference]:
+    """The pictures, each of a brand once, sorted by brand and name."""
+    found = sorted(references, key=lambda one: (one.brand, one.name))
     return list({(one.brand, one.sha256): one for one in reversed(found)}.values())[::-1]
 
 
@@ -176,7 +199,12 @@ def _squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def _check_names(brands: tuple[Brand, ...], where: str) -> None:
+def check_names(brands: Sequence[Brand], where: str) -> None:
+    """See that no text is empty, there twice or of two brands. `where` says in messages where they are from.
+
+    Raises:
+        BadInput: see `load_brands`.
+    """
     owners: dict[str, tuple[int, str]] = {}
     for number, brand in enumerate(brands):
         _check_texts(number, brand, where)
@@ -235,8 +263,12 @@ def _pictures(folder: Path) -> list[Path]:
     return [one for one in files if one.suffix.lower() in PICTURES]
 
 
-def _read_reference(brand: str, file: Path, name: str) -> Reference:
-    """Read a picture and see that it can be decoded."""
+def read_reference(brand: str, file: Path, name: str) -> Reference:
+    """Read a picture and see that it can be decoded. `name`: what it is called from then on.
+
+    Raises:
+        BadInput: it cannot be read or is no picture.
+    """
     what = f"the logo {file} of the brand {brand!r}"
     if file.suffix.lower() not in PICTURES:
         raise BadInput(f"{what} is not a PNG, JPEG, WebP or SVG file; convert it.")

@@ -1,4 +1,7 @@
-"""Profiles: one YAML file for one kind of content. What the sections hold is the stages' to say, and is passed in."""
+"""Profiles: one YAML file for one kind of content, and the brands that it looks for, of its file and of the registry.
+
+What the sections hold is the stages' to say, and is passed in.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,16 @@ from pydantic import ConfigDict, Field, create_model
 from gpu_service.errors import BadInput
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
-from mpr_resources.brands import BrandList, brands_from_folders, load_brands, load_references
+from mpr_resources.brands import (
+    BrandList,
+    brands_from_folders,
+    brands_from_names,
+    load_brands,
+    load_references,
+    unique,
+)
+from mpr_resources.registry import Registry
+from mpr_resources.registry.known import Known, added, looked_for
 from mpr_resources.yaml_edit import with_values
 from mpr_resources.yaml_files import load_model, read_file, validate
 
@@ -25,6 +37,9 @@ class Profile(Settings):
     brands: str | None = Field(None, description="brand file, relative to the profiles folder")
     logos: str | None = Field(None, description="folder of logos BRAND/*.png, relative to the profiles folder")
 
+    registry: bool = Field(
+        True, description="true: brands of the registry are looked for too; false: those of the brand file alone"
+    )
     replay: Literal["automatic", "on_request"] = Field(
         "on_request", description="automatic: what a changed setting makes stale is materialized again by itself"
     )
@@ -46,10 +61,11 @@ def profile_model(sections: Mapping[str, type[Settings]]) -> type[Profile]:
 
 
 class Profiles:
-    """The folder of profiles."""
+    """The folder of profiles. `registry`: of brands; None: there are those of the brand files alone."""
 
-    def __init__(self, folder: Path, sections: Mapping[str, type[Settings]]) -> None:
+    def __init__(self, folder: Path, sections: Mapping[str, type[Settings]], registry: Registry | None = None) -> None:
         self.folder = folder
+        self.registry = registry
         self._model = profile_model(sections)
         self._read: dict[str, tuple[bytes, Profile]] = {}
 
@@ -138,8 +154,8 @@ class Profiles:
                 f"The profile {target} cannot be written: {error.strerror}; choose another place."
             ) from error
 
-    def brand_list(self, profile: Profile, file: Path | None = None) -> BrandList:
-        """The brands that are looked for: of the brand file given, of the profile's, or of the folders of logos.
+    def listed(self, profile: Profile, file: Path | None = None) -> BrandList:
+        """The brands of the brand file given, of the profile's, or of the folders of logos.
 
         Raises:
             BadInput: the brand file or a logo in it cannot be used.
@@ -150,13 +166,34 @@ class Profiles:
         logos = self.logos_path(profile)
         return brands_from_folders(logos) if logos is not None else BrandList()
 
+    def brand_list(self, profile: Profile, file: Path | None = None) -> BrandList:
+        """The brands that are looked for: those listed, with what the registry knows; see `registry.known`.
+
+        Raises:
+            BadInput: the brand file or a logo in it cannot be used.
+            TransientError, PermanentError: the registry cannot be read.
+        """
+        return looked_for(self.listed(profile, file), self._known(profile))
+
     def references(self, profile: Profile, file: Path | None = None) -> list[Reference]:
-        """The reference pictures of those brands.
+        """The reference pictures of those brands. What the registry excludes has them still: to leave them out would
+        cost a search anew, and no brand comes of them.
 
         Raises:
             BadInput: the brand file or a logo cannot be used.
+            TransientError, PermanentError: the registry cannot be read.
         """
-        return load_references(self.brand_list(profile, file), self.logos_path(profile))
+        listed, known, logos = self.listed(profile, file), self._known(profile), self.logos_path(profile)
+        found = load_references(listed, logos)
+        others = added(listed, known)
+        if others and logos is not None:
+            found += load_references(brands_from_names(others), logos)
+        if self.registry is not None and profile.registry:
+            found += self.registry.pictures(brand.name for brand in looked_for(listed, known).brands)
+        return unique(found)
+
+    def _known(self, profile: Profile) -> Known:
+        return self.registry.known() if self.registry is not None and profile.registry else Known()
 
     def brands_path(self, profile: Profile) -> Path | None:
         return self.folder / profile.brands if profile.brands else None

@@ -61,7 +61,11 @@ class World:
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"MPR_STORAGE_URL": str(self.storage_folder), "MPR_PROFILES_DIR": str(self.inputs / "profiles")}
+        return {
+            "MPR_STORAGE_URL": str(self.storage_folder),
+            "MPR_PROFILES_DIR": str(self.inputs / "profiles"),
+            "MPR_DATABASE_URL": f"sqlite:///{self.storage_folder.parent / 'registry.sqlite'}",
+        }
 
     @property
     def storage(self) -> Storage:

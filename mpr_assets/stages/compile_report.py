@@ -17,6 +17,7 @@ from mpr_assets.report.measures import measures
 from mpr_assets.report.page import GetPicture, PageSettings, render_page
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
+from mpr_resources.registry import Airing, Found
 from mpr_resources.storage import Keys
 from mpr_resources.tables import StageTable, TableHeader
 
@@ -106,6 +107,21 @@ def _provenance(table: StageTable) -> StageProvenance:
     )
 
 
+def _record(run: StageRun, table: StageTable) -> None:
+    """Tell the registry of brands which aired in the timeline, and when; what models named is proposed to it."""
+    registry = run.profiles.registry
+    if registry is None or table.header.skipped is not None:
+        return
+    spans = table.rows.group_by("brand", maintain_order=True).agg(
+        pl.col("source").first(), pl.col("start_ms").min(), pl.col("end_ms").max()
+    )
+    found = [
+        Found(brand, source.partition("+")[0], Airing(first_ms, last_ms))
+        for brand, source, first_ms, last_ms in spans.iter_rows()
+    ]
+    registry.record(run.timeline, run.listed().brands, found, f"run {run.run_id[:8]}")
+
+
 @stage(
     name="compile_report",
     description="Exposures, measures, exports and the report page, with the frames that prove them.",
@@ -117,6 +133,7 @@ def _provenance(table: StageTable) -> StageProvenance:
     inputs=("timeline", "extract_frames", "filter_scenes", "match_brands", "escalate_vlm", "escalate_cloud"),
     depends_on=lambda run: {"looked_for": run.brand_list().content_hash},
     complete=_report_holds,
+    after=_record,
 )
 def asset(
     run: StageRun,

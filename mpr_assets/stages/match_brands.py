@@ -23,8 +23,7 @@ from mpr_assets.misreadings import Tolerance
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_assets.text_lines import Box, Line, Reach, followers, part_box, same_place, union
-from mpr_resources.brands import Brand
-from mpr_resources.folding import fold_key
+from mpr_resources.brands import BrandList
 from mpr_resources.tables import StageTable
 
 CODE_VERSION = "1"
@@ -79,7 +78,7 @@ class MatchBrandsSettings(StageSettings):
 
 
 def match_brands(
-    lines: pl.DataFrame, objects: pl.DataFrame, brands: Sequence[Brand], settings: MatchBrandsSettings
+    lines: pl.DataFrame, objects: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings
 ) -> pl.DataFrame:
     """Detections and candidates of all frames.
 
@@ -92,9 +91,9 @@ def match_brands(
     Returns:
         A table of `DETECTION_SCHEMA`, sorted by frame, brand (candidates last) and place. A detection is one brand at
         one place of one frame; its box is the part of the line, or of several lines, that bears the name, its
-        confidence that of the reading times the likeness to the name. Reasons of candidates: `excluded`,
-        `low_confidence`, `number` (digits without letters), `too_short` (fewer than two letters), `near_miss:BRAND`,
-        `no_brand`.
+        confidence that of the reading times the likeness to the name. Reasons of candidates: `excluded` (the text does
+        not mean the brand, or never means one), `low_confidence`, `number` (digits without letters), `too_short`
+        (fewer than two letters), `near_miss:BRAND`, `no_brand`.
     """
     rows = [*_text_rows(lines, brands, settings), *_object_rows(objects, brands, settings)]
     table = pl.DataFrame(rows, schema=DETECTION_SCHEMA, orient="row")
@@ -119,17 +118,19 @@ class _Find:
 Row = tuple[int, int, int, int, int, str | None, float, str, str, str, int | None]
 
 
-def _text_rows(lines: pl.DataFrame, brands: Sequence[Brand], settings: MatchBrandsSettings) -> Iterator[Row]:
-    index = NameIndex(brands, settings.tolerance)
+def _text_rows(lines: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings) -> Iterator[Row]:
+    index = NameIndex(brands.brands, settings.tolerance)
     index.read(lines["text"].unique().to_list())
     columns = ("seq", "text", "confidence", "quad", "x", "y", "w", "h", "track")
     ordered = lines.sort("seq", "line").select(columns)
     for seq, rows in groupby(ordered.iter_rows(), key=lambda row: row[0]):
         frame = [Line(row[1], row[2], tuple(row[3]), (row[4], row[5], row[6], row[7]), row[8]) for row in rows]
-        yield from _frame_rows(seq, frame, index, settings)
+        yield from _frame_rows(seq, frame, index, brands, settings)
 
 
-def _frame_rows(seq: int, lines: list[Line], index: NameIndex, settings: MatchBrandsSettings) -> Iterator[Row]:
+def _frame_rows(
+    seq: int, lines: list[Line], index: NameIndex, brands: BrandList, settings: MatchBrandsSettings
+) -> Iterator[Row]:
     readings = [index[line.text] for line in lines]
     finds = [
         find
@@ -152,7 +153,8 @@ def _frame_rows(seq: int, lines: list[Line], index: NameIndex, settings: MatchBr
     for number, (line, reading) in enumerate(zip(lines, readings, strict=True)):
         if number not in taken:
             low = line.confidence < settings.min_confidence
-            reason = reasons.get(number) or ("low_confidence" if low else reading.reason)
+            never = "excluded" if brands.never_means_one(line.text) else ""
+            reason = reasons.get(number) or never or ("low_confidence" if low else reading.reason)
             yield (seq, *line.box, None, line.confidence, "ocr", line.text, reason, line.track)
 
 
@@ -240,14 +242,14 @@ def _words(find: _Find) -> set[tuple[int, int]]:
     return {(line, word) for line, start, end in find.parts for word in range(start, end)}
 
 
-def _object_rows(objects: pl.DataFrame, brands: Sequence[Brand], settings: MatchBrandsSettings) -> Iterator[Row]:
+def _object_rows(objects: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings) -> Iterator[Row]:
     """Logos, and objects whose label names a brand. Other objects are no candidates: a person is no brand unread."""
-    names = {fold_key(text): brand.name for brand in brands for text in brand.texts}
     for row in objects.iter_rows(named=True):
-        is_logo = row["engine"] in LOGO_ENGINES
-        brand = names.get(fold_key(row["label"]), row["label"] if is_logo and not brands else None)
-        if brand is not None:
-            yield _object_row(row, brand, "logo" if is_logo else "object", settings)
+        is_logo, label = row["engine"] in LOGO_ENGINES, row["label"]
+        brand = brands.named(label)
+        any_label = is_logo and (brands.any_logo or not brands.brands) and not brands.never_means_one(label)
+        if brand is not None or any_label:
+            yield _object_row(row, brand.name if brand else label, "logo" if is_logo else "object", settings)
 
 
 def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBrandsSettings) -> Row:
@@ -271,7 +273,7 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
 )
 def asset(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Result:
     """Detections and candidates."""
-    brands = run.brand_list().brands
+    brands = run.brand_list()
     lines, objects = run.limited(run_ocr.rows), run.limited(detect_objects.rows)
     found = match_brands(lines, objects, brands, run.settings)
     detections = found.filter(pl.col("brand").is_not_null())
@@ -281,6 +283,7 @@ def asset(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Res
             "detections": detections.height,
             "candidates": found.height - detections.height,
             "brands_found": detections["brand"].n_unique(),
-            "brands_looked_for": len(brands),
+            "brands_looked_for": len(brands.brands),
+            "texts_never_a_brand": len(brands.never),
         },
     )

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpr_assets.stages.match_brands import DETECTION_SCHEMA, MatchBrandsSettings, match_brands
-from mpr_resources.brands import Brand
+from mpr_resources.brands import Brand, BrandList
 
 LINES = {
     "seq": pl.Int64,
@@ -48,8 +50,8 @@ def lines(*frame: Line, confidence: float = SURE, seq: int = 0) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=LINES, orient="row")
 
 
-def as_brands(names: list[str | Brand]) -> list[Brand]:
-    return [Brand(name=name) if isinstance(name, str) else name for name in names]
+def as_brands(names: list[str | Brand], **others: Any) -> BrandList:
+    return BrandList(tuple(Brand(name=name) if isinstance(name, str) else name for name in names), **others)
 
 
 def read(names: list[str | Brand], text: str, confidence: float = SURE, **changes: object) -> list[str]:
@@ -60,7 +62,7 @@ def read(names: list[str | Brand], text: str, confidence: float = SURE, **change
 
 
 def test_nothing_to_match() -> None:
-    table = match_brands(pl.DataFrame(schema=LINES), NO_OBJECTS, [], DEFAULTS)
+    table = match_brands(pl.DataFrame(schema=LINES), NO_OBJECTS, BrandList(), DEFAULTS)
     assert table.is_empty()
     assert table.schema == pl.Schema(DETECTION_SCHEMA)
 
@@ -431,6 +433,29 @@ def test_objects(name: str) -> None:
     assert table.select("seq", "x", "y", "w", "h", "text", "track").rows() == [(3, 1, 2, 30, 40, "", None)] * len(
         expected
     )
+
+
+NEVER: dict[str, tuple[list[str], list[tuple[str, str | None, str]]]] = {
+    "none": ([], [("Zarvox", None, "no_brand"), ("ZARVOX cup", None, "no_brand"), ("Acme", "Acme", "")]),
+    "a text": (["Zarvox"], [("Zarvox", None, "excluded"), ("ZARVOX cup", None, "no_brand"), ("Acme", "Acme", "")]),
+    "spelt otherwise": (["zarvox CUP"], [("Zarvox", None, "no_brand"), ("ZARVOX cup", None, "excluded")]),
+}
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_a_text_that_is_never_a_brand_is_a_candidate_that_nobody_need_ask_about(name: str) -> None:
+    never, expected = NEVER[name]
+    frame = lines(*((text, (100, 60 * n, 200, 30)) for n, (text, _, _) in enumerate(expected)))
+    table = match_brands(frame, NO_OBJECTS, as_brands(["Acme"], never=tuple(never)), DEFAULTS)
+    assert sorted(table.select("text", "brand", "reason").rows()) == sorted(expected)
+
+
+@pytest.mark.parametrize(("label", "expected"), [("Acme", ["Acme"]), ("Zarvox", ["Zarvox"]), ("ZAR VOX", [])])
+def test_logos_where_only_the_registry_lists_brands(label: str, expected: list[str]) -> None:
+    brands = as_brands(["Acme"], any_logo=True, never=() if expected else ("Zarvox",))
+    objects = pl.DataFrame([(3, 1, 2, 30, 40, label, 0.8, "clip", None)], schema=OBJECTS, orient="row")
+    table = match_brands(pl.DataFrame(schema=LINES), objects, brands, DEFAULTS)
+    assert table["brand"].to_list() == expected
 
 
 ABSENT = (
