@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ import yaml
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gpu_service.errors import BadInput, MprError
-from mpr_assets import cli_control, cli_costs, cli_history, cli_replay, cli_scenarios, terminal
+from mpr_assets import cli_brands, cli_control, cli_costs, cli_history, cli_replay, cli_scenarios, terminal
 from mpr_assets.cli_world import FAILED, INTERRUPTED, UNUSABLE, dagster_instance, profiles, storage
 from mpr_assets.local_run import StageFailed, observe_first, run_here
 from mpr_assets.partitions import load_spec, register, registered
@@ -26,8 +27,11 @@ from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines import ChunkSpec, TimelineSpec, parse_chunk
 from mpr_resources.inference import open_inference
 from mpr_resources.media import probe
+from mpr_resources.sources import Sources, is_remote
 from mpr_resources.storage import Keys, MissingObject, Storage
 from mpr_resources.tables import StageTable, from_parquet
+
+LINK_S = 3600
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video in, brand timeline out."
@@ -36,13 +40,19 @@ timeline_app = typer.Typer(no_args_is_help=True, help="Register timelines, and s
 profile_app = typer.Typer(no_args_is_help=True, help="Look at profiles, check them, copy one to change it.")
 app.add_typer(timeline_app, name="timeline")
 app.add_typer(profile_app, name="profile")
+app.add_typer(cli_brands.app, name="brands")
 app.add_typer(cli_control.app)
 app.add_typer(cli_costs.app)
 app.add_typer(cli_history.app)
 app.add_typer(cli_replay.app)
 app.add_typer(cli_scenarios.app, name="scenario")
 
-Videos = Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="one video, or several one after another")]
+Videos = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="VIDEO...", help="one video, or several one after another: a path, s3://bucket/key or https://..."
+    ),
+]
 Profile = Annotated[str, typer.Option(help="the profile that the stages take their settings from")]
 Chunks = Annotated[
     list[str] | None,
@@ -141,7 +151,7 @@ def report(timeline: Timeline) -> None:
 
 
 def timeline_spec(
-    videos: list[Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
+    videos: Sequence[str | Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
 ) -> TimelineSpec:
     """What the arguments of `run` and `timeline create` ask for, once all that they name was seen to be usable.
 
@@ -158,16 +168,19 @@ def timeline_spec(
                 f"The chunk {text!r} does not say which of the {len(videos)} videos it is of; write N:START-END."
             )
         spans[int(number) - 1].append(parse_chunk(span))
+    addresses = [str(video) for video in videos]
     specs = [
-        ChunkSpec(source=_readable(video), start_ms=start_ms, end_ms=end_ms)
-        for video, of_video in zip(videos, spans, strict=True)
+        ChunkSpec(source=video if is_remote(video) else _readable(Path(video)), start_ms=start_ms, end_ms=end_ms)
+        for video, of_video in zip(addresses, spans, strict=True)
         for start_ms, end_ms in of_video or [(None, None)]
     ]
     if name is None:
-        name = re.sub(r"[^0-9A-Za-z_-]+", "_", videos[0].stem)[:80].strip("_-") or "timeline"
+        file = addresses[0].partition("?")[0] if is_remote(addresses[0]) else addresses[0]
+        name = re.sub(r"[^0-9A-Za-z_-]+", "_", Path(file).stem)[:80].strip("_-") or "timeline"
     brand_file = _readable(brands) if brands else None
     spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
-    resolve(spec, probe)
+    sources = Sources(storage().endpoint)
+    resolve(spec, lambda source: probe(sources.at(source)))
     return spec
 
 
@@ -196,7 +209,11 @@ def show_report(timeline: str) -> None:
     terminal.print_brands(measures(exposures.rows, chunks.rows))
     for line in cli_replay.overridden(store, timeline):
         terminal.out.print(line, markup=False)
-    terminal.out.print(f"\nReport: {store.where(Keys.report(timeline, 'report.html'))}", markup=False)
+    page = Keys.report(timeline, "report.html")
+    terminal.out.print(f"\nReport: {store.where(page)}", markup=False)
+    link = store.link(page, LINK_S)
+    if link is not None:
+        terminal.out.print(f"In a browser, for an hour: {link}", markup=False, soft_wrap=True)
 
 
 def _table(store: Storage, stage: str, timeline: str) -> StageTable:

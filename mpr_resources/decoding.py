@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 
 from gpu_service.errors import BadInput
 from mpr_resources.frame_times import FrameTimes, earlier, entries, from_start, nal_types, runs
-from mpr_resources.opening import check_file, open_video, reason
+from mpr_resources.opening import open_video, reason
+from mpr_resources.sources import LocalFile, Source
 
 PACKETS_ARE_NOT_FRAMES = frozenset({"vp8"})
 """Codecs whose packets may hold hidden frames, so that times must come from decoding."""
@@ -49,8 +50,9 @@ SEEK_BACK_S = (0, 2, 10, 60)
 class Media:
     """An open video file. Use it in a `with` statement."""
 
-    def __init__(self, source: str, container: InputContainer, stream: VideoStream, threads: int) -> None:
-        self.source = source
+    def __init__(self, file: Source, container: InputContainer, stream: VideoStream, threads: int) -> None:
+        self.file = file
+        self.source = file.name
         self.container = container
         self.stream = stream
         self._threads = threads
@@ -182,7 +184,7 @@ class Media:
         """Back to the first byte, also in containers that cannot seek; with another decoder where asked."""
         self._patching = self._patching if patching is None else patching
         self.container.close()
-        self.container, self.stream = open_video(self.source)
+        self.container, self.stream = open_video(self.file)
         self._set_up_decoder()
 
     # Frames
@@ -341,20 +343,20 @@ class Media:
         )
 
 
-def open_media(source: str | Path, threads: int = 0) -> Media:
+def open_media(source: Source | str | Path, threads: int = 0) -> Media:
     """Open a video file for reading.
 
     Args:
-        source: path of a file on this machine.
+        source: a file of `Sources`, or the path of one on this machine.
         threads: of the decoder; 0 lets it choose by the number of cores.
 
     Raises:
         BadInput: the file is missing, a folder, empty, not permitted, cut, no video, or of a codec not known here.
     """
-    path = Path(source)
-    check_file(path)
-    container, stream = open_video(str(path))
-    return Media(str(path), container, stream, threads)
+    file = LocalFile(source) if isinstance(source, str | Path) else source
+    file.check()
+    container, stream = open_video(file)
+    return Media(file, container, stream, threads)
 
 
 def clock(ms: int) -> str:

@@ -15,6 +15,7 @@ from gpu_service.errors import BadInput
 from mpr_resources.decoding import Media, clock, open_media
 from mpr_resources.opening import reason
 from mpr_resources.pixels import display_size, orientation
+from mpr_resources.sources import Source
 
 MIN_SIDE_PX = 16
 MAX_SIDE_PX = 16384
@@ -66,7 +67,7 @@ class _Walk:
     end_byte: int
 
 
-def probe(source: str | Path) -> Probe:
+def probe(source: Source | str | Path) -> Probe:
     """Look at a whole file once, without decoding more than its first frame (all, where packets carry no times).
 
     Raises:
@@ -135,10 +136,8 @@ def _walk(media: Media) -> _Walk:
 
 def _refuse_cut(media: Media, walk: _Walk) -> None:
     """Refuse a file that is shorter than its outermost structure says."""
-    path = Path(media.source)
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(4096)
+    size = media.file.size_bytes()
+    head = media.file.head(4096)
     name = media.container.format.name
     promised = size
     if "matroska" in name:

@@ -1,9 +1,7 @@
-"""Opening video files, and refusing what is none. Reading them is in `decoding`."""
+"""Opening video files, and refusing what is none. Reading them is in `decoding`; where they lie, in `sources`."""
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
 from typing import cast
 
 import av
@@ -12,43 +10,28 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from gpu_service.errors import BadInput
+from mpr_resources.sources import Source
+
+BUFFER_BYTES = 64 * 2**10
+"""What FFmpeg asks a source for at once."""
 
 PICTURE_FORMATS = frozenset({"image2", "image2pipe", "ico", "apng", "tty", "bin", "xbin", "adf", "idf"})
 """Demuxers that read pictures or text files as if they were video (and everything named *_pipe)."""
 
 
-def check_file(path: Path) -> None:
-    """Refuse, with BadInput, what cannot be a readable file with content."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise BadInput(f"{path} does not exist; check the path.") from None
-    except PermissionError:
-        raise BadInput(f"{path} may not be read by this user; change its permissions.") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read ({error}); check the path.") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise BadInput(f"{path} is a folder; name one video file in it.")
-    if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"{path} is not a regular file; save the video to a file first.")
-    if status.st_size == 0:
-        raise BadInput(f"{path} is empty (0 bytes); copy the file again.")
-
-
-def open_video(source: str) -> tuple[InputContainer, VideoStream]:
+def open_video(source: Source) -> tuple[InputContainer, VideoStream]:
     """The container and its first video stream that is no cover picture; BadInput when there is none."""
     try:
-        # "file:" keeps a name with a colon from being taken for a protocol.
-        container = av.open(f"file:{source}")
+        container = av.open(source.opened(), "r", buffer_size=BUFFER_BYTES)
     except (PermissionError, av.PermissionError):
-        raise BadInput(f"{source} may not be read by this user; change its permissions.") from None
+        raise BadInput(f"{source.name} may not be read by this user; change its permissions.") from None
     except av.FFmpegError as error:
         raise BadInput(
-            f"{source} cannot be opened as video ({reason(error)}): it is not a video or it is cut off; "
+            f"{source.name} cannot be opened as video ({reason(error)}): it is not a video or it is cut off; "
             "copy it again or convert it to MP4."
         ) from error
     try:
-        return container, _video_stream(source, container)
+        return container, _video_stream(source.name, container)
     except BadInput:
         container.close()
         raise

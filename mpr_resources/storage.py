@@ -300,7 +300,7 @@ class Storage:
         """The object's address as a user would open it."""
         if self.url.startswith("file://"):
             return str(Path(unquote(urlsplit(self.url).path)) / key)
-        return f"{self.url.rstrip('/')}/{key}"
+        return f"{self.url.rstrip('/')}/{key}" if key else self.url
 
     def _copy_one(self, key: str, target: str) -> None:
         try:

@@ -30,6 +30,7 @@ from mpr_assets.stages import StageSettings
 from mpr_resources.changes import Changes
 from mpr_resources.decoding import Media, clock, open_media
 from mpr_resources.pixels import Orientation, orientation, to_pixels
+from mpr_resources.sources import Sources
 from mpr_resources.storage import Keys
 from mpr_resources.tables import StageTable, TableHeader
 
@@ -297,10 +298,14 @@ def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
 def asset(run: StageRun, timeline: StageTable) -> Result:
     """The frames into storage, their index as the table."""
     rows: list[IndexRow] = []
+    sources = Sources(run.storage.endpoint)
     expected = round(timeline_ms(timeline.rows) * run.settings.fps / 1000)
 
+    def open_source(source: str, threads: int) -> Media:
+        return open_media(sources.at(source), threads)
+
     def pictures() -> Iterator[tuple[int, bytes]]:
-        for frame in run.tracked(extract(timeline.rows, run.settings), expected):
+        for frame in run.tracked(extract(timeline.rows, run.settings, open_source), expected):
             rows.append(frame.row)
             yield frame.row["seq"], frame.jpeg
 

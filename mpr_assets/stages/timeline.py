@@ -6,13 +6,12 @@ How a file is probed is in `mpr_resources.media`; where specs are kept is not he
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import polars as pl
 from pydantic import Field
 
-from gpu_service.errors import BadInput
+from gpu_service.errors import BadInput, PermanentError
 from mpr_assets.graph import stage
 from mpr_assets.report.measures import timeline_ms
 from mpr_assets.stage_run import Result, StageRun
@@ -20,6 +19,7 @@ from mpr_assets.stages import StageSettings
 from mpr_assets.timelines import ChunkSpec, TimelineSpec
 from mpr_resources.decoding import clock
 from mpr_resources.media import Probe, probe
+from mpr_resources.sources import Sources
 from mpr_resources.tables import hash_of
 
 CODE_VERSION = "1"
@@ -121,12 +121,12 @@ def _files(run: StageRun) -> dict[str, str]:
     state = {"spec": hash_of(run.spec.model_dump(include={"chunks"}))}
     if run.spec.version:
         return state | {"version": run.spec.version}
-    for path in {Path(chunk.source) for chunk in run.spec.chunks}:
+    sources = Sources(run.storage.endpoint)
+    for address in {chunk.source for chunk in run.spec.chunks}:
         try:
-            found = path.stat()
-            state[str(path)] = f"{found.st_size} bytes, {found.st_mtime_ns} ns"
-        except OSError as error:  # the probe says in a sentence what is wrong
-            state[str(path)] = f"not there: {error.strerror}"
+            state[address] = sources.at(address).state()
+        except PermanentError as error:  # the probe says it too, in the run that this leads to
+            state[address] = f"not there: {error}"
     return state
 
 
@@ -142,5 +142,6 @@ def _files(run: StageRun) -> dict[str, str]:
 )
 def asset(run: StageRun) -> Result:
     """The timeline's chunks."""
-    chunks = resolve(run.spec)
+    sources = Sources(run.storage.endpoint)
+    chunks = resolve(run.spec, lambda source: probe(sources.at(source)))
     return Result(chunks, {"duration_ms": timeline_ms(chunks), "sources": chunks["source"].n_unique()})
