@@ -101,7 +101,8 @@ def look(
         some = decision.take[at : at + AT_ONCE]
         for file in some:
             register(instance, storage, _spec(media, file, resources.profiles.folder), replace=True)
-        observe(instance, stages, [file.timeline for file in some], resources, log)
+        # The run observes the others: this stage's settings alone are needed before it begins.
+        observe(instance, stages[:1], [file.timeline for file in some], resources, log)
         done += some
     new = {file.key for file in files if file.version in decision.since_s}
     forget(storage, notices - new)

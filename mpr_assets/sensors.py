@@ -6,6 +6,7 @@ Each sensor is a pure decision in a thin shell. What is stale and why is judged 
 from __future__ import annotations
 
 import logging
+import math
 import time
 import uuid
 import warnings
@@ -40,6 +41,9 @@ MAX_ATTEMPTS = 3
 """A replay that failed so often is left to the user until something changes."""
 MAX_RUNS = 100
 """A change of more timelines becomes a backfill, which can be watched and cancelled as one; no more runs a tick."""
+OBSERVE_S = 20.0
+"""After so long a tick leaves what else changed to the next: SQLite takes 40 ms for each, Dagster gives a tick 60 s."""
+OBSERVED_AT_ONCE = 200
 CHANGE_TAG = "mpr/change"
 """What changed, on the runs and backfills that it led to."""
 UNFINISHED = [
@@ -186,21 +190,34 @@ def config_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
     )
     def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
         timelines = registered(context.instance)
-        number = observe(context.instance, stages, timelines, context.resources, context.log)
+        number = observe(context.instance, stages, timelines, context.resources, context.log, OBSERVE_S)
         return dg.SkipReason(f"{number} settings of {len(timelines)} timelines changed.")
 
     return sense
 
 
 def observe(
-    instance: dg.DagsterInstance, stages: Sequence[Stage], timelines: Sequence[str], resources: Any, log: logging.Logger
+    instance: dg.DagsterInstance,
+    stages: Sequence[Stage],
+    timelines: Sequence[str],
+    resources: Any,
+    log: logging.Logger,
+    within_s: float = math.inf,
 ) -> int:
     """Report the settings of these timelines that are not as last observed; gives their number.
 
     A stage that runs before its settings were ever observed does not go stale in Dagster's eyes later.
+
+    Args:
+        within_s: after so long, no more are reported.
     """
+    end_s = time.monotonic() + within_s
     config = config_versions(stages, usable_timelines(timelines, resources, log), resources, log)
-    return report(instance, changed(config, read_observed(instance, [*map(node, stages)], timelines)))
+    changes = changed(config, read_observed(instance, [*map(node, stages)], timelines))
+    number = 0
+    while number < len(changes) and time.monotonic() < end_s:
+        number += report(instance, changes[number : number + OBSERVED_AT_ONCE])
+    return number
 
 
 def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
