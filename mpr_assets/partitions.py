@@ -41,12 +41,13 @@ def register(instance: dg.DagsterInstance, storage: Storage, spec: TimelineSpec,
         BadInput: another timeline of this name is registered and `replace` is false.
     """
     encoded = spec.model_dump_json(indent=2).encode()
-    if not replace and storage.exists(Keys.spec(spec.name)) and storage.get(Keys.spec(spec.name)) != encoded:
+    if replace:
+        storage.put(Keys.spec(spec.name), encoded)
+    elif not storage.create(Keys.spec(spec.name), encoded) and load_spec(storage, spec.name) != spec:
         raise BadInput(
             f"The timeline {spec.name!r} is already registered with other chunks, profile or brands; "
             "give another --name, or --replace to change it."
         )
-    storage.put(Keys.spec(spec.name), encoded)
     note_profile(instance, spec.name, spec.profile)
     instance.add_dynamic_partitions(str(timelines.name), [spec.name])
 

@@ -14,6 +14,8 @@ from gpu_service.errors import BadInput, PermanentError
 from mpr_resources.storage import Keys, MissingObject, Storage
 
 MANIFEST = "scenario.json"
+CLAIM = "saving"
+"""Of those who save under one label at once, who made this object does."""
 
 
 class Scenario(BaseModel):
@@ -98,15 +100,25 @@ def save(storage: Storage, scenario: Scenario, keys: Iterable[str], *, replace: 
     """Copy the objects into the bookmark, the manifest last.
 
     Raises:
-        BadInput: the label is taken and `replace` is false.
+        BadInput: the label is taken, or being taken by somebody else, and `replace` is false.
         MissingObject: an object is not there; no bookmark is left.
     """
     if not replace and storage.exists(_manifest(scenario.label)):
         raise BadInput(f"The scenario {scenario.label!r} is there already; give another label, or --replace.")
-    delete(storage, scenario.label)
     folder = Keys.scenario(scenario.label)
-    storage.copy({key: f"{folder}/{key}" for key in keys})
-    storage.put(_manifest(scenario.label), scenario.model_dump_json(indent=2).encode())
+    if replace:
+        delete(storage, scenario.label)
+    if not storage.create(f"{folder}/{CLAIM}", b""):
+        raise BadInput(
+            f"The scenario {scenario.label!r} is being saved by somebody else, or was broken off while it was saved; "
+            "wait for it, give another label, or --replace."
+        )
+    try:
+        storage.delete(key for key in list(storage.list(folder)) if key != f"{folder}/{CLAIM}")  # of a save that failed
+        storage.copy({key: f"{folder}/{key}" for key in keys})
+        storage.put(_manifest(scenario.label), scenario.model_dump_json(indent=2).encode())
+    finally:
+        storage.delete([f"{folder}/{CLAIM}"])
 
 
 def delete(storage: Storage, label: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from gpu_service.errors import BadInput, PermanentError
@@ -28,6 +30,21 @@ def test_another_timeline_of_the_name_is_refused_unless_it_replaces(empty_world:
     assert load_spec(empty_world.storage, TIMELINE) == empty_world.spec()
     register(empty_world.instance, empty_world.storage, other, replace=True)
     assert load_spec(empty_world.storage, TIMELINE) == other
+
+
+def test_of_two_who_register_a_name_at_once_one_is_told(empty_world: World) -> None:
+    def register_with(profile: str) -> str:
+        try:
+            register(empty_world.instance, empty_world.storage, empty_world.spec("new", profile))
+        except BadInput as error:
+            return str(error)
+        return profile
+
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(register_with, ["board", "generic"]))
+    kept = load_spec(empty_world.storage, "new").profile
+    assert said.count(kept) == 1
+    assert sum("is already registered with other chunks" in one for one in said) == 1
 
 
 def test_timelines_are_sorted(empty_world: World) -> None:

@@ -121,6 +121,16 @@ def test_a_scenario_half_written_is_not_seen(world: World) -> None:
     assert kept.labels(world.storage) == ["one"]
 
 
+def test_a_scenario_that_somebody_saves_at_this_moment_is_left_alone(world: World) -> None:
+    world.storage.create("scenarios/one/saving", b"")
+    with pytest.raises(BadInput, match="is being saved by somebody else, or was broken off"):
+        save(world, "run_ocr")
+    assert kept.labels(world.storage) == []
+    save(world, "run_ocr", replace=True)
+    assert kept.labels(world.storage) == ["one"]
+    assert not world.storage.exists("scenarios/one/saving")
+
+
 def test_a_stage_that_is_not_stored_cannot_be_kept(empty_world: World) -> None:
     with pytest.raises(MissingObject, match="materialize match_brands first"):
         save(empty_world, "match_brands")

@@ -1,16 +1,101 @@
 from __future__ import annotations
 
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gpu_service.errors import BadInput, PermanentError, TransientError
-from mpr_resources.storage import Keys, MissingObject, Storage
+from mpr_resources.storage import READ_AHEAD, Keys, MissingObject, Storage
 
 
 @pytest.fixture
 def storage(tmp_path: Path) -> Storage:
     return Storage.open(str(tmp_path / "kept"))
+
+
+@pytest.fixture(params=["folder", "s3"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    """A folder, then a bucket: one code path, one behaviour."""
+    if request.param == "folder":
+        return Storage.open(str(tmp_path / "kept"))
+    bucket, url = request.getfixturevalue("quick_bucket")
+    return Storage.open(f"s3://{bucket}/some/prefix", s3_endpoint_url=url)
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, READ_AHEAD, 2 * READ_AHEAD + 1])
+def test_many_are_stored_and_read_back_in_order(count: int, either: Storage) -> None:
+    objects = [(f"frames/{number:08d}.jpg", b"%d" % number) for number in range(count)]
+    either.put_many(iter(objects))
+    assert list(either.get_many(key for key, _ in objects)) == [data for _, data in objects]
+    assert sorted(either.list("frames")) == [key for key, _ in objects]
+
+
+def test_of_many_that_fail_the_first_is_told(either: Storage) -> None:
+    either.put("a/1", b"1")
+    read = either.get_many(["a/1", "a/2", "a/3"])
+    assert next(read) == b"1"
+    with pytest.raises(MissingObject, match="a/2; materialize"):
+        next(read)
+
+
+def test_no_more_is_read_ahead_than_said(either: Storage) -> None:
+    either.put("one", b"1")
+    asked = []
+    read = either.get_many(asked.append(number) or "one" for number in range(10 * READ_AHEAD))
+    assert asked == []
+    next(read)
+    assert len(asked) == READ_AHEAD
+    read.close()
+
+
+def test_of_many_who_create_an_object_at_once_one_does(either: Storage) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda number: either.create("claims/x", b"%d" % number), range(8)))
+    assert made.count(True) == 1
+    assert either.get("claims/x") == b"%d" % made.index(True)
+    assert not either.create("claims/x", b"later")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "bytes_"),
+    [
+        pytest.param(0, 1, b"0", id="the first byte"),
+        pytest.param(2, 5, b"234", id="in the middle"),
+        pytest.param(8, 99, b"89", id="past the end"),
+        pytest.param(0, 10, b"0123456789", id="all"),
+    ],
+)
+def test_a_range_is_read(start: int, end: int, bytes_: bytes, either: Storage) -> None:
+    either.put("media/x.mp4", b"0123456789")
+    data, entry = either.read_range("media/x.mp4", start, end)
+    assert (data, entry) == (bytes_, either.entry("media/x.mp4"))
+    assert entry.size_bytes == 10
+    assert entry.etag
+
+
+def test_objects_are_copied_looked_up_and_deleted(either: Storage) -> None:
+    either.put_many([("a/1", b"1"), ("a/2", b"22")])
+    either.copy({"a/1": "b/1", "a/2": "b/2"})
+    assert {entry.key: entry.size_bytes for entry in either.entries("b")} == {"b/1": 1, "b/2": 2}
+    assert either.exists("b/1")
+    assert either.folders("") == ["a", "b"]
+    either.delete_below("b")
+    assert not either.exists("b/1")
+    assert list(either.entries("b")) == []
+    with pytest.raises(MissingObject, match="b/1"):
+        either.entry("b/1")
+
+
+def test_a_link_opens_without_keys(either: Storage) -> None:
+    either.put("reports/m/report.html", b"<html>")
+    link = either.link("reports/m/report.html", 60)
+    if either.where("x").startswith("s3://"):
+        with urllib.request.urlopen(str(link), timeout=10) as answer:
+            assert answer.read() == b"<html>"
+    else:
+        assert link is None
 
 
 @pytest.mark.parametrize("key", ["a", "a/b/c.parquet", "reports/Größe-界_1/x.csv"])
