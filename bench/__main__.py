@@ -14,6 +14,7 @@ from pathlib import Path
 def benches(clips: Path | None) -> list[list[str]]:
     """Module and arguments of each."""
     always = [["bench.extract_frames"], ["bench.regions"], ["bench.service"], ["bench.try_stage"], ["bench.memory"]]
+    always += [["bench.logos", "--broadcast"]]
     if clips is None:
         return always
     logos = ["bench.logos", "--icons", str(clips / "simple_icons")]

@@ -1,7 +1,8 @@
-"""How well logos are found: silhouettes pasted on the frames of a video, and photographs with their truth.
+"""How well logos are found: silhouettes pasted on the frames of a video, photographs with their truth, the broadcast.
 
     python -m bench.logos --icons FOLDER --frames VIDEO
     python -m bench.logos --logos27 FOLDER
+    python -m bench.logos --broadcast
 
 What is measured is recall and precision; the algorithm is in `gpu_service.routines.logo_match`.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -17,15 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import resvg_py
 from numpy.typing import NDArray
 
+from demo.broadcast import draw_broadcast
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
 from gpu_service.wire import Box, NoItem, ObjectFinding
+from mpr_assets.definitions import ROOT
 
 SIZES_PX = (48, 64, 96, 150, 220, 300)
 DAMAGES = ("none", "rotation", "perspective", "blur", "jpeg40", "covered", "mixed")
@@ -300,6 +305,42 @@ def logos27(folder: Path, references_a_brand: int = 5) -> dict[str, object]:
     }
 
 
+def broadcast(every: int) -> dict[str, object]:
+    """The synthetic broadcast, each `every`-th frame and each with a logo that counts there.
+
+    A logo is found where a box of its brand overlaps its own by more than half; what is found outside the truth's
+    spans, the optional ones among them, is invented.
+    """
+    logos = ROOT / "demo" / "logos"
+    references = [Reference(path.parent.name, path.name, path.read_bytes()) for path in sorted(logos.glob("*/*.svg"))]
+    present = found = invented = 0
+    with tempfile.TemporaryDirectory() as folder:
+        video = Path(folder) / "broadcast.mp4"
+        truth = draw_broadcast(video)
+        boxes = {box.frame: box for box in truth.boxes if box.kind == "logo"}
+        for number, image in enumerate(_all_frames(video)):
+            box = boxes.get(number)
+            if number % every and box is None:
+                continue
+            [answer] = DETECT.run(Batch([image], [NoItem()], DetectSettings(), references))
+            place = None if box is None else Box(x=box.x, y=box.y, w=box.w, h=box.h)
+            present += box is not None
+            found += any(
+                box is not None and place is not None and one.label == box.brand and overlap(one.box, place) > 0.5
+                for one in answer.objects
+            )
+            at_s = number / truth.fps
+            shown = {one.brand for one in truth.exposures if one.kind == "logo" and one.start_s <= at_s < one.end_s}
+            invented += sum(one.label not in shown for one in answer.objects)
+    return {"frames_with_logo": present, "share_found": round(found / present, 3), "invented": invented}
+
+
+def _all_frames(video: Path) -> Iterator[Image]:
+    with av.open(str(video)) as container:
+        for frame in container.decode(video=0):
+            yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+
+
 def table(result: dict[str, object]) -> str:
     cells = result["recall_by_size_and_damage"]
     assert isinstance(cells, dict)
@@ -313,6 +354,7 @@ def main() -> None:
     parser.add_argument("--icons", type=Path, help="folder of one-colour SVG symbols, one a brand")
     parser.add_argument("--frames", type=Path, help="video or picture without any of these brands")
     parser.add_argument("--logos27", type=Path, help="folder of the Flickr-Logos-27 dataset")
+    parser.add_argument("--broadcast", action="store_true", help="the synthetic broadcast")
     parser.add_argument("--a-cell", type=int, default=6, help="pastes for each size and damage")
     parser.add_argument("--seed", type=int, default=20)
     given = parser.parse_args()
@@ -322,8 +364,10 @@ def main() -> None:
         print(table(result))
     if given.logos27:
         result["logos27"] = logos27(given.logos27)
+    if given.broadcast:
+        result["broadcast"] = broadcast(every=5)
     if not result:
-        parser.error("give --icons and --frames, or --logos27")
+        parser.error("give --icons and --frames, --logos27 or --broadcast")
     print(json.dumps(result))
 
 

@@ -5,6 +5,10 @@ a second), so the thresholds differ from those for full-rate video: motion chang
 rolling average (AdaptiveDetector) sees too few quiet frames between cuts to compare with. Of the detectors
 ContentDetector at 35 agreed best with full-rate detection on advertisements and films sampled at one, two and four
 frames a second. A fade makes no shot until the change from one sample to the next is larger than the threshold.
+The cuts that `extract_frames` saw between the samples are added: two shots of the same pitch have the same colours.
+Either way a cut is none when both frames show one scene, moved or lit otherwise: a fast pan over a crowd, a flash.
+Phase correlation (Kuglin and Hines 1975, cv2.phaseCorrelate) tells: over true cuts its peak stayed below 0.11, where
+camera or light moved it lay between 0.3 and 1. What then overlaps must be alike too, for smooth pictures peak anyhow.
 
 Near-duplicates. A frame is dropped when its perceptual hash is close to that of the last kept frame of the shot and
 no text-sized place changed. A hash, like any tiny thumbnail, cannot see a subtitle; so both frames are compared at
@@ -19,6 +23,7 @@ How frames are sampled and read is not here.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,7 +44,7 @@ from mpr_assets.stages import StageSettings
 from mpr_resources.frames import Frame
 from mpr_resources.tables import StageTable
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -57,6 +62,10 @@ THRESHOLDS = {"content": 35.0, "adaptive": 1.5, "hash": 0.4, "histogram": 0.5}
 """Each detector's threshold where the settings name none."""
 
 ADAPTIVE_MIN_CONTENT = 18.0
+SAME_SCENE_PEAK = 0.3
+SAME_SCENE_LIKENESS = 0.7
+REMEMBERED = 8
+"""Samples back that a detector may place a cut."""
 
 
 class FilterScenesSettings(StageSettings):
@@ -107,16 +116,20 @@ class Shots:
         self._seen = 0
         self._chunk_start = 0
         self._cuts: set[int] = set()
+        self._greys: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=REMEMBERED)
 
-    def add(self, chunk: int, image: Image) -> None:
-        """The next frame: its chunk, and its pixels at any size."""
+    def add(self, chunk: int, image: Image, cut_before: bool) -> None:
+        """The next frame: its chunk, its pixels at any size, and whether a cut was seen since the one before."""
         if chunk != self._chunk:
             self._finish_chunk()
             self._chunk, self._chunk_start, self._detector = chunk, self._seen, _detector(self._settings)
             self._cuts.add(self._seen)
+            self._greys.clear()
         height_px = max(1, round(image.shape[0] * DETECTOR_WIDTH_PX / image.shape[1]))
         small = cv2.resize(image, (DETECTOR_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA)
-        self._found(self._detector.process_frame(self._time(self._seen), small))
+        self._greys.append((self._seen, np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)))
+        found = self._detector.process_frame(self._time(self._seen), small)
+        self._found([*found, *([self._time(self._seen)] if cut_before else [])])
         self._seen += 1
 
     def firsts(self) -> set[int]:
@@ -133,7 +146,12 @@ class Shots:
         return FrameTimecode(position - self._chunk_start, fps=1.0)
 
     def _found(self, cuts: Iterable[FrameTimecode]) -> None:
-        self._cuts.update(self._chunk_start + cut.frame_num for cut in cuts)
+        remembered = dict(self._greys)
+        for cut in cuts:
+            position = self._chunk_start + cut.frame_num
+            before, after = remembered.get(position - 1), remembered.get(position)
+            if before is None or after is None or not same_scene(before, after):
+                self._cuts.add(position)
 
 
 def filter_scenes(frames: Iterable[Frame], index: pl.DataFrame, settings: FilterScenesSettings) -> pl.DataFrame:
@@ -153,12 +171,28 @@ def filter_scenes(frames: Iterable[Frame], index: pl.DataFrame, settings: Filter
     for frame, row in zip(frames, index.iter_rows(named=True), strict=True):
         assert frame.seq == row["seq"]
         image = _reduced(frame.picture.pixels)
-        shots.add(row["chunk"], image)
+        shots.add(row["chunk"], image, row["cut_ms"] is not None)
         candidate = Kept(frame.seq, row["chunk"], row["timeline_ms"], row["phash"], _grey(image))
         if kept is None or not same_picture(kept, candidate, settings):
             kept = candidate
         stand_ins.append(kept.seq)
     return _table(index["seq"].to_list(), stand_ins, shots.firsts())
+
+
+def same_scene(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+    """Whether two grey pictures of one size show one scene, moved or lit otherwise. A flat one shows none."""
+    if before.shape != after.shape:
+        return False
+    height_px, width_px = before.shape
+    window = cv2.createHanningWindow((width_px, height_px), cv2.CV_32F)
+    (right, down), peak = cv2.phaseCorrelate(before, after, window)
+    if peak < SAME_SCENE_PEAK:
+        return False
+    x, y = round(right), round(down)
+    here = before[max(0, -y) : height_px - max(0, y), max(0, -x) : width_px - max(0, x)]
+    there = after[max(0, y) : height_px - max(0, -y), max(0, x) : width_px - max(0, -x)]
+    alike = cv2.matchTemplate(here, there, cv2.TM_CCOEFF_NORMED)
+    return bool(alike[0, 0] >= SAME_SCENE_LIKENESS)
 
 
 def same_picture(kept: Kept, other: Kept, settings: FilterScenesSettings) -> bool:

@@ -20,11 +20,11 @@ SIZE = (1280, 720)
 def scene(seed: int, size: tuple[int, int] = SIZE) -> Image:
     """A smooth picture with its own colours, edges and texture."""
     rng = np.random.default_rng(seed)
-    coarse = rng.integers(30, 226, (9, 16, 3), np.uint8)
+    coarse = rng.integers(30, 226, (int(rng.integers(6, 12)), int(rng.integers(11, 21)), 3), np.uint8)
     picture = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC).astype(np.int16)
     texture = cv2.resize(rng.normal(0, 6, (size[1] // 4, size[0] // 4)), size)
-    for number in range(5):
-        x, y = 40 + number * size[0] // 6, 100 + number * 60
+    for _ in range(5):
+        x, y = int(rng.integers(size[0])), int(rng.integers(size[1]))
         cv2.rectangle(picture, (x, y), (x + 120, y + 70), rng.integers(0, 256, 3).tolist(), -1)
     return np.clip(picture + texture[..., None], 0, 255).astype(np.uint8)
 
@@ -46,6 +46,7 @@ def run(
     pictures: Iterable[Image],
     *,
     chunks: list[int] | None = None,
+    cuts_ms: list[int | None] | None = None,
     step_ms: int = 500,
     quality: int = 90,
     settings: FilterScenesSettings | None = None,
@@ -53,9 +54,10 @@ def run(
     """The stage on pictures as they come from storage."""
     stored = [decode(encode_jpeg(picture, quality)) for picture in pictures]
     chunks = chunks or [0] * len(stored)
+    cuts_ms = cuts_ms or [None] * len(stored)
     rows = [
-        (seq, chunk, 0, 0, seq * step_ms, *SIZE, phash(picture), 0, None)
-        for seq, (picture, chunk) in enumerate(zip(stored, chunks, strict=True))
+        (seq, chunk, 0, 0, seq * step_ms, *SIZE, phash(picture), 0, cut_ms)
+        for seq, (picture, chunk, cut_ms) in enumerate(zip(stored, chunks, cuts_ms, strict=True))
     ]
     index = pl.DataFrame(rows, schema=INDEX_SCHEMA, orient="row")
     frames = (Frame(seq, seq * step_ms, Picture(pixels=picture)) for seq, picture in enumerate(stored))
@@ -78,17 +80,35 @@ def fade(start: Image, end: Image, count: int) -> list[Image]:
     return [cv2.addWeighted(start, 1 - share, end, share, 0).astype(np.uint8) for share in shares]
 
 
+def crowd(count: int, step_px: int) -> list[Image]:
+    """Small faces in all colours: a slight move of the camera changes nearly every pixel."""
+    faces = np.random.default_rng(1).integers(0, 256, (SIZE[1] // 16, SIZE[0] // 8, 3), np.uint8)
+    wide = cv2.resize(faces, (SIZE[0] * 2, SIZE[1]), interpolation=cv2.INTER_NEAREST)
+    return [np.ascontiguousarray(wide[:, at * step_px : at * step_px + SIZE[0]]) for at in range(count)]
+
+
+def graphics(image: Image) -> Image:
+    """The score in a corner and a band below."""
+    picture = image.copy()
+    cv2.rectangle(picture, (40, 40), (340, 100), (90, 30, 20), -1)
+    cv2.rectangle(picture, (0, 640), (SIZE[0], 720), (20, 20, 60), -1)
+    return text(text(picture, "NOR 2 RIV 1", 60, 84, 24, 160), "Half time in Northgate", 80, 692, 28, 160)
+
+
 BLACK = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
 SHOTS: dict[str, tuple[list[Image], list[int]]] = {
     "one frame": ([scene(1)], [0]),
     "one scene": ([scene(1)] * 4, [0, 0, 0, 0]),
     "a cut": ([scene(1)] * 2 + [scene(2)] * 3, [0, 0, 1, 1, 1]),
     "there and back": ([scene(1), scene(2), scene(1)], [0, 1, 2]),
-    "a cut in every frame": ([scene(seed) for seed in range(5)], [0, 1, 2, 3, 4]),
+    "a cut in every frame": ([scene(seed) for seed in (0, 1, 2, 4, 5)], [0, 1, 2, 3, 4]),
     "a camera that pans": (pan(1, 5, 30), [0] * 5),
     "a pan, a cut, a pan": (pan(1, 3, 30) + pan(2, 3, 30), [0, 0, 0, 1, 1, 1]),
     "a slow fade to black": (fade(scene(1), BLACK, 12), [0] * 11 + [1]),
     "a slow fade to another scene": (fade(scene(1), scene(2), 12), [0] * 12),
+    "a camera over a crowd": (crowd(4, 16), [0] * 4),
+    "a flash": ([scene(1), np.clip(scene(1).astype(np.int16) + 90, 0, 255).astype(np.uint8), scene(1)], [0] * 3),
+    "a cut under graphics that stay": ([graphics(scene(1)), graphics(scene(2))], [0, 1]),
     "a subtitle that comes": ([scene(1), text(scene(1), "Good evening", 400, 650, 28, -120)], [0, 0]),
 }
 
@@ -117,7 +137,15 @@ def test_a_shot_ends_with_its_chunk() -> None:
 def test_the_threshold_of_shots_can_be_set() -> None:
     pictures = [scene(1), scene(2)]
     assert run(pictures, settings=FilterScenesSettings(shot_threshold=200))["shot"].to_list() == [0, 0]
-    assert run(pan(1, 2, 30), settings=FilterScenesSettings(shot_threshold=1))["shot"].to_list() == [0, 1]
+    calm = [scene(1) // 8 + 110, scene(2) // 8 + 110]
+    assert run(calm)["shot"].to_list() == [0, 0]
+    assert run(calm, settings=FilterScenesSettings(shot_threshold=5))["shot"].to_list() == [0, 1]
+
+
+def test_a_cut_that_the_extractor_saw_begins_a_shot() -> None:
+    calm = [scene(1) // 8 + 110, scene(2) // 8 + 110]
+    assert run(calm, cuts_ms=[None, 420])["shot"].to_list() == [0, 1]
+    assert run([scene(1)] * 2, cuts_ms=[None, 420])["shot"].to_list() == [0, 0]
 
 
 BASE = scene(7)
