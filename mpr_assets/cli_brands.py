@@ -17,7 +17,6 @@ from mpr_assets.definitions import brand_registry
 from mpr_assets.local_run import user_name
 from mpr_resources.brands import Brand, check_names, read_reference
 from mpr_resources.decoding import clock
-from mpr_resources.decoding import clock
 from mpr_resources.registry import Entry, Registry, Source, Status
 from mpr_resources.registry.files import read_entries, write_entries
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
@@ -20,16 +20,21 @@ from pydantic import Field, field_validator
 from gpu_service.pictures import Image
 from gpu_service.routines.preprocess import sharpness
 from gpu_service.settings import Settings
+from mpr_assets.brand_text import NameIndex
+from mpr_assets.misreadings import Tolerance
 from mpr_assets.stages import StageSettings
 from mpr_assets.stages.match_brands import DETECTION_SCHEMA
 from mpr_resources.answers import Likeness, Look
 from mpr_resources.asking import Given
-from mpr_resources.brands import BrandList
+from mpr_resources.brands import Brand, BrandList
 from mpr_resources.folding import fold_key
 from mpr_resources.frames import Frame
+from mpr_resources.questions import Answer
 
 SAME_TEXT_LETTERS = 5
 """Texts of at least so many letters that are read alike are taken for one thing."""
+SESSION_LETTERS = 4
+"""Names of at least so many letters are known from one text to the next."""
 SMALLEST_SIDE_PX = 64
 LARGEST_SIDE_PX = 768
 NO_NAMES = frozenset(
@@ -104,6 +109,9 @@ class EscalationSettings(StageSettings):
         9.0, ge=0, le=255, description="grey levels by which the most changed letter of crops asked about once differs"
     )
     min_confidence: float = Field(0.6, ge=0, le=1, description="an answer less sure than this stays a candidate")
+    session_confidence: float | None = Field(
+        0.8, ge=0, le=1, description="texts that bear a name answered so surely are not asked about; none: they are"
+    )
     exclude: tuple[Text, ...] = Field((), description="names that are never taken for a brand")
 
     @property
@@ -272,6 +280,76 @@ def look(
     return shown, left
 
 
+def ask_in_turn(
+    shown: Sequence[Shown], ask: Callable[[Sequence[Shown]], Sequence[Given]], settings: EscalationSettings
+) -> list[Given]:
+    """What became of each, in their order: those whose text may bear the name of an earlier one are asked after it.
+
+    Names answered surely enough are the timeline's session: a later text that bears one of them, as whole words read
+    well enough, is that brand's, and is not asked about. So a name read now well and now badly, or with more words
+    around it, is asked about once. The threshold is one of its own: another `min_confidence` asks nothing anew.
+    """
+    given: dict[int, Given] = {}
+    texts = [one.group.text for one in shown]
+    later = set() if settings.session_confidence is None else _later(texts)
+    first = [number for number in range(len(shown)) if number not in later]
+    given |= zip(first, ask([shown[number] for number in first]), strict=True)
+    session = _Session(given.values(), settings.session_confidence or 0.0)
+    given |= {number: known for number in later if (known := session.answer(texts[number])) is not None}
+    rest = [number for number in sorted(later) if number not in given]
+    if rest:
+        given |= zip(rest, ask([shown[number] for number in rest]), strict=True)
+    return [given[number] for number in range(len(shown))]
+
+
+def _later(texts: Sequence[str]) -> set[int]:
+    """The texts, by number, that have another one among their words, or that read like one before them."""
+    first: dict[str, int] = {}
+    for number, text in enumerate(texts):
+        if len(fold_key(text)) >= SESSION_LETTERS:
+            first.setdefault(text, number)
+    index = NameIndex([Brand(name=text) for text in first], Tolerance())
+    index.read(first)
+    later = set()
+    for number, text in enumerate(texts):
+        if text in first:
+            words = len(index[text].folded.words)
+            for hit in index[text].hits:
+                if hit.end - hit.start < words or first[hit.name.brand] < number:
+                    later.add(number)
+    return later
+
+
+class _Session:
+    """The names that a model has answered of a timeline, each with the surest answer."""
+
+    def __init__(self, given: Iterable[Given], confidence: float) -> None:
+        self._known: dict[str, Given] = {}
+        for one in given:
+            answer = one.answer
+            if answer is None or answer.outcome != "brand" or answer.confidence < confidence:
+                continue
+            key = fold_key(answer.brand)
+            before = self._known.get(key)
+            if len(key) >= SESSION_LETTERS and (
+                before is None or before.answer is None or before.answer.confidence < answer.confidence
+            ):
+                self._known[key] = one
+        self._index = NameIndex([Brand(name=key) for key in sorted(self._known)], Tolerance())
+
+    def answer(self, text: str) -> Given | None:
+        """The answer that holds for this text too; None where it bears none of the names."""
+        hits = [hit for hit in self._index[text].hits if not hit.unsure]
+        if not hits:
+            return None
+        best = max(hits, key=lambda hit: (hit.score, hit.name.letters, hit.name.brand))
+        known = self._known[best.name.brand]
+        assert known.answer is not None
+        sure = known.answer.confidence * best.score
+        answer = Answer(outcome="brand", brand=known.answer.brand, confidence=sure, text=text)
+        return Given(answer, known.model, why="session")
+
+
 def cut(image: Image, place: Place, margin: float) -> Image:
     """The box with its surroundings, as far as the frame goes."""
     height, width = image.shape[:2]
@@ -306,6 +384,7 @@ def resolve(
     """
     resolved = {number: list(row) for number, row in enumerate(rows.iter_rows())}
     at = {name: index for index, name in enumerate(DETECTION_SCHEMA)}
+    spelt: dict[str, str] = {}  # a name that is in no list, as it was answered first
     for group, one in given:
         for number in group.rows:
             row = resolved[number]
@@ -314,7 +393,8 @@ def resolve(
                 continue
             read = row[at["text"]]
             brand, reason = judge(one, read, brands, settings)
-            row[at["brand"]], row[at["reason"]] = brand, reason
+            row[at["brand"]] = None if brand is None else spelt.setdefault(fold_key(brand), brand)
+            row[at["reason"]] = reason
             row[at["confidence"]], row[at["source"]] = round(one.answer.confidence, 4), source
             row[at["text"]] = one.answer.text or read
     table = pl.DataFrame(list(resolved.values()), schema=DETECTION_SCHEMA, orient="row")

@@ -43,7 +43,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Given:
-    """What became of a question: an answer with its model, or why there is none (`budget`)."""
+    """What became of a question: an answer with its model, or why there is none (`budget`).
+
+    An answer that another question's stands for says why too: `session`.
+    """
 
     answer: Answer | None = None
     model: str = ""

@@ -16,7 +16,16 @@ from pydantic import Field, field_validator
 
 from gpu_service.pictures import encode_jpeg
 from mpr_assets import previews
-from mpr_assets.escalation import EscalationSettings, Shown, candidates, choose, look, resolve, to_look_at
+from mpr_assets.escalation import (
+    EscalationSettings,
+    Shown,
+    ask_in_turn,
+    candidates,
+    choose,
+    look,
+    resolve,
+    to_look_at,
+)
 from mpr_assets.graph import stage
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages.match_brands import DETECTION_SCHEMA
@@ -26,7 +35,7 @@ from mpr_resources.providers import Model, key_of
 from mpr_resources.questions import PROMPT_HASH
 from mpr_resources.tables import StageTable, TableHeader
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 SCHEMA = DETECTION_SCHEMA
 
@@ -164,7 +173,7 @@ def asset(
     def tracked(items: Iterable[Any], total: int) -> Iterable[Any]:
         return run.tracked(items, total, "requests")
 
-    given = asking.answer(questions(shown), tracked)
+    given = ask_in_turn(shown, lambda some: asking.answer(questions(some), tracked), run.settings)
     asked = [(one.group, answer) for one, answer in zip(shown, given, strict=True)]
     found = resolve(rows, asked, run.brand_list(), run.settings, "cloud_vlm")
     return Result(
@@ -176,13 +185,14 @@ def _counts(found: pl.DataFrame, given: list[Given], asking: Asker) -> dict[str,
     detections = found.filter(pl.col("brand").is_not_null())
     tally = asking.tally
     answered: dict[str, int | float] = {
-        f"answered_by_{model}": sum(one.model == model for one in given)
+        f"answered_by_{model}": sum(one.model == model and one.why != "session" for one in given)
         for model in sorted({one.model for one in given if one.model})
     }
     return {
         "detections": detections.height,
         "candidates": found.height - detections.height,
-        "crops_asked_about": len(given),
+        "crops_asked_about": sum(one.why != "session" for one in given),
+        "known_by_session": sum(one.why == "session" for one in given),
         "requests": tally.requests,
         "requests_retried": tally.retried,
         "answers_known": tally.known,

@@ -16,7 +16,16 @@ from gpu_service.routines import Inference
 from gpu_service.routines.vlm import VLM, VlmSettings
 from gpu_service.wire import VlmAnswer, VlmItem
 from mpr_assets import previews
-from mpr_assets.escalation import EscalationSettings, Shown, candidates, choose, look, resolve, to_look_at
+from mpr_assets.escalation import (
+    EscalationSettings,
+    Shown,
+    ask_in_turn,
+    candidates,
+    choose,
+    look,
+    resolve,
+    to_look_at,
+)
 from mpr_assets.graph import stage
 from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages.match_brands import DETECTION_SCHEMA
@@ -25,7 +34,7 @@ from mpr_resources.asking import Given
 from mpr_resources.questions import Answer
 from mpr_resources.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 SCHEMA = DETECTION_SCHEMA
 
@@ -122,14 +131,16 @@ def asset(run: StageRun, extract_frames: StageTable, preprocess: StageTable, mat
     shown, blurred = look(groups, run.frames(extract_frames, sorted(to_look_at(groups))), run.settings, context=0)
     settings = _routine_settings_of(run)
     family = family_of(run.inference.identity(VLM, settings), prompt_hash(settings))
-    given = ask(shown, run.inference, settings, Answers(run.storage, family, run.settings.likeness))
+    answers = Answers(run.storage, family, run.settings.likeness)
+    given = ask_in_turn(shown, lambda some: ask(some, run.inference, settings, answers), run.settings)
     asked = [(one.group, answer) for one, answer in zip(shown, given, strict=True)]
     found = resolve(rows, asked, run.brand_list(), run.settings, "local_vlm")
     detections = found.filter(pl.col("brand").is_not_null())
     counts: dict[str, int | float] = {
         "detections": detections.height,
         "candidates": found.height - detections.height,
-        "crops_asked_about": len(given),
+        "crops_asked_about": sum(one.why != "session" for one in given),
+        "known_by_session": sum(one.why == "session" for one in given),
         "late": sum(one.why == "late" for one in given),
     }
     return Result(found, counts | {f"left_{rule}": number for rule, number in sorted((left + blurred).items())})

@@ -8,9 +8,11 @@ for nobody and see one moment's state. What the tables mean is not here.
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -176,11 +178,11 @@ class Database:
                 f"The folder {file.parent} of the brand registry cannot be made ({error.strerror}); "
                 "set MPR_DATABASE_URL to sqlite:///FILE or postgresql://USER@HOST/NAME."
             ) from error
-        with self._engine.connect() as connection:
-            # Outside of a transaction: how the file is written cannot be changed in one.
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
-            raw.execute("PRAGMA journal_mode = WAL")
+        try:
+            with closing(sqlite3.connect(file, timeout=PATIENCE_S / 2)) as raw:
+                raw.execute("PRAGMA journal_mode = WAL")  # so that readers need not wait for a writer
+        except sqlite3.Error as error:
+            raise DBAPIError("PRAGMA", None, error) from error
 
     def _explained(self, error: DBAPIError) -> MprError:
         lines = str(error.orig).strip().splitlines()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from gpu_service.errors import BadInput
 from gpu_service.pictures import Picture
 from mpr_assets.escalation import (
     EscalationSettings,
+    Group,
+    Shown,
+    ask_in_turn,
     candidates,
     choose,
     cut,
@@ -22,6 +26,7 @@ from mpr_assets.escalation import (
 )
 from mpr_assets.stages import preprocess
 from mpr_assets.stages.match_brands import DETECTION_SCHEMA
+from mpr_resources.answers import Look
 from mpr_resources.asking import Given
 from mpr_resources.brands import Brand, BrandList
 from mpr_resources.frames import Frame
@@ -29,7 +34,7 @@ from mpr_resources.questions import Answer
 from mpr_resources.yaml_files import load_model
 from tests.crops import board
 
-BRANDS = BrandList((Brand(name="Acme Motors", aliases=("Acme",), exclude=("Acme Street",)),))
+BRANDS = BrandList((Brand(name="Acme Motors", aliases=("Acme",), exclude=("Acme Street",)),), never=("NO-BRAND",))
 PLAIN = EscalationSettings(enabled=True)
 
 
@@ -158,6 +163,7 @@ JUDGED: dict[str, tuple[Given, dict[str, Any], tuple[str | None, str]]] = {
     "above another": (brand("Acme", 0.59), {"min_confidence": 0.5}, ("Acme Motors", "")),
     "excluded by the brand file": (brand("Acme", text="ACME STREET"), {}, (None, "excluded:Acme Motors")),
     "excluded by the profile": (brand("FIFA"), {"exclude": ["Fifa"]}, (None, "excluded:FIFA")),
+    "excluded by the registry": (brand("No Brand"), {}, (None, "excluded:No Brand")),
     "no name": (brand("N/A"), {}, (None, "implausible:N/A")),
     "a word for none": (brand("Unreadable"), {}, (None, "implausible:Unreadable")),
     "a sentence": (brand("It is a car. Red"), {}, (None, "implausible:It is a car. Red")),
@@ -195,3 +201,67 @@ def test_an_answer_holds_for_all_of_its_group_and_the_others_stay_as_they_are() 
         (4, None, 0.8, "ocr", "Budget", "budget"),
         (5, None, 0.2, "cloud_vlm", "Unsure", "below_threshold:Zephyr"),
     ]
+
+
+def test_a_name_that_no_list_has_is_spelt_one_way() -> None:
+    rows = table(row(0, "Zarvox"), row(1, "Other"))
+    groups = {group.text: group for group in choose(rows, PLAIN)[0]}
+    given = [(groups["Zarvox"], brand("Zar-Vox")), (groups["Other"], brand("ZAR VOX"))]
+    found = resolve(rows, given, BRANDS, PLAIN, "cloud_vlm")
+    assert found["brand"].to_list() == ["Zar-Vox", "Zar-Vox"]
+
+
+def shown(text: str) -> Shown:
+    picture = board(len(text))
+    return Shown(Group(text, "no_brand"), picture, Look(picture), ())
+
+
+def zarvox(confidence: float = 0.9) -> dict[str, Given]:
+    return {"Zarvox": brand("Zarvox", confidence)}
+
+
+SESSIONS: dict[str, tuple[list[str], dict[str, Given], dict[str, Any], list[list[str]], list[str]]] = {
+    "nothing to ask": ([], {}, {}, [[]], []),
+    "texts that have nothing in common": (["Zarvox", "Quemby"], zarvox(), {}, [["Zarvox", "Quemby"]], ["Zarvox", ""]),
+    "misread": (["Zarvox", "Zarv0x"], zarvox(), {}, [["Zarvox"]], ["Zarvox", "Zarvox"]),
+    "with other words, seen longer": (["Visit ZARVOX now", "Zarvox"], zarvox(), {}, [["Zarvox"]], ["Zarvox"] * 2),
+    "part of a longer word": (["Zarvox", "Zarvoxian"], zarvox(), {}, [["Zarvox", "Zarvoxian"]], ["Zarvox", ""]),
+    "not sure": (["Zarvox", "Zarv0x"], zarvox(0.7), {}, [["Zarvox"], ["Zarv0x"]], ["Zarvox", ""]),
+    "sure enough": (["Zarvox", "Zarv0x"], zarvox(0.7), {"session_confidence": 0.7}, [["Zarvox"]], ["Zarvox"] * 2),
+    "switched off": (
+        ["Zarvox", "Zarv0x"], zarvox(), {"session_confidence": None}, [["Zarvox", "Zarv0x"]], ["Zarvox", ""],
+    ),
+    "another threshold asks nothing anew": (
+        ["Zarvox", "Zarv0x"], zarvox(), {"min_confidence": 1.0}, [["Zarvox"]], ["Zarvox"] * 2,
+    ),
+    "a name that the text does not have": (
+        ["Fly further", "Fly further today"],
+        {"Fly further": brand("Zarvox")},
+        {},
+        [["Fly further"], ["Fly further today"]],
+        ["Zarvox", ""],
+    ),
+    "a short name": (["On", "On sale"], {"On": brand("On")}, {}, [["On", "On sale"]], ["On", ""]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SESSIONS)
+def test_a_name_that_was_answered_is_not_asked_about_again_in_the_timeline(case: str) -> None:
+    texts, answers, changes, expected, names = SESSIONS[case]
+    asked: list[list[str]] = []
+
+    def ask(some: Sequence[Shown]) -> list[Given]:
+        asked.append([one.group.text for one in some])
+        return [answers.get(text, Given(Answer(outcome="unknown"))) for text in asked[-1]]
+
+    given = ask_in_turn([shown(text) for text in texts], ask, PLAIN.model_copy(update=changes))
+    assert asked == expected
+    assert [one.answer.brand for one in given if one.answer] == names
+
+
+def test_what_the_session_answers_is_less_sure_where_it_is_read_worse() -> None:
+    given = ask_in_turn(
+        [shown("Mastercard"), shown("Mastercord")], lambda some: [brand("Mastercard", 0.9) for _ in some], PLAIN
+    )
+    assert [one.answer.confidence for one in given if one.answer] == pytest.approx([0.9, 0.81])
+    assert [one.why for one in given] == ["", "session"]
