@@ -22,7 +22,7 @@ import httpx2
 import msgpack
 from pydantic import BaseModel, Field, ValidationError
 
-from gpu_service.errors import BadInput, MissingEngine, PermanentError, TransientError
+from gpu_service.errors import BadInput, HostAway, MissingEngine, PermanentError
 from gpu_service.hosts import Host, Hosts
 from gpu_service.pictures import Picture, decode
 from gpu_service.routines import A, DebugPictures, I, Reference, Routine, S
@@ -102,7 +102,7 @@ class HttpInference:
         """Answers in the order of the pictures; reads ahead by what may be in flight, no further.
 
         Raises:
-            TransientError: no host has answered for `give_up_after_s`.
+            HostAway: no host has answered for `give_up_after_s`.
             PermanentError: a host refuses, or hosts answer with different models.
         """
         most = self._config.requests_in_flight * len(self._hosts.all)
@@ -267,7 +267,7 @@ class HttpInference:
                 host.in_flight -= 1
             failing_since = began if failing_since is None else failing_since
             if time.monotonic() - failing_since >= self._config.give_up_after_s:
-                raise TransientError(self._given_up(path, host, trouble))
+                raise HostAway(self._given_up(path, host, trouble))
 
     def _timeout(self, left_s: float | None) -> httpx2.Timeout:
         """The four time-outs, cut to what is left before giving up, though to no less than a second."""

@@ -2,6 +2,7 @@
 
     MprError
     ├── TransientError      may work when tried again: a host that is away, a time-out
+    │   └── HostAway        the same, but it was tried for as long as the settings allow
     └── PermanentError      will fail again until somebody changes something; the message says what
         ├── BadInput        a file, a name or a value that a user gave
         └── MissingEngine   a package or a model that is not installed here
@@ -18,6 +19,10 @@ class MprError(Exception):
 
 class TransientError(MprError):
     """The same call may succeed later; Dagster retries it with backoff."""
+
+
+class HostAway(TransientError):
+    """No inference host has answered for `give_up_after_s`; the stage fails then, and is not tried again by itself."""
 
 
 class PermanentError(MprError):

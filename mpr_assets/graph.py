@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from gpu_service.errors import MprError, PermanentError, TransientError
+from gpu_service.errors import HostAway, MprError, PermanentError, TransientError
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
 from mpr_assets.checks import CHECKS
@@ -122,7 +122,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         try:
             return _materialize(stage, stages, context, config, inputs)
         except TransientError as error:
-            if context.retry_number >= MAX_RETRIES:
+            if isinstance(error, HostAway) or context.retry_number >= MAX_RETRIES:
                 raise dg.Failure(str(error), allow_retries=False) from error
             raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=FIRST_RETRY_S * 2**context.retry_number) from error
         except MprError as error:

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from gpu_service.errors import TransientError
+from gpu_service.errors import HostAway, TransientError
 from gpu_service.local import LocalInference
 from mpr_assets import graph
 from mpr_assets.definitions import STAGES
@@ -189,13 +189,13 @@ class Flaky(LocalInference):
 
     url = ""
 
-    def __init__(self, failures: int) -> None:
-        self.left = failures
+    def __init__(self, failures: int, error: type[TransientError] = TransientError) -> None:
+        self.left, self.error = failures, error
 
     def identity(self, routine: Any, settings: Any) -> str:
         if self.left:
             self.left -= 1
-            raise TransientError("http://gpu-host:8000 does not answer; start it.")
+            raise self.error("http://gpu-host:8000 does not answer; start it.")
         return super().identity(routine, settings)
 
 
@@ -210,11 +210,20 @@ def test_a_host_that_comes_back_is_asked_again(world: World, no_waiting: None) -
     assert ran.attempts_again() == 2
 
 
-def test_a_host_that_stays_away_fails_the_stage_with_its_sentence(world: World, no_waiting: None) -> None:
+@pytest.mark.parametrize(
+    ("error", "attempts_again"),
+    [
+        pytest.param(TransientError, graph.MAX_RETRIES, id="asked once: the stage is tried again"),
+        pytest.param(HostAway, 0, id="asked for as long as the settings allow: that was the time it gets"),
+    ],
+)
+def test_a_host_that_stays_away_fails_the_stage_with_its_sentence(
+    world: World, no_waiting: None, error: type[TransientError], attempts_again: int
+) -> None:
     before = world.listing()
-    ran = world.run("field_segmentation", inference=Flaky(99))
+    ran = world.run("field_segmentation", inference=Flaky(99, error))
     assert ran.failures() == {"field_segmentation": "http://gpu-host:8000 does not answer; start it."}
-    assert ran.attempts_again() == graph.MAX_RETRIES
+    assert ran.attempts_again() == attempts_again
     assert world.listing() == before
 
 
