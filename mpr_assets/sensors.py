@@ -41,9 +41,9 @@ MAX_ATTEMPTS = 3
 """A replay that failed so often is left to the user until something changes."""
 MAX_RUNS = 100
 """A change of more timelines becomes a backfill, which can be watched and cancelled as one; no more runs a tick."""
-OBSERVE_S = 20.0
-"""After so long a tick leaves what else changed to the next: SQLite takes 40 ms for each, Dagster gives a tick 60 s."""
-OBSERVED_AT_ONCE = 200
+OBSERVE_S = 6.0
+"""After so long a tick leaves what else changed to the next: SQLite takes 40 ms for each."""
+OBSERVED_AT_ONCE = 100
 CHANGE_TAG = "mpr/change"
 """What changed, on the runs and backfills that it led to."""
 UNFINISHED = [
@@ -213,7 +213,7 @@ def observe(
     """
     end_s = time.monotonic() + within_s
     config = config_versions(stages, usable_timelines(timelines, resources, log), resources, log)
-    changes = changed(config, read_observed(instance, [*map(node, stages)], timelines))
+    changes = sorted(changed(config, read_observed(instance, [*map(node, stages)], timelines)))
     number = 0
     while number < len(changes) and time.monotonic() < end_s:
         number += report(instance, changes[number : number + OBSERVED_AT_ONCE])
