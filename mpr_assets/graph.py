@@ -28,6 +28,7 @@ from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_assets.timelines import TimelineSpec
 from mpr_resources.frames import Frame
+from mpr_resources.kept_answers import KeptAnswers
 from mpr_resources.profiles import Profile
 from mpr_resources.progress import LogProgress
 from mpr_resources.storage import Keys, MissingObject
@@ -179,7 +180,7 @@ def materialize_stage(
     if stored is not None:
         asked = {"profile": run.spec.profile, "overrides": dict(run.overrides)}
         return Outcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
-    result = stage.body(run, **inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
+    result = _made(stage, run, inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
     check_schema(result.rows, stage.schema, stage.name)
     header = TableHeader(
         stage=stage.name,
@@ -196,6 +197,14 @@ def materialize_stage(
         skipped=skipped,
     )
     return Outcome(StageTable(result.rows, header), result.counts, reused=False)
+
+
+def _made(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> Result:
+    """What the body makes; of the answers that it waits for, those that a run before it had are not asked for again."""
+    if not run.run_id or not stage.per_frame or "inference" not in stage.kinds:
+        return stage.body(run, **inputs)
+    with run.journal() as journal:
+        return stage.body(replace(run, inference=KeptAnswers(run.inference, journal)), **inputs)
 
 
 def _stored(stage: Stage, run: StageRun) -> StageTable | None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
 
-from gpu_service.errors import PermanentError
+from gpu_service.errors import MprError, PermanentError
 from gpu_service.routines import Inference, Reference
 from mpr_assets.timelines import TimelineSpec
 from mpr_resources.brands import BrandList
 from mpr_resources.frames import Frame, PictureCache, PictureFolder
+from mpr_resources.journal import Journal
 from mpr_resources.profiles import Profile, Profiles
 from mpr_resources.progress import Progress, tracked
 from mpr_resources.storage import Keys, Storage
@@ -104,6 +105,17 @@ class StageRun:
     def crop_folder(self, fingerprint: str) -> PictureFolder:
         """Where the crops lie of the `preprocess` run that has this fingerprint."""
         return PictureFolder(self.storage, Keys.crops(self.timeline, fingerprint), "png", self.cache)
+
+    @contextmanager
+    def journal(self) -> Iterator[Journal]:
+        """What the stage has finished under this fingerprint; where the block is broken off, all of it is written."""
+        journal = Journal(self.storage, f"{Keys.parts(self.timeline, self.stage)}/{self.fingerprint[:16]}")
+        try:
+            yield journal
+        except BaseException:
+            with suppress(MprError):  # what broke it off is to be told
+                journal.flush()
+            raise
 
     def forget_others(self, folder: Callable[[str, str], str]) -> None:
         """Delete the folders of this kind that neither this run nor the stored table needs."""

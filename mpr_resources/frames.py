@@ -77,6 +77,11 @@ class PictureFolder:
     def finished(self) -> bool:
         return self._storage.exists(f"{self._prefix}/finished")
 
+    def numbers(self) -> set[int]:
+        """Of the pictures that are there, all or not."""
+        names = (key.rpartition("/")[2].partition(".")[0] for key in self._storage.list(self._prefix))
+        return {int(name) for name in names if name.isdecimal()}
+
     def put(self, number: int, encoded: bytes) -> None:
         self._storage.put(self.key(number), encoded)
 

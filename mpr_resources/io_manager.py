@@ -43,6 +43,7 @@ class TableIOManager(dg.ConfigurableIOManager):
         key = Keys.table(context.asset_key.path[-1], context.partition_key)
         with _told_to_dagster():
             self.store.storage.put(key, to_parquet(obj))
+            self.store.storage.delete_below(Keys.parts(context.partition_key, context.asset_key.path[-1]))
 
     def load_input(self, context: dg.InputContext) -> StageTable:
         stage, timeline = context.asset_key.path[-1], context.partition_key

@@ -29,6 +29,8 @@ from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_resources.changes import Changes
 from mpr_resources.decoding import Media, clock, open_media
+from mpr_resources.frames import PictureFolder
+from mpr_resources.journal import Journal
 from mpr_resources.pixels import Orientation, orientation, to_pixels
 from mpr_resources.sources import Sources
 from mpr_resources.storage import Keys
@@ -119,6 +121,7 @@ def extract(
     settings: ExtractFramesSettings,
     open_media: Callable[[str, int], Media] = open_media,
     progress: Callable[[int, int], None] | None = None,
+    after: IndexRow | None = None,
 ) -> Iterator[ExtractedFrame]:
     """Sample the timeline: for each instant `k / fps` on its clock the nearest frame of the chunk it falls into.
 
@@ -131,6 +134,7 @@ def extract(
         settings: see there.
         open_media: opens a source, given its path and the decoder's threads.
         progress: told the number of frames done and the timeline's time reached, after each frame.
+        after: the last frame that is there already; those that follow it are given, just as they would be without it.
 
     Yields:
         frames by `seq`, which is also by chunk and time.
@@ -138,7 +142,8 @@ def extract(
     Raises:
         BadInput: a source cannot be opened or decoded; a chunk holds no frame.
     """
-    for done, frame in enumerate(_encoded(_taken(chunks, settings, open_media), settings), start=1):
+    seq = 0 if after is None else after["seq"] + 1
+    for done, frame in enumerate(_encoded(_taken(chunks, settings, open_media, after), settings, seq), start=1):
         if progress is not None:
             progress(done, frame.row["timeline_ms"])
         yield frame
@@ -195,10 +200,15 @@ def phash(image: Image) -> int:
 
 
 def _taken(
-    chunks: pl.DataFrame, settings: ExtractFramesSettings, open_media: Callable[[str, int], Media]
+    chunks: pl.DataFrame,
+    settings: ExtractFramesSettings,
+    open_media: Callable[[str, int], Media],
+    after: IndexRow | None,
 ) -> Iterator[Taken]:
     fps = Fraction(str(settings.fps))
     for row in chunks.iter_rows(named=True):
+        if after is not None and row["chunk"] < after["chunk"]:
+            continue
         chunk = ChunkRow(
             chunk=row["chunk"],
             source=row["source"],
@@ -207,10 +217,11 @@ def _taken(
             timeline_start_ms=row["timeline_start_ms"],
         )
         with open_media(chunk["source"], settings.decoder_threads) as media:
-            yield from _sample(media, chunk, fps, settings.allow_damage)
+            after_pts = after["source_pts"] if after is not None and after["chunk"] == chunk["chunk"] else None
+            yield from _sample(media, chunk, fps, settings.allow_damage, after_pts)
 
 
-def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool) -> Iterator[Taken]:
+def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool, after_pts: int | None) -> Iterator[Taken]:
     times = media.times(chunk["start_ms"], chunk["end_ms"])
     if not len(times.pts):
         raise BadInput(
@@ -221,16 +232,22 @@ def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool) ->
     unit_ms = 1000 * media.time_base
     length_ms = chunk["end_ms"] - chunk["start_ms"]
     wanted = [media.origin_pts + (t + shift) / unit_ms for t in instants(chunk["timeline_start_ms"], length_ms, fps)]
+    chosen = nearest(times.pts, wanted)
+    if after_pts is not None:
+        # From the frame that is there, since changes are told from one frame to the next.
+        chosen = [pts for pts in chosen if pts >= after_pts]
     aspect = media.stream.sample_aspect_ratio
     turn: Orientation | None = None
     changes = Changes()
     first = True
-    for frame in media.frames(nearest(times.pts, wanted), times, allow_damage=allow_damage, passing=changes.add):
+    for frame in media.frames(chosen, times, allow_damage=allow_damage, passing=changes.add):
         assert frame.pts is not None
         cut_pts = changes.cut_pts()
         cut_ms = None if first or cut_pts is None else media.ms(cut_pts) - shift
         first = False
         turn = turn or orientation(frame)
+        if frame.pts == after_pts:
+            continue
         source_ms = media.ms(frame.pts)
         yield Taken(
             frame=frame,
@@ -244,12 +261,12 @@ def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool) ->
         )
 
 
-def _encoded(taken: Iterable[Taken], settings: ExtractFramesSettings) -> Iterator[ExtractedFrame]:
+def _encoded(taken: Iterable[Taken], settings: ExtractFramesSettings, first_seq: int) -> Iterator[ExtractedFrame]:
     """Pictures in order, made by a few threads while the decoder works on."""
     waiting: deque[Future[ExtractedFrame]] = deque()
     with ThreadPoolExecutor(ENCODERS, "encode-jpeg") as pool:
         try:
-            for seq, one in enumerate(taken):
+            for seq, one in enumerate(taken, start=first_seq):
                 waiting.append(pool.submit(_encode, seq, one, settings))
                 if len(waiting) > ENCODERS:
                     yield waiting.popleft().result()
@@ -297,18 +314,37 @@ def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
 )
 def asset(run: StageRun, timeline: StageTable) -> Result:
     """The frames into storage, their index as the table."""
-    rows: list[IndexRow] = []
+    folder = run.frame_folder(run.fingerprint)
     sources = Sources(run.storage.endpoint)
     expected = round(timeline_ms(timeline.rows) * run.settings.fps / 1000)
 
     def open_source(source: str, threads: int) -> Media:
         return open_media(sources.at(source), threads)
 
-    def pictures() -> Iterator[tuple[int, bytes]]:
-        for frame in run.tracked(extract(timeline.rows, run.settings, open_source), expected):
-            rows.append(frame.row)
-            yield frame.row["seq"], frame.jpeg
+    with run.journal() as journal:
+        # With damage allowed, what is decoded depends on where decoding began.
+        rows = [] if run.settings.allow_damage else _there_already(journal, folder)
 
-    run.frame_folder(run.fingerprint).write(pictures())
+        def pictures() -> Iterator[tuple[int, bytes]]:
+            after = rows[-1] if rows else None
+            rest = extract(timeline.rows, run.settings, open_source, after=after)
+            for frame in run.tracked(rest, expected - len(rows)):
+                rows.append(frame.row)
+                journal.keep(frame.row)
+                yield frame.row["seq"], frame.jpeg
+
+        folder.write(pictures())
     run.forget_others(Keys.frames)
     return Result(index(rows), {"frames": len(rows), "bytes": sum(row["size_bytes"] for row in rows)})
+
+
+def _there_already(journal: Journal, folder: PictureFolder) -> list[IndexRow]:
+    """Rows of the frames that a run that was broken off has stored, up to the first that it has not."""
+    stored = folder.numbers()
+    rows: list[IndexRow] = []
+    for row in journal.records():
+        if row["seq"] > len(rows) or row["seq"] not in stored:
+            break
+        if row["seq"] == len(rows):  # less: it was stored again after it had been missing
+            rows.append(row)
+    return rows
