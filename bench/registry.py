@@ -95,7 +95,7 @@ def _spelt(pick: random.Random) -> str:
 
 def _consistent(entries: list[Entry]) -> None:
     """See that no text is two brands'."""
-    keys = Counter(fold_key(text) for entry in entries for text in (entry.name, *entry.aliases))
+    keys = Counter(fold_key(text) for entry in entries for text in (entry.name, *entry.aliases, *entry.listed))
     twice = [key for key, count in keys.items() if count > 1]
     if twice:
         raise ValueError(f"of two brands: {twice}")
@@ -109,7 +109,7 @@ def problems(registry: Registry, done: list[Done]) -> list[str]:
         _consistent(entries)
     except ValueError as error:
         found.append(str(error))
-    owner = {fold_key(text): entry.name for entry in entries for text in (entry.name, *entry.aliases)}
+    owner = {fold_key(text): entry.name for entry in entries for text in (entry.name, *entry.aliases, *entry.listed)}
     airs = {(timeline, entry.name) for entry in entries for timeline in entry.airings}
     for one in done:
         found += [f"lost the alias {alias}" for alias in one.aliases if fold_key(alias) not in owner]

@@ -48,7 +48,8 @@ def list_command(
     for heading in ("pictures", "timelines"):
         table.add_column(heading, justify="right")
     for entry in entries:
-        cells = (entry.name, entry.status, entry.source, where_looked_for(entry), ", ".join(entry.aliases))
+        aliases = ", ".join([*entry.aliases, *entry.listed])
+        cells = (entry.name, entry.status, entry.source, where_looked_for(entry), aliases)
         counts = (str(len(entry.pictures) or ""), str(len(entry.airings) or ""))
         table.add_row(*map(escape, cells), *counts)
     terminal.out.print(table)
@@ -64,6 +65,7 @@ def show(name: Name) -> None:
         "source": entry.source,
         "looked for": where_looked_for(entry),
         "aliases": ", ".join(entry.aliases),
+        "in files": ", ".join(entry.listed),
         "never when": ", ".join(entry.exclude),
         "tags": ", ".join(entry.tags),
         "pictures": ", ".join(picture.name for picture in entry.pictures),

@@ -40,7 +40,15 @@ CONNECT_S = 10
 LOCK = 0x4D5052
 """The number of PostgreSQL's advisory lock: `MPR`."""
 WRITES = "mpr_writes"
-NOT_THERE = ("no such table", "does not exist", "file is not a database", "malformed")
+FOR_GOOD = (
+    "no such table",
+    "does not exist",
+    "authentication failed",
+    "file is not a database",
+    "malformed",
+    "readonly",
+)
+"""In what a database says of an error that stays until somebody changes something."""
 
 
 class Database:
@@ -191,10 +199,10 @@ class Database:
         reason = reason.replace(str(password), "***") if password else reason
         if "database is locked" in reason:
             return TransientError(f"The brand registry at {self.where} is being written by others; try again later.")
-        if any(part in reason for part in NOT_THERE) or not isinstance(error, OperationalError):
+        if any(part in reason for part in FOR_GOOD) or not isinstance(error, OperationalError):
             return PermanentError(
                 f"The brand registry at {self.where} cannot be used ({reason}); see whether MPR_DATABASE_URL names "
-                "the right database."
+                "the right database and user."
             )
         return TransientError(
             f"The brand registry at {self.where} cannot be reached ({reason}); check MPR_DATABASE_URL and its server."

@@ -47,6 +47,7 @@ class Entry:
     """A brand of the registry.
 
     Attributes:
+        aliases: those that somebody gave it. listed: those that only brand files have.
         everywhere: whether it is looked for in every timeline once confirmed; else where a brand file lists it.
         pictures: reference pictures, PNG, JPEG, WebP or SVG.
         airings: by timeline.
@@ -57,6 +58,7 @@ class Entry:
     status: Status = Status.CONFIRMED
     source: Source = Source.MANUAL
     everywhere: bool = True
+    listed: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     pictures: tuple[Reference, ...] = field(default=(), repr=False)

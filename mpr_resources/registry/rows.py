@@ -108,12 +108,12 @@ def read_entries(
         wanted = wanted.where(brand.c.id == only)
     rows = {row.id: row for row in connection.execute(wanted)}
     names: dict[int, tuple[str, bool]] = {}
-    aliases: dict[int, list[str]] = {}
+    aliases: dict[tuple[int, bool], list[str]] = {}
     for row in connection.execute(select(brand_text).order_by(brand_text.c.text)):
         if row.is_name:
             names[row.brand_id] = (row.text, row.from_file)
         else:
-            aliases.setdefault(row.brand_id, []).append(row.text)
+            aliases.setdefault((row.brand_id, row.from_file), []).append(row.text)
     pictures: dict[int, list[Reference]] = {}
     columns = (picture.c.brand_id, picture.c.name, *((picture.c.content,) if content else ()))
     for row in connection.execute(select(*columns).order_by(picture.c.name)):
@@ -125,7 +125,8 @@ def read_entries(
     entries = [
         Entry(
             name=names[number][0],
-            aliases=tuple(aliases.get(number, ())),
+            aliases=tuple(aliases.get((number, False), ())),
+            listed=tuple(aliases.get((number, True), ())),
             status=Status(row.status),
             source=Source(row.source),
             everywhere=not names[number][1],
@@ -165,7 +166,7 @@ def add(connection: Connection, entry: Entry, log: Log, action: str = "added", d
         )
     )
     for text in entry.aliases:
-        give(connection, number, text, from_file=not entry.everywhere)
+        give(connection, number, text, from_file=False)
     for reference in entry.pictures:
         _put_picture(connection, number, reference)
     for timeline, of_timeline in entry.airings.items():
@@ -217,7 +218,7 @@ def give(connection: Connection, owner: int, text: str, *, from_file: bool) -> b
 def extend(connection: Connection, entry: Entry, log: Log) -> None:
     """Add to a brand that is there what an import says of it."""
     owner = brand_of(connection, entry.name)
-    added = [text for text in entry.aliases if give(connection, owner, text, from_file=not entry.everywhere)]
+    added = [text for text in entry.aliases if give(connection, owner, text, from_file=False)]
     row = connection.execute(select(brand).where(brand.c.id == owner)).one()
     exclude = list(dict.fromkeys([*row.exclude, *entry.exclude]))
     tags = list(dict.fromkeys([*row.tags, *entry.tags]))
@@ -252,7 +253,12 @@ def set_status(connection: Connection, owner: int, status: Status, log: Log, *, 
 
 
 def merge(connection: Connection, source: int, target: int) -> None:
-    """Give all that a brand has to another, and forget it."""
+    """Give all that a brand has to another, and forget it. What was looked for of either still is."""
+    lists = {row.id: row for row in connection.execute(select(brand).where(brand.c.id.in_([source, target])))}
+    if lists[source].status == Status.CONFIRMED and lists[target].status != Status.EXCLUDED:
+        connection.execute(update(brand).where(brand.c.id == target).values(status=Status.CONFIRMED))
+        if not is_listed(connection, source):
+            connection.execute(update(brand_text).where(brand_text.c.brand_id == target).values(from_file=False))
     texts = brand_text.c.brand_id == source
     connection.execute(update(brand_text).where(texts).values(brand_id=target, is_name=False, from_file=False))
     columns = (picture.c.sha256, picture.c.name, picture.c.content)
@@ -265,7 +271,6 @@ def merge(connection: Connection, source: int, target: int) -> None:
     for timeline, at in _airings_of_brand(connection, source).items():
         put_airing(connection, target, timeline, at.joined(kept.get(timeline, at)))
     connection.execute(delete(airing).where(airing.c.brand_id == source))
-    lists = {row.id: row for row in connection.execute(select(brand).where(brand.c.id.in_([source, target])))}
     connection.execute(
         update(brand)
         .where(brand.c.id == target)
@@ -333,7 +338,8 @@ def seed(connection: Connection, listed: Iterable[Brand], log: Log) -> None:
             owner = brand_of(connection, one.name)
         if status == Status.PROPOSED:
             connection.execute(update(brand).where(brand.c.id == owner).values(status=Status.CONFIRMED))
-            connection.execute(update(brand_text).where(brand_text.c.brand_id == owner).values(from_file=True))
+            of_name = brand_text.c.brand_id == owner, brand_text.c.is_name
+            connection.execute(update(brand_text).where(*of_name).values(from_file=True))
             log("listed", owner, "was proposed")
         there[key_of(one.name)] = (True, Status.CONFIRMED)
         for text in one.aliases:

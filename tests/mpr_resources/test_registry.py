@@ -44,7 +44,7 @@ def registry(tmp_path: Path) -> Registry:
 
 
 def texts(registry: Registry) -> dict[str, tuple[str, ...]]:
-    return {entry.name: entry.aliases for entry in registry.entries()}
+    return {entry.name: (*entry.aliases, *entry.listed) for entry in registry.entries()}
 
 
 def told(registry: Registry, name: str | None = None) -> list[tuple[str, str, str]]:
@@ -96,6 +96,20 @@ WHAT_COMES_OF_IT: dict[str, tuple[list[str], dict[str, tuple[str, ...]], Known]]
         {"Acme": ("ACM", "AJ", "Ajax")},
         Known((KnownBrand("Acme", ("ACM", "AJ", "Ajax")),)),
     ),
+    "merged into what only a brand file has": (
+        ["list Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)}, Known((KnownBrand("Acme", ("Ajax",)),)),
+    ),
+    "a proposal merged into what only a brand file has": (
+        ["list Acme", "report Ajax", "merge Ajax Acme"],
+        {"Acme": ("Ajax",)},
+        Known((KnownBrand("Acme", ("Ajax",), everywhere=False),)),
+    ),
+    "merged into a proposal": (
+        ["report Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)}, Known((KnownBrand("Acme", ("Ajax",)),)),
+    ),
+    "merged into what is excluded": (
+        ["exclude Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)}, Known(never=("Acme", "Ajax")),
+    ),
     "excluded": (["add Acme ACM", "exclude acm"], {"Acme": ("ACM",)}, Known(never=("ACM", "Acme"))),
     "excluded before it was known": (["exclude FIFA"], {"FIFA": ()}, Known(never=("FIFA",))),
     "excluded and confirmed": (["exclude Acme", "confirm Acme"], {"Acme": ()}, Known((KnownBrand("Acme"),))),
@@ -109,7 +123,7 @@ WHAT_COMES_OF_IT: dict[str, tuple[list[str], dict[str, tuple[str, ...]], Known]]
     ),
     "a brand file lists it and somebody gives it an alias": (
         ["list Acme ACM", "alias Acme Akme"],
-        {"Acme": ("ACM", "Akme")},
+        {"Acme": ("Akme", "ACM")},
         Known((KnownBrand("Acme", ("Akme",), everywhere=False),)),
     ),
     "a brand file lists what a model named": (["report Acme", "list Acme ACM"], {"Acme": ("ACM",)}, Known()),
@@ -251,7 +265,9 @@ def test_an_export_is_imported_as_it_was(tmp_path: Path) -> None:
     one, other = at(tmp_path / "one"), at(tmp_path / "other")
     one.add(FULL, "ann")
     one.exclude(["FIFA"], "ann")
-    one.record("cup", [Brand(name="Ajax", aliases=("AJ",))], [Found("Zarvox", "local_vlm", Airing(1, 2))], "run 1")
+    one.record("cup", [Brand(name="Ajax", aliases=("AJ",))], [], "run 1")
+    one.alias("Ajax", ["Ayax"], "ann")
+    one.record("cup", [], [Found("Zarvox", "local_vlm", Airing(1, 2))], "run 1")
     whole = [one.entry(entry.name) for entry in one.entries()]
     write_entries(tmp_path / "all.yaml", whole)
     assert other.put(read_entries(tmp_path / "all.yaml"), "ann") == (4, 0)
