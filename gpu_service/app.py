@@ -19,6 +19,7 @@ import msgpack
 import pydantic_core
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -64,7 +65,8 @@ def create_app(routines: Mapping[str, AnyRoutine], config: ServiceConfig) -> Fas
         yield
         await service.stop()
 
-    app = FastAPI(title="MPR inference", version=VERSION, lifespan=lifespan, redoc_url=None)
+    # The page at /docs with its scripts from here: by itself FastAPI has the browser fetch them from the Internet.
+    app = FastAPIOffline(title="MPR inference", version=VERSION, lifespan=lifespan, redoc_url=None)
     app.add_exception_handler(HTTPException, _http_error)
     guarded = [Depends(_token_check(config.token))] if config.token else []
     _add_status(app, service, guarded)

@@ -8,8 +8,10 @@ is a 500. A document cannot say which bytes are a picture, nor that one setting 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 
+import httpx2
 import hypothesis
 import numpy as np
 import pytest
@@ -68,3 +70,10 @@ def test_the_service_keeps_its_document(url: str, path: str, method: str, mode: 
         case.call_and_validate(base_url=url, timeout=20)
 
     ask()
+
+
+def test_the_page_of_the_document_needs_no_internet(url: str) -> None:
+    page = httpx2.get(f"{url}/docs").text
+    needs = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert [file.rpartition("/")[2] for file in needs] == ["swagger-ui.css", "favicon.png", "swagger-ui-bundle.js"]
+    assert [httpx2.get(url + file).status_code for file in needs] == [200, 200, 200]
