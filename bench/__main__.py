@@ -13,7 +13,14 @@ from pathlib import Path
 
 def benches(clips: Path | None) -> list[list[str]]:
     """Module and arguments of each."""
-    always = [["bench.extract_frames"], ["bench.regions"], ["bench.service"], ["bench.try_stage"], ["bench.memory"]]
+    always = [
+        ["bench.extract_frames"],
+        ["bench.regions"],
+        ["bench.service"],
+        ["bench.try_stage"],
+        ["bench.memory"],
+        ["bench.registry"],
+    ]
     always += [["bench.logos", "--broadcast"]]
     if clips is None:
         return always
