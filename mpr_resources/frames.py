@@ -15,7 +15,7 @@ from gpu_service.errors import BadInput, PermanentError
 from gpu_service.pictures import Picture
 from mpr_resources.storage import Storage
 
-CACHE_BYTES = 512 * 2**20
+CACHE_BYTES = 256 * 2**20
 PREFETCH = 6
 """Decoded pictures that wait to be taken."""
 DECODERS = 2
