@@ -18,7 +18,7 @@ import yaml
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gpu_service.errors import BadInput, MprError
-from mpr_assets import cli_brands, cli_control, cli_costs, cli_history, cli_replay, cli_scenarios, terminal
+from mpr_assets import cli_brands, cli_cache, cli_control, cli_costs, cli_history, cli_replay, cli_scenarios, terminal
 from mpr_assets.cli_world import FAILED, INTERRUPTED, UNUSABLE, dagster_instance, profiles, storage
 from mpr_assets.local_run import StageFailed, observe_first, run_here
 from mpr_assets.partitions import load_spec, register, registered
@@ -41,6 +41,7 @@ profile_app = typer.Typer(no_args_is_help=True, help="Look at profiles, check th
 app.add_typer(timeline_app, name="timeline")
 app.add_typer(profile_app, name="profile")
 app.add_typer(cli_brands.app, name="brands")
+app.add_typer(cli_cache.app, name="cache")
 app.add_typer(cli_control.app)
 app.add_typer(cli_costs.app)
 app.add_typer(cli_history.app)

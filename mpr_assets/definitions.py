@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from mpr_assets.cache_schedule import cache_schedule, clear_caches_job
 from mpr_assets.config_assets import config_asset
 from mpr_assets.graph import Stage, stage_asset
 from mpr_assets.new_media_sensor import new_media_sensor
@@ -123,9 +124,11 @@ def definitions(
         selection=dg.AssetSelection.assets(*assets),
         description="Every stage of a timeline, in order.",
     )
+    clear_job = clear_caches_job()
     return dg.Definitions(
         assets=[*assets, *(config_asset(stage) for stage in STAGES)],
-        jobs=[job],
+        jobs=[job, clear_job],
+        schedules=[cache_schedule(clear_job, environ)],
         sensors=[config_sensor(STAGES), replay_sensor(STAGES, JOB), new_media_sensor(STAGES, JOB)],
         resources=resources,
         executor=dg.in_process_executor,

@@ -166,8 +166,12 @@ def materialize_stage(
     stage: Stage,
     run: StageRun,
     inputs: Mapping[str, StageTable],
+    prepare: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """The stage's table: what is stored under the fingerprint, or what the body makes now."""
+    """The stage's table: what is stored under the fingerprint, or what the body makes now.
+
+    `prepare`: called before the body is.
+    """
     skipped = run.skipped
     settings = run.settings.model_dump(mode="json")
     upstream = {name: table.header.data_version for name, table in inputs.items()}
@@ -180,6 +184,8 @@ def materialize_stage(
     if stored is not None:
         asked = {"profile": run.spec.profile, "overrides": dict(run.overrides)}
         return Outcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
+    if skipped is None:
+        prepare()
     result = _made(stage, run, inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
     check_schema(result.rows, stage.schema, stage.name)
     header = TableHeader(
@@ -205,6 +211,30 @@ def _made(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> Resu
         return stage.body(run, **inputs)
     with run.journal() as journal:
         return stage.body(replace(run, inference=KeptAnswers(run.inference, journal)), **inputs)
+
+
+def _make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], run: StageRun) -> None:
+    """Make again the pictures of these tables' stages where they were cleared and the tables are still there.
+
+    Raises:
+        PermanentError: they would not be the same any more.
+    """
+    for name, table in tables.items():
+        stage, header = stages[name], table.header
+        if header.skipped or stage.complete(run, header):
+            continue
+        run.log(f"The pictures of {name} were cleared; they are made again.")
+        inputs = {source: run.stored(source) for source in stage.inputs}
+        _make_again(inputs, stages, run)
+        settings = stage.settings.model_validate(header.settings)
+        again = _limited(replace(run, stage=name, settings=settings, overrides=header.overrides, only=None))
+        made = materialize_stage(stage, again, inputs).table.header
+        if (made.fingerprint, made.data_version) != (header.fingerprint, header.data_version):
+            raise PermanentError(
+                f"The pictures of {name} of the timeline {run.timeline!r} were cleared, and what they were made from "
+                f"has changed since; materialize {name} first."
+            )
+        run.storage.delete_below(Keys.parts(run.timeline, name))
 
 
 def _stored(stage: Stage, run: StageRun) -> StageTable | None:
@@ -235,7 +265,7 @@ def _materialize(
     run = replace(run, run_id=context.run.run_id)
     if not stage.inputs:
         _observe_first(context, list(stages.values()))
-    outcome = materialize_stage(stage, run, inputs)
+    outcome = materialize_stage(stage, run, inputs, lambda: _make_again(inputs, stages, run))
     stage.after(run, outcome.table)
     header, rows = outcome.table.header, outcome.table.rows
     metadata: dict[str, Any] = {
@@ -333,6 +363,11 @@ def run_of(
         log=log.warning,
         switched_off=resources.switches.get(stage.name),
     )
+    return _limited(run)
+
+
+def _limited(run: StageRun) -> StageRun:
+    """The run with the frames that its overrides limit it to."""
     if FRAMES not in run.overrides:
         return run
     kept_seqs = dict(run.stored("filter_scenes").rows.select("seq", "kept_seq").iter_rows())

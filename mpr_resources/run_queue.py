@@ -17,6 +17,7 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 HOLD_TAG = "mpr/hold"
 HELD, RELEASED = "on", "off"
 WAITING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED]
+AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
 class HoldingRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
@@ -68,6 +69,12 @@ def apply_holds(instance: dg.DagsterInstance) -> int:
             instance.add_run_tags(run.run_id, {HOLD_TAG: now})
             changed += 1
     return changed
+
+
+def unfinished_timelines(instance: dg.DagsterInstance) -> set[str]:
+    """Timelines of which a run waits or is at work."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=[*WAITING, *AT_WORK]))
+    return {run.tags[PARTITION_NAME_TAG] for run in runs if PARTITION_NAME_TAG in run.tags}
 
 
 def can_hold(instance: dg.DagsterInstance) -> bool:
