@@ -11,11 +11,14 @@ import pytest
 
 from gpu_service.errors import HostAway, TransientError
 from gpu_service.local import LocalInference
+from gpu_service.registry import ROUTINES
 from mpr_assets import graph
 from mpr_assets.definitions import STAGES
 from mpr_assets.stages import extract_frames, preprocess
 from mpr_resources.frames import PictureCache, PictureFolder
+from mpr_resources.inference import InferenceResource
 from mpr_resources.storage import Keys
+from tests.gpu_service.live import live_server
 from tests.world import BRAND, NAMES, TIMELINE, Ran, World
 
 DRAWN = (
@@ -135,6 +138,20 @@ def test_a_stage_switched_off_by_an_override_is_empty(world: World) -> None:
     ran = world.run("detect_edges", overrides={"detect_edges": {"enabled": False}})
     assert ran.metadata("detect_edges")["dagster/row_count"] == 0
     assert "detect_edges.enabled is false" in ran.metadata("detect_edges")["skipped"]
+
+
+def test_an_inference_host_gives_what_this_process_gives(
+    finished: tuple[World, Ran], inputs: Path, tmp_path: Path
+) -> None:
+    here, in_process = finished
+    with dg.DagsterInstance.ephemeral() as instance, live_server(routines=ROUTINES) as url:
+        there = World(inputs, tmp_path / "storage", instance)
+        there.register()
+        ran = there.run(inference=InferenceResource(url=url))
+        assert ran.failures() == {}
+    assert ran.data_versions() == in_process.data_versions()
+    for stage in NAMES:
+        assert there.table(stage).rows.equals(here.table(stage).rows), stage
 
 
 def test_the_environment_switches_escalation_off(world: World) -> None:
