@@ -18,7 +18,17 @@ import yaml
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gpu_service.errors import BadInput, MprError
-from mpr_assets import cli_brands, cli_cache, cli_control, cli_costs, cli_history, cli_replay, cli_scenarios, terminal
+from mpr_assets import (
+    cli_brands,
+    cli_cache,
+    cli_control,
+    cli_costs,
+    cli_history,
+    cli_replay,
+    cli_scenarios,
+    cli_watch,
+    terminal,
+)
 from mpr_assets.cli_world import FAILED, INTERRUPTED, UNUSABLE, dagster_instance, profiles, storage
 from mpr_assets.local_run import StageFailed, observe_first, run_here
 from mpr_assets.partitions import load_spec, register, registered
@@ -47,6 +57,7 @@ app.add_typer(cli_costs.app)
 app.add_typer(cli_history.app)
 app.add_typer(cli_replay.app)
 app.add_typer(cli_scenarios.app, name="scenario")
+app.add_typer(cli_watch.app)
 
 Videos = Annotated[
     list[str],

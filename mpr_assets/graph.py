@@ -30,7 +30,7 @@ from mpr_assets.timelines import TimelineSpec
 from mpr_resources.frames import Frame
 from mpr_resources.kept_answers import KeptAnswers
 from mpr_resources.profiles import Profile
-from mpr_resources.progress import LogProgress
+from mpr_resources.progress import LogProgress, StoredProgress
 from mpr_resources.storage import Keys, MissingObject
 from mpr_resources.tables import StageTable, TableHeader, check_schema, content_hash, from_parquet, hash_of
 
@@ -262,7 +262,8 @@ def _materialize(
     refuse_incompatible(inputs, stages)
     overrides = from_config(config.model_dump())
     run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
-    run = replace(run, run_id=context.run.run_id)
+    run_id = context.run.run_id
+    run = replace(run, run_id=run_id, progress=StoredProgress(run.progress, run.storage, run.timeline, run_id))
     if not stage.inputs:
         _observe_first(context, list(stages.values()))
     outcome = materialize_stage(stage, run, inputs, lambda: _make_again(inputs, stages, run))

@@ -1,14 +1,23 @@
-"""How far a stage is: told to whoever looks. The log gets a line now and then; a terminal may draw a bar instead."""
+"""How far a stage is: told to whoever looks. The log gets a line now and then; a terminal may draw a bar instead, and
+an object in storage tells other processes.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gpu_service.errors import MprError, PermanentError
+from mpr_resources.storage import Keys, MissingObject, Storage
 
 T = TypeVar("T")
 
 LOG_EVERY_S = 10.0
+STORE_EVERY_S = 2.0
 
 
 class Progress(Protocol):
@@ -50,6 +59,94 @@ class LogProgress:
 
     def concluded(self, stage: str, summary: str) -> None:
         """Nothing: the materialization says it."""
+
+
+class Report(BaseModel):
+    """How far a stage of a timeline is, as it is stored.
+
+    Attributes:
+        elapsed_s: since the stage began.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    stage: str
+    done: int
+    total: int
+    unit: str
+    elapsed_s: float
+
+    def sentence(self) -> str:
+        """In a line."""
+        return f"{self.stage}: {describe(self.done, self.total, self.unit, self.elapsed_s)}"
+
+
+class StoredProgress:
+    """Tells another, and every `STORE_EVERY_S` seconds an object in storage, which goes with the stage's end."""
+
+    def __init__(
+        self,
+        inner: Progress,
+        storage: Storage,
+        timeline: str,
+        run_id: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._inner = inner
+        self._storage = storage
+        self._key = Keys.progress(timeline)
+        self._run_id = run_id
+        self._clock = clock
+        self._stage, self._total, self._unit = "", 0, ""
+        self._start_s = self._last_s = 0.0
+
+    def started(self, stage: str, total: int, unit: str) -> None:
+        """Begin to count `stage` from nothing."""
+        self._inner.started(stage, total, unit)
+        self._stage, self._total, self._unit = stage, total, unit
+        self._start_s = self._last_s = self._clock()
+
+    def advanced(self, done: int) -> None:
+        """`done` items of the stage are done."""
+        self._inner.advanced(done)
+        now_s = self._clock()
+        if now_s - self._last_s < STORE_EVERY_S:
+            return
+        self._last_s = now_s
+        report = Report(
+            run_id=self._run_id,
+            stage=self._stage,
+            done=done,
+            total=self._total,
+            unit=self._unit,
+            elapsed_s=now_s - self._start_s,
+        )
+        with suppress(MprError):  # the stage says by itself when it cannot store anything
+            self._storage.put(self._key, report.model_dump_json().encode())
+
+    def finished(self) -> None:
+        """The stage has come to its end, or was broken off."""
+        self._inner.finished()
+        if self._last_s > self._start_s:
+            with suppress(MprError):
+                self._storage.delete([self._key])
+
+    def concluded(self, stage: str, summary: str) -> None:
+        """Passed on."""
+        self._inner.concluded(stage, summary)
+
+
+def stored_report(storage: Storage, timeline: str, run_id: str) -> Report | None:
+    """How far the run's present stage is; None where nothing is told, by a run between two stages for example."""
+    try:
+        report = Report.model_validate_json(storage.get(Keys.progress(timeline)))
+    except MissingObject:
+        return None
+    except ValidationError as error:
+        where = storage.where(Keys.progress(timeline))
+        raise PermanentError(f"{where} does not tell how far a stage is; delete it.") from error
+    return report if report.run_id == run_id else None
 
 
 def describe(done: int, total: int, unit: str, elapsed_s: float) -> str:

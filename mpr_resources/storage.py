@@ -96,6 +96,11 @@ class Keys:
         return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}.json"
 
     @staticmethod
+    def progress(timeline: str) -> str:
+        """How far the stage at work is; not there where none is."""
+        return f"progress/{timeline}.json"
+
+    @staticmethod
     def notices() -> str:
         return "notices"
 

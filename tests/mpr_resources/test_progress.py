@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from mpr_resources.progress import LogProgress, describe, tracked
+from gpu_service.errors import PermanentError
+from mpr_resources.progress import STORE_EVERY_S, LogProgress, StoredProgress, describe, stored_report, tracked
+from mpr_resources.storage import Storage
 
 LINES = {
     "nothing done": ((0, 120, 0.0), "0 of 120 frames, 0.0/s"),
@@ -70,3 +74,29 @@ def test_progress_ends_when_the_work_breaks_off() -> None:
     next(items)
     items.close()
     assert told.calls[-1] == "finished"
+
+
+def test_other_processes_are_told_how_far_a_stage_is(tmp_path: Path) -> None:
+    storage = Storage.open(str(tmp_path))
+    clock = Clock()
+    told: list[str] = []
+    progress = StoredProgress(LogProgress(told.append, clock), storage, "match", "r1", clock)
+    assert stored_report(storage, "match", "r1") is None
+    for done, _ in enumerate(tracked(progress, "run_ocr", range(100), 100)):
+        clock.now_s = 100.0 + done
+        report = stored_report(storage, "match", "r1")
+        if done < STORE_EVERY_S + 1:
+            assert report is None
+        if done == 51:
+            assert report is not None
+            assert report.sentence() == "run_ocr: 51 of 100 frames, 1.0/s, 48 s left"
+            assert stored_report(storage, "match", "another run") is None
+    assert list(storage.list("progress")) == []
+    assert len(told) == 9, "a line in the log every ten seconds"
+
+
+def test_what_tells_nothing_is_said(tmp_path: Path) -> None:
+    storage = Storage.open(str(tmp_path))
+    storage.put("progress/match.json", b"rubbish")
+    with pytest.raises(PermanentError, match=r"progress/match\.json does not tell how far a stage is; delete it\.$"):
+        stored_report(storage, "match", "r1")
