@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-gpu test-services dev gpu check lint bench eval lock clean
+.PHONY: help demo test test-gpu test-services test-ray dev gpu check lint bench eval lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -39,6 +39,18 @@ test: .venv/installed ## the tests
 test-services: .venv/installed ## the tests against a real S3 server and PostgreSQL, which it starts and stops
 	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q $(TESTS) tests/services
 
+.venv-ray/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	.venv-ray/bin/pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+		$$(grep -oE '"(dagster-ray|ray\[default\])[^"]*"' pyproject.toml | tr -d '"')
+	.venv-ray/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+test-ray: .venv-ray/installed ## two timelines on a Ray cluster of two nodes, which it starts and stops
+	.venv-ray/bin/python -m tests.services.servers .venv-ray/bin/python -m pytest --override-ini addopts=-q \
+		--override-ini filterwarnings=default --override-ini timeout=600 tests/ray
+
 # The order matters: see requirements-gpu.lock. pip takes the torch that its settings offer, for a GPU or for the CPU.
 .venv-gpu/installed: requirements.lock requirements-gpu.lock
 	$(PYTHON) -m venv .venv-gpu
@@ -70,4 +82,4 @@ lock: ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra graph --extra gpu --group dev --universal --no-emit-index-url --no-annotate --upgrade --output-file requirements.lock
 
 clean: ## forget the virtual environment and all that the demo stored
-	rm -rf .venv .venv-gpu .mpr build *.egg-info
+	rm -rf .venv .venv-gpu .venv-ray .mpr build *.egg-info
