@@ -90,17 +90,35 @@ def _near_horizontal_edges(
     """Edges whose gradient is near vertical, in runs of some length: most of a texture's edges go before Hough."""
     dx = cv2.Sobel(picture, cv2.CV_16S, 1, 0, borderType=cv2.BORDER_REPLICATE)
     dy = cv2.Sobel(picture, cv2.CV_16S, 0, 1, borderType=cv2.BORDER_REPLICATE)
-    edges = cv2.Canny(dx, dy, canny_low, canny_high)
+    edges = cv2.Canny(*_of_strongest_channel(dx, dy), canny_low, canny_high)
     # Twice the slope: on a line of few pixels the gradient's direction wavers.
     slope = math.tan(math.radians(min(60.0, 2 * max_slope_deg)))
-    edges[cv2.addWeighted(_strongest(dx), 1.0, _strongest(dy), -slope, 0.0) > 0] = 0
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(edges, connectivity=8)
+    steep = cv2.addWeighted(_strongest(dx), 1.0, _strongest(dy), -slope, 0.0)
+    edges = cv2.bitwise_and(edges, cv2.inRange(steep, 0, 0))
+    # The same labels as by default, two or three times quicker on the speckle of a textured picture.
+    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(edges, 8, cv2.CV_32S, cv2.CCL_GRANA)
     stats[0] = 0
     widest_first = np.argsort(-stats[:, cv2.CC_STAT_WIDTH], kind="stable")
     chosen = widest_first[np.cumsum(stats[widest_first, cv2.CC_STAT_AREA]) <= MOST_EDGE_PX]
     keep = np.zeros(len(stats), np.uint8)
     keep[chosen[stats[chosen, cv2.CC_STAT_WIDTH] >= max(2, round(least_run_px))]] = 255
-    return np.asarray(keep[labels], np.uint8)
+    return np.asarray(np.take(keep, np.asarray(labels)), np.uint8)
+
+
+def _of_strongest_channel(dx: NDArray[Any], dy: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Of each pixel the gradient of the channel where it is strongest, the first of equal ones.
+
+    Canny chooses so by itself when it is given all channels, in twice the time.
+    """
+    (best_dx, *more_dx), (best_dy, *more_dy) = cv2.split(dx), cv2.split(dy)
+    most = np.abs(best_dx) + np.abs(best_dy)
+    for other_dx, other_dy in zip(more_dx, more_dy, strict=True):
+        other = np.abs(other_dx) + np.abs(other_dy)
+        stronger = cv2.compare(other, most, cv2.CMP_GT)
+        cv2.copyTo(other_dx, stronger, best_dx)
+        cv2.copyTo(other_dy, stronger, best_dy)
+        most = np.maximum(most, other)
+    return best_dx, best_dy
 
 
 def _strongest(gradient: NDArray[Any]) -> Mask:
