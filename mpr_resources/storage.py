@@ -316,9 +316,9 @@ class Storage:
     def _delete_one(self, key: str) -> None:
         try:
             obstore.delete(self.store, key)
-        except (NotFoundError, FileNotFoundError):
-            return
         except (BaseError, OSError) as error:
+            if isinstance(error, NotFoundError | FileNotFoundError) and code_of(error) != "NoSuchBucket":
+                return
             raise self._explain(error, "delete", key) from error
 
     @cached_property
