@@ -145,7 +145,7 @@ def test_the_job_clears_what_is_old_and_not_in_use(world: World, busy: bool) -> 
         tags = {"dagster/partition": TIMELINE}
         world.instance.add_run(dg.DagsterRun("mpr", status=dg.DagsterRunStatus.STARTED, tags=tags))
     job = definitions(world.environ).resolve_job_def("clear_caches")
-    config = {"ops": {"clear_caches": {"config": {"larger_than": "0KB"}}}}
+    config = {"ops": {"clear": {"config": {"larger_than": "0KB"}}}}
     assert job.execute_in_process(run_config=config, instance=world.instance).success
     assert bool(cache_folders(world.storage)) is busy
 
@@ -165,4 +165,4 @@ def test_the_schedule(environ: dict[str, str], config: dict[str, str | None]) ->
     schedule = cache_schedule(clear_caches_job(), environ)
     assert schedule.cron_schedule == CRON
     [request] = schedule.evaluate_tick(dg.build_schedule_context()).run_requests or []
-    assert request.run_config == {"ops": {"clear_caches": {"config": config}}}
+    assert request.run_config == {"ops": {"clear": {"config": config}}}

@@ -97,3 +97,8 @@ def test_the_workspace_loads() -> None:
     from mpr_assets.definitions import defs
 
     dg.Definitions.validate_loadable(defs() if callable(defs) else defs)
+
+
+def test_the_code_server_can_load_all_of_it() -> None:
+    """It also looks at names, which the definitions by themselves do not."""
+    definitions({}).get_repository_def().load_all_definitions()
