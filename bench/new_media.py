@@ -4,8 +4,9 @@
 
 Files lie in three folders under equal names. The daemon watches them with the project's own definitions, on SQLite; its
 whole process group is killed with SIGKILL after equal parts of the runs, and started again. Runs are asked for and
-queued as ever, and none is started: the queue's limit is 0. Prints one JSON line. Exit status 1 where a timeline has no
-run or more than one, or a tick failed.
+queued as ever, and none is started: the queue's limit is 0. A tick over Dagster's limit for its evaluation is a failed
+one; `longest_tick_s` is with the submission of its runs, for which there is no limit. Prints one JSON line. Exit status
+1 where a timeline has no run or more than one, or a tick failed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from mpr_assets.partitions import registered
 DAEMON = [str(Path(sys.executable).parent / "dagster-daemon"), "run", "--workspace", str(ROOT / "workspace.yaml")]
 FOLDERS = ("", "tv_ads/", "soccer_broadcast/")
 LIMIT_S = 60.0
-"""For which Dagster waits for a tick's evaluation."""
+"""For which Dagster waits for a tick's evaluation: without a new run for longer, there will be none."""
 POLL_S = 3.0
 QUIET_LOOKS = 3
 """Looks without a new run after which there will be none."""
