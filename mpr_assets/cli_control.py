@@ -14,7 +14,17 @@ from mpr_assets.definitions import STAGES
 from mpr_assets.local_run import run_here
 from mpr_assets.overrides import as_config, parse_settings, resolve_settings
 from mpr_assets.partitions import load_spec, registered
-from mpr_assets.run_control import clear, downstream, hold, next_step, refuse_at_work, stop, what_to_retry
+from mpr_assets.run_control import (
+    backfills_at_work,
+    clear,
+    downstream,
+    hold,
+    next_step,
+    refuse_at_work,
+    stop,
+    stop_backfill,
+    what_to_retry,
+)
 from mpr_resources.run_queue import held_by
 
 app = typer.Typer()
@@ -39,16 +49,43 @@ def stage_name(name: str) -> str:
 
 @app.command("stop")
 def stop_command(
-    timeline: Timeline,
+    timeline: Which = None,
     force: Annotated[bool, typer.Option(help="take a run that cannot be reached for ended")] = False,
+    backfill: Annotated[
+        str | None, typer.Option(metavar="ID", help="a whole backfill, of all its timelines; mpr status lists them")
+    ] = None,
 ) -> None:
-    """Cancel a timeline's runs, those that wait in the queue too; what was finished is kept."""
+    """Cancel a timeline's runs, those that wait in the queue too, or a backfill; what was finished is kept."""
+    if (timeline is None) == (backfill is None):
+        raise BadInput("Name a timeline or --backfill ID, one of them.")
+    if timeline is not None:
+        _stop_timeline(timeline, force=force)
+    elif backfill is not None:
+        with dagster_instance() as instance:
+            stop_backfill(instance, backfill)
+        terminal.out.print(f"backfill {backfill}: canceling; Dagster's daemon ends its runs", markup=False)
+
+
+def _stop_timeline(timeline: str, *, force: bool) -> None:
     load_spec(storage(), timeline)
     with dagster_instance() as instance:
+        backfills = [one for one in backfills_at_work(instance) if timeline in one.timelines]
+        for one in backfills:
+            if len(one.timelines) == 1:
+                stop_backfill(instance, one.backfill_id)
+                terminal.out.print(f"backfill {one.backfill_id}: canceling", markup=False)
         stopped = stop(instance, timeline, force=force)
-    for one in stopped:
-        terminal.out.print(f"run {one.run_id[:8]}: {one.became}", markup=False)
-    if not stopped:
+    for run in stopped:
+        terminal.out.print(f"run {run.run_id[:8]}: {run.became}", markup=False)
+    for one in backfills:
+        if len(one.timelines) > 1:
+            terminal.out.print(
+                f"The backfill {one.backfill_id} of {len(one.timelines)} timelines goes on, and may still ask for "
+                f"{timeline}; let that wait with: mpr pause {timeline}. To end all of it: "
+                f"mpr stop --backfill {one.backfill_id}",
+                markup=False,
+            )
+    if not stopped and not backfills:
         terminal.out.print(f"No run of {timeline} waits or is at work.", markup=False)
     if any(one.became == "out of reach" for one in stopped):
         terminal.out.print(

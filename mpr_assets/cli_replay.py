@@ -27,7 +27,7 @@ from mpr_assets.local_run import run_here
 from mpr_assets.overrides import FRAMES, as_config, parse_settings
 from mpr_assets.partitions import load_spec, registered
 from mpr_assets.replay import Tried, replay_stage
-from mpr_assets.run_control import downstream, refuse_at_work
+from mpr_assets.run_control import backfills_at_work, downstream, refuse_at_work
 from mpr_assets.sensors import node
 from mpr_assets.stage_overlays import overlays, seen_in, store_overlays
 from mpr_resources.storage import Keys, MissingObject, Storage
@@ -206,7 +206,7 @@ def why_of(verdict: Verdict, made: Made | None) -> str:
 
 def _status_of_all() -> None:
     with dagster_instance() as instance:
-        names = registered(instance)
+        names, backfills = registered(instance), backfills_at_work(instance)
     _, verdicts = _judged(names)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("timeline", "profile", "stale", "missing", "overridden"):
@@ -223,6 +223,12 @@ def _status_of_all() -> None:
         terminal.out.print(table)
     else:
         terminal.out.print("No timeline is registered.")
+    for one in backfills:
+        terminal.out.print(
+            f"Backfill {one.backfill_id} ({one.title or 'untitled'}), of {len(one.timelines)} timelines {one.done} are "
+            f"done, {one.failed} failed or were cancelled; to end it: mpr stop --backfill {one.backfill_id}",
+            markup=False,
+        )
 
 
 def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Made]], dict[str, list[Verdict]]]:

@@ -14,7 +14,14 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
-from dagster._core.storage.tags import GRPC_INFO_TAG, PARENT_RUN_ID_TAG, PARTITION_NAME_TAG, ROOT_RUN_ID_TAG
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from dagster._core.storage.tags import (
+    BACKFILL_ID_TAG,
+    GRPC_INFO_TAG,
+    PARENT_RUN_ID_TAG,
+    PARTITION_NAME_TAG,
+    ROOT_RUN_ID_TAG,
+)
 
 from gpu_service.errors import BadInput
 from mpr_assets.config_assets import config_versions, usable_timelines
@@ -38,6 +45,21 @@ class Stopped:
 
     run_id: str
     became: str
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A backfill that still asks for runs.
+
+    Attributes:
+        done: how many of its runs ended well, and `failed` otherwise.
+    """
+
+    backfill_id: str
+    title: str
+    timelines: frozenset[str]
+    done: int
+    failed: int
 
 
 @dataclass(frozen=True)
@@ -89,6 +111,44 @@ def stop(instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wa
     return [
         Stopped(run_id, _outcome(instance, run_id, end_s) if reached else "out of reach") for run_id, reached in asked
     ]
+
+
+def backfills_at_work(instance: dg.DagsterInstance) -> list[Backfill]:
+    """The latest first."""
+    return [
+        Backfill(
+            one.backfill_id,
+            one.title or "",
+            _timelines_of(one),
+            _runs(instance, one, dg.DagsterRunStatus.SUCCESS),
+            _runs(instance, one, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED),
+        )
+        for one in instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
+    ]
+
+
+def _timelines_of(backfill: PartitionBackfill) -> frozenset[str]:
+    data = backfill.asset_backfill_data
+    if data is None:
+        return frozenset(backfill.partition_names or ())
+    subsets = data.target_subset.partitions_subsets_by_asset_key.values()
+    return frozenset(timeline for subset in subsets for timeline in subset.get_partition_keys())
+
+
+def _runs(instance: dg.DagsterInstance, backfill: PartitionBackfill, *statuses: dg.DagsterRunStatus) -> int:
+    return instance.get_runs_count(dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill.backfill_id}, statuses=[*statuses]))
+
+
+def stop_backfill(instance: dg.DagsterInstance, backfill_id: str) -> None:
+    """Ask a backfill to end as the UI does: the daemon then cancels its runs.
+
+    Raises:
+        BadInput: there is none that is at work.
+    """
+    backfill = instance.get_backfill(backfill_id)
+    if backfill is None or backfill.status != BulkActionStatus.REQUESTED:
+        raise BadInput(f"No backfill {backfill_id!r} is at work; mpr status lists those that are.")
+    instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))  # type: ignore[no-untyped-call]
 
 
 def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

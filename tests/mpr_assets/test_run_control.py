@@ -7,14 +7,16 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.run_coordinator import SubmitRunContext
 
 from mpr_assets import cli
 from mpr_assets.cli_world import Resources
-from mpr_assets.definitions import ROOT, STAGES, inference_resource, storage_resource
+from mpr_assets.definitions import ROOT, STAGES, definitions, inference_resource, storage_resource
 from mpr_assets.freshness import read_made
-from mpr_assets.run_control import clear, downstream, next_step, runs_of, stop, what_to_retry
+from mpr_assets.partitions import register
+from mpr_assets.run_control import backfills_at_work, clear, downstream, next_step, runs_of, stop, what_to_retry
 from mpr_assets.sensors import node
 from mpr_resources import run_queue
 from mpr_resources.run_queue import HELD, HOLD_TAG
@@ -131,6 +133,51 @@ def started(run: dg.DagsterRun) -> dg.EventLogEntry:
     return dg.EventLogEntry(None, "info", "", run.run_id, 0.0, job_name=run.job_name, dagster_event=event)
 
 
+def backfilled(world: World, instance: dg.DagsterInstance, *timelines: str) -> str:
+    """A backfill of the timelines, as the UI asks for one."""
+    backfill = PartitionBackfill.from_asset_partitions(
+        backfill_id=f"of-{'-'.join(timelines)}",
+        asset_graph=definitions(world.environ).get_repository_def().asset_graph,
+        partition_names=timelines,
+        asset_selection=[dg.AssetKey("match_brands")],
+        backfill_timestamp=1.0,
+        tags={},
+        dynamic_partitions_store=instance,
+        all_partitions=False,
+        title="try it",
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(backfill)
+    return backfill.backfill_id
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Dagster's own, of a function of its own
+def test_a_backfill_is_shown_and_stopped(
+    world: World,
+    queue: dg.DagsterInstance,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("match", "other"):
+        register(queue, world.storage, world.spec(name), replace=True)
+    both, alone = backfilled(world, queue, "match", "other"), backfilled(world, queue, "other")
+
+    def said(*argv: str) -> str:
+        status, text = mpr(world, home, monkeypatch, capsys, *argv)
+        assert status == 0
+        return text
+
+    assert f"Backfill {both} (try it), of 2 timelines 0 are done, 0 failed or were cancelled;" in said("status")
+    text = said("stop", "other")
+    assert f"backfill {alone}: canceling\n" in text
+    assert f"The backfill {both} of 2 timelines goes on, and may still ask for other; let that wait with: " in text
+    assert [one.backfill_id for one in backfills_at_work(queue)] == [both]
+    said("stop", "--backfill", both)
+    assert backfills_at_work(queue) == []
+
+
 DOWNSTREAM = {
     "timeline": NAMES,
     "compile_report": ["compile_report"],
@@ -189,6 +236,9 @@ def test_a_failed_run_is_taken_up_where_it_failed(world: World) -> None:
 
 REFUSED = {
     "stop a timeline that is not there": ("stop", "nobody"),
+    "stop nothing": ("stop",),
+    "stop two things": ("stop", "match", "--backfill", "any"),
+    "stop a backfill that is not there": ("stop", "--backfill", "any"),
     "hold nothing": ("pause",),
     "hold two things": ("pause", "match", "--profile", "board"),
     "hold a timeline that is not there": ("pause", "nobody"),
