@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mpr_assets.definitions import ROOT
-from mpr_resources.storage import Keys
+from mpr_resources.storage import Keys, Storage
 from tests.services.conftest import Bucket
 from tests.services.team import BIN, Team, team_environ
 from tests.world import BRAND, NAMES
+
+OF_RETRY = """
+query Of($root: String!) {
+  runsOrError(filter: {tags: [{key: "dagster/root_run_id", value: $root}]}) {
+    ... on Runs { results { runId status } }
+  }
+}
+"""
 
 
 @pytest.fixture
@@ -85,3 +95,35 @@ def test_a_team_gets_what_one_process_gets(team: Team, bucket: Bucket, inputs: P
 
     logs = bucket.listing("compute-logs/")
     assert any(first in key and key.endswith(".err") for key in logs)
+
+
+def test_a_run_whose_process_dies_is_made_again(
+    team: Team, bucket: Bucket, s3_storage: Storage, inputs: Path, tmp_path: Path
+) -> None:
+    create(team, inputs, "one")
+    run = team.launch("one")
+
+    def frames_are_stored() -> bool | None:
+        return s3_storage.exists(Keys.table("extract_frames", "one")) or None
+
+    team.wait("the first stages", 90, frames_are_stored)
+    os.kill(process_of(run), signal.SIGKILL)
+    assert team.ended(run)[0]["status"] == "FAILURE"
+
+    def retried() -> str | None:
+        others = [one for one in team.ask(OF_RETRY, root=run)["runsOrError"]["results"] if one["runId"] != run]
+        return str(others[0]["runId"]) if others else None
+
+    retry = team.wait("the retry", 90, retried)
+    assert team.ended(retry)[0]["status"] == "SUCCESS"
+    assert kept(bucket.listing()) == alone(inputs, tmp_path / "alone", "one")
+
+
+def process_of(run: str) -> int:
+    """The process that does the run: the youngest whose command line names it."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if run in (folder / "cmdline").read_text():
+                found.append(int(folder.name))
+    return max(found)
