@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import cv2
 import dagster as dg
 import typer
 import yaml
@@ -30,6 +31,7 @@ from mpr_assets import (
     terminal,
 )
 from mpr_assets.cli_world import FAILED, INTERRUPTED, UNUSABLE, dagster_instance, profiles, storage
+from mpr_assets.definitions import storage_resource
 from mpr_assets.local_run import StageFailed, observe_first, run_here
 from mpr_assets.partitions import load_spec, register, registered
 from mpr_assets.report.measures import measures
@@ -181,6 +183,9 @@ def timeline_spec(
             )
         spans[int(number) - 1].append(parse_chunk(span))
     addresses = [str(video) for video in videos]
+    for address in addresses:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) and not is_remote(address):
+            raise BadInput(f"{address} is an address that MPR does not read; give a path, s3://... or https://...")
     specs = [
         ChunkSpec(source=video if is_remote(video) else _readable(Path(video)), start_ms=start_ms, end_ms=end_ms)
         for video, of_video in zip(addresses, spans, strict=True)
@@ -191,7 +196,7 @@ def timeline_spec(
         name = re.sub(r"[^0-9A-Za-z_-]+", "_", Path(file).stem)[:80].strip("_-") or "timeline"
     brand_file = _readable(brands) if brands else None
     spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
-    sources = Sources(storage().endpoint)
+    sources = Sources(storage_resource(os.environ).s3_endpoint_url)
     resolve(spec, lambda source: probe(sources.at(source)))
     return spec
 
@@ -235,6 +240,8 @@ def _table(store: Storage, stage: str, timeline: str) -> StageTable:
 
 def main() -> None:
     """Run the command line; one sentence and an exit status for whatever goes wrong."""
+    # OpenCV writes lines of its own about a picture that is damaged; the sentence says which one it is.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:  # what typer makes of a KeyboardInterrupt

@@ -273,6 +273,8 @@ def read_reference(brand: str, file: Path, name: str) -> Reference:
     if file.suffix.lower() not in PICTURES:
         raise BadInput(f"{what} is not a PNG, JPEG, WebP or SVG file; convert it.")
     try:
+        if file.exists() and not file.is_file():
+            raise BadInput(f"{what} is not a regular file; name a picture file.")
         encoded = file.read_bytes()
     except FileNotFoundError:
         raise BadInput(f"{what} does not exist; correct the path, which is relative to the brand file.") from None

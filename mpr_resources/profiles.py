@@ -70,7 +70,15 @@ class Profiles:
         self._read: dict[str, tuple[bytes, Profile]] = {}
 
     def names(self) -> list[str]:
-        return sorted(path.stem for path in self.folder.glob("*.yaml"))
+        """The names of all profiles, at least one, sorted.
+
+        Raises:
+            BadInput: there is none.
+        """
+        names = sorted(path.stem for path in self.folder.glob("*.yaml"))
+        if not names:
+            raise BadInput(f"There is no profile in {self.folder}; set MPR_PROFILES_DIR to a folder of profiles.")
+        return names
 
     def path(self, name: str) -> Path:
         """The file of a profile.
@@ -79,8 +87,6 @@ class Profiles:
             BadInput: there is none of this name.
         """
         names = self.names()
-        if not names:
-            raise BadInput(f"There is no profile in {self.folder}; set MPR_PROFILES_DIR to a folder of profiles.")
         if name not in names:
             raise BadInput(f"There is no profile {name!r} in {self.folder}; choose one of {', '.join(names)}.")
         return self.folder / f"{name}.yaml"

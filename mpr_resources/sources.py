@@ -15,7 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from obstore.store import HTTPStore
 
@@ -234,10 +233,14 @@ class Sources:
             if not key:
                 raise BadInput(f"{address} names no object; write s3://bucket/path/of/video.mp4.")
             return RemoteFile(Storage.open(f"s3://{bucket}", s3_endpoint_url=self._s3_endpoint_url), key, address)
-        parts = urlsplit(address)
-        name = f"{parts.scheme}://{parts.netloc}{parts.path}"  # what follows may hold a signature
-        options: ClientConfig = {**TIMEOUTS, "allow_http": parts.scheme == "http"}
-        return RemoteFile(Storage(HTTPStore.from_url(address, client_options=options), name), "", name)
+        name = re.split("[?#]", address)[0]  # what follows may hold a signature
+        options: ClientConfig = {**TIMEOUTS, "allow_http": address.startswith("http:")}
+        try:
+            store = HTTPStore.from_url(address, client_options=options)
+        except ValueError as error:
+            reason = str(error).partition("\n")[0]
+            raise BadInput(f"{name} is no address ({reason}); it looks like https://host/path/of/video.mp4.") from None
+        return RemoteFile(Storage(store, name), "", name)
 
 
 def is_remote(address: str) -> bool:

@@ -149,6 +149,11 @@ CASES: dict[str, Case] = {
     "a path that is not UTF-8": Case(
         ["run", "{tmp}/caf\udce9.mp4"], [r"caf\udce9.mp4' is not UTF-8; rename the file."]
     ),
+    "an address without a host": Case(["run", "http://"], ["http:// is no address (", "it looks like https://"]),
+    "an address with spaces": Case(["run", "https://a b/c?key=1"], ["https://a b/c is no address (", "it looks like"]),
+    "an address of another kind": Case(
+        ["run", "ftp://a/b.mp4"], ["ftp://a/b.mp4 is an address that MPR does not read"]
+    ),
     "the second of two missing": Case(["run", "{clip}", "{tmp}/no.mp4"], ["no.mp4 does not exist"]),
     # chunks
     "chunk past the end": chunk("0-3", says=["Chunk 0", "reaches past the end of the source; the source lasts"]),
@@ -172,6 +177,11 @@ CASES: dict[str, Case] = {
     "a path as profile": Case(["run", "{clip}", "--profile", "../board"], ["There is no profile '../board'"]),
     "no profiles at all": Case(
         ["run", "{clip}"],
+        ["There is no profile in", "set MPR_PROFILES_DIR to a folder of profiles."],
+        environ={"MPR_PROFILES_DIR": "{tmp}/none"},
+    ),
+    "a list of no profiles": Case(
+        ["profile", "list"],
         ["There is no profile in", "set MPR_PROFILES_DIR to a folder of profiles."],
         environ={"MPR_PROFILES_DIR": "{tmp}/none"},
     ),
@@ -216,6 +226,11 @@ CASES: dict[str, Case] = {
     # brand files
     "brand file missing": Case(["run", "{clip}", "--brands", "{tmp}/no.yaml"], ["no.yaml does not exist; check"]),
     "brand file a folder": Case(["run", "{clip}", "--brands", "{tmp}"], ["is a folder; name a YAML file in it."]),
+    "brand file a pipe": Case(
+        ["run", "{clip}", "--brands", "{tmp}/b.yaml"],
+        ["b.yaml is not a regular file; save the YAML to a file first."],
+        lambda folder: os.mkfifo(folder / "b.yaml"),
+    ),
     "brand file empty": brands("", "b.yaml is empty; it needs at least `brands`."),
     "brand file not YAML": brands("brands: {", "this is not YAML"),
     "brand twice": brands(BRANDS + "- Acme\n- ACME", "'ACME'", "is the same as 'Acme'", "leave it with one of them."),
@@ -236,6 +251,14 @@ CASES: dict[str, Case] = {
     "logo cut off": logo("l.png", PNG[:40], "cannot be decoded"),
     "logo a corrupt SVG": logo("l.svg", SVG.encode(), "cannot be decoded"),
     "logo of another kind": logo("l.gif", b"GIF89a", "is not a PNG, JPEG, WebP or SVG file; convert it."),
+    "logo a folder": Case(
+        ["run", "{clip}", "--brands", "{tmp}/b.yaml"],
+        ["l.png", "of the brand 'Acme'", "is not a regular file; name a picture file."],
+        lambda folder: (
+            (folder / "l.png").mkdir(),
+            written(folder / "b.yaml", b"brands: [{name: Acme, logos: [l.png]}]"),
+        ),
+    ),
     "logo in the profile's folder corrupt": logo_folder("Acme/l.png", b"hello", "l.png", "cannot be decoded"),
     "logo in no brand's folder": logo_folder("l.png", PNG, "l.png is in no brand's folder; move it to"),
     # where things are kept
