@@ -58,10 +58,13 @@ class State:
     @cached_property
     def sections(self) -> dict[str, pl.DataFrame]:
         """The tables to be compared, by what they hold."""
+        if self.stage in FINDERS:
+            found = self.table.rows["brand"].is_not_null()
+            return {"detections": self.table.rows.filter(found), "candidates": self.table.rows.filter(~found)}
         if self.stage != REPORT:
             return {self.stage: self.table.rows}
-        found = [self.tables[stage].rows for stage in FINDERS if stage in self.tables]
-        detections = {"detections": pl.concat(found).filter(pl.col("brand").is_not_null())} if found else {}
+        finds = [self.tables[stage].rows for stage in FINDERS if stage in self.tables]
+        detections = {"detections": pl.concat(finds).filter(pl.col("brand").is_not_null())} if finds else {}
         return {"exposures": self.table.rows} | detections
 
     def frame(self, seq: int) -> Picture | None:

@@ -13,7 +13,7 @@ from gpu_service.pictures import decode
 from mpr_assets.definitions import STAGES
 from mpr_assets.report.diff_page import diff_page, pictures
 from mpr_assets.scenarios import save_scenario
-from mpr_assets.states import Comparison, compare_states, find_state
+from mpr_assets.states import FINDERS, Comparison, compare_states, find_state
 from mpr_resources.storage import Keys
 from mpr_resources.tables import StageTable, to_parquet
 from tests.world import NAMES, TIMELINE, Ran, World
@@ -32,7 +32,8 @@ SAME = {
     "a report with itself": (TIMELINE, TIMELINE, ["exposures", "detections"]),
     "a report by its stage": (TIMELINE, f"{TIMELINE}:compile_report", ["exposures", "detections"]),
     **{
-        f"{stage} with itself": (f"{TIMELINE}:{stage}",) * 2 + ([stage],)
+        f"{stage} with itself": (f"{TIMELINE}:{stage}",) * 2
+        + (["detections", "candidates"] if stage in FINDERS else [stage],)
         for stage in NAMES
         if stage != "compile_report"
     },
