@@ -40,7 +40,7 @@ def main() -> int:
     exposures = folder / "exposures.csv"
     exposures.write_bytes(storage().get(Keys.report(TIMELINE, "exposures.csv")))
     brands, totals = score(folder / "truth.csv", exposures, "any")
-    terminal.out.print("\nAgainst what was drawn (seconds):")
+    terminal.out.print("\nAgainst what was drawn, in seconds of full view, without the half second at each end:")
     for row in brands:
         terminal.out.print(
             "  {brand:24} present {present_s:5.1f}  found {found_s:5.1f}  missed {missed_s:4.1f}  "
