@@ -224,11 +224,10 @@ def _rasterised(reference: Reference, what: str) -> bytes:
     try:
         markup = reference.encoded.decode("utf-8")
         fontless = "<text" not in markup
-        small = bytes(resvg_py.svg_to_bytes(svg_string=markup, skip_system_fonts=fontless))
-        first: Any = cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_UNCHANGED)
-        zoom = 2 * MAX_SIDE_PX / max(first.shape[:2])
-        width = max(1, round(first.shape[1] * zoom))
-        return bytes(resvg_py.svg_to_bytes(svg_string=markup, width=width, skip_system_fonts=fontless))
+        # Drawn to fit a square: a drawing's own size may ask for more memory than there is, which ends the process.
+        side_px = 2 * MAX_SIDE_PX
+        drawn = resvg_py.svg_to_bytes(svg_string=markup, width=side_px, height=side_px, skip_system_fonts=fontless)
+        return bytes(drawn)
     except (ValueError, UnicodeDecodeError) as error:
         raise BadInput(f"{what} is not an SVG picture that can be drawn ({error}); give PNG, JPEG or SVG.") from error
 

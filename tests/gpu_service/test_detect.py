@@ -154,12 +154,20 @@ def test_says_which_reference_matched() -> None:
     assert (found.label, found.reference) == ("Kite", "kite.png")
 
 
-def test_finds_an_svg_logo() -> None:
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param(b"", id="of no size"),
+        pytest.param(b'width="90000" height="90000" ', id="larger than memory"),
+    ],
+)
+def test_finds_an_svg_logo(size: bytes) -> None:
+    bolt = Reference("Bolt", "bolt.svg", SVG_BOLT.replace(b"viewBox", size + b"viewBox"))
     image = ground("plain")
     points = np.array([[14, 1], [3, 14], [9, 14], [6, 23], [20, 9], [13, 9]], np.float64) * 4 + (100, 30)
     cv2.fillPoly(image, [points.round().astype(np.int32)], (20, 20, 200), cv2.LINE_AA)
     cv2.circle(image, (180, 110), 12, (20, 20, 200), -1, cv2.LINE_AA)
-    [found] = find(image, KITE, BOLT, COMB)
+    [found] = find(image, KITE, bolt, COMB)
     assert found.label == "Bolt"
     assert overlap(found.box, Box(x=112, y=34, w=80, h=88)) > 0.8
 
