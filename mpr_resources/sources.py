@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from obstore.exceptions import NotSupportedError
 from obstore.store import HTTPStore
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class RemoteFile:
         except PermanentError as error:
             if "416" in str(error) or "InvalidRange" in str(error):
                 return Entry(self._key, 0, 0.0, "")
-            if self.name.startswith("http"):
+            if self.name.startswith("http") and not isinstance(error.__cause__, NotSupportedError):
                 raise BadInput(
                     f"{self.name} may not be read; a signed address may have expired: get a new one."
                 ) from error

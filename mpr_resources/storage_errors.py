@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import re
 
-from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import NotSupportedError, PermissionDeniedError, UnauthenticatedError
 
 from gpu_service.errors import MprError, PermanentError, TransientError
 
@@ -68,6 +68,8 @@ def explain(error: Exception, verb: str, where: str, endpoint: str) -> MprError:
         return TransientError(f"What was sent to {where} arrived damaged ({code}) and was not stored; try again.")
     if isinstance(error, UnauthenticatedError | PermissionDeniedError | PermissionError) or status in (401, 403):
         return PermanentError(f"The storage refuses to {verb} {where}; check its keys and permissions.")
+    if isinstance(error, NotSupportedError) and "Range request" in str(error):
+        return PermanentError(f"The server of {where} does not send parts of a file; copy it to this machine or to S3.")
     if code in OVERLOADED or status in MAY_PASS:
         return TransientError(f"The storage did not {verb} {where}: it answers {code or status}; try again later.")
     if status is not None and 400 <= status < 500:

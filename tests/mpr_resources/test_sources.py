@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -48,6 +51,17 @@ def test_what_is_no_video_is_refused(name: str, media: Storage, inputs: Path) ->
     media.put_many([("empty.mp4", b""), ("text.mp4", b"no video" * 99), ("cut.mp4", clip[: len(clip) // 2])])
     with pytest.raises(BadInput, match=says):
         probe(Sources(media.endpoint).at(f"{media.url}/{key}"))
+
+
+def test_a_server_that_sends_whole_files_alone_is_refused(inputs: Path) -> None:
+    serve = partial(SimpleHTTPRequestHandler, directory=str(inputs))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        Thread(target=server.serve_forever).start()
+        try:
+            with pytest.raises(BadInput, match=r"clip.mp4 does not send parts of a file; copy it to this machine"):
+                probe(Sources().at(f"http://127.0.0.1:{server.server_port}/clip.mp4"))
+        finally:
+            server.shutdown()
 
 
 class Counted(Storage):
