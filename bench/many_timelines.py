@@ -38,7 +38,7 @@ from mpr_assets.definitions import JOB, ROOT, SECTIONS, STAGES, definitions
 from mpr_assets.freshness import BATCH
 from mpr_assets.graph import column_schema
 from mpr_assets.partitions import register
-from mpr_assets.sensors import config_sensor, replay_sensor
+from mpr_assets.sensors import config_sensor, replay_sensor, state_sensor
 from mpr_assets.timelines import ChunkSpec, TimelineSpec
 from mpr_resources.inference import InferenceResource
 from mpr_resources.io_manager import StorageResource
@@ -170,7 +170,7 @@ def measure(team: Team, count: int) -> dict[str, float]:
     """Seconds of each tick and command with so many timelines."""
     team.write("")
     team.grow(count)
-    observing, replaying = config_sensor(STAGES), replay_sensor(STAGES, JOB)
+    observing, showing, replaying = config_sensor(STAGES), state_sensor(STAGES), replay_sensor(STAGES, JOB)
     spent: dict[str, float] = {}
 
     def timed(name: str, job: Callable[[], str]) -> None:
@@ -182,11 +182,14 @@ def measure(team: Team, count: int) -> dict[str, float]:
     timed("observe: all is new", lambda: team.tick(observing))
     team.finish()
     timed("observe: nothing changed", lambda: team.tick(observing))
+    timed("show: all is fresh", lambda: team.tick(showing))
     timed("replay: all is fresh", lambda: team.tick(replaying))
     timed("status", team.status)
     timed("status of one", lambda: team.status(team.names[0]))
     team.write(EDIT)
     timed("observe: a setting changed", lambda: team.tick(observing))
+    timed("show: a setting changed", lambda: team.tick(showing))
+    timed("show: told already", lambda: team.tick(showing))
     timed("replay: a setting changed", lambda: team.tick(replaying))
     timed("replay: asked for already", lambda: team.tick(replaying))
     return spent

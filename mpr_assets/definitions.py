@@ -13,7 +13,7 @@ from mpr_assets.cache_schedule import cache_schedule, clear_caches_job
 from mpr_assets.config_assets import config_asset
 from mpr_assets.graph import Stage, stage_asset
 from mpr_assets.new_media_sensor import new_media_sensor
-from mpr_assets.sensors import config_sensor, replay_sensor
+from mpr_assets.sensors import config_sensor, replay_sensor, state_sensor
 from mpr_assets.stages import (
     compile_report,
     detect_edges,
@@ -129,7 +129,12 @@ def definitions(
         assets=[*assets, *(config_asset(stage) for stage in STAGES)],
         jobs=[job, clear_job],
         schedules=[cache_schedule(clear_job, environ)],
-        sensors=[config_sensor(STAGES), replay_sensor(STAGES, JOB), new_media_sensor(STAGES, JOB)],
+        sensors=[
+            config_sensor(STAGES),
+            state_sensor(STAGES),
+            replay_sensor(STAGES, JOB),
+            new_media_sensor(STAGES, JOB),
+        ],
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -34,6 +34,9 @@ BATCH = 500
 SAID = ("upstream", "overrides", "config_version", "skipped")
 """Metadata of a materialization that judging needs."""
 
+STATES_TAG = "mpr/states"
+"""On an observation of a timeline: hash of its stages' states."""
+
 CLEARED = "cleared"
 """The data version of a stage whose output was deleted on purpose: it is missing."""
 
@@ -278,6 +281,53 @@ def report(instance: dg.DagsterInstance, changes: Iterable[tuple[str, str, str]]
         for at in range(0, len(observations), BATCH):
             instance.event_log_storage.store_event_batch([*map(_entry, observations[at : at + BATCH])])
     return sum(map(len, by_stage.values()))
+
+
+def tell(instance: dg.DagsterInstance, verdicts: Mapping[str, Sequence[Verdict]]) -> int:
+    """Observe the first stage, which stands for the timeline, where the states of its stages are not as last told.
+
+    Dagster's UI shows a partition's metadata; its graph says of every partitioned asset that it is fresh.
+
+    Args:
+        verdicts: of all stages in order, by timeline. One of which nothing was ever made has nothing to tell.
+
+    Returns:
+        How many timelines' states were told.
+    """
+    if not verdicts:
+        return 0
+    key, event = dg.AssetKey(next(iter(verdicts.values()))[0].stage), dg.DagsterEventType.ASSET_OBSERVATION
+    told = {
+        timeline: (record.asset_observation.tags or {}).get(STATES_TAG, "")
+        for timeline, record in _latest(instance, key, event, list(verdicts))
+        if record.asset_observation is not None
+    }
+    observations = [
+        _states(timeline, of_timeline, version)
+        for timeline, of_timeline in verdicts.items()
+        if timeline in told or any(one.state is not State.MISSING for one in of_timeline)
+        for version in [hash_of([[one.stage, one.state, one.causes, dict(one.overrides)] for one in of_timeline])[:32]]
+        if told.get(timeline) != version
+    ]
+    for at in range(0, len(observations), BATCH):
+        instance.event_log_storage.store_event_batch([*map(_entry, observations[at : at + BATCH])])
+    return len(observations)
+
+
+def _states(timeline: str, verdicts: Sequence[Verdict], version: str) -> dg.AssetObservation:
+    def why(one: Verdict) -> str:
+        made_with = [f"made with {name}={value}" for name, value in one.overrides.items()]
+        return "; ".join([*one.causes, *made_with])
+
+    records = [dg.TableRecord({"stage": one.stage, "state": str(one.state), "why": why(one)}) for one in verdicts]
+    counts = {str(state): sum(one.state is state for one in verdicts) for state in State if state is not State.FRESH}
+    return dg.AssetObservation(
+        verdicts[0].stage,
+        partition=timeline,
+        description="What is up to date of this timeline, and what is not.",
+        metadata={**counts, "states": dg.MetadataValue.table(records)},
+        tags={STATES_TAG: version},
+    )
 
 
 def _entry(observation: dg.AssetObservation) -> dg.EventLogEntry:

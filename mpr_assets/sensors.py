@@ -30,6 +30,7 @@ from mpr_assets.freshness import (
     read_made,
     read_observed,
     report,
+    tell,
 )
 from mpr_assets.graph import RESOURCES, Stage
 from mpr_assets.overrides import as_config
@@ -218,6 +219,30 @@ def observe(
     while number < len(changes) and time.monotonic() < end_s:
         number += report(instance, changes[number : number + OBSERVED_AT_ONCE])
     return number
+
+
+def state_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
+    """Tells in the metadata of the asset `timeline` what is stale of each timeline."""
+
+    @dg.sensor(
+        name="show_states",
+        description="Observes `timeline` where a stage became stale, fresh, missing or overridden: see its metadata.",
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys=set(RESOURCES),
+    )
+    def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
+        usable = usable_timelines(registered(context.instance), context.resources, context.log)
+        config = config_versions(stages, usable, context.resources, context.log)
+        nodes = [*map(node, stages)]
+        made = read_made(context.instance, nodes, list(config))
+        number = tell(
+            context.instance,
+            {timeline: judge(nodes, of_timeline(made, timeline), of) for timeline, of in config.items()},
+        )
+        return dg.SkipReason(f"The states of {number} of {len(config)} timelines changed.")
+
+    return sense
 
 
 def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:

@@ -23,6 +23,7 @@ from mpr_assets.freshness import (
     read_made,
     read_observed,
     report,
+    tell,
 )
 from tests.mpr_assets.settings_matrix import ALL, NODES, TIMELINES, Matrix, another, below
 
@@ -384,6 +385,12 @@ def test_overrides_equal_to_the_profile_are_none(matrix: Matrix) -> None:
     matrix.run(timeline, "match_brands", overrides={"match_brands": {"min_confidence": 0.5}})
     assert matrix.stale([timeline]) == {}
     assert matrix.stale_in_dagster(["match_brands"], [timeline]) == {}
+
+
+def test_what_is_told_of_a_timeline_makes_nothing_stale(matrix: Matrix) -> None:
+    timeline = "two-2"
+    assert tell(matrix.instance, {timeline: [*matrix.verdicts(timeline).values()]}) == 1
+    assert matrix.stale_in_dagster([one.name for one in NODES], [timeline]) == {}
 
 
 def test_frames_are_an_override(matrix: Matrix) -> None:

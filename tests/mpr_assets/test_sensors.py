@@ -27,6 +27,7 @@ from mpr_assets.sensors import (
     decide,
     node,
     replay_sensor,
+    state_sensor,
     to_ask_for,
 )
 from mpr_assets.timelines import ChunkSpec, TimelineSpec
@@ -256,6 +257,26 @@ def test_settings_are_observed_once(house: House) -> None:
     assert house.tick(sensor).skip_message == "2 settings of 2 timelines changed."
     observed = read_observed(house.instance, [*map(node, STAGES)])
     assert observed["match_brands"] == {name: house.config()[name]["match_brands"] for name in house.names}
+
+
+def test_states_are_told_where_they_changed(house: House) -> None:
+    sensor = state_sensor(STAGES)
+    assert house.tick(sensor).skip_message == "The states of 0 of 2 timelines changed."
+    house.make()
+    assert house.tick(sensor).skip_message == "The states of 2 of 2 timelines changed."
+    house.write(CHANGED)
+    assert house.tick(sensor).skip_message == "The states of 2 of 2 timelines changed."
+    assert house.tick(sensor).skip_message == "The states of 0 of 2 timelines changed."
+    records = dg.AssetRecordsFilter(dg.AssetKey("timeline"), asset_partitions=["t0001"])
+    told = house.instance.fetch_observations(records, limit=1).records[0].asset_observation
+    assert told is not None
+    counts = {name: told.metadata[name].value for name in ("stale", "missing", "overridden")}
+    assert counts == {"stale": 4, "missing": 0, "overridden": 0}
+    rows = {str(row.data["stage"]): row.data for row in told.metadata["states"].records}  # type: ignore[attr-defined]
+    assert rows["run_ocr"] == {"stage": "run_ocr", "state": "fresh", "why": ""}
+    assert rows["match_brands"] == {"stage": "match_brands", "state": "stale", "why": "settings changed"}
+    house.make("match_brands", "escalate_vlm", "escalate_cloud", "compile_report")
+    assert house.tick(sensor).skip_message == "The states of 2 of 2 timelines changed."
 
 
 def test_stale_stages_are_asked_for_in_order(house: House) -> None:
