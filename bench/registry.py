@@ -28,8 +28,8 @@ from mpr_resources.registry import Airing, Entry, Found, Registry
 
 NAMES = 40
 """That all processes fight over at a time, spelt in many ways."""
-WINDOW_S = 0.5
-"""After so long the fight goes on over names of which half are new: merged brands become fewer."""
+WINDOW = 50
+"""After so many operations of a process half of its names are new ones: merges leave ever fewer."""
 
 
 @dataclass
@@ -63,7 +63,8 @@ def work(url: str, number: int, seconds: float) -> Done:
 
 
 def _one(registry: Registry, pick: random.Random, number: int, done: Done) -> None:
-    name, serial = _spelt(pick), f"{number}-{len(done.waits_ms)}"
+    operation = len(done.waits_ms)
+    name, serial = _spelt(pick, operation), f"{number}-{operation}"
     what = pick.choices(("add", "alias", "merge", "record", "read"), (3, 3, 1, 2, 3))[0]
     if what == "add":
         registry.add(Entry(name), f"process {number}")
@@ -72,12 +73,12 @@ def _one(registry: Registry, pick: random.Random, number: int, done: Done) -> No
         registry.alias(name, [f"alias {serial}"], f"process {number}")
         done.aliases.append(f"alias {serial}")
     elif what == "merge":
-        registry.merge(name, _spelt(pick), f"process {number}")
+        registry.merge(name, _spelt(pick, operation), f"process {number}")
         done.merges += 1
     elif what == "record":
         timeline = f"timeline {serial}"
-        found = [Found(name, "cloud_vlm", Airing(len(done.waits_ms), len(done.waits_ms) + 1))]
-        registry.record(timeline, [Brand(name=_spelt(pick))], found, f"process {number}")
+        found = [Found(name, "cloud_vlm", Airing(operation, operation + 1))]
+        registry.record(timeline, [Brand(name=_spelt(pick, operation))], found, f"process {number}")
         done.airings[timeline] = {name}
     else:
         if pick.random() < 0.5:
@@ -87,8 +88,8 @@ def _one(registry: Registry, pick: random.Random, number: int, done: Done) -> No
         done.reads += 1
 
 
-def _spelt(pick: random.Random) -> str:
-    first = int(time.time() / WINDOW_S) * NAMES // 2
+def _spelt(pick: random.Random, operation: int) -> str:
+    first = operation // WINDOW * NAMES // 2
     name = f"Brand {first + pick.randrange(NAMES)} Co"
     return pick.choice((name, name.upper(), name.replace(" ", "-"), name.lower()))
 
