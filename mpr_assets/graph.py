@@ -52,7 +52,8 @@ class Stage:
     Attributes:
         body: reads, computes, writes what is not its table; thin.
         depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files.
-        complete: whether what the body wrote beside its table is still there.
+        complete: whether what the body wrote beside its table is still there, and nothing is left that it may do now.
+        pictures: whether the body writes pictures beside its table that other stages read, and that may be cleared.
         after: tells others what the table holds, whether it was made or stored already; twice is as good as once.
         draw: draws a frame's rows for the preview; None where there is nothing to see.
         debug: the pictures that show how a frame's rows came about; None where there are none.
@@ -70,6 +71,7 @@ class Stage:
     body: Callable[..., Result]
     depends_on: Callable[[StageRun], dict[str, str]]
     complete: Callable[[StageRun, TableHeader], bool]
+    pictures: bool
     after: Callable[[StageRun, StageTable], None]
     draw: Draw | None
     debug: Debug | None
@@ -97,6 +99,7 @@ def stage(
     inputs: tuple[str, ...] = (),
     depends_on: Callable[[StageRun], dict[str, str]] = lambda _run: {},
     complete: Callable[[StageRun, TableHeader], bool] = lambda _run, _header: True,
+    pictures: bool = False,
     after: Callable[[StageRun, StageTable], None] = lambda _run, _table: None,
     draw: Draw | None = None,
     debug: Debug | None = None,
@@ -107,7 +110,7 @@ def stage(
     def make(body: Callable[..., Result]) -> Stage:
         return Stage(
             name, description, group, frozenset(kinds), settings, schema, code_version, inputs, body,
-            depends_on, complete, after, draw, debug, per_frame,
+            depends_on, complete, pictures, after, draw, debug, per_frame,
         )  # fmt: skip
 
     return make
@@ -221,7 +224,7 @@ def _make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], r
     """
     for name, table in tables.items():
         stage, header = stages[name], table.header
-        if header.skipped or stage.complete(run, header):
+        if not stage.pictures or header.skipped or stage.complete(run, header):
             continue
         run.log(f"The pictures of {name} were cleared; they are made again.")
         inputs = {source: run.stored(source) for source in stage.inputs}

@@ -310,6 +310,7 @@ def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
     code_version=CODE_VERSION,
     inputs=("timeline",),
     complete=_frames_are_there,
+    pictures=True,
     draw=previews.as_it_is,
 )
 def asset(run: StageRun, timeline: StageTable) -> Result:
