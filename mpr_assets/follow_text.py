@@ -129,7 +129,7 @@ class Follower:
         for track in self._live:
             for shift in (np.zeros(2, np.float32), track.step, drift):
                 score, place = locate(grey, track.quad + shift, track.patch)
-                if score >= self._needed(track):
+                if score >= self._needed(track) and not uncovered(track.quad, place, grey.shape[1]):
                     still = float(np.abs(place - track.quad).max()) < 1
                     track.put(seq, track.quad if still else place, read=False)
                     held.append(track)
@@ -142,7 +142,7 @@ class Follower:
         """The track whose pixels are found at this place."""
         best, found = 0.0, None
         for track in tracks:
-            if not alike(track.quad, quad):
+            if not alike(track.quad, quad) or uncovered(track.quad, quad, grey.shape[1]):
                 continue
             shifted = track.quad + (quad.mean(axis=0) - track.quad.mean(axis=0))
             value = max(locate(grey, place, track.patch)[0] for place in (shifted, quad))
@@ -192,6 +192,17 @@ def size(quad: Quad) -> tuple[float, float]:
 def alike(one: Quad, other: Quad) -> bool:
     """Whether two lines have about the same shape."""
     return all(0.75 <= (a + 1) / (b + 1) <= 1.34 for a, b in zip(size(one), size(other), strict=True))
+
+
+EDGE_PX, MOVED_PX = 2, 4
+
+
+def uncovered(before: Quad, now: Quad, width_px: int) -> bool:
+    """Whether a line that the frame's left or right edge cut off has moved away from it: more of it may show."""
+    cut_left, cut_right = before[:, 0].min() <= EDGE_PX, before[:, 0].max() >= width_px - EDGE_PX
+    inside_left = now[:, 0].min() > EDGE_PX + MOVED_PX
+    inside_right = now[:, 0].max() < width_px - EDGE_PX - MOVED_PX
+    return bool((cut_left and inside_left) or (cut_right and inside_right))
 
 
 def near(one: Quad, other: Quad) -> bool:

@@ -131,9 +131,12 @@ def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame
 
 
 def _sampling_step_ms(ordered: pl.DataFrame) -> int | None:
-    """The usual distance between two frames of a chunk (the lower median); None when no chunk has two."""
+    """The longest usual distance between two frames of a chunk; None when no chunk has two.
+
+    Distances alternate where a sample's instant falls between two frames; half as much again as the median is a gap.
+    """
     steps = ordered.select(pl.col("timeline_ms").diff().over("chunk").drop_nulls().sort()).to_series()
-    return int(steps[(len(steps) - 1) // 2]) if len(steps) else None
+    return int(steps.filter(steps <= 1.5 * steps[(len(steps) - 1) // 2]).max()) if len(steps) else None  # type: ignore[arg-type]
 
 
 def _per_frame(found: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:

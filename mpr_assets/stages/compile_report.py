@@ -21,7 +21,7 @@ from mpr_resources.registry import Airing, Found
 from mpr_resources.storage import Keys
 from mpr_resources.tables import StageTable, TableHeader
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 SCHEMA = EXPOSURE_SCHEMA
 

@@ -27,7 +27,7 @@ from mpr_assets.stages import StageSettings
 from mpr_resources.frames import Frame
 from mpr_resources.tables import StageTable
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 
 class RunOcrSettings(OcrSettings, StageSettings):

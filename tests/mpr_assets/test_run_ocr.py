@@ -126,6 +126,14 @@ def test_text_that_moves_is_one_track(place: Callable[[int], tuple[int, int]], m
     assert table["x"].to_list() == pytest.approx([place(i)[0] + left for i in range(4)], abs=14)
 
 
+def test_text_that_the_edge_cut_off_is_read_again_once_it_has_come_in():
+    images = [written("BRASTOVAR", x) for x in (445, 405, 365, 330)]
+    table = read_text(shot(images), [], LocalInference(), SETTINGS)
+    assert texts(table)[3] == ["BRASTOVAR"]
+    whole = table.filter(pl.col("x") + pl.col("w") < 630)
+    assert set(whole["text"]) == {"BRASTOVAR"}
+
+
 def test_following_stops_at_a_shot():
     inference = Counting()
     frames = shot([written("KORVAX")] * 3) + shot([written("KORVAX")] * 3, number=1, first=3)

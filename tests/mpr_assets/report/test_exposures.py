@@ -76,6 +76,12 @@ SPANS = {
     "an early last frame reaches one step on": Case(
         found_on(2), [("Acme", 750, 1500)], frames=frames([0, 500, 1000]), scenes=scenes([0] * 3)
     ),
+    "the last frame where steps alternate": Case(
+        found_on(3), [("Acme", 1240, 2000)], frames=frames([0, 480, 1000, 1480]), scenes=scenes([0] * 4)
+    ),
+    "a gap is no step": Case(
+        found_on(3), [("Acme", 2000, 3500)], frames=frames([0, 500, 1000, 3000]), scenes=scenes([0] * 4)
+    ),
     "the only frame covers its chunk": Case(
         found_on(0), [("Acme", 0, 4000)], frames=frames([1700]), scenes=scenes([0])
     ),
