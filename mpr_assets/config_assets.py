@@ -15,7 +15,7 @@ import dagster as dg
 from gpu_service.errors import MprError, TransientError
 from mpr_assets.freshness import config_key
 from mpr_assets.graph import RESOURCES, Stage, run_of, stage_config_version, stage_run
-from mpr_assets.partitions import load_spec, timelines
+from mpr_assets.partitions import load_specs, timelines
 from mpr_assets.timelines import TimelineSpec
 from mpr_resources.profiles import Profile
 
@@ -54,9 +54,10 @@ def usable_timelines(
     """
     profiles: dict[str, Profile | None] = {}
     usable = {}
-    for timeline in timelines:
+    for timeline, spec in load_specs(resources.storage.storage, list(timelines)).items():
         try:
-            spec = load_spec(resources.storage.storage, timeline)
+            if isinstance(spec, MprError):
+                raise spec
             if spec.profile not in profiles:
                 profiles[spec.profile] = None
                 profiles[spec.profile] = resources.profiles.load(spec.profile)

@@ -32,6 +32,8 @@ TICK_S = 20.0
 AT_ONCE = 10
 """Timelines made between two looks at the clock."""
 BATCH = 500
+TOLD = 5
+"""Names that a tick's log tells of those that cannot be used."""
 MEDIA_TAG = "mpr/media"
 
 
@@ -91,7 +93,14 @@ def look(
     notices = set(itertools.islice(noticed(storage), 2 * MOST_A_TICK))
     if not notices and not memory.backlog and now_s - memory.looked_s < LOOK_EVERY_S:
         return memory.model_copy(update={"asked": {}}), []
-    files = media_files(media.entries())
+    entries, bad = media.readable_entries()
+    if bad:
+        log.warning(
+            "Passed over, as their names are not UTF-8: %s%s. Rename them.",
+            ", ".join(bad[:TOLD]),
+            f" and {len(bad) - TOLD} more" if len(bad) > TOLD else "",
+        )
+    files = media_files(entries)
     taken = _taken(instance, (file.timeline for file in files))
     decision = decide(files, notices, memory, taken, now_s)
     done: list[MediaFile] = []

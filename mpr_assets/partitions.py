@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 import dagster as dg
 from pydantic import ValidationError
 
-from gpu_service.errors import BadInput, PermanentError
+from gpu_service.errors import BadInput, MprError, PermanentError
 from mpr_assets.timelines import TimelineSpec, validate_timeline_name
 from mpr_resources.run_queue import note_profile
-from mpr_resources.storage import Keys, MissingObject, Storage
+from mpr_resources.storage import PARALLEL_REQUESTS, Keys, MissingObject, Storage
 
 timelines = dg.DynamicPartitionsDefinition(name="timelines")
 
@@ -32,6 +35,19 @@ def load_spec(storage: Storage, timeline: str) -> TimelineSpec:
         raise PermanentError(
             f"{storage.where(key)} does not describe a timeline; register it again with --replace."
         ) from error
+
+
+def load_specs(storage: Storage, timelines: Sequence[str]) -> dict[str, TimelineSpec | MprError]:
+    """Many timelines as they were registered, read at once; of those that cannot be read, why."""
+
+    def load(timeline: str) -> TimelineSpec | MprError:
+        try:
+            return load_spec(storage, timeline)
+        except MprError as error:
+            return error
+
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        return dict(zip(timelines, pool.map(load, timelines), strict=True))
 
 
 def register(instance: dg.DagsterInstance, storage: Storage, spec: TimelineSpec, *, replace: bool = False) -> None:

@@ -6,10 +6,12 @@ its nature.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 if TYPE_CHECKING:
@@ -264,6 +266,33 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", prefix) from error
 
+    def readable_entries(self) -> tuple[Sequence[Entry], Sequence[str]]:
+        """What a listing shows of all objects; and the names that are no keys, as they are not UTF-8, escaped.
+
+        A folder may hold such names where others put files into it; of a folder that has one, nothing below is shown.
+        """
+        try:
+            return [_entry(found) for page in obstore.list(self.store, chunk_size=LISTED_AT_ONCE) for found in page], []
+        except InvalidPathError as error:
+            if isinstance(self.store, LocalStore):
+                return self._readable_below(Path(self.where("")))
+            raise self._explain(error, "list", "") from error
+        except (BaseError, OSError) as error:
+            raise self._explain(error, "list", "") from error
+
+    def _readable_below(self, top: Path) -> tuple[Sequence[Entry], Sequence[str]]:
+        """Slower, as each file is looked up."""
+        found, bad = [], []
+        for folder, folders, files in os.walk(top, followlinks=True):
+            here, real = Path(folder).relative_to(top), Path(folder).resolve()
+            bad += [ascii(str(here / name)) for name in (*folders, *files) if not _is_utf8(name)]
+            loops = {name for name in folders if real.is_relative_to((real / name).resolve())}
+            folders[:] = [name for name in folders if _is_utf8(name) and name not in loops]
+            for name in filter(_is_utf8, files):
+                with suppress(MissingObject):  # gone meanwhile
+                    found.append(self.entry((here / name).as_posix()))
+        return found, sorted(bad)
+
     def entry(self, key: str) -> Entry:
         """The same of one object.
 
@@ -336,6 +365,15 @@ class Storage:
         if isinstance(error, NotFoundError | FileNotFoundError) and code_of(error) != "NoSuchBucket":
             return MissingObject(f"There is nothing at {where}; materialize what makes it.")
         return explain(error, verb, where, self.endpoint)
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a file's name, as Python tells it, is text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _entry(found: ObjectMeta) -> Entry:

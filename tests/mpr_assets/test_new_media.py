@@ -237,6 +237,27 @@ def test_each_file_is_taken_once(intake: Intake) -> None:
     assert intake.ticks() == []
 
 
+def test_a_name_that_is_not_utf8_holds_up_no_other(intake: Intake, caplog: pytest.LogCaptureFixture) -> None:
+    for key in ("a.mp4", "cup/a.mp4", "cup/b#2.mp4"):
+        intake.put(key)
+    folder = os.fsencode(intake.folder)
+    (Path(os.fsdecode(folder + b"/cup/bad\xff.mp4"))).write_text("x")
+    Path(os.fsdecode(folder + b"/\xfe")).mkdir()
+    Path(os.fsdecode(folder + b"/\xfe/c.mp4")).write_text("x")
+    assert sorted(intake.ticks(3)) == ["a.mp4", "cup/a.mp4", "cup/b#2.mp4"]
+    told = "Passed over, as their names are not UTF-8: '\\udcfe', 'cup/bad\\udcff.mp4'. Rename them."
+    assert [record.getMessage() for record in caplog.records] == [told] * 3
+
+
+def test_what_a_tick_sees_does_not_depend_on_a_name_that_is_not_utf8(intake: Intake) -> None:
+    for key in ("a.mp4", "cup/a.mp4"):
+        intake.put(key)
+    before = media_files(intake.resources.media.storage.entries())
+    Path(os.fsdecode(os.fsencode(intake.folder) + b"/\xff.mp4")).write_text("x")
+    entries, _ = intake.resources.media.storage.readable_entries()
+    assert sorted(media_files(entries), key=lambda one: one.key) == sorted(before, key=lambda one: one.key)
+
+
 def test_what_grows_is_left_until_it_stops(intake: Intake) -> None:
     for length in range(6):
         intake.put("a.mp4", "x" * length, modified_s=float(length))
