@@ -108,7 +108,7 @@ class S3Server:
                   f"[v1:127.0.0.1:{mon_port}]", monmap)  # fmt: skip
         self._run("ceph-mon", "--mkfs", "-i", "a", "--monmap", monmap)
         self._run("ceph-mon", "-i", "a")
-        self._run("ceph", "osd", "new", OSD_ID)
+        self._run_when_ready("ceph", "osd", "new", OSD_ID)
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", OSD_ID)
         self._run("ceph-osd", "-i", "0")
         self.start()
@@ -137,6 +137,17 @@ class S3Server:
     def stop(self) -> None:
         for pid_file in sorted((self._folder / "run").glob("*.pid")):
             end(pid_file, signal.SIGKILL)
+
+    def _run_when_ready(self, *command: str) -> None:
+        """A monitor that has just started refuses what it takes a second later."""
+        end_s = time.monotonic() + START_S
+        while True:
+            try:
+                return self._run(*command)
+            except NoService:
+                if time.monotonic() > end_s:
+                    raise
+                time.sleep(1)
 
     def _run(self, *command: str) -> None:
         try:
