@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-gpu test-services test-ray dev gpu check lint bench eval lock clean
+.PHONY: help demo test test-gpu test-services test-replay test-ray dev gpu check lint bench eval lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -37,7 +37,10 @@ test: .venv/installed ## the tests
 	$(BIN)/pytest
 
 test-services: .venv/installed ## the tests against a real S3 server and PostgreSQL, which it starts and stops
-	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q $(TESTS) tests/services
+	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q --override-ini timeout=400 tests/services
+
+test-replay: .venv/installed ## what every setting makes stale, through a real daemon; takes a quarter of an hour
+	$(BIN)/python -m tests.replay_matrix
 
 .venv-ray/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv-ray
