@@ -33,6 +33,7 @@ from mpr_assets import (
 from mpr_assets.cli_world import FAILED, INTERRUPTED, UNUSABLE, dagster_instance, profiles, storage
 from mpr_assets.definitions import storage_resource
 from mpr_assets.local_run import StageFailed, observe_first, run_here
+from mpr_assets.one_run import refuse_at_work
 from mpr_assets.partitions import load_spec, register, registered
 from mpr_assets.report.measures import measures
 from mpr_assets.stages.timeline import resolve
@@ -92,6 +93,7 @@ def run(
     open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
     spec = timeline_spec(video, profile, chunk or [], brands, name)
     with dagster_instance() as instance:
+        refuse_at_work(instance, spec.name)
         create_timeline(instance, spec, replace=replace)
         run_here(instance, spec.name, command="run")
     show_report(spec.name)

@@ -12,6 +12,7 @@ from mpr_assets import terminal
 from mpr_assets.cli_world import FAILED, dagster_instance, profiles, resources, storage
 from mpr_assets.definitions import STAGES
 from mpr_assets.local_run import run_here
+from mpr_assets.one_run import refuse_at_work
 from mpr_assets.overrides import as_config, parse_settings, resolve_settings
 from mpr_assets.partitions import load_spec, registered
 from mpr_assets.run_control import (
@@ -20,7 +21,6 @@ from mpr_assets.run_control import (
     downstream,
     hold,
     next_step,
-    refuse_at_work,
     stop,
     stop_backfill,
     what_to_retry,

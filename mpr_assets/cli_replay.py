@@ -24,10 +24,11 @@ from mpr_assets.definitions import ROOT, STAGES
 from mpr_assets.freshness import Made, State, Verdict, judge, of_timeline, read_made
 from mpr_assets.graph import Stage, stage_run
 from mpr_assets.local_run import run_here
+from mpr_assets.one_run import refuse_at_work
 from mpr_assets.overrides import FRAMES, as_config, parse_settings
 from mpr_assets.partitions import load_spec, registered
 from mpr_assets.replay import Tried, replay_stage
-from mpr_assets.run_control import backfills_at_work, downstream, refuse_at_work
+from mpr_assets.run_control import backfills_at_work, downstream
 from mpr_assets.sensors import node
 from mpr_assets.stage_overlays import overlays, seen_in, store_overlays
 from mpr_resources.storage import Keys, MissingObject, Storage

@@ -11,8 +11,8 @@ import typer
 from mpr_assets import terminal
 from mpr_assets.cli_world import FAILED, dagster_instance, storage
 from mpr_assets.definitions import STAGES
+from mpr_assets.one_run import runs_of
 from mpr_assets.partitions import load_spec
-from mpr_assets.run_control import runs_of
 from mpr_resources.progress import stored_report
 from mpr_resources.run_queue import AT_WORK, WAITING
 from mpr_resources.storage import Storage

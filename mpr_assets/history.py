@@ -14,7 +14,8 @@ from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSIO
 from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG, SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
 
 from mpr_assets.freshness import CLEARED
-from mpr_assets.local_run import COMMAND_TAG, USER_TAG
+from mpr_assets.local_run import USER_TAG
+from mpr_assets.one_run import COMMAND_TAG
 
 BATCH = 500
 """Events fetched at once."""

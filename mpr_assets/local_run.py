@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,10 +18,9 @@ from gpu_service.errors import MprError
 from mpr_assets import terminal
 from mpr_assets.cli_world import LOG, PATIENCE_S, resources
 from mpr_assets.definitions import JOB, STAGES, definitions
+from mpr_assets.one_run import COMMAND_TAG, HOST_TAG, alone
 from mpr_assets.sensors import observe
 
-COMMAND_TAG = "mpr/command"
-"""Which command asked for the run; the history shows it."""
 USER_TAG = "user"
 CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION.value
 
@@ -35,9 +35,10 @@ class StageFailed(MprError):
 
 
 def run_tags(command: str) -> dict[str, str]:
-    """The tags that say who asked for a run: a word of the command line, and the user's name where there is one."""
+    """The tags that say who asked for a run, and where: a word of the command line, the machine, the user's name where
+    there is one."""
     user = user_name()
-    return {COMMAND_TAG: command} | ({USER_TAG: user} if user else {})
+    return {COMMAND_TAG: command, HOST_TAG: socket.gethostname()} | ({USER_TAG: user} if user else {})
 
 
 def user_name() -> str:
@@ -64,21 +65,26 @@ def run_here(
         config: settings for this run only, by stage, as the launchpad takes them.
 
     Raises:
+        BadInput: a run of the timeline is at work.
+        DagsterExecutionInterruptedError: the process was asked to end.
         StageFailed: a stage failed.
     """
-    observe_first(instance, timeline)
-    graph = definitions(os.environ, progress=terminal.progress())
-    result = graph.resolve_job_def(JOB).execute_in_process(
-        run_config={
-            "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            "ops": {stage: {"config": dict(settings)} for stage, settings in (config or {}).items()},
-        },
-        instance=instance,
-        partition_key=timeline,
-        asset_selection=[dg.AssetKey(stage) for stage in stages] or None,
-        tags=run_tags(command) | dict(tags or {}),
-        raise_on_error=False,
-    )
+    with alone(instance, timeline):
+        observe_first(instance, timeline)
+        graph = definitions(os.environ, progress=terminal.progress())
+        result = graph.resolve_job_def(JOB).execute_in_process(
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "ops": {stage: {"config": dict(settings)} for stage, settings in (config or {}).items()},
+            },
+            instance=instance,
+            partition_key=timeline,
+            asset_selection=[dg.AssetKey(stage) for stage in stages] or None,
+            tags=run_tags(command) | dict(tags or {}),
+            raise_on_error=False,
+        )
+    if any(event.is_step_failure and _interrupted(event.step_failure_data.error) for event in result.all_events):
+        raise dg.DagsterExecutionInterruptedError
     for doubt in failed_checks(result.all_events):
         terminal.err.print(f"mpr: {doubt}", markup=False)
     if not result.success:
@@ -114,6 +120,13 @@ def _sentence(events: Sequence[dg.DagsterEvent]) -> str:
             return f"{event.step_key} failed unexpectedly: {_said(failure.error)}"
     said = [_said(event.job_failure_data.error) for event in events if event.is_job_failure]
     return f"The run failed before its first stage: {''.join(said[:1])}"
+
+
+def _interrupted(error: SerializableErrorInfo | None) -> bool:
+    """Whether it goes back to the wish that the process end."""
+    while error is not None and error.cls_name != dg.DagsterExecutionInterruptedError.__name__:
+        error = error.cause
+    return error is not None
 
 
 def _said(error: SerializableErrorInfo | None) -> str:

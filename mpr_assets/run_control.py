@@ -17,9 +17,7 @@ from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnr
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.storage.tags import (
     BACKFILL_ID_TAG,
-    GRPC_INFO_TAG,
     PARENT_RUN_ID_TAG,
-    PARTITION_NAME_TAG,
     ROOT_RUN_ID_TAG,
 )
 
@@ -27,13 +25,12 @@ from gpu_service.errors import BadInput
 from mpr_assets.config_assets import config_versions, usable_timelines
 from mpr_assets.freshness import CLEARED, State, Verdict, judge, of_timeline, read_made
 from mpr_assets.graph import Stage
-from mpr_assets.local_run import COMMAND_TAG
+from mpr_assets.one_run import is_local, runs_of
 from mpr_assets.partitions import load_spec, registered
 from mpr_assets.sensors import node
-from mpr_resources.run_queue import WAITING, apply_holds, can_hold, hold_profile, hold_timeline, note_profile
+from mpr_resources.run_queue import AT_WORK, WAITING, apply_holds, can_hold, hold_profile, hold_timeline, note_profile
 from mpr_resources.storage import Keys, Storage
 
-AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 STOP_S = 30.0
 """How long a run may take to stop before it is left to itself."""
@@ -76,22 +73,6 @@ class Retry:
     stages: tuple[str, ...]
     config: dict[str, dict[str, Any]]
     tags: dict[str, str]
-
-
-def runs_of(
-    instance: dg.DagsterInstance, timeline: str, statuses: Sequence[dg.DagsterRunStatus], limit: int | None = None
-) -> Sequence[dg.DagsterRun]:
-    """The timeline's runs, the latest first."""
-    return instance.get_runs(dg.RunsFilter(statuses=list(statuses), tags={PARTITION_NAME_TAG: timeline}), limit=limit)
-
-
-def refuse_at_work(instance: dg.DagsterInstance, timeline: str) -> None:
-    """Raise BadInput when a run of the timeline is at work: two would write the same objects."""
-    for run in runs_of(instance, timeline, AT_WORK, limit=1):
-        raise BadInput(
-            f"The run {run.run_id[:8]} of the timeline {timeline!r} is at work; wait for it, or end it with: "
-            f"mpr stop {timeline}"
-        )
 
 
 def stop(instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wait_s: float = STOP_S) -> list[Stopped]:
@@ -156,8 +137,8 @@ def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     if run.status == dg.DagsterRunStatus.NOT_STARTED:
         instance.report_run_canceled(run)
         return True
-    if COMMAND_TAG in run.tags and GRPC_INFO_TAG not in run.tags:
-        return False  # a command line's own process, which nobody else can ask
+    if is_local(run):
+        return False
     try:
         return bool(instance.run_coordinator.cancel_run(run.run_id))
     except (DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):

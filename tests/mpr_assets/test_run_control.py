@@ -11,12 +11,14 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.run_coordinator import SubmitRunContext
 
+from gpu_service.errors import BadInput
 from mpr_assets import cli
 from mpr_assets.cli_world import Resources
 from mpr_assets.definitions import ROOT, STAGES, definitions, inference_resource, storage_resource
 from mpr_assets.freshness import read_made
+from mpr_assets.one_run import COMMAND_TAG, HOST_TAG, refuse_at_work, runs_of
 from mpr_assets.partitions import register
-from mpr_assets.run_control import backfills_at_work, clear, downstream, next_step, runs_of, stop, what_to_retry
+from mpr_assets.run_control import backfills_at_work, clear, downstream, next_step, stop, what_to_retry
 from mpr_assets.sensors import node
 from mpr_resources import run_queue
 from mpr_resources.run_queue import HELD, HOLD_TAG
@@ -126,6 +128,16 @@ def test_stop_cancels_what_waits_and_says_what_it_cannot_reach(queue: dg.Dagster
     assert [one.became for one in stop(queue, "a", force=True, wait_s=0)] == ["canceled"]
     assert stop(queue, "a") == []
     assert [run.run_id for run in runs_of(queue, "b", [Status.QUEUED])] == [other]
+
+
+def test_a_run_of_another_machine_is_not_taken_for_ended(queue: dg.DagsterInstance) -> None:
+    tags = {"dagster/partition": "far", COMMAND_TAG: "run", HOST_TAG: "elsewhere"}
+    run = queue.create_run_for_job(definition(), tags=tags)
+    queue.handle_new_event(started(run))
+    said = f"The run {run.run_id[:8]} of the timeline 'far' is at work; wait for it, or end it with: mpr stop far"
+    with pytest.raises(BadInput) as error:
+        refuse_at_work(queue, "far")
+    assert str(error.value) == said
 
 
 def started(run: dg.DagsterRun) -> dg.EventLogEntry:

@@ -1,0 +1,77 @@
+"""One run of a timeline at a time: who is at work, and whose process is gone.
+
+A queue keeps to it by the limit of `dagster/partition` in its `dagster.yaml`. A run in a command line's own process
+does not pass the queue: it holds a lock, which the system takes back however the process ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.storage.tags import GRPC_INFO_TAG, PARTITION_NAME_TAG
+
+from gpu_service.errors import BadInput
+from mpr_resources.run_queue import AT_WORK
+
+COMMAND_TAG = "mpr/command"
+"""Which command asked for the run; the history shows it."""
+HOST_TAG = "mpr/host"
+"""The machine on which the command was given."""
+
+
+def runs_of(
+    instance: dg.DagsterInstance, timeline: str, statuses: Sequence[dg.DagsterRunStatus], limit: int | None = None
+) -> Sequence[dg.DagsterRun]:
+    """The timeline's runs, the latest first."""
+    return instance.get_runs(dg.RunsFilter(statuses=list(statuses), tags={PARTITION_NAME_TAG: timeline}), limit=limit)
+
+
+def is_local(run: dg.DagsterRun) -> bool:
+    """Whether a command line does the run in its own process, which nobody else can ask to end."""
+    return COMMAND_TAG in run.tags and GRPC_INFO_TAG not in run.tags
+
+
+@contextmanager
+def alone(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
+    """While the block runs, no other command of this `DAGSTER_HOME` runs the timeline, nor does one begin.
+
+    A run of a command line of this machine that seems to be at work, and whose process is gone, is marked failed.
+
+    Raises:
+        BadInput: a run of the timeline is at work: two would write the same objects.
+    """
+    folder = Path(instance.root_directory) / "locks"
+    try:
+        folder.mkdir(exist_ok=True)
+        file = (folder / timeline).open("ab")
+    except OSError as error:
+        raise BadInput(
+            f"Dagster's folder {folder.parent} cannot be written ({error.strerror}); set DAGSTER_HOME to one that can."
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(
+                f"A run of the timeline {timeline!r} is at work in another command line; wait for it, or end it there "
+                "with Ctrl+C."
+            ) from None
+        for run in runs_of(instance, timeline, AT_WORK):
+            if not is_local(run) or run.tags.get(HOST_TAG) != socket.gethostname():
+                raise BadInput(
+                    f"The run {run.run_id[:8]} of the timeline {timeline!r} is at work; wait for it, or end it with: "
+                    f"mpr stop {timeline}"
+                )
+            instance.report_run_failed(run, "The process of the run is gone.")
+        yield
+
+
+def refuse_at_work(instance: dg.DagsterInstance, timeline: str) -> None:
+    """Raise BadInput when a run of the timeline is at work."""
+    with alone(instance, timeline):
+        pass
