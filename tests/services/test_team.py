@@ -107,7 +107,8 @@ def test_a_run_whose_process_dies_is_made_again(
         return s3_storage.exists(Keys.table("extract_frames", "one")) or None
 
     team.wait("the first stages", 90, frames_are_stored)
-    os.kill(process_of(run), signal.SIGKILL)
+    (process,) = run_processes(team.processes["code"].pid)
+    os.kill(process, signal.SIGKILL)
     assert team.ended(run)[0]["status"] == "FAILURE"
 
     def retried() -> str | None:
@@ -119,11 +120,12 @@ def test_a_run_whose_process_dies_is_made_again(
     assert kept(bucket.listing()) == alone(inputs, tmp_path / "alone", "one")
 
 
-def process_of(run: str) -> int:
-    """The process that does the run: the youngest whose command line names it."""
+def run_processes(code: int) -> list[int]:
+    """The processes that the code location does runs in."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if run in (folder / "cmdline").read_text():
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == code and "spawn_main" in (folder / "cmdline").read_text():
                 found.append(int(folder.name))
-    return max(found)
+    return found
