@@ -325,7 +325,7 @@ def test_a_new_version_of_a_stages_code(matrix: Matrix, stage: str) -> None:
 
 
 def test_a_new_version_of_a_stages_code_in_dagster(matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
-    newer = tuple(replace(one, code_version="2") if one.name == "run_ocr" else one for one in STAGES)
+    newer = tuple(replace(one, code_version="newer") if one.name == "run_ocr" else one for one in STAGES)
     monkeypatch.setattr(wiring, "STAGES", newer)
     told = matrix.stale_in_dagster([one.name for one in NODES], ["one-1", "two-1"], matrix.definitions())
     assert told == {(timeline, "run_ocr"): ["has a new code version"] for timeline in ("one-1", "two-1")}

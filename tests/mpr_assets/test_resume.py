@@ -94,8 +94,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kept(world: World) -> dict[str, bytes]:
-    """What is stored but the spec."""
-    return {key: data for key, data in listing(world.storage_folder).items() if not key.startswith("timelines/")}
+    """What is stored but the spec, and how far a run had got when it was killed."""
+    stored = listing(world.storage_folder).items()
+    return {key: data for key, data in stored if not key.startswith(("timelines/", "progress/"))}
 
 
 def killed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
