@@ -21,7 +21,7 @@ from mpr_assets.definitions import JOB, ROOT
 T = TypeVar("T")
 
 BIN = Path(sys.executable).parent
-START_S, RUN_S = 180.0, 600.0
+START_S, RUN_S = 180.0, 1800.0
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 
 LAUNCH = """
