@@ -39,7 +39,7 @@ test: .venv/installed ## the tests
 test-services: .venv/installed ## the tests against a real S3 server and PostgreSQL, which it starts and stops
 	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q --override-ini timeout=400 tests/services
 
-test-replay: .venv/installed ## what every setting makes stale, through a real daemon; takes a quarter of an hour
+test-replay: .venv/installed ## what every setting makes stale, through a real daemon; takes most of an hour
 	$(BIN)/python -m tests.replay_matrix
 
 .venv-ray/installed: requirements.lock pyproject.toml

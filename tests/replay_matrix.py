@@ -6,7 +6,7 @@ The test of `tests/mpr_assets/test_freshness.py` again, with `dagster dev`: a pr
 sensor observes it, and GraphQL and `mpr status` are asked what is stale: exactly the stage in the three timelines of
 that profile, and what depends on it. For each stage the stale ones are then materialized by GraphQL and everything is
 asked to be fresh. Last come edits without meaning, another brand, and a profile that says `replay: automatic`. Prints
-one JSON line; the first case that is not as expected ends it with exit status 1. Takes about a quarter of an hour.
+one JSON line; the first case that is not as expected ends it with exit status 1. Takes most of an hour.
 """
 
 from __future__ import annotations
