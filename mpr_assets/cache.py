@@ -14,6 +14,8 @@ from gpu_service.errors import BadInput
 from mpr_resources.storage import Entry, Storage
 
 ROOT = "cache/timelines"
+UNFINISHED_S = 3600.0
+"""Nothing is written for so long."""
 UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 UNITS_BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 

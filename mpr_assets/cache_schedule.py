@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from mpr_assets.cache import as_size, cache_folders, clear_folders, parse_age, parse_size, to_clear
+from mpr_assets.cache import UNFINISHED_S, as_size, cache_folders, clear_folders, parse_age, parse_size, to_clear
 from mpr_resources.run_queue import unfinished_timelines
 
 CRON = "0 4 * * *"
@@ -37,6 +37,7 @@ def clear_caches_job() -> dg.JobDefinition:
             busy=unfinished_timelines(context.instance),
         )
         clear_folders(storage, doomed)
+        storage.delete_unfinished(UNFINISHED_S)
         size = as_size(sum(folder.size_bytes for folder in doomed))
         context.log.info(f"{len(doomed)} folders of {len({folder.timeline for folder in doomed})} timelines, {size}")
 

@@ -16,6 +16,7 @@ from mpr_assets.one_run import refuse_at_work
 from mpr_assets.overrides import as_config, parse_settings, resolve_settings
 from mpr_assets.partitions import load_spec, registered
 from mpr_assets.run_control import (
+    STOP_S,
     backfills_at_work,
     clear,
     downstream,
@@ -50,7 +51,7 @@ def stage_name(name: str) -> str:
 @app.command("stop")
 def stop_command(
     timeline: Which = None,
-    force: Annotated[bool, typer.Option(help="take a run that cannot be reached for ended")] = False,
+    force: Annotated[bool, typer.Option(help="take a run for ended that does not end: its process is gone")] = False,
     backfill: Annotated[
         str | None, typer.Option(metavar="ID", help="a whole backfill, of all its timelines; mpr status lists them")
     ] = None,
@@ -87,10 +88,10 @@ def _stop_timeline(timeline: str, *, force: bool) -> None:
             )
     if not stopped and not backfills:
         terminal.out.print(f"No run of {timeline} waits or is at work.", markup=False)
-    if any(one.became == "out of reach" for one in stopped):
+    if any(one.became == "canceling" for one in stopped):
         terminal.out.print(
-            "A run out of reach belongs to another command line: end it there with Ctrl+C. "
-            f"If its process is gone: mpr stop {timeline} --force",
+            f"A run that does not end within {STOP_S:.0f} s has lost its process, and Dagster's daemon will find that "
+            f"out, or hangs. To take it for ended now: mpr stop {timeline} --force",
             markup=False,
         )
         raise typer.Exit(FAILED)

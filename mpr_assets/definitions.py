@@ -28,6 +28,7 @@ from mpr_assets.stages import (
     run_ocr,
     timeline,
 )
+from mpr_resources.heartbeat import heartbeat
 from mpr_resources.inference import InferenceResource
 from mpr_resources.io_manager import StorageResource, TableIOManager
 from mpr_resources.profiles import Profiles
@@ -116,6 +117,7 @@ def definitions(
         "profiles": profiles or profiles_folder(environ),
         "progress": progress,
         "switches": switched_off(environ),
+        "heartbeat": heartbeat,
     }
     by_name = {stage.name: stage for stage in STAGES}
     assets = [stage_asset(stage, by_name) for stage in STAGES]

@@ -148,7 +148,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         code_version=stage.code_version,
         check_specs=[*([check.spec(stage.name)] if check else []), scenario_check_spec(stage.name)],
         io_manager_key="tables",
-        required_resource_keys=set(RESOURCES),
+        required_resource_keys={*RESOURCES, "heartbeat"},
         pool="gpu" if "inference" in stage.kinds else None,
         metadata={"dagster/column_schema": column_schema(stage.schema)},
     )

@@ -32,7 +32,7 @@ def runs_of(
 
 
 def is_local(run: dg.DagsterRun) -> bool:
-    """Whether a command line does the run in its own process, which nobody else can ask to end."""
+    """Whether a command line does the run in its own process."""
     return COMMAND_TAG in run.tags and GRPC_INFO_TAG not in run.tags
 
 
@@ -58,8 +58,8 @@ def alone(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BadInput(
-                f"A run of the timeline {timeline!r} is at work in another command line; wait for it, or end it there "
-                "with Ctrl+C."
+                f"A run of the timeline {timeline!r} is at work in another command line; wait for it, or end it with: "
+                f"mpr stop {timeline}"
             ) from None
         for run in runs_of(instance, timeline, AT_WORK):
             if not is_local(run) or run.tags.get(HOST_TAG) != socket.gethostname():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ STOP_S = 30.0
 
 @dataclass(frozen=True)
 class Stopped:
-    """A run that was asked to stop, and what became of it: "canceled", "canceling" or "out of reach"."""
+    """A run that was asked to stop, and what became of it: "canceled", "canceling" or "ended before"."""
 
     run_id: str
     became: str
@@ -79,19 +80,19 @@ def stop(instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wa
     """Cancel the timeline's runs, those that wait and those at work.
 
     Args:
-        force: take a run that cannot be reached for ended: its process is gone, or is somebody's terminal.
+        force: take a run for ended that is not after that time: its process is gone.
         wait_s: how long to wait for those at work.
     """
-    asked = []
-    for run in runs_of(instance, timeline, [*WAITING, *AT_WORK]):
-        reached = _cancel(instance, run)
-        if not reached and force:
-            instance.report_run_canceled(run, message="Taken for ended by mpr stop --force.")
-        asked.append((run.run_id, reached or force))
+    runs = runs_of(instance, timeline, [*WAITING, *AT_WORK])
+    for run in runs:
+        _cancel(instance, run)
     end_s = time.monotonic() + wait_s
-    return [
-        Stopped(run_id, _outcome(instance, run_id, end_s) if reached else "out of reach") for run_id, reached in asked
-    ]
+    became = {run.run_id: _outcome(instance, run.run_id, end_s) for run in runs}
+    for run in runs:
+        if force and became[run.run_id] == "canceling":
+            instance.report_run_canceled(run, message="Taken for ended by mpr stop --force.")
+            became[run.run_id] = "canceled"
+    return [Stopped(run_id, what) for run_id, what in became.items()]
 
 
 def backfills_at_work(instance: dg.DagsterInstance) -> list[Backfill]:
@@ -132,17 +133,17 @@ def stop_backfill(instance: dg.DagsterInstance, backfill_id: str) -> None:
     instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))  # type: ignore[no-untyped-call]
 
 
-def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Ask a run to end; gives whether there was somebody to ask."""
+def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Ask a run to end. One that nobody can tell, as it is a command line's or as its server is gone, sees by itself
+    that it is to: `mpr_resources.heartbeat`."""
     if run.status == dg.DagsterRunStatus.NOT_STARTED:
         instance.report_run_canceled(run)
-        return True
-    if is_local(run):
-        return False
-    try:
-        return bool(instance.run_coordinator.cancel_run(run.run_id))
-    except (DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):
-        return False
+    elif is_local(run):
+        if run.status != dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceling(run)
+    else:
+        with suppress(DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):
+            instance.run_coordinator.cancel_run(run.run_id)
 
 
 def _outcome(instance: dg.DagsterInstance, run_id: str, end_s: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -35,6 +36,8 @@ PARALLEL_REQUESTS = 16
 READ_AHEAD = 64
 """Objects that `get_many` holds at most: enough that a slow one does not hold up the others."""
 LISTED_AT_ONCE = 1000
+UNFINISHED = re.compile("#[0-9]+$")
+"""How obstore's folder names what it is still writing."""
 
 # A server that is started anew is waited for, some seconds.
 RETRIES: RetryConfig = {
@@ -320,6 +323,16 @@ class Storage:
 
     def delete_below(self, prefix: str) -> None:
         self.delete(list(self.list(prefix)))
+
+    def delete_unfinished(self, older_than_s: float) -> None:
+        """Delete what killed processes were just writing into a folder, so long ago; no listing shows it. A put to S3
+        leaves nothing."""
+        if isinstance(self.store, LocalStore):
+            before_s = time.time() - older_than_s
+            for path in Path(self.where("")).rglob("*#[0-9]*"):
+                with suppress(FileNotFoundError):  # finished meanwhile
+                    if UNFINISHED.search(path.name) and path.is_file() and path.stat().st_mtime < before_s:
+                        path.unlink()
 
     def link(self, key: str, seconds: int) -> str | None:
         """An address that opens the object in a browser for so long, without keys; None for a folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,9 +114,14 @@ class World:
         return listing(self.storage_folder / folder)
 
 
+STAGING = re.compile("#[0-9]+$")
+"""How a folder's store calls what it is still writing; no listing of its own shows it."""
+
+
 def listing(root: Path) -> dict[str, bytes]:
+    """What is stored below a folder, overlays left out; without what a killed process was just writing."""
     files = (path for path in sorted(root.rglob("*")) if path.is_file() and "overlays" not in path.parts)
-    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+    return {str(path.relative_to(root)): path.read_bytes() for path in files if not STAGING.search(path.name)}
 
 
 class Ran:

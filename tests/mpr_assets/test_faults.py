@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 from mpr_assets.one_run import refuse_at_work, runs_of
+from mpr_assets.run_control import stop
 from mpr_resources.storage import Keys
 from tests.cloud_server import CloudServer, said, serving
 from tests.faults import Place, Point, copy_before_each_stage, die_at, wait_in, write_inputs
@@ -92,8 +93,8 @@ def test_a_second_run_is_refused_and_the_first_goes_on(undisturbed: Undisturbed,
     status, told = place.second().run()
     assert (status, told) == (
         2,
-        "mpr: A run of the timeline 'match' is at work in another command line; wait for it, or end it there with "
-        "Ctrl+C.\n",
+        "mpr: A run of the timeline 'match' is at work in another command line; wait for it, or end it with: "
+        "mpr stop match\n",
     )
     go.touch()
     first.join(120)
@@ -110,16 +111,19 @@ def test_a_run_whose_process_was_killed_holds_nothing_up(undisturbed: Undisturbe
         assert runs_of(instance, TIMELINE, [dg.DagsterRunStatus.FAILURE])[0].run_id == killed.run_id
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_interrupted_run_ends_soon_and_can_go_on(
-    undisturbed: Undisturbed, number: signal.Signals, tmp_path: Path
-) -> None:
-    place = replace(undisturbed.place.copy(undisturbed.before / "match_brands", tmp_path), forgets=True)
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "mpr stop"])
+def test_an_interrupted_run_ends_soon_and_can_go_on(undisturbed: Undisturbed, how: str, tmp_path: Path) -> None:
+    place = undisturbed.place.copy(undisturbed.before / "match_brands", tmp_path)
+    place = replace(place, forgets=how != "mpr stop")  # who stops it must see it
     go = tmp_path / "go"
     process = place.start(wait_in, "match_brands", go)
     await_file(go.with_suffix(".here"))
     asked_s = time.monotonic()
-    os.kill(process.pid, number)
+    if how == "mpr stop":
+        with dg.DagsterInstance.from_config(str(place.home)) as instance:
+            assert [one.became for one in stop(instance, TIMELINE)] == ["canceled"]
+    else:
+        os.kill(process.pid, signal.Signals[how])
     process.join(60)
     assert time.monotonic() - asked_s < 10
     assert process.exitcode == 130, place.said()

@@ -118,13 +118,13 @@ def test_a_registered_timeline_s_profile_is_known_to_the_queue(empty_world: Worl
     assert run_queue.held_by(empty_world.instance, [TIMELINE, "other", ""]) == {TIMELINE: "profile board"}
 
 
-def test_stop_cancels_what_waits_and_says_what_it_cannot_reach(queue: dg.DagsterInstance) -> None:
+def test_stop_cancels_what_waits_and_asks_what_is_at_work(queue: dg.DagsterInstance) -> None:
     waiting, other = queued(queue, "a"), queued(queue, "b")
     # It is at work, as far as Dagster knows.
     local = queue.create_run_for_job(definition(), tags={"dagster/partition": "a", "mpr/command": "run"})
     queue.handle_new_event(started(local))
     became = {one.run_id: one.became for one in stop(queue, "a", wait_s=0)}
-    assert became == {waiting: "canceled", local.run_id: "out of reach"}
+    assert became == {waiting: "canceled", local.run_id: "canceling"}
     assert [one.became for one in stop(queue, "a", force=True, wait_s=0)] == ["canceled"]
     assert stop(queue, "a") == []
     assert [run.run_id for run in runs_of(queue, "b", [Status.QUEUED])] == [other]

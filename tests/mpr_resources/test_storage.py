@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -56,6 +57,17 @@ def test_of_many_who_create_an_object_at_once_one_does(either: Storage) -> None:
     assert made.count(True) == 1
     assert either.get("claims/x") == b"%d" % made.index(True)
     assert not either.create("claims/x", b"later")
+
+
+def test_what_a_killed_process_was_writing_is_deleted_after_a_while(tmp_path: Path) -> None:
+    storage = Storage.open(str(tmp_path))
+    storage.put("frames/1.jpg", b"whole")
+    names = ["frames/2.jpg#1", "frames/2.jpg#12", "frames/new.jpg#1", "frames/a#b.jpg"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"half")
+        os.utime(tmp_path / name, (0, 0) if "new" not in name else None)
+    storage.delete_unfinished(3600)
+    assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["1.jpg", "a#b.jpg", "new.jpg#1"]
 
 
 @pytest.mark.parametrize(

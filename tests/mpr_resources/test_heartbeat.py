@@ -1,0 +1,132 @@
+"""A run at work gives signs of life; one that stops is taken for dead; one that was ended without knowing ends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+
+import dagster as dg
+import pytest
+from dagster._core.launcher import WorkerStatus
+from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+from mpr_resources.heartbeat import WatchedRunLauncher, beating
+
+BEAT_S = 0.05
+KEY = "mpr/alive/match"
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test(
+        {"run_launcher": {"module": "mpr_resources.heartbeat", "class": "WatchedRunLauncher"}}
+    ) as made:
+        yield made
+
+
+def started(instance: dg.DagsterInstance, timeline: str = "match") -> dg.DagsterRun:
+    run = dg.DagsterRun(
+        job_name="mpr",
+        run_id=str(uuid.uuid4()),
+        status=dg.DagsterRunStatus.STARTED,
+        tags={PARTITION_NAME_TAG: timeline},
+    )
+    return instance.run_storage.add_run(run)
+
+
+def sign(instance: dg.DagsterInstance) -> str | None:
+    return instance.run_storage.get_cursor_values({KEY}).get(KEY)
+
+
+@pytest.mark.parametrize(
+    ("signs", "seconds", "silent_s"),
+    [
+        pytest.param([], 600, None, id="none was ever given: not ours to judge"),
+        pytest.param(["other 7"] * 6, 600, None, id="those of an earlier run"),
+        pytest.param([f"RUN {number}" for number in range(6)], 600, None, id="a new one at every look"),
+        pytest.param(["RUN 1"], 600, None, id="the first look"),
+        pytest.param(["RUN 1"] * 3, 600, None, id="the database was away: two looks are too few"),
+        pytest.param(["RUN 1"] * 4, 40, None, id="many looks in a short time"),
+        pytest.param(["RUN 1", "RUN 1", "RUN 1", "RUN 2", "RUN 2"], 600, None, id="one came in time"),
+        pytest.param(["RUN 1"] * 4, 46, 46, id="silent"),
+        pytest.param(["RUN 1", "RUN 2", "RUN 2", "RUN 2", "RUN 2"], 64, 48, id="silent after a while"),
+    ],
+)
+def test_which_runs_are_taken_for_dead(
+    instance: dg.DagsterInstance, signs: Sequence[str], seconds: int, silent_s: int | None
+) -> None:
+    now_s = [100.0]
+    launcher = WatchedRunLauncher(clock=lambda: now_s[0])
+    launcher.register_instance(instance)
+    run = started(instance)
+    said = [launcher.check_run_worker_health(run)]
+    for text in signs:
+        instance.run_storage.set_cursor_values({KEY: text.replace("RUN", run.run_id)})
+        said.append(launcher.check_run_worker_health(run))
+        now_s[0] += seconds / max(1, len(signs) - 1)
+    assert {one.status for one in said[:-1]} <= {WorkerStatus.RUNNING}
+    expected = (
+        (WorkerStatus.NOT_FOUND, f"no sign of life for {silent_s} s") if silent_s else (WorkerStatus.RUNNING, None)
+    )
+    assert (said[-1].status, said[-1].msg) == expected
+
+
+def test_a_run_at_work_gives_one_sign_after_another(instance: dg.DagsterInstance) -> None:
+    run = started(instance)
+    with beating(instance, run, BEAT_S):
+        signs = []
+        for _ in range(20):
+            time.sleep(BEAT_S)
+            signs.append(sign(instance))
+    assert {text.split()[0] for text in signs if text} == {run.run_id}
+    assert len(set(signs)) > 3
+    after = sign(instance)
+    time.sleep(3 * BEAT_S)
+    assert sign(instance) == after
+    assert not [thread for thread in threading.enumerate() if thread.name == "heartbeat"]
+
+
+@pytest.mark.parametrize("ended", ["canceling", "canceled", "failed", "deleted"])
+def test_a_run_that_was_ended_without_knowing_is_interrupted_once(instance: dg.DagsterInstance, ended: str) -> None:
+    run = started(instance)
+    end: dict[str, Callable[[], object]] = {
+        "canceling": lambda: instance.report_run_canceling(run),
+        "canceled": lambda: instance.report_run_canceled(run),
+        "failed": lambda: instance.report_run_failed(run),
+        "deleted": lambda: instance.delete_run(run.run_id),
+    }
+    told: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: told.append(number))
+    try:
+        with beating(instance, run, BEAT_S):
+            end[ended]()
+            end_s = time.monotonic() + 10
+            while not told and time.monotonic() < end_s:
+                time.sleep(BEAT_S)
+            time.sleep(5 * BEAT_S)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told == [signal.SIGINT]
+
+
+def test_a_database_that_is_away_ends_no_run(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = started(instance)
+    write, failures = instance.run_storage.set_cursor_values, [OSError("connection refused")] * 3
+
+    def sometimes(values: dict[str, str]) -> None:
+        if failures:
+            raise failures.pop()
+        write(values)
+
+    monkeypatch.setattr(instance.run_storage, "set_cursor_values", sometimes)
+    with beating(instance, run, BEAT_S):
+        end_s = time.monotonic() + 10
+        while sign(instance) is None and time.monotonic() < end_s:
+            time.sleep(BEAT_S)
+    assert sign(instance) == f"{run.run_id} 3"
+    assert caplog.messages == ["The run's sign of life could not be written: connection refused"] * 3
