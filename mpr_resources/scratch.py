@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mpr_resources.storage import MissingObject, Storage
+from mpr_resources.storage import Keys, MissingObject, Storage
 
 
 class ScratchStorage(Storage):
@@ -36,7 +36,7 @@ class ScratchStorage(Storage):
         if key in self.written:
             return self.written[key]
         if key in self._hidden:
-            raise MissingObject(f"There is nothing at {self.where(key)}; materialize what makes it.")
+            raise MissingObject(f"There is nothing at {self.where(key)}; materialize {Keys.made_by(key)}.")
         return self._stored.get(key)
 
     def exists(self, key: str) -> bool:

@@ -118,6 +118,12 @@ class Keys:
     def report(timeline: str, name: str) -> str:
         return f"reports/{timeline}/{name}"
 
+    @staticmethod
+    def made_by(key: str) -> str:
+        """The stage to materialize where nothing lies under the key."""
+        found = re.match("cache/timelines/[^/]+/(frames|crops)/", key)
+        return {"frames": "extract_frames", "crops": "preprocess"}[found[1]] if found else "what makes it"
+
 
 class Storage:
     """Objects under one URL. Thread-safe."""
@@ -376,7 +382,7 @@ class Storage:
     def _explain(self, error: Exception, verb: str, key: str) -> MprError:
         where = self.where(key)
         if isinstance(error, NotFoundError | FileNotFoundError) and code_of(error) != "NoSuchBucket":
-            return MissingObject(f"There is nothing at {where}; materialize what makes it.")
+            return MissingObject(f"There is nothing at {where}; materialize {Keys.made_by(key)}.")
         return explain(error, verb, where, self.endpoint)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,10 @@ DEBUG = {
     "match_brands": [],
 }
 """The pictures of the steps of each stage that the small world has something to show of."""
+
+
+CROPS = {"run_ocr": {"read_crops": True}}
+"""What makes a stage read crops, by stage."""
 
 
 def resources(world: World) -> Any:
@@ -118,6 +123,17 @@ def test_a_missing_input_is_named(world: World) -> None:
     (world.storage_folder / Keys.table("preprocess", TIMELINE)).unlink()
     with pytest.raises(MissingObject, match="preprocess of the timeline 'match' is not stored; materialize it first"):
         replay_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), frames="0")
+
+
+@pytest.mark.parametrize(
+    ("stage", "folder", "made_by"),
+    [("detect_edges", "frames", "extract_frames"), ("run_ocr", "crops", "preprocess")],
+    ids=["frames", "crops"],
+)
+def test_pictures_that_were_cleared_are_named(world: World, stage: str, folder: str, made_by: str) -> None:
+    shutil.rmtree(world.storage_folder / "cache" / "timelines" / TIMELINE / folder)
+    with pytest.raises(MissingObject, match=rf"There is nothing at .*; materialize {made_by}\.$"):
+        replay_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), overrides=CROPS.get(stage))
 
 
 def test_an_input_of_an_old_version_is_refused(world: World) -> None:
