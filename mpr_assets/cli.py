@@ -254,6 +254,8 @@ def main() -> None:
         sys.exit(UNUSABLE)
     except ClickException as error:
         _say(f"{error.format_message()} (mpr --help tells more)", UNUSABLE)
+    except typer.Abort:  # a question was not answered with yes, or there was nobody to answer it
+        _say("nothing was done; --yes goes on without asking.", FAILED)
     except StageFailed as error:
         _say(str(error), FAILED)
     except MprError as error:

@@ -13,7 +13,7 @@ from mpr_assets.cli_world import FAILED, dagster_instance, profiles, resources, 
 from mpr_assets.definitions import STAGES
 from mpr_assets.local_run import run_here
 from mpr_assets.one_run import refuse_at_work
-from mpr_assets.overrides import as_config, parse_settings, resolve_settings
+from mpr_assets.overrides import as_config, from_config, parse_settings, resolve_settings
 from mpr_assets.partitions import load_spec, registered
 from mpr_assets.run_control import (
     STOP_S,
@@ -161,8 +161,8 @@ def clear_command(
     store = storage()
     load_spec(store, timeline)
     stages = downstream(STAGES, stage_name(stage)) if stage else NAMES
-    if not yes and not typer.confirm(f"Delete what {', '.join(stages)} made of {timeline}?"):
-        raise typer.Exit(FAILED)
+    if not yes:
+        typer.confirm(f"Delete what {', '.join(stages)} made of {timeline}?", abort=True)
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
         deleted = clear(instance, store, timeline, stages)
@@ -182,9 +182,8 @@ def retry(
         refuse_at_work(instance, timeline)
         left = what_to_retry(instance, NAMES, timeline)
         first = left.stages[0]
-        overrides = parse_settings(first, changes or [])
+        overrides = from_config(left.config.get(first, {})) | parse_settings(first, changes or [])
         resolve_settings(STAGES[NAMES.index(first)], profile, overrides)
-        asked = as_config(overrides)
         terminal.out.print(f"Run {left.run_id[:8]} goes on with {first}.", markup=False)
-        config = left.config | {first: left.config.get(first, {}) | asked}
+        config = left.config | {first: as_config(overrides)}
         run_here(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)

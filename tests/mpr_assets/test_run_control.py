@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -244,6 +246,54 @@ def test_a_failed_run_is_taken_up_where_it_failed(world: World) -> None:
     assert left.tags == dict.fromkeys(("dagster/parent_run_id", "dagster/root_run_id"), failed.result.run_id)
     table.write_bytes(kept)
     assert world.run(*left.stages, overrides=left.config).success
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "expected"),
+    [
+        ({"fps": 1.0}, [], {"fps": 1.0}),
+        ({"fps": 1.0}, ["fps=4"], {"fps": 4.0}),
+        ({"fps": 1.0}, ["max_height_px=180"], {"fps": 1.0, "max_height_px": 180}),
+        ({"set_to_none": ["max_height_px"]}, ["max_height_px=180"], {"max_height_px": 180}),
+        ({"max_height_px": 180}, ["max_height_px=null"], {"max_height_px": None}),
+    ],
+    ids=["as it was", "another value", "one more", "a value after none", "none after a value"],
+)
+def test_a_retry_lays_settings_over_those_of_the_run(
+    world: World,
+    queue: dg.DagsterInstance,
+    home: Path,
+    before: dict[str, object],
+    asked: list[str],
+    expected: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    there = replace(world, instance=queue)
+    there.register()
+    table = world.storage_folder / "stages/timeline/match.parquet"
+    kept = table.read_bytes()
+    table.write_bytes(b"broken")
+    assert not there.run("extract_frames", overrides={"extract_frames": before}).success
+    table.write_bytes(kept)
+    status, said = mpr(world, home, monkeypatch, capsys, "retry", "match", *(f"--set={one}" for one in asked))
+    assert (status, there.table("extract_frames").header.overrides) == (0, expected), said
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", ""], ids=["no", "only enter", "nobody is there"])
+def test_nothing_is_cleared_without_a_yes(
+    finished: tuple[World, Ran],
+    home: Path,
+    answer: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = finished[0].listing()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    status, said = mpr(finished[0], home, monkeypatch, capsys, "clear", "match", "run_ocr")
+    assert status == 1
+    assert said.endswith("mpr: nothing was done; --yes goes on without asking.\n")
+    assert finished[0].listing() == before
 
 
 REFUSED = {
