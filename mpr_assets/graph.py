@@ -28,6 +28,7 @@ from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_assets.timelines import TimelineSpec
 from mpr_resources.frames import Frame
+from mpr_resources.io_manager import final_failure
 from mpr_resources.kept_answers import KeptAnswers
 from mpr_resources.profiles import Profile
 from mpr_resources.progress import LogProgress, StoredProgress
@@ -127,10 +128,10 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
             return _materialize(stage, stages, context, config, inputs)
         except TransientError as error:
             if isinstance(error, HostAway) or context.retry_number >= MAX_RETRIES:
-                raise dg.Failure(str(error), allow_retries=False) from error
+                raise final_failure(context.instance, context.run.run_id, error) from error
             raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=FIRST_RETRY_S * 2**context.retry_number) from error
         except MprError as error:
-            raise dg.Failure(str(error), allow_retries=False) from error
+            raise final_failure(context.instance, context.run.run_id, error) from error
 
     check = CHECKS.get(stage.name)
     # Dagster reads types, not the strings that annotations are in this module.

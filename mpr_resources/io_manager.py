@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from functools import cached_property
 
 import dagster as dg
+from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG
 from pydantic import Field
 
-from gpu_service.errors import PermanentError, TransientError
+from gpu_service.errors import MprError, PermanentError, TransientError
 from mpr_resources.frames import PictureCache
 from mpr_resources.storage import Keys, MissingObject, Storage
 from mpr_resources.tables import StageTable, from_parquet, to_parquet
@@ -41,13 +42,13 @@ class TableIOManager(dg.ConfigurableIOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: StageTable) -> None:
         key = Keys.table(context.asset_key.path[-1], context.partition_key)
-        with _told_to_dagster():
+        with _told_to_dagster(context):
             self.store.storage.put(key, to_parquet(obj))
             self.store.storage.delete_below(Keys.parts(context.partition_key, context.asset_key.path[-1]))
 
     def load_input(self, context: dg.InputContext) -> StageTable:
         stage, timeline = context.asset_key.path[-1], context.partition_key
-        with _told_to_dagster():
+        with _told_to_dagster(context):
             storage = self.store.storage
             key = Keys.table(stage, timeline)
             try:
@@ -58,8 +59,14 @@ class TableIOManager(dg.ConfigurableIOManager):
                 raise MissingObject(message) from error
 
 
+def final_failure(instance: dg.DagsterInstance, run_id: str, error: MprError) -> dg.Failure:
+    """What is known for certain: neither the step nor, with `run_retries`, the run is tried again."""
+    instance.add_run_tags(run_id, {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "false"})
+    return dg.Failure(str(error), allow_retries=False)
+
+
 @contextmanager
-def _told_to_dagster() -> Iterator[None]:
+def _told_to_dagster(context: dg.InputContext | dg.OutputContext) -> Iterator[None]:
     """What may work later is tried again, what will not is not; either way the step fails with the error's sentence."""
     try:
         yield
@@ -67,4 +74,4 @@ def _told_to_dagster() -> Iterator[None]:
         # The cause is what Dagster shows once it has tried often enough.
         raise dg.RetryRequested(MAX_RETRIES, RETRY_WAIT_S) from dg.Failure(str(error))
     except PermanentError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
+        raise final_failure(context.step_context.instance, context.step_context.run_id, error) from error

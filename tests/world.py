@@ -158,5 +158,9 @@ class Ran:
                 failed[str(event.step_key)] = str(said)
         return failed
 
+    def is_final(self) -> bool:
+        """Whether it says that run retries would fail for the same reason."""
+        return self.result.dagster_run.tags.get("dagster/retry_on_asset_or_op_failure") == "false"
+
     def attempts_again(self) -> int:
         return sum(event.is_step_up_for_retry for event in self.result.all_events)

@@ -175,6 +175,7 @@ def test_a_missing_input_is_named_with_its_path_and_not_tried_again(empty_world:
     said = f"extract_frames of the timeline 'match' is not stored at {where}; materialize extract_frames first."
     assert ran.failures() == {"filter_scenes": said}
     assert ran.attempts_again() == 0
+    assert ran.is_final()
 
 
 def test_an_input_that_is_no_table_is_named(world: World) -> None:
@@ -182,6 +183,7 @@ def test_an_input_that_is_no_table_is_named(world: World) -> None:
     path.write_bytes(b"no parquet")
     ran = world.run("match_brands")
     assert ran.failures()["match_brands"].startswith(f"{path} is not a table that this version of MPR can read")
+    assert ran.is_final()
 
 
 @pytest.mark.parametrize("stage", ["extract_frames", "preprocess"])
@@ -199,6 +201,16 @@ def test_a_timeline_that_is_not_registered_is_named(world: World) -> None:
     said = world.run("timeline", timeline="ghost").failures()["timeline"]
     assert said.startswith("The timeline 'ghost' is not registered in ")
     assert said.endswith("create it with: mpr timeline create VIDEO --name ghost")
+
+
+def test_what_no_stage_says_is_left_to_run_retries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def database_is_away(*_: object) -> None:
+        raise OSError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(graph, "refuse_incompatible", database_is_away)
+    ran = world.run("match_brands")
+    assert ran.failures() == {"match_brands": "OSError: server closed the connection unexpectedly\n"}
+    assert not ran.is_final()
 
 
 class Flaky(LocalInference):
@@ -240,6 +252,7 @@ def test_a_host_that_stays_away_fails_the_stage_with_its_sentence(
     before = world.listing()
     ran = world.run("field_segmentation", inference=Flaky(99, error))
     assert ran.failures() == {"field_segmentation": "http://gpu-host:8000 does not answer; start it."}
+    assert ran.is_final()
     assert ran.attempts_again() == attempts_again
     assert world.listing() == before
 

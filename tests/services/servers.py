@@ -110,7 +110,7 @@ class S3Server:
         self._run("ceph-mon", "-i", "a")
         self._run_when_ready("ceph", "osd", "new", OSD_ID)
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", OSD_ID)
-        self._run("ceph-osd", "-i", "0")
+        self._run_when_ready("ceph-osd", "-i", "0")
         self.start()
         self._run("radosgw-admin", "user", "create", "--uid=test", "--display-name=test",
                   f"--access-key={KEY}", f"--secret-key={SECRET}")  # fmt: skip
@@ -139,7 +139,7 @@ class S3Server:
             end(pid_file, signal.SIGKILL)
 
     def _run_when_ready(self, *command: str) -> None:
-        """A monitor that has just started refuses what it takes a second later."""
+        """A monitor that has just started refuses commands, and the storage daemon's own, that it takes a second later."""
         end_s = time.monotonic() + START_S
         while True:
             try:

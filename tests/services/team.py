@@ -56,7 +56,7 @@ class Team:
         self.home.mkdir(parents=True)
         shutil.copy(instance, self.home / "dagster.yaml")
         shutil.copy(DEPLOY / "workspace.yaml", self.home / "workspace.yaml")
-        self.ports = {"4000": str(free_port()), "3000": str(free_port())}
+        self.ports = {"4000": str(free_port()), "3000": str(free_port()), "8080": str(free_port())}
         self.url = f"http://127.0.0.1:{self.ports['3000']}"
         self.environ = os.environ | {
             "DAGSTER_HOME": str(self.home),
@@ -123,6 +123,15 @@ class Team:
         launched = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return str(launched["run"]["runId"])
+
+    def tell(self, bucket: str, key: str) -> bool:
+        """Post what a bucket tells of a new object to the webhook; gives whether it was taken."""
+        created = {"eventName": "s3:ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": key}}}
+        headers = {"Authorization": f"Bearer {self.environ['MPR_WEBHOOK_TOKEN']}"}
+        body = json.dumps({"Records": [created]}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['8080']}/", body, headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer) == {"noticed": 1, "ignored": 0}
 
     def ended(self, *runs: str, limit_s: float = 240) -> list[dict[str, Any]]:
         """Wait for the runs; what GraphQL says of each."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from mpr_assets.definitions import ROOT
+from mpr_assets.new_media_sensor import LOOK_EVERY_S
 from mpr_resources.storage import Keys, Storage
 from tests.services.conftest import Bucket
 from tests.services.team import BIN, Team, team_environ
@@ -26,6 +28,9 @@ query Of($root: String!) {
   }
 }
 """
+
+
+ALL_RUNS = "{ runsOrError { ... on Runs { results { runId tags { key value } } } } }"
 
 
 @pytest.fixture
@@ -118,6 +123,34 @@ def test_a_run_whose_process_dies_is_made_again(
     retry = team.wait("the retry", 90, retried)
     assert team.ended(retry)[0]["status"] == "SUCCESS"
     assert kept(bucket.listing()) == alone(inputs, tmp_path / "alone", "one")
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["found by a look", "told by the bucket"])
+def test_new_media_are_run_once(told: bool, bucket: Bucket, postgres_url: str, inputs: Path, tmp_path: Path) -> None:
+    media = f"media-{bucket.name}"
+    bucket.client.create_bucket(Bucket=media)
+    environ = {"MPR_MEDIA_URL": f"s3://{media}/in", "MPR_WEBHOOK_TOKEN": "secret"}
+    with Team(tmp_path / "team", team_environ(bucket, postgres_url, inputs) | environ) as team:
+        team.start("webhook")
+        for key in ("in/board/clip.mp4", "elsewhere/clip.mp4", "in/board/notes.txt"):
+            bucket.client.upload_file(str(inputs / "clip.mp4"), media, key)
+        sidecar = f"brands: {inputs / 'brands.yaml'}\n".encode()
+        bucket.client.put_object(Bucket=media, Key="in/board/clip.mp4.yaml", Body=sidecar)
+        if told:
+            team.wait("the webhook", 60, lambda: team.tell(media, "in/board/clip.mp4") or None)
+
+        def taken() -> list[dict[str, Any]] | None:
+            return team.ask(ALL_RUNS)["runsOrError"]["results"] or None
+
+        [run] = team.wait("the sensor", 120, taken)
+        assert team.ended(run["runId"])[0]["status"] == "SUCCESS"
+        timeline = {tag["key"]: tag["value"] for tag in run["tags"]}["dagster/partition"]
+        report = json.loads(bucket.read(f"mpr/{Keys.report(timeline, 'report.json')}"))
+        assert [brand["brand"] for brand in report["brands"]] == [BRAND]
+        if told:
+            assert team.tell(media, "in/board/clip.mp4")
+        time.sleep(2 * LOOK_EVERY_S)
+        assert len(team.ask(ALL_RUNS)["runsOrError"]["results"]) == 1
 
 
 def run_processes(code: int) -> list[int]:
