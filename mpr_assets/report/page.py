@@ -101,6 +101,7 @@ def render_page(report: Report, spans: pl.DataFrame, picture: GetPicture, settin
         data=Markup(data),
         css=Markup((FOLDER / "page.css").read_text("utf-8")),
         js=Markup((FOLDER / "page.js").read_text("utf-8")),
+        overridden=[stage.stage for stage in report.stages if stage.overrides],
         idle=[stage for stage in report.stages if stage.status != "materialized"],
     )
 

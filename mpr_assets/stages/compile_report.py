@@ -19,7 +19,7 @@ from mpr_assets.stage_run import Result, StageRun
 from mpr_assets.stages import StageSettings
 from mpr_resources.registry import Airing, Found
 from mpr_resources.storage import Keys
-from mpr_resources.tables import StageTable, TableHeader
+from mpr_resources.tables import StageTable, TableHeader, hash_of
 
 CODE_VERSION = "2"
 
@@ -88,8 +88,22 @@ def _report_holds(run: StageRun, _header: TableHeader) -> bool:
     if not all(run.storage.exists(Keys.report(run.timeline, name)) for name in REPORT_FILES):
         return False
     told = json.loads(run.storage.get(Keys.report(run.timeline, "report.json")))["stages"]
-    now = [_provenance(table).model_dump(mode="json", exclude={"seconds"}) for table in run.stored_tables()]
+    now = [one.model_dump(mode="json", exclude={"seconds"}) for one in _stages(run)]
     return bool(told == now)
+
+
+def _stages(run: StageRun) -> list[StageProvenance]:
+    """What each stage did, this one last."""
+    settings = run.settings.model_dump(mode="json")
+    mine = StageProvenance(
+        stage=run.stage,
+        status="materialized",
+        settings_hash=hash_of(settings),
+        settings=settings,
+        overrides=dict(run.overrides),
+        code_version=CODE_VERSION,
+    )
+    return [*map(_provenance, run.stored_tables()), mine]
 
 
 def _provenance(table: StageTable) -> StageProvenance:
@@ -150,7 +164,7 @@ def asset(
         timeline=run.timeline,
         profile=run.spec.profile,
         looked_for=[brand.name for brand in run.brand_list().brands],
-        stages=[_provenance(table) for table in run.stored_tables()],
+        stages=_stages(run),
         frame_key=folder.key,
     )
     compiled = compile_report(

@@ -305,6 +305,18 @@ def test_a_replay_with_other_settings_is_shown_saved_and_reverted(mpr: Mpr, home
     assert states(mpr("status", "match"))["match_brands"] == "fresh"
 
 
+def test_a_report_made_with_other_settings_says_so(mpr: Mpr, home: Path) -> None:
+    def page() -> str:
+        return (home / "storage" / Keys.report("match", "report.html")).read_text()
+
+    mpr("replay", "match", "compile_report", "--set", "max_gap_ms=5000")
+    assert "\ncompile_report was made with max_gap_ms=5000.\n" in mpr("report", "match")
+    assert 'profile <bdi>board</bdi>, with other settings in <a href="#h-made">compile_report</a></span>' in page()
+    mpr("replay", "match", "compile_report")
+    assert "was made with" not in mpr("report", "match")
+    assert "profile <bdi>board</bdi></span>" in page()
+
+
 def test_frames_are_shown_as_an_override(mpr: Mpr) -> None:
     mpr("replay", "match", "field_segmentation", "--frames", "0", "--through", "detect_edges")
     said = states(mpr("status", "match"))
