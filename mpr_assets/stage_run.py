@@ -76,7 +76,9 @@ class StageRun:
     @property
     def skipped(self) -> str | None:
         """Why the stage is not to be made; None: it is."""
-        return self.switched_off if self.settings.enabled else f"{self.stage}.enabled is false in the profile"
+        if self.settings.enabled:
+            return self.switched_off
+        return f"{self.stage}.enabled is false {'for this run' if 'enabled' in self.overrides else 'in the profile'}"
 
     def frames(self, index: StageTable, seqs: Sequence[int] | None = None) -> Iterator[Frame]:
         """The frames of the index, or those of `seqs`, as a stream that tells its progress."""

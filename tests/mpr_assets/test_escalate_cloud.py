@@ -63,6 +63,14 @@ def test_it_is_empty_and_says_why(finished: tuple[World, Ran]) -> None:
     assert ran.metadata("escalate_cloud")["skipped"] == "escalate_cloud.enabled is false in the profile"
 
 
+@pytest.mark.parametrize(("in_profile", "said"), [("false", "in the profile"), ("true", "for this run")])
+def test_switched_off_by_a_run_it_says_where(world: World, tmp_path: Path, in_profile: str, said: str) -> None:
+    (tmp_path / "board.yaml").write_text(f"escalate_cloud: {{enabled: {in_profile}}}\n")
+    environ = {"MPR_PROFILES_DIR": str(tmp_path)}
+    ran = world.run("escalate_cloud", overrides={"escalate_cloud": {"enabled": False}}, environ=environ)
+    assert ran.metadata("escalate_cloud")["skipped"] == f"escalate_cloud.enabled is false {said}"
+
+
 def test_a_brand_that_no_list_has_reaches_the_report(unlisted: World, cloud: CloudServer) -> None:
     ran = run(unlisted)
     assert ran.success, ran.failures()
