@@ -37,6 +37,9 @@ SAID = ("upstream", "overrides", "config_version", "skipped")
 STATES_TAG = "mpr/states"
 """On an observation of a timeline: hash of its stages' states."""
 
+CONFIG_CHANGED = "its settings, or a file or a model that it uses, changed"
+"""The cause of a stage whose version of settings changed; a brand list and a logo are such files, and so is a video."""
+
 CLEARED = "cleared"
 """The data version of a stage whose output was deleted on purpose: it is missing."""
 
@@ -151,7 +154,7 @@ def _causes(
     if mine.code_version != stage.code_version:
         yield f"code version {mine.code_version} is now {stage.code_version}"
     if mine.config != config.get(stage.name, mine.config) and not mine.overrides:
-        yield "settings changed"
+        yield CONFIG_CHANGED
     for name in stage.inputs:
         if verdicts[name].state in (State.STALE, State.MISSING):
             yield f"{name} is {verdicts[name].state}"

@@ -12,6 +12,7 @@ import yaml
 from mpr_assets import definitions as wiring
 from mpr_assets.definitions import STAGES
 from mpr_assets.freshness import (
+    CONFIG_CHANGED,
     Made,
     StageNode,
     State,
@@ -50,7 +51,7 @@ JUDGED: dict[str, tuple[Mapping[str, Made], Mapping[str, str], list[Verdict]]] =
         WHOLE,
         CONFIG | {"a": "t"},
         [
-            Verdict("a", State.STALE, ("settings changed",)),
+            Verdict("a", State.STALE, (CONFIG_CHANGED,)),
             Verdict("b", State.STALE, ("a is stale",)),
             Verdict("c", State.STALE, ("a is stale", "b is stale")),
         ],
@@ -58,7 +59,7 @@ JUDGED: dict[str, tuple[Mapping[str, Made], Mapping[str, str], list[Verdict]]] =
     "the last has other settings": (
         WHOLE,
         CONFIG | {"c": "t"},
-        [*FRESH[:2], Verdict("c", State.STALE, ("settings changed",))],
+        [*FRESH[:2], Verdict("c", State.STALE, (CONFIG_CHANGED,))],
     ),
     "the middle was made anew with another result": (
         WHOLE | {"b": made("e", a="d")},
@@ -85,7 +86,7 @@ JUDGED: dict[str, tuple[Mapping[str, Made], Mapping[str, str], list[Verdict]]] =
         CONFIG,
         [
             FRESH[0],
-            Verdict("b", State.STALE, ("code version 0 is now 1", "settings changed", "a has another result")),
+            Verdict("b", State.STALE, ("code version 0 is now 1", CONFIG_CHANGED, "a has another result")),
             Verdict("c", State.MISSING),
         ],
     ),

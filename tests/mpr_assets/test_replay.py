@@ -15,6 +15,7 @@ import pytest
 from gpu_service.errors import BadInput, MprError, PermanentError
 from mpr_assets import cli, cli_replay
 from mpr_assets.definitions import STAGES
+from mpr_assets.freshness import CONFIG_CHANGED
 from mpr_assets.graph import stage_run
 from mpr_assets.replay import replay_stage
 from mpr_assets.stage_overlays import list_overlays, load_overlay, overlays, seen_in
@@ -335,7 +336,7 @@ def test_a_change_of_the_profile_is_shown_with_its_cause(mpr: Mpr, home: Path) -
     before = path.read_text()
     path.write_text(before + "match_brands: {min_confidence: 0.6}\n")
     said = states(mpr("status", "match"))
-    assert said["match_brands"] == "stale settings changed"
+    assert said["match_brands"] == f"stale {CONFIG_CHANGED}"
     assert said["compile_report"].startswith("stale match_brands is stale")
     assert mpr("status").split()[-3:] == ["match", "board", "4"]
     path.write_text(before)

@@ -15,7 +15,7 @@ from dagster._core.execution.backfill import BulkActionStatus
 from gpu_service.errors import TransientError
 from mpr_assets.config_assets import config_versions, usable_timelines
 from mpr_assets.definitions import JOB, SECTIONS, STAGES, definitions
-from mpr_assets.freshness import Made, StageNode, read_observed
+from mpr_assets.freshness import CONFIG_CHANGED, Made, StageNode, read_observed
 from mpr_assets.partitions import register
 from mpr_assets.sensors import (
     CHANGE_TAG,
@@ -274,7 +274,7 @@ def test_states_are_told_where_they_changed(house: House) -> None:
     assert counts == {"stale": 4, "missing": 0, "overridden": 0}
     rows = {str(row.data["stage"]): row.data for row in told.metadata["states"].records}  # type: ignore[attr-defined]
     assert rows["run_ocr"] == {"stage": "run_ocr", "state": "fresh", "why": ""}
-    assert rows["match_brands"] == {"stage": "match_brands", "state": "stale", "why": "settings changed"}
+    assert rows["match_brands"] == {"stage": "match_brands", "state": "stale", "why": CONFIG_CHANGED}
     house.make("match_brands", "escalate_vlm", "escalate_cloud", "compile_report")
     assert house.tick(sensor).skip_message == "The states of 2 of 2 timelines changed."
 
