@@ -19,7 +19,8 @@ from gpu_service.routines import Batch
 from gpu_service.routines.detect import DETECT, DetectSettings
 from gpu_service.routines.ocr import OCR, OcrSettings
 from gpu_service.routines.vlm import VLM, VlmSettings
-from gpu_service.wire import NoItem, OcrItem, VlmItem
+from gpu_service.wire import Box, NoItem, OcrItem, VlmItem
+from tests.onnx_file import write_detector
 
 BLACK = np.zeros((64, 64, 3), np.uint8)
 
@@ -172,3 +173,26 @@ def _detect(settings: DetectSettings) -> object:
 
 def _read(settings: OcrSettings) -> object:
     return OCR.run(Batch([BLACK], [OcrItem()], settings))
+
+
+def test_another_file_under_a_name_is_another_model_and_is_loaded_anew(tmp_path: Path) -> None:
+    file = tmp_path / "boards.onnx"
+    models.use(ModelFiles(files={"boards": str(file)}))
+    settings = DetectSettings(engines=("onnx",), onnx_model="boards")
+    seen = []
+    for confidence in (0.9, 0.8):
+        write_detector(file, confidence)
+        [answer] = DETECT.run(Batch([BLACK], [NoItem()], settings, ()))
+        seen += [(one.box, one.confidence) for one in answer.objects]
+    assert seen == [(Box(x=8, y=8, w=32, h=16), 0.9), (Box(x=8, y=8, w=32, h=16), 0.8)]
+
+
+def test_the_identity_of_a_model_is_that_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "boards.onnx"
+    models.use(ModelFiles(files={"boards": str(file)}))
+    settings = DetectSettings(engines=("onnx",), onnx_model="boards")
+    identities = []
+    for confidence in (0.9, 0.8, 0.9):
+        write_detector(file, confidence)
+        identities.append(DETECT.identity(settings))
+    assert identities[0] == identities[2] != identities[1]
