@@ -16,8 +16,8 @@ import polars as pl
 from gpu_service.errors import BadInput, MprError
 from gpu_service.pictures import Picture
 from mpr_assets.differences import NAME_COLUMNS, Difference, compare, differing_settings
+from mpr_assets.partitions import load_spec
 from mpr_assets.scenarios import stored, validate_label
-from mpr_assets.timelines import validate_timeline_name
 from mpr_resources.scenarios import load, opened
 from mpr_resources.storage import Keys, MissingObject, Storage
 from mpr_resources.tables import StageTable
@@ -122,9 +122,10 @@ def find_state(storage: Storage, reference: str, stages: Sequence[str]) -> State
         scenario = load(storage, validate_label(second))
         timeline, stage, place = scenario.timeline, scenario.stage, opened(storage, scenario.label)
         return State(reference, timeline, stage, place, storage, _tables(place, timeline, stage, stages))
-    timeline, stage = validate_timeline_name(first), second if colon else REPORT
+    stage = second if colon else REPORT
     if stage not in stages:
         raise BadInput(f"{reference!r} names no stage; write TIMELINE, TIMELINE:STAGE or scenario:LABEL.")
+    timeline = load_spec(storage, first).name
     return State(reference, timeline, stage, storage, storage, _tables(storage, timeline, stage, stages))
 
 

@@ -53,7 +53,7 @@ def test_equal_states_do_not_differ(finished: tuple[World, Ran], case: str) -> N
 REFUSED = {
     "another stage": (TIMELINE, f"{TIMELINE}:run_ocr", "is a state of compile_report and match:run_ocr one of run_ocr"),
     "no such stage": (TIMELINE, f"{TIMELINE}:nothing", "names no stage"),
-    "no such timeline": ("nobody", TIMELINE, "materialize compile_report first"),
+    "no such timeline": ("nobody", TIMELINE, "The timeline 'nobody' is not registered"),
     "no such scenario": (TIMELINE, "scenario:nobody", "There is no scenario 'nobody'"),
     "a path as a timeline": ("../x", TIMELINE, "holds"),
     "a path as a label": ("scenario:../x", TIMELINE, "holds"),
