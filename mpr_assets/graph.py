@@ -270,7 +270,11 @@ def _materialize(
     run = replace(run, run_id=run_id, progress=StoredProgress(run.progress, run.storage, run.timeline, run_id))
     if not stage.inputs:
         _observe_first(context, list(stages.values()))
-    outcome = materialize_stage(stage, run, inputs, lambda: _make_again(inputs, stages, run))
+    try:
+        outcome = materialize_stage(stage, run, inputs, lambda: _make_again(inputs, stages, run))
+    except BaseException:
+        run.progress.finished()  # a stream that is broken off tells it when it is collected, which may be too late
+        raise
     stage.after(run, outcome.table)
     header, rows = outcome.table.header, outcome.table.rows
     metadata: dict[str, Any] = {

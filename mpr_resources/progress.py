@@ -126,9 +126,10 @@ class StoredProgress:
             self._storage.put(self._key, report.model_dump_json().encode())
 
     def finished(self) -> None:
-        """The stage has come to its end, or was broken off."""
+        """The stage has come to its end, or was broken off; may be told twice."""
         self._inner.finished()
         if self._last_s > self._start_s:
+            self._last_s = self._start_s
             with suppress(MprError):
                 self._storage.delete([self._key])
 

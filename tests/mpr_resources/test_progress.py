@@ -93,6 +93,9 @@ def test_other_processes_are_told_how_far_a_stage_is(tmp_path: Path) -> None:
             assert stored_report(storage, "match", "another run") is None
     assert list(storage.list("progress")) == []
     assert len(told) == 9, "a line in the log every ten seconds"
+    storage.put("progress/match.json", b"of the next run")
+    progress.finished()
+    assert storage.get("progress/match.json") == b"of the next run"
 
 
 def test_what_tells_nothing_is_said(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ class S3Server:
             end(pid_file, signal.SIGKILL)
 
     def _run_when_ready(self, *command: str) -> None:
-        """A monitor that has just started refuses commands, and the storage daemon's own, that it takes a second later."""
+        """A monitor that has just started refuses what it takes a second later; a storage daemon tells so and ends."""
         end_s = time.monotonic() + START_S
         while True:
             try:
