@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ BRANDS = Path(__file__).parent / "brands.yaml"
 
 def main() -> int:
     """Exit status 0 when every stage ran, 1 otherwise."""
+    argparse.ArgumentParser(prog="python -m demo", description=__doc__).parse_args()
     folder = ROOT / ".mpr" / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     video = folder / "broadcast.mp4"

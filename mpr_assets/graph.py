@@ -332,7 +332,8 @@ def _summary(outcome: Outcome, seconds: float) -> str:
     if outcome.table.header.skipped is not None:
         return f"skipped: {outcome.table.header.skipped}"
     how = "as stored" if outcome.reused else f"in {seconds:.1f} s"
-    return f"{outcome.table.rows.height} rows {how}"
+    height = outcome.table.rows.height
+    return f"{height} row{'' if height == 1 else 's'} {how}"
 
 
 def stage_run(
