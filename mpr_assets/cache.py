@@ -7,7 +7,7 @@ Scenarios are copies of their own, which nothing here touches.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from gpu_service.errors import BadInput
@@ -85,11 +85,22 @@ def to_clear(
     return chosen
 
 
-def clear_folders(storage: Storage, folders: Iterable[CacheFolder]) -> None:
-    """Delete what is in the folders; the sign that one is complete goes first."""
+def clear_folders(
+    storage: Storage, folders: Iterable[CacheFolder], busy: Callable[[], Collection[str]]
+) -> list[CacheFolder]:
+    """Delete what is in the folders, the sign that one is complete first; gives those that were cleared.
+
+    Args:
+        busy: the timelines whose folders are in use now; asked before each folder, as runs begin meanwhile.
+    """
+    cleared = []
     for folder in folders:
-        storage.delete([f"{folder.prefix}/finished"])
-        storage.delete_below(folder.prefix)
+        if folder.timeline not in busy():
+            storage.delete([f"{folder.prefix}/finished"])
+            storage.delete_below(folder.prefix)
+            cleared.append(folder)
+    storage.delete_unfinished("cache", UNFINISHED_S)
+    return cleared
 
 
 def parse_age(text: str) -> float:

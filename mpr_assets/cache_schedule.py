@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from mpr_assets.cache import UNFINISHED_S, as_size, cache_folders, clear_folders, parse_age, parse_size, to_clear
+from mpr_assets.cache import as_size, cache_folders, clear_folders, parse_age, parse_size, to_clear
 from mpr_resources.run_queue import unfinished_timelines
 
 CRON = "0 4 * * *"
@@ -18,7 +18,7 @@ def clear_caches_job() -> dg.JobDefinition:
 
     @dg.op(
         name="clear",  # the job's own name would be one name for two things, which Dagster refuses
-        required_resource_keys={"storage"},
+        required_resource_keys={"storage", "heartbeat"},
         config_schema={
             "older_than": dg.Field(dg.Noneable(str), default_value=None, description="age, like 30d"),
             "larger_than": dg.Field(
@@ -36,8 +36,7 @@ def clear_caches_job() -> dg.JobDefinition:
             larger_than_bytes=parse_size(larger_than) if larger_than else None,
             busy=unfinished_timelines(context.instance),
         )
-        clear_folders(storage, doomed)
-        storage.delete_unfinished(UNFINISHED_S)
+        doomed = clear_folders(storage, doomed, lambda: unfinished_timelines(context.instance))
         size = as_size(sum(folder.size_bytes for folder in doomed))
         context.log.info(f"{len(doomed)} folders of {len({folder.timeline for folder in doomed})} timelines, {size}")
 

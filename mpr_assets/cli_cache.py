@@ -10,7 +10,7 @@ from rich.table import Table
 
 from gpu_service.errors import BadInput
 from mpr_assets import terminal
-from mpr_assets.cache import UNFINISHED_S, as_size, cache_folders, clear_folders, parse_age, parse_size, to_clear
+from mpr_assets.cache import as_size, cache_folders, clear_folders, parse_age, parse_size, to_clear
 from mpr_assets.cli_world import dagster_instance, storage
 from mpr_assets.partitions import load_spec
 from mpr_resources.run_queue import unfinished_timelines
@@ -58,9 +58,10 @@ def cache_clear(
     folders = cache_folders(store, _known(timeline))
     with dagster_instance() as instance:
         busy = unfinished_timelines(instance)
-    doomed = to_clear(folders, time.time(), older_than_s=older_than_s, larger_than_bytes=larger_than_bytes, busy=busy)
-    clear_folders(store, doomed)
-    store.delete_unfinished(UNFINISHED_S)
+        doomed = to_clear(
+            folders, time.time(), older_than_s=older_than_s, larger_than_bytes=larger_than_bytes, busy=busy
+        )
+        doomed = clear_folders(store, doomed, lambda: unfinished_timelines(instance))
     size = as_size(sum(folder.size_bytes for folder in doomed))
     terminal.out.print(f"{len(doomed)} folders deleted, {size}.", markup=False)
     for name in sorted(busy & {folder.timeline for folder in folders}):

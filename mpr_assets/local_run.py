@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from gpu_service.errors import MprError
 from mpr_assets import terminal
 from mpr_assets.cli_world import LOG, PATIENCE_S, resources
 from mpr_assets.definitions import JOB, STAGES, definitions
-from mpr_assets.one_run import COMMAND_TAG, HOST_TAG, alone
+from mpr_assets.one_run import COMMAND_TAG, PLACE_TAG, alone, place
 from mpr_assets.sensors import observe
 
 USER_TAG = "user"
@@ -34,11 +33,11 @@ class StageFailed(MprError):
         )
 
 
-def run_tags(command: str) -> dict[str, str]:
-    """The tags that say who asked for a run, and where: a word of the command line, the machine, the user's name where
+def run_tags(instance: dg.DagsterInstance, command: str) -> dict[str, str]:
+    """The tags that say who asked for a run, and where: a word of the command line, its place, the user's name where
     there is one."""
     user = user_name()
-    return {COMMAND_TAG: command, HOST_TAG: socket.gethostname()} | ({USER_TAG: user} if user else {})
+    return {COMMAND_TAG: command, PLACE_TAG: place(instance)} | ({USER_TAG: user} if user else {})
 
 
 def user_name() -> str:
@@ -80,7 +79,7 @@ def run_here(
             instance=instance,
             partition_key=timeline,
             asset_selection=[dg.AssetKey(stage) for stage in stages] or None,
-            tags=run_tags(command) | dict(tags or {}),
+            tags=run_tags(instance, command) | dict(tags or {}),
             raise_on_error=False,
         )
     if any(event.is_step_failure and _interrupted(event.step_failure_data.error) for event in result.all_events):

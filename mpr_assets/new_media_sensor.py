@@ -21,6 +21,7 @@ from mpr_assets.partitions import register
 from mpr_assets.sensors import observe
 from mpr_assets.timelines import TimelineSpec
 from mpr_resources.notices import forget, noticed
+from mpr_resources.run_queue import AT_WORK, unfinished_timelines
 from mpr_resources.storage import Storage
 
 INTERVAL_S = 5
@@ -96,18 +97,21 @@ def look(
     entries, bad = media.readable_entries()
     if bad:
         log.warning(
-            "Passed over, as their names are not UTF-8: %s%s. Rename them.",
+            "Passed over, as their names cannot be used: %s%s. Rename them.",
             ", ".join(bad[:TOLD]),
             f" and {len(bad) - TOLD} more" if len(bad) > TOLD else "",
         )
     files = media_files(entries)
     taken = _taken(instance, (file.timeline for file in files))
     decision = decide(files, notices, memory, taken, now_s)
+    # What a run at work was asked for is not changed under it.
+    busy = unfinished_timelines(instance, AT_WORK)
+    free = [file for file in decision.take if file.timeline not in busy]
     done: list[MediaFile] = []
-    for at in range(0, len(decision.take), AT_ONCE):
+    for at in range(0, len(free), AT_ONCE):
         if time.monotonic() - began_s >= TICK_S:
             break
-        some = decision.take[at : at + AT_ONCE]
+        some = free[at : at + AT_ONCE]
         for file in some:
             register(instance, storage, _spec(media, file, resources.profiles.folder), replace=True)
         # The run observes the others: this stage's settings alone are needed before it begins.

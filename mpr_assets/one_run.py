@@ -20,8 +20,8 @@ from mpr_resources.run_queue import AT_WORK
 
 COMMAND_TAG = "mpr/command"
 """Which command asked for the run; the history shows it."""
-HOST_TAG = "mpr/host"
-"""The machine on which the command was given."""
+PLACE_TAG = "mpr/place"
+"""The machine on which the command was given, and its `DAGSTER_HOME`: where its lock lies."""
 
 
 def runs_of(
@@ -36,11 +36,17 @@ def is_local(run: dg.DagsterRun) -> bool:
     return COMMAND_TAG in run.tags and GRPC_INFO_TAG not in run.tags
 
 
+def place(instance: dg.DagsterInstance) -> str:
+    """Where commands of this process take their locks."""
+    return f"{socket.gethostname()}:{Path(instance.root_directory).resolve()}"
+
+
 @contextmanager
 def alone(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
     """While the block runs, no other command of this `DAGSTER_HOME` runs the timeline, nor does one begin.
 
-    A run of a command line of this machine that seems to be at work, and whose process is gone, is marked failed.
+    A run of a command line that takes the same locks, seems to be at work and holds none is marked failed: its process
+    is gone.
 
     Raises:
         BadInput: a run of the timeline is at work: two would write the same objects.
@@ -62,7 +68,7 @@ def alone(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
                 f"mpr stop {timeline}"
             ) from None
         for run in runs_of(instance, timeline, AT_WORK):
-            if not is_local(run) or run.tags.get(HOST_TAG) != socket.gethostname():
+            if not is_local(run) or run.tags.get(PLACE_TAG) != place(instance):
                 raise BadInput(
                     f"The run {run.run_id[:8]} of the timeline {timeline!r} is at work; wait for it, or end it with: "
                     f"mpr stop {timeline}"

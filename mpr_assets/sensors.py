@@ -35,6 +35,7 @@ from mpr_assets.freshness import (
 from mpr_assets.graph import RESOURCES, Stage
 from mpr_assets.overrides import as_config
 from mpr_assets.partitions import registered
+from mpr_resources.run_queue import unfinished_timelines
 from mpr_resources.tables import hash_of
 
 INTERVAL_S = 30
@@ -47,13 +48,6 @@ OBSERVE_S = 6.0
 OBSERVED_AT_ONCE = 100
 CHANGE_TAG = "mpr/change"
 """What changed, on the runs and backfills that it led to."""
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dataclass(frozen=True)
@@ -289,9 +283,8 @@ def _wanted(
 ) -> list[Replay]:
     """The replays to ask for of these timelines, as the event log and the runs have it."""
     automatic = list(config)
-    unfinished = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))
     made = read_made(instance, nodes, automatic)
-    replays = decide(made, config, nodes, automatic, busy={run.tags.get("dagster/partition", "") for run in unfinished})
+    replays = decide(made, config, nodes, automatic, busy=unfinished_timelines(instance))
     failed_s = _failed_s(instance, sorted({one.change for one in replays}))
     replays = to_ask_for(replays, failed_s, _backfilled_s(instance))
     run_ids = sorted({of[one.timeline].run_id for one in replays for of in made.values() if one.timeline in of})

@@ -1,6 +1,6 @@
 """The endpoint that object stores tell of new media: `python -m mpr_assets.webhook --port 8080`.
 
-It takes S3's event JSON, as AWS, MinIO and Ceph send it, and leaves notices, which the sensor `new_media` takes: what
+It takes S3's event JSON, as MinIO and Ceph send it, and leaves notices, which the sensor `new_media` takes: what
 becomes of a file is decided there, and no file is taken twice.
 """
 

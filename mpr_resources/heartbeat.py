@@ -15,12 +15,15 @@ from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._core.storage.tags import PARTITION_NAME_TAG
+from dagster._core.storage.tags import GRPC_INFO_TAG, PARTITION_NAME_TAG, RETRY_ON_ASSET_OR_OP_FAILURE_TAG
 from dagster._serdes import ConfigurableClassData
+
+from mpr_resources.run_queue import AT_WORK
 
 BEAT_S = 3.0
 SILENT_S = 45.0
 """A run is taken for dead when there is no new sign for so long."""
+CANCEL_BEATS = 10
 SILENT_LOOKS = 3
 """And at so many looks: after the database was away, runs have the time to give one."""
 
@@ -29,13 +32,34 @@ log = logging.getLogger(__name__)
 
 @dg.resource(description="Gives signs of life from a run's first stage to its last.")
 def heartbeat(context: dg.InitResourceContext) -> Iterator[None]:
-    """A run of no timeline gives none: `_key`."""
+    """Fails where another run of the timeline is at work: two may have begun at the same moment."""
     run, instance = context.run, context.instance
-    if run is None or instance is None or instance.is_ephemeral or PARTITION_NAME_TAG not in run.tags:
+    if run is None or instance is None or instance.is_ephemeral:
         yield
         return
+    give_way(instance, run)
+    if RETRY_ON_ASSET_OR_OP_FAILURE_TAG in run.tags:  # of the run that this one repeats; what was final is tried again
+        instance.add_run_tags(run.run_id, {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "true"})
     with beating(instance, run):
         yield
+
+
+def give_way(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Of runs of one timeline that are at work, the one that was asked for first goes on.
+
+    Raises:
+        Failure: this is not the first.
+    """
+    timeline = run.tags.get(PARTITION_NAME_TAG)
+    if timeline is None:
+        return
+    at_work = instance.get_run_records(dg.RunsFilter(statuses=AT_WORK, tags={PARTITION_NAME_TAG: timeline}))
+    first = min(at_work, key=lambda one: one.storage_id, default=None)
+    if first is not None and first.dagster_run.run_id != run.run_id:
+        raise dg.Failure(
+            f"The run {first.dagster_run.run_id[:8]} of the timeline {timeline!r} is at work; run this one again when "
+            "it has ended."
+        )
 
 
 @contextmanager
@@ -43,9 +67,11 @@ def beating(instance: dg.DagsterInstance, run: dg.DagsterRun, every_s: float = B
     """While the block runs, give signs of life of the run from a thread of their own.
 
     The main thread gets SIGINT, once, when the run was ended or canceled in the meantime and this process goes on for
-    two beats: the server that would have told it is gone, or the run is a command line's.
+    two beats: the run is a command line's, or the server that would have told it is gone. While there may be one that
+    has told it, the process gets more beats to come to its end.
     """
     over = threading.Event()
+    told_by_server = GRPC_INFO_TAG in run.tags
 
     def beat() -> None:
         ended = 0
@@ -58,7 +84,8 @@ def beating(instance: dg.DagsterInstance, run: dg.DagsterRun, every_s: float = B
             else:
                 going_on = now is not None and now.status in (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
                 ended = 0 if going_on else ended + 1
-                if ended == 2:
+                canceling = now is not None and now.status == dg.DagsterRunStatus.CANCELING
+                if ended >= (CANCEL_BEATS if canceling and told_by_server else 2) and not over.is_set():
                     main = threading.main_thread().ident
                     assert main is not None
                     signal.pthread_kill(main, signal.SIGINT)
@@ -114,5 +141,5 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
 
 def _key(run: dg.DagsterRun) -> str:
-    # By timeline, which has one run at a time: one row a timeline, however often it is run.
-    return f"mpr/alive/{run.tags.get(PARTITION_NAME_TAG, '')}"
+    # Not by run: a timeline has one at a time, and so one row, however often it is run.
+    return f"mpr/alive/{run.tags.get(PARTITION_NAME_TAG, run.job_name)}"

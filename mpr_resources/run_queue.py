@@ -7,7 +7,7 @@ What belongs here is loaded by Dagster's webserver and daemon, so it imports not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -27,8 +27,9 @@ class HoldingRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
         """Queue the run."""
         run = context.dagster_run
         timeline = run.tags.get(PARTITION_NAME_TAG, "")
-        if held_by(self._instance, [timeline]):
-            self._instance.add_run_tags(run.run_id, {HOLD_TAG: HELD})
+        held = HELD if held_by(self._instance, [timeline]) else RELEASED
+        if run.tags.get(HOLD_TAG, RELEASED) != held:  # a re-execution has the tags of the run that it repeats
+            self._instance.add_run_tags(run.run_id, {HOLD_TAG: held})
         return super().submit_run(context)
 
 
@@ -71,9 +72,11 @@ def apply_holds(instance: dg.DagsterInstance) -> int:
     return changed
 
 
-def unfinished_timelines(instance: dg.DagsterInstance) -> set[str]:
+def unfinished_timelines(
+    instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus] = (*WAITING, *AT_WORK)
+) -> set[str]:
     """Timelines of which a run waits or is at work."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=[*WAITING, *AT_WORK]))
+    runs = instance.get_runs(dg.RunsFilter(statuses=[*statuses]))
     return {run.tags[PARTITION_NAME_TAG] for run in runs if PARTITION_NAME_TAG in run.tags}
 
 

@@ -276,18 +276,41 @@ class Storage:
             raise self._explain(error, "list", prefix) from error
 
     def readable_entries(self) -> tuple[Sequence[Entry], Sequence[str]]:
-        """What a listing shows of all objects; and the names that are no keys, as they are not UTF-8, escaped.
+        """What a listing shows of all objects; and the names, escaped, that are no keys: those that are not UTF-8, and
+        in a bucket those with a part that is empty, `.` or `..`.
 
-        A folder may hold such names where others put files into it; of a folder that has one, nothing below is shown.
+        There may be such names where others put files; of a folder that has one, nothing below is shown.
         """
         try:
             return [_entry(found) for page in obstore.list(self.store, chunk_size=LISTED_AT_ONCE) for found in page], []
         except InvalidPathError as error:
             if isinstance(self.store, LocalStore):
                 return self._readable_below(Path(self.where("")))
+            if isinstance(self.store, S3Store):
+                return self._readable_objects(self.store)
             raise self._explain(error, "list", "") from error
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", "") from error
+
+    def _readable_objects(self, store: S3Store) -> tuple[Sequence[Entry], Sequence[str]]:
+        """By boto3: obstore gives up the whole listing at such a key."""
+        try:
+            import boto3
+        except ModuleNotFoundError as error:
+            raise BadInput(
+                f"{self.url} holds a key with a part that is empty or dots; delete it, or install MPR's extra `team`."
+            ) from error
+        top = f"{store.prefix}/" if store.prefix else ""
+        pages = boto3.client("s3", endpoint_url=self.endpoint or None).get_paginator("list_objects_v2")
+        found, bad = [], []
+        for page in pages.paginate(Bucket=store.config["bucket"], Prefix=top):
+            for one in page.get("Contents", []):
+                key = one["Key"].removeprefix(top).removesuffix("/")
+                if {"", ".", ".."} & set(key.split("/")):
+                    bad.append(ascii(key))
+                else:
+                    found.append(Entry(key, one["Size"], one["LastModified"].timestamp(), one["ETag"]))
+        return found, sorted(bad)
 
     def _readable_below(self, top: Path) -> tuple[Sequence[Entry], Sequence[str]]:
         """Slower, as each file is looked up."""
@@ -330,12 +353,12 @@ class Storage:
     def delete_below(self, prefix: str) -> None:
         self.delete(list(self.list(prefix)))
 
-    def delete_unfinished(self, older_than_s: float) -> None:
-        """Delete what killed processes were just writing into a folder, so long ago; no listing shows it. A put to S3
+    def delete_unfinished(self, prefix: str, older_than_s: float) -> None:
+        """Delete what killed processes were just writing below a folder, so long ago; no listing shows it. A put to S3
         leaves nothing."""
         if isinstance(self.store, LocalStore):
             before_s = time.time() - older_than_s
-            for path in Path(self.where("")).rglob("*#[0-9]*"):
+            for path in Path(self.where(prefix)).rglob("*#[0-9]*"):
                 with suppress(FileNotFoundError):  # finished meanwhile
                     if UNFINISHED.search(path.name) and path.is_file() and path.stat().st_mtime < before_s:
                         path.unlink()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -91,7 +92,7 @@ def test_what_is_in_the_cache(world: World, tmp_path: Path) -> None:
 
 def cleared(world: World) -> dict[str, bytes]:
     """Clears the cache, and gives what else is stored."""
-    clear_folders(world.storage, cache_folders(world.storage))
+    clear_folders(world.storage, cache_folders(world.storage), busy=set)
     assert cache_folders(world.storage) == []
     return world.listing()
 
@@ -137,6 +138,16 @@ def test_a_scenario_keeps_what_it_needs(world: World) -> None:
     kept = listing(world.storage_folder / "scenarios")
     cleared(world)
     assert listing(world.storage_folder / "scenarios") == kept
+
+
+def test_a_run_that_begins_while_others_are_cleared_keeps_what_it_uses(tmp_path: Path) -> None:
+    storage = Storage.open(str(tmp_path))
+    for timeline in "abc":
+        storage.put(f"cache/timelines/{timeline}/frames/f/1.jpg", b"1")
+    began: Iterator[set[str]] = iter([set(), {"b", "c"}, {"b"}])
+    cleared = clear_folders(storage, cache_folders(storage), lambda: next(began))
+    assert [one.timeline for one in cleared] == ["a", "c"]
+    assert list(storage.list("cache")) == ["cache/timelines/b/frames/f/1.jpg"]
 
 
 @pytest.mark.parametrize("busy", [False, True])

@@ -245,7 +245,7 @@ def test_a_name_that_is_not_utf8_holds_up_no_other(intake: Intake, caplog: pytes
     Path(os.fsdecode(folder + b"/\xfe")).mkdir()
     Path(os.fsdecode(folder + b"/\xfe/c.mp4")).write_text("x")
     assert sorted(intake.ticks(3)) == ["a.mp4", "cup/a.mp4", "cup/b#2.mp4"]
-    told = "Passed over, as their names are not UTF-8: '\\udcfe', 'cup/bad\\udcff.mp4'. Rename them."
+    told = "Passed over, as their names cannot be used: '\\udcfe', 'cup/bad\\udcff.mp4'. Rename them."
     assert [record.getMessage() for record in caplog.records] == [told] * 3
 
 
@@ -276,6 +276,20 @@ def test_what_changes_is_taken_again_once(intake: Intake) -> None:
     assert intake.ticks() == ["cup/final.mp4"]
     assert load_spec(intake.storage, timeline_name("cup/final.mp4")).profile == "generic"
     assert len(registered(intake.instance)) == 1
+
+
+def test_what_changes_under_a_run_is_taken_when_it_has_ended(intake: Intake) -> None:
+    intake.put("cup/final.mp4")
+    intake.ticks()
+    tags = {"dagster/partition": timeline_name("cup/final.mp4")}
+    at_work = dg.DagsterRun("mpr", status=dg.DagsterRunStatus.STARTED, tags=tags)
+    intake.instance.run_storage.add_run(at_work)
+    intake.put(SIDE, "profile: generic\n")
+    assert intake.ticks() == []
+    assert load_spec(intake.storage, timeline_name("cup/final.mp4")).profile == "cup"
+    intake.instance.report_run_failed(at_work)
+    assert intake.ticks() == ["cup/final.mp4"]
+    assert load_spec(intake.storage, timeline_name("cup/final.mp4")).profile == "generic"
 
 
 @pytest.mark.parametrize("forget", [lambda intake: None, lambda intake: setattr(intake, "memory", Memory())])

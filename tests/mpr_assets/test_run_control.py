@@ -18,7 +18,7 @@ from mpr_assets import cli
 from mpr_assets.cli_world import Resources
 from mpr_assets.definitions import ROOT, STAGES, definitions, inference_resource, storage_resource
 from mpr_assets.freshness import read_made
-from mpr_assets.one_run import COMMAND_TAG, HOST_TAG, refuse_at_work, runs_of
+from mpr_assets.one_run import COMMAND_TAG, PLACE_TAG, refuse_at_work, runs_of
 from mpr_assets.partitions import register
 from mpr_assets.run_control import backfills_at_work, clear, downstream, next_step, stop, what_to_retry
 from mpr_assets.sensors import node
@@ -133,7 +133,7 @@ def test_stop_cancels_what_waits_and_asks_what_is_at_work(queue: dg.DagsterInsta
 
 
 def test_a_run_of_another_machine_is_not_taken_for_ended(queue: dg.DagsterInstance) -> None:
-    tags = {"dagster/partition": "far", COMMAND_TAG: "run", HOST_TAG: "elsewhere"}
+    tags = {"dagster/partition": "far", COMMAND_TAG: "run", PLACE_TAG: "elsewhere:/home"}
     run = queue.create_run_for_job(definition(), tags=tags)
     queue.handle_new_event(started(run))
     said = f"The run {run.run_id[:8]} of the timeline 'far' is at work; wait for it, or end it with: mpr stop far"

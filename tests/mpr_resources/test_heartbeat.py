@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 import dagster as dg
 import pytest
 from dagster._core.launcher import WorkerStatus
-from dagster._core.storage.tags import PARTITION_NAME_TAG
+from dagster._core.storage.tags import GRPC_INFO_TAG, PARTITION_NAME_TAG
 
-from mpr_resources.heartbeat import WatchedRunLauncher, beating
+from mpr_resources.heartbeat import WatchedRunLauncher, beating, give_way
 
 BEAT_S = 0.05
 KEY = "mpr/alive/match"
@@ -27,11 +27,15 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def started(instance: dg.DagsterInstance, timeline: str = "match") -> dg.DagsterRun:
+def started(
+    instance: dg.DagsterInstance,
+    timeline: str = "match",
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+) -> dg.DagsterRun:
     run = dg.DagsterRun(
         job_name="mpr",
         run_id=str(uuid.uuid4()),
-        status=dg.DagsterRunStatus.STARTED,
+        status=status,
         tags={PARTITION_NAME_TAG: timeline},
     )
     return instance.run_storage.add_run(run)
@@ -110,6 +114,50 @@ def test_a_run_that_was_ended_without_knowing_is_interrupted_once(instance: dg.D
     finally:
         signal.signal(signal.SIGINT, before)
     assert told == [signal.SIGINT]
+
+
+@pytest.mark.parametrize(
+    ("others", "goes_on"),
+    [
+        pytest.param([], True, id="alone"),
+        pytest.param([("match", "STARTED", "before")], False, id="another began before"),
+        pytest.param([("match", "CANCELING", "before")], False, id="another is still ending"),
+        pytest.param([("match", "STARTED", "after")], True, id="another began after: that one gives way"),
+        pytest.param([("match", "NOT_STARTED", "before")], True, id="another waits"),
+        pytest.param([("match", "FAILURE", "before")], True, id="another has ended"),
+        pytest.param([("other", "STARTED", "before")], True, id="of another timeline"),
+    ],
+)
+def test_of_two_runs_of_a_timeline_the_first_goes_on(
+    instance: dg.DagsterInstance, others: Sequence[tuple[str, str, str]], goes_on: bool
+) -> None:
+    def add(when: str) -> list[dg.DagsterRun]:
+        found = [(timeline, status) for timeline, status, order in others if order == when]
+        return [started(instance, timeline, dg.DagsterRunStatus(status)) for timeline, status in found]
+
+    before, run, _ = add("before"), started(instance), add("after")
+    if goes_on:
+        give_way(instance, run)
+    else:
+        with pytest.raises(dg.Failure) as failure:
+            give_way(instance, run)
+        assert failure.value.description == (
+            f"The run {before[0].run_id[:8]} of the timeline 'match' is at work; run this one again when it has ended."
+        )
+
+
+def test_a_run_that_its_server_has_told_gets_time_to_end(instance: dg.DagsterInstance) -> None:
+    run = started(instance)
+    instance.add_run_tags(run.run_id, {GRPC_INFO_TAG: "{}"})
+    told: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: told.append(number))
+    try:
+        with beating(instance, instance.get_run_by_id(run.run_id) or run, BEAT_S):
+            instance.report_run_canceling(run)
+            time.sleep(5 * BEAT_S)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told == []
 
 
 def test_a_database_that_is_away_ends_no_run(

@@ -5,6 +5,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import boto3
 import pytest
 
 from gpu_service.errors import BadInput, PermanentError, TransientError
@@ -59,6 +60,21 @@ def test_of_many_who_create_an_object_at_once_one_does(either: Storage) -> None:
     assert not either.create("claims/x", b"later")
 
 
+def test_keys_that_cannot_be_used_do_not_hide_the_others(quick_bucket: tuple[str, str]) -> None:
+    bucket, url = quick_bucket
+    storage = Storage.open(f"s3://{bucket}/in", s3_endpoint_url=url)
+    client = boto3.client("s3", endpoint_url=url)
+    for key in ("in/a.mp4", "in/cup/b.mp4", "in/folder/", "elsewhere.mp4"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"1")
+    before, bad = storage.readable_entries()
+    assert (sorted(one.key for one in before), bad) == (["a.mp4", "cup/b.mp4", "folder"], [])
+    for key in ("in/cup//c.mp4", "in/../d.mp4", "in/./e.mp4"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"1")
+    after, bad = storage.readable_entries()
+    assert sorted(after, key=str) == sorted(before, key=str)
+    assert bad == ["'../d.mp4'", "'./e.mp4'", "'cup//c.mp4'"]
+
+
 def test_what_a_killed_process_was_writing_is_deleted_after_a_while(tmp_path: Path) -> None:
     storage = Storage.open(str(tmp_path))
     storage.put("frames/1.jpg", b"whole")
@@ -66,7 +82,7 @@ def test_what_a_killed_process_was_writing_is_deleted_after_a_while(tmp_path: Pa
     for name in names:
         (tmp_path / name).write_bytes(b"half")
         os.utime(tmp_path / name, (0, 0) if "new" not in name else None)
-    storage.delete_unfinished(3600)
+    storage.delete_unfinished("frames", 3600)
     assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["1.jpg", "a#b.jpg", "new.jpg#1"]
 
 
