@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,9 +45,10 @@ def queue(home: Path) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def queued(instance: dg.DagsterInstance, timeline: str) -> str:
+def queued(instance: dg.DagsterInstance, timeline: str, tags: Mapping[str, str] | None = None) -> str:
     """A run of the timeline, submitted as the UI and the sensors do."""
-    run = instance.create_run_for_job(definition(), tags={"dagster/partition": timeline}, remote_job_origin=ORIGIN)
+    tags = {"dagster/partition": timeline} | dict(tags or {})
+    run = instance.create_run_for_job(definition(), tags=tags, remote_job_origin=ORIGIN)
     coordinator = instance.run_coordinator
     assert isinstance(coordinator, run_queue.HoldingRunCoordinator)
     coordinator.submit_run(SubmitRunContext(run, None))  # type: ignore[arg-type]  # the queue looks at the run alone
@@ -108,6 +109,14 @@ def test_the_repository_s_queue_lets_no_run_on_hold_begin(queue: dg.DagsterInsta
     assert run_queue.can_hold(queue)
     limits = queue.get_concurrency_config().run_queue_config.tag_concurrency_limits  # type: ignore[union-attr]
     assert {"key": HOLD_TAG, "value": HELD, "limit": 0} in limits
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_a_run_that_repeats_one_on_hold_waits_while_the_hold_lasts(queue: dg.DagsterInstance, on: bool) -> None:
+    run_queue.hold_timeline(queue, "a", on)
+    run = queue.get_run_by_id(queued(queue, "a", {HOLD_TAG: HELD}))
+    assert run is not None
+    assert (run.tags[HOLD_TAG] == HELD) is on
 
 
 def test_an_instance_without_the_queue_is_told_apart() -> None:
