@@ -5,9 +5,9 @@
 Files lie in three folders under equal names. The daemon watches them with the project's own definitions, on SQLite; its
 whole process group is killed with SIGKILL after equal parts of the runs, and started again. Runs are asked for and
 queued as ever, and none is started: the queue's limit is 0. Dagster stores some thirty events of each run, one by one,
-which takes a second or so of a disk; a folder in memory, such as /dev/shm, is several times as quick. A tick over Dagster's limit for its evaluation is a failed
-one; `longest_tick_s` is with the submission of its runs, for which there is no limit. Prints one JSON line. Exit status
-1 where a timeline has no run or more than one, or a tick failed.
+which takes a second or so of a disk; a folder in memory, such as /dev/shm, is several times as quick. A tick over
+Dagster's limit for its evaluation is a failed one; `longest_tick_s` is with the submission of its runs, for which there
+is no limit. Prints one JSON line. Exit status 1 where a timeline has no run or more than one, or a tick failed.
 """
 
 from __future__ import annotations
