@@ -113,8 +113,8 @@ def test_the_repository_s_queue_lets_no_run_on_hold_begin(queue: dg.DagsterInsta
 
 @pytest.mark.parametrize("on", [False, True])
 def test_a_run_that_repeats_one_on_hold_waits_while_the_hold_lasts(queue: dg.DagsterInstance, on: bool) -> None:
-    run_queue.hold_timeline(queue, "a", on)
-    run = queue.get_run_by_id(queued(queue, "a", {HOLD_TAG: HELD}))
+    run_queue.hold_timeline(queue, "repeated", on)
+    run = queue.get_run_by_id(queued(queue, "repeated", {HOLD_TAG: HELD}))
     assert run is not None
     assert (run.tags[HOLD_TAG] == HELD) is on
 
