@@ -24,13 +24,13 @@ from rapidocr import RapidOCR
 from bench.score_exposures import key, score
 from gpu_service.errors import MprError
 from gpu_service.pictures import decode
-from mpr_assets import cli
-from mpr_assets.cli_world import dagster_instance, storage
-from mpr_assets.local_run import run_here
+from mpr_assets.runs.local_instance import dagster_instance, storage
+from mpr_cli.materialize import materialize
 from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract
 from mpr_assets.stages.timeline import resolve
-from mpr_resources.media import probe
-from mpr_resources.storage import Keys
+from mpr_cli import app
+from mpr_resources.media.probe import probe
+from mpr_resources.storage.keys import Keys
 
 VIDEOS = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
 ABSENT = (
@@ -61,17 +61,17 @@ def clips(folder: Path) -> list[tuple[str, Path, Path]]:
 def run_graph(name: str, video: Path, brands: Path, profile: str, chunks: list[str]) -> float:
     """Seconds that the whole graph takes, Dagster included."""
     start_s = time.perf_counter()
-    spec = cli.timeline_spec([video], profile, chunks, brands, name)
+    spec = app.timeline_spec([video], profile, chunks, brands, name)
     with dagster_instance() as instance:
-        cli.create_timeline(instance, spec, replace=False)
-        run_here(instance, name, command="eval")
+        app.create_timeline(instance, spec, replace=False)
+        materialize(instance, name, command="eval")
     return time.perf_counter() - start_s
 
 
 def run_plain(video: Path, reader: RapidOCR) -> float:
     """Seconds that RapidOCR as it comes takes on the same frames, decoding included."""
     start_s = time.perf_counter()
-    spec = cli.timeline_spec([video], "generic", [], None, "plain")
+    spec = app.timeline_spec([video], "generic", [], None, "plain")
     for frame in extract(resolve(spec, probe), ExtractFramesSettings()):
         reader(decode(frame.jpeg))
     return time.perf_counter() - start_s

@@ -27,11 +27,11 @@ from bench.service import frame
 from gpu_service import models
 from gpu_service.models import ModelFiles
 from gpu_service.pictures import Image
-from gpu_service.routines.clip import Clip
-from gpu_service.routines.object_boxes import ObjectSettings
-from gpu_service.routines.onnx_detector import OnnxDetector
+from gpu_service.routines.objects.boxes import ObjectSettings
+from gpu_service.routines.objects.clip import Clip
+from gpu_service.routines.objects.onnx_detector import OnnxDetector
+from gpu_service.routines.objects.yolo import Yolo
 from gpu_service.routines.vlm import Vlm, VlmSettings
-from gpu_service.routines.yolo import Yolo
 from gpu_service.wire import VlmItem
 
 BRANDS = tuple(f"Brand {number}" for number in range(20))

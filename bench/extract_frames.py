@@ -26,7 +26,7 @@ import numpy as np
 from gpu_service.pictures import Image
 from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract
 from mpr_assets.stages.timeline import resolve
-from mpr_assets.timelines import ChunkSpec, TimelineSpec
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 
 WIDTH_PX, HEIGHT_PX, FPS, GOP = 1920, 1080, 30, 60
 FFMPEG_JPEG_SCALE = "2"

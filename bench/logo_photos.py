@@ -4,7 +4,7 @@
 
 Each brand has a look of its own (colours, plate, lettering) that varies from photograph to photograph. The references
 are crops of other photographs of the same brand, five a brand, as in Flickr-Logos-27; the pictures looked through have
-that data set's size. What is measured is recall and precision; the algorithm is in `gpu_service.routines.logo_match`.
+that data set's size. What is measured is recall and precision; the algorithm is in `gpu_service.routines.logos.match`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python -m bench.logos --logos27 FOLDER
     python -m bench.logos --broadcast
 
-What is measured is recall and precision; the algorithm is in `gpu_service.routines.logo_match`.
+What is measured is recall and precision; the algorithm is in `gpu_service.routines.logos.match`.
 """
 
 from __future__ import annotations

@@ -32,17 +32,23 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 from bench.try_stage import write_video
-from mpr_assets.cli_world import LOG
-from mpr_assets.config_assets import config_versions, usable_timelines
-from mpr_assets.definitions import JOB, ROOT, SECTIONS, STAGES, definitions
-from mpr_assets.freshness import BATCH
-from mpr_assets.graph import column_schema
-from mpr_assets.partitions import register
-from mpr_assets.sensors import config_sensor, replay_sensor, state_sensor
-from mpr_assets.timelines import ChunkSpec, TimelineSpec
-from mpr_resources.inference import InferenceResource
-from mpr_resources.io_manager import StorageResource
-from mpr_resources.profiles import Profiles
+from mpr_assets.automation.sensors import config_sensor, replay_sensor, state_sensor
+from mpr_assets.definitions import (
+    JOB,
+    ROOT,
+    SECTIONS,
+    STAGES,
+    definitions,
+)
+from mpr_assets.freshness.config_versions import config_versions, usable_timelines
+from mpr_assets.freshness.event_log import BATCH
+from mpr_assets.orchestration.stage_asset import column_schema
+from mpr_assets.runs.local_instance import LOG
+from mpr_assets.timelines.partitions import register
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.inference.resource import InferenceResource
+from mpr_resources.profiles.folder import Profiles
+from mpr_resources.storage.io_manager import StorageResource
 
 SERVER = "MPR_TEST_POSTGRES_URL"
 MOST_S = 10.0

@@ -54,14 +54,14 @@ def peak_mb(video: Path) -> float:
 
 def run_and_tell(video: Path) -> None:
     """Run the graph here and print this process' peak in MB."""
-    from mpr_assets import cli
-    from mpr_assets.cli_world import dagster_instance
-    from mpr_assets.local_run import run_here
+    from mpr_assets.runs.local_instance import dagster_instance
+    from mpr_cli.materialize import materialize
+    from mpr_cli import app
 
-    spec = cli.timeline_spec([video], "soccer_broadcast", [], None, "memory")
+    spec = app.timeline_spec([video], "soccer_broadcast", [], None, "memory")
     with dagster_instance() as instance:
-        cli.create_timeline(instance, spec, replace=False)
-        run_here(instance, "memory", command="bench")
+        app.create_timeline(instance, spec, replace=False)
+        materialize(instance, "memory", command="bench")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

@@ -30,10 +30,10 @@ import dagster as dg
 import yaml
 from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 
+from mpr_assets.automation.new_media import timeline_name
+from mpr_assets.automation.new_media_sensor import LOOK_EVERY_S
 from mpr_assets.definitions import ROOT
-from mpr_assets.new_media import timeline_name
-from mpr_assets.new_media_sensor import LOOK_EVERY_S
-from mpr_assets.partitions import registered
+from mpr_assets.timelines.partitions import registered
 
 DAEMON = [str(Path(sys.executable).parent / "dagster-daemon"), "run", "--workspace", str(ROOT / "workspace.yaml")]
 FOLDERS = ("", "tv_ads/", "soccer_broadcast/")

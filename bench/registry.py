@@ -22,9 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from gpu_service.errors import BadInput, MprError
-from mpr_resources.brands import Brand
-from mpr_resources.folding import fold_key
-from mpr_resources.registry import Airing, Entry, Found, Registry
+from mpr_resources.brands.brand_file import Brand
+from mpr_resources.brands.folding import fold_key
+from mpr_resources.brands.registry import (
+    Airing,
+    Entry,
+    Found,
+    Registry,
+)
 
 NAMES = 40
 """That all processes fight over at a time, spelt in many ways."""

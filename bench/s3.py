@@ -32,8 +32,8 @@ from botocore.config import Config
 from obstore.store import S3Store
 
 from gpu_service.pictures import encode_jpeg
-from mpr_resources.frames import PictureCache, PictureFolder
-from mpr_resources.storage import PARALLEL_REQUESTS, Storage
+from mpr_resources.storage.pictures import PictureCache, PictureFolder
+from mpr_resources.storage.store import PARALLEL_REQUESTS, Storage
 
 DISTINCT = 20
 """Frames that are drawn; they are repeated."""

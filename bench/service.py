@@ -31,10 +31,16 @@ import httpx2
 import numpy as np
 import requests
 
-from gpu_service.client import ClientConfig, HttpInference
+from gpu_service.client.http import ClientConfig, HttpInference
+from gpu_service.client.local import LocalInference
 from gpu_service.errors import TransientError
-from gpu_service.local import LocalInference
-from gpu_service.pictures import Image, Picture, decode, encode_jpeg, encode_png
+from gpu_service.pictures import (
+    Image,
+    Picture,
+    decode,
+    encode_jpeg,
+    encode_png,
+)
 from gpu_service.routines import Inference
 from gpu_service.routines.detect_edges import DETECT_EDGES
 from gpu_service.routines.segment_field import SEGMENT_FIELD

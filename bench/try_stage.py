@@ -28,17 +28,22 @@ from bench.regions import broadcast_frame
 from gpu_service.routines import Batch
 from gpu_service.routines.detect_edges import DETECT_EDGES
 from gpu_service.wire import EdgesItem
-from mpr_assets.definitions import JOB, SECTIONS, STAGES, definitions
-from mpr_assets.partitions import register
-from mpr_assets.replay import replay_stage
+from mpr_assets.definitions import (
+    JOB,
+    SECTIONS,
+    STAGES,
+    definitions,
+)
+from mpr_assets.runs.try_stage import replay_stage
 from mpr_assets.stages.detect_edges import DetectEdgesSettings
-from mpr_assets.timelines import ChunkSpec, TimelineSpec
-from mpr_resources.frames import PictureCache, PictureFolder
-from mpr_resources.inference import InferenceResource
-from mpr_resources.io_manager import StorageResource
-from mpr_resources.profiles import Profiles
-from mpr_resources.storage import Keys
-from mpr_resources.tables import from_parquet
+from mpr_assets.timelines.partitions import register
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.inference.resource import InferenceResource
+from mpr_resources.profiles.folder import Profiles
+from mpr_resources.storage.io_manager import StorageResource
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.pictures import PictureCache, PictureFolder
+from mpr_resources.storage.tables import from_parquet
 
 TIMELINE = "frame"
 UPSTREAM = ("timeline", "extract_frames", "filter_scenes", "field_segmentation")

@@ -10,11 +10,11 @@ from pathlib import Path
 from bench.score_exposures import score
 from demo.broadcast import draw_broadcast
 from gpu_service.errors import MprError
-from mpr_assets import cli, terminal
-from mpr_assets.cli_world import dagster_instance, storage
 from mpr_assets.definitions import ROOT
-from mpr_assets.local_run import run_here
-from mpr_resources.storage import Keys
+from mpr_assets.runs.local_instance import dagster_instance, storage
+from mpr_cli.materialize import materialize
+from mpr_cli import app, terminal
+from mpr_resources.storage.keys import Keys
 
 TIMELINE = "demo"
 PROFILE = "soccer_broadcast"
@@ -31,11 +31,11 @@ def main() -> int:
     draw_broadcast(video)
     terminal.err.print("Finding its brands:")
     try:
-        spec = cli.timeline_spec([video], PROFILE, [], BRANDS, TIMELINE)
+        spec = app.timeline_spec([video], PROFILE, [], BRANDS, TIMELINE)
         with dagster_instance() as instance:
-            cli.create_timeline(instance, spec, replace=True)
-            run_here(instance, TIMELINE, command="demo")
-        cli.show_report(TIMELINE)
+            app.create_timeline(instance, spec, replace=True)
+            materialize(instance, TIMELINE, command="demo")
+        app.show_report(TIMELINE)
     except MprError as error:
         terminal.err.print(f"demo: {error}", markup=False)
         return 1

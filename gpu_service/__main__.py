@@ -6,8 +6,8 @@ import os
 import sys
 
 from gpu_service import models
-from gpu_service.config import from_arguments
 from gpu_service.errors import MprError
+from gpu_service.host.config import from_arguments
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     try:
         config = from_arguments(sys.argv[1:], os.environ)
         models.use(models.ModelFiles(files=config.models, device=config.device))
-        from gpu_service.server import serve
+        from gpu_service.host.server import serve
 
         serve(config)
     except MprError as error:

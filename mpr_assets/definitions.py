@@ -9,11 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from mpr_assets.cache_schedule import cache_schedule, clear_caches_job
-from mpr_assets.config_assets import config_asset
-from mpr_assets.graph import Stage, stage_asset
-from mpr_assets.new_media_sensor import new_media_sensor
-from mpr_assets.sensors import config_sensor, replay_sensor, state_sensor
+from mpr_assets.automation.cache_schedule import cache_schedule, clear_caches_job
+from mpr_assets.automation.new_media_sensor import new_media_sensor
+from mpr_assets.automation.sensors import config_sensor, replay_sensor, state_sensor
+from mpr_assets.engine.stage import Stage
+from mpr_assets.orchestration.config_asset import config_asset
+from mpr_assets.orchestration.stage_asset import stage_asset
 from mpr_assets.stages import (
     compile_report,
     detect_edges,
@@ -28,12 +29,12 @@ from mpr_assets.stages import (
     run_ocr,
     timeline,
 )
+from mpr_resources.brands.registry import Registry
 from mpr_resources.heartbeat import heartbeat
-from mpr_resources.inference import InferenceResource
-from mpr_resources.io_manager import StorageResource, TableIOManager
-from mpr_resources.profiles import Profiles
+from mpr_resources.inference.resource import InferenceResource
+from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
-from mpr_resources.registry import Registry
+from mpr_resources.storage.io_manager import StorageResource, TableIOManager
 
 ROOT = Path(__file__).resolve().parent.parent
 """The clone; defaults of what is kept lie in it."""

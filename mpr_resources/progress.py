@@ -12,7 +12,8 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gpu_service.errors import MprError, PermanentError
-from mpr_resources.storage import Keys, MissingObject, Storage
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import MissingObject, Storage
 
 T = TypeVar("T")
 

@@ -24,15 +24,16 @@ import dagster as dg
 import numpy as np
 import obstore
 
-from gpu_service.local import LocalInference
+from gpu_service.client.local import LocalInference
 from gpu_service.pictures import Image
 from gpu_service.routines.vlm import VLM
 from gpu_service.wire import VlmAnswer
-from mpr_assets import cli, graph
-from mpr_assets.graph import Stage
-from mpr_assets.stage_run import Result, StageRun
-from mpr_resources.frames import Frame
-from mpr_resources.storage import Storage
+from mpr_assets.engine import stage
+from mpr_assets.engine.stage import Stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_cli import app
+from mpr_resources.storage.pictures import Frame
+from mpr_resources.storage.store import Storage
 from tests import world
 from tests.clips import write_clip
 
@@ -171,12 +172,12 @@ def _main(place: Place, prepare: Callable[..., None] | None, arguments: Sequence
         os.dup2(said.fileno(), 2)
     answer_as_a_model(place.inputs / "answers")
     if place.forgets:
-        cli.dagster_instance = dg.DagsterInstance.ephemeral
+        app.dagster_instance = dg.DagsterInstance.ephemeral
     if prepare is not None:
         prepare(*arguments)
     clip, brands = str(place.inputs / "clip.mp4"), str(place.inputs / "brands.yaml")
     sys.argv = ["mpr", "run", clip, "--name", world.TIMELINE, "--profile", "all", "--brands", brands]
-    cli.main()
+    app.main()
 
 
 def answer_as_a_model(folder: Path) -> None:
@@ -239,8 +240,8 @@ def die() -> Any:
 
 
 def wrap_bodies(work: Callable[[Stage, StageRun, Callable[[StageRun], Result]], Result]) -> None:
-    made = graph._made
-    graph._made = lambda stage, run, inputs: work(stage, run, lambda now: made(stage, now, inputs))
+    made = stage._made
+    stage._made = lambda stage, run, inputs: work(stage, run, lambda now: made(stage, now, inputs))
 
 
 def _some(frames: Callable[..., Iterator[Frame]]) -> Callable[..., Iterator[Frame]]:

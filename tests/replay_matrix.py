@@ -25,13 +25,24 @@ from typing import Any
 
 from bench.daemon import Daemon, dagster_dev, wait_until
 from bench.service import service
-from mpr_assets.config_assets import config_versions, usable_timelines
 from mpr_assets.definitions import ROOT, STAGES
-from mpr_assets.freshness import read_observed, same_config
-from mpr_resources.inference import InferenceResource
+from mpr_assets.freshness.config_versions import config_versions, usable_timelines
+from mpr_assets.freshness.event_log import read_observed
+from mpr_assets.freshness.judge import same_config
+from mpr_resources.inference.resource import InferenceResource
 from tests.clips import write_numbered
-from tests.mpr_assets.settings_matrix import ALL, INPUTS, LOG, NODES, PROFILES, TIMELINES, Matrix, another, below
-from tests.mpr_assets.test_freshness import CASES, MEANINGLESS
+from tests.mpr_assets.freshness.test_freshness import CASES, MEANINGLESS
+from tests.mpr_assets.settings_matrix import (
+    ALL,
+    INPUTS,
+    LOG,
+    NODES,
+    PROFILES,
+    TIMELINES,
+    Matrix,
+    another,
+    below,
+)
 from tests.onnx_file import write_detector
 
 KINDS = ("settings", "edits", "brands", "code", "automatic", "model")
@@ -300,7 +311,7 @@ def run(kinds: Collection[str], stages: list[str]) -> Mapping[str, Any]:
         (folder / "profiles").mkdir()
         write_code(folder / "code.py")
         load = ["--python-file", str(folder / "code.py")]
-        from mpr_assets.cli_world import dagster_instance, resources
+        from mpr_assets.runs.local_instance import dagster_instance, resources
 
         found: dict[str, Any] = {}
         with dagster_instance() as instance:

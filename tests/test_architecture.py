@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from mpr_assets.definitions import ROOT, SECTIONS, STAGES, profiles_folder
-from mpr_assets.graph import Stage
+from mpr_assets.definitions import (
+    ROOT,
+    SECTIONS,
+    STAGES,
+    profiles_folder,
+)
+from mpr_assets.engine.stage import Stage
 
-PACKAGES = ("gpu_service", "mpr_resources", "mpr_assets")
+PACKAGES = ("gpu_service", "mpr_resources", "mpr_assets", "mpr_api", "mpr_cli")
 """Each may import itself and those before it."""
 OUTER = {"demo", "bench", "tests"}
 HEAVY = {"torch", "torchvision", "ultralytics", "paddleocr", "paddle", "transformers"}
@@ -75,7 +80,7 @@ def test_no_import_is_relative(package: str) -> None:
 def test_heavy_packages_are_imported_by_the_gpu_service_alone_and_late() -> None:
     outside = [
         f"{path.relative_to(ROOT)}:{node.lineno} imports {name}"
-        for package in ("mpr_resources", "mpr_assets", "demo")
+        for package in ("mpr_resources", "mpr_assets", "mpr_api", "mpr_cli", "demo")
         for path in sources(package)
         for name, node in imports(ast.parse(path.read_text()))
         if name in HEAVY
@@ -125,7 +130,7 @@ def test_a_stage_has_its_module_its_section_and_its_tests(stage: Stage) -> None:
     assert stage.code_version == module.CODE_VERSION
     assert SECTIONS[stage.name] is stage.settings
     assert stage.settings.__name__ == "".join(word.capitalize() for word in stage.name.split("_")) + "Settings"
-    tests = ROOT / "tests" / "mpr_assets" / f"test_{stage.name}.py"
+    tests = ROOT / "tests" / "mpr_assets" / "stages" / f"test_{stage.name}.py"
     assert tests.is_file()
     assert "def test_" in tests.read_text()
 

@@ -13,12 +13,18 @@ import dagster as dg
 import numpy as np
 
 from gpu_service.pictures import Image
-from mpr_assets.definitions import JOB, SECTIONS, STAGES, definitions
-from mpr_assets.partitions import register
-from mpr_assets.timelines import ChunkSpec, TimelineSpec
-from mpr_resources.profiles import Profiles
-from mpr_resources.storage import Keys, Storage
-from mpr_resources.tables import StageTable, from_parquet
+from mpr_assets.definitions import (
+    JOB,
+    SECTIONS,
+    STAGES,
+    definitions,
+)
+from mpr_assets.timelines.partitions import register
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.profiles.folder import Profiles
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import Storage
+from mpr_resources.storage.tables import StageTable, from_parquet
 from tests.clips import write_clip
 
 TIMELINE = "match"

@@ -15,8 +15,9 @@ import cv2
 from pydantic import Field
 
 from gpu_service.pictures import Image
-from gpu_service.routines import Batch, DebugPictures, Routine, clip, onnx_detector, yolo
-from gpu_service.routines import logo_match as logo
+from gpu_service.routines import Batch, DebugPictures, Routine
+from gpu_service.routines.logos import match as logo
+from gpu_service.routines.objects import clip, onnx_detector, yolo
 from gpu_service.wire import NoItem, ObjectFinding, ObjectsAnswer
 
 Engine: TypeAlias = Literal["logo_match", "yolo", "onnx", "clip"]

@@ -17,9 +17,21 @@ from pydantic import Field, model_validator
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
-from gpu_service.routines.horizontal_lines import Lines, Mask, near_horizontal_lines, slopes, y_at
+from gpu_service.routines.horizontal_lines import (
+    Lines,
+    Mask,
+    near_horizontal_lines,
+    slopes,
+    y_at,
+)
 from gpu_service.settings import Settings
-from gpu_service.wire import Box, EdgesAnswer, EdgesItem, Point, Region
+from gpu_service.wire import (
+    Box,
+    EdgesAnswer,
+    EdgesItem,
+    Point,
+    Region,
+)
 
 Bands: TypeAlias = NDArray[np.float64]
 """Shape (n, 6): left, right, then the y of the top line at left and at right, then of the bottom line."""

@@ -20,7 +20,12 @@ from gpu_service.pictures import Image, encode_png
 from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.routines.horizontal_lines import near_horizontal_lines, slopes
 from gpu_service.settings import Settings
-from gpu_service.wire import CropAnswer, CropBox, PreprocessAnswer, PreprocessItem
+from gpu_service.wire import (
+    CropAnswer,
+    CropBox,
+    PreprocessAnswer,
+    PreprocessItem,
+)
 
 Matrix: TypeAlias = NDArray[np.float64]
 """Shape (3, 3): a homography."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from mpr_assets.report.exposures import DECIMALS
+from mpr_assets.timelines.chunks import timeline_ms
 
 MEASURES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "brand": pl.String,
@@ -23,11 +24,6 @@ MEASURES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "first_ms": pl.Int64,
     "last_ms": pl.Int64,
 }
-
-
-def timeline_ms(chunks: pl.DataFrame) -> int:
-    """Length of a timeline: what its chunks add up to."""
-    return int(chunks.select((pl.col("end_ms") - pl.col("start_ms")).sum()).item())
 
 
 def measures(exposures: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:

@@ -10,16 +10,24 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mpr_assets.graph import stage
-from mpr_assets.report.export import StageProvenance, Subject, build_report, exposures_csv, report_json
-from mpr_assets.report.exposures import EXPOSURE_SCHEMA, ExposureSettings, exposures, frame_spans
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.report.build import Subject, build_report
+from mpr_assets.report.exporters.csv_file import exposures_csv
+from mpr_assets.report.exporters.json_file import report_json
+from mpr_assets.report.exposures import (
+    EXPOSURE_SCHEMA,
+    ExposureSettings,
+    exposures,
+    frame_spans,
+)
 from mpr_assets.report.measures import measures
-from mpr_assets.report.page import GetPicture, PageSettings, render_page
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
-from mpr_resources.registry import Airing, Found
-from mpr_resources.storage import Keys
-from mpr_resources.tables import StageTable, TableHeader, hash_of
+from mpr_assets.report.model import StageProvenance
+from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
+from mpr_resources.brands.registry import Airing, Found
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
 CODE_VERSION = "2"
 

@@ -9,12 +9,13 @@ import polars as pl
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.detect_edges import DETECT_EDGES, EdgeSettings
 from gpu_service.wire import EdgesItem
-from mpr_assets import previews
-from mpr_assets.graph import stage
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings, by_seq
-from mpr_resources.frames import Frame
-from mpr_resources.tables import StageTable
+from mpr_assets.engine.frame_map import by_seq
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.overlays import preview_sheet
+from mpr_resources.storage.pictures import Frame
+from mpr_resources.storage.tables import StageTable
 
 CODE_VERSION = "1"
 
@@ -82,7 +83,7 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes", "field_segmentation"),
     depends_on=lambda run: {"model": run.inference.identity(DETECT_EDGES, run.settings)},
-    draw=previews.boxes("label"),
+    draw=preview_sheet.boxes("label"),
     debug=_debug,
     per_frame=True,
 )

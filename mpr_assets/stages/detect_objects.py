@@ -13,13 +13,13 @@ from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
 from gpu_service.wire import NoItem
-from mpr_assets import previews
-from mpr_assets.graph import stage
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
-from mpr_resources.brands import references_hash
-from mpr_resources.frames import Frame
-from mpr_resources.tables import StageTable
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.overlays import preview_sheet
+from mpr_resources.brands.brand_file import references_hash
+from mpr_resources.storage.pictures import Frame
+from mpr_resources.storage.tables import StageTable
 
 CODE_VERSION = "1"
 
@@ -96,7 +96,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes"),
     depends_on=_what_finds,
-    draw=previews.boxes("label"),
+    draw=preview_sheet.boxes("label"),
     debug=_debug,
     per_frame=True,
 )

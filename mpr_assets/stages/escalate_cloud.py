@@ -1,7 +1,7 @@
 """The `escalate_cloud` stage: what is still unresolved, put to a cloud provider's vision-language model.
 
-Which candidates go and what an answer is worth is in `mpr_assets.escalation`; asking without ever paying twice is
-`mpr_resources.asking`.
+Which candidates go and what an answer is worth is in `mpr_assets.escalation.candidates`; asking without ever paying
+twice is `mpr_resources.cloud.asking`.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from gpu_service.pictures import encode_jpeg
-from mpr_assets import previews
-from mpr_assets.escalation import (
-    EscalationSettings,
-    Shown,
-    ask_in_turn,
-    candidates,
-    choose,
-    look,
-    resolve,
-    to_look_at,
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.escalation.candidates import EscalationSettings, candidates, choose
+from mpr_assets.escalation.pictures import Shown, look, to_look_at
+from mpr_assets.escalation.session import ask_in_turn
+from mpr_assets.escalation.verdicts import resolve
+from mpr_assets.overlays import preview_sheet
+from mpr_assets.text.detections import DETECTION_SCHEMA
+from mpr_resources.cloud.asking import (
+    Asker,
+    Given,
+    Label,
+    Plan,
+    Question,
 )
-from mpr_assets.graph import stage
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages.match_brands import DETECTION_SCHEMA
-from mpr_resources.asking import Asker, Given, Label, Plan, Question
-from mpr_resources.budget import Limit, load_prices, price_of
-from mpr_resources.providers import Model, key_of
-from mpr_resources.questions import PROMPT_HASH
-from mpr_resources.tables import StageTable, TableHeader
+from mpr_resources.cloud.budget import Limit, load_prices, price_of
+from mpr_resources.cloud.prompt import PROMPT_HASH
+from mpr_resources.cloud.providers import Model, key_of
+from mpr_resources.storage.tables import StageTable, TableHeader
 
 CODE_VERSION = "2"
 
@@ -151,7 +151,7 @@ def _all_asked(run: StageRun, _header: TableHeader) -> bool:
         "brands": run.brand_list().content_hash,
     },
     complete=_all_asked,
-    draw=previews.boxes("brand"),
+    draw=preview_sheet.boxes("brand"),
 )
 def asset(
     run: StageRun,

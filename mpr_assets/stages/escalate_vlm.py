@@ -1,7 +1,7 @@
 """The `escalate_vlm` stage: what reading left unresolved, put to a vision-language model on the inference host.
 
-Which candidates go and what an answer is worth is in `mpr_assets.escalation`; how the model is asked is the routine
-`vlm`. Its answers are kept for all timelines, as those of the cloud are.
+Which candidates go and what an answer is worth is in `mpr_assets.escalation.candidates`; how the model is asked is the
+routine `vlm`. Its answers are kept for all timelines, as those of the cloud are.
 """
 
 from __future__ import annotations
@@ -15,24 +15,18 @@ from gpu_service.pictures import Picture
 from gpu_service.routines import Inference
 from gpu_service.routines.vlm import VLM, VlmSettings
 from gpu_service.wire import VlmAnswer, VlmItem
-from mpr_assets import previews
-from mpr_assets.escalation import (
-    EscalationSettings,
-    Shown,
-    ask_in_turn,
-    candidates,
-    choose,
-    look,
-    resolve,
-    to_look_at,
-)
-from mpr_assets.graph import stage
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages.match_brands import DETECTION_SCHEMA
-from mpr_resources.answers import Answers, alike, family_of
-from mpr_resources.asking import Given
-from mpr_resources.questions import Answer
-from mpr_resources.tables import StageTable, TableHeader, hash_of
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.escalation.candidates import EscalationSettings, candidates, choose
+from mpr_assets.escalation.pictures import Shown, look, to_look_at
+from mpr_assets.escalation.session import ask_in_turn
+from mpr_assets.escalation.verdicts import resolve
+from mpr_assets.overlays import preview_sheet
+from mpr_assets.text.detections import DETECTION_SCHEMA
+from mpr_resources.cloud.answers import Answers, alike, family_of
+from mpr_resources.cloud.asking import Given
+from mpr_resources.cloud.prompt import Answer
+from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
 CODE_VERSION = "2"
 
@@ -122,7 +116,7 @@ def _all_answered(run: StageRun, _header: TableHeader) -> bool:
     inputs=("extract_frames", "preprocess", "match_brands"),
     depends_on=_outside,
     complete=_all_answered,
-    draw=previews.boxes("brand"),
+    draw=preview_sheet.boxes("brand"),
 )
 def asset(run: StageRun, extract_frames: StageTable, preprocess: StageTable, match_brands: StageTable) -> Result:
     """Detections by the model, and what is left."""

@@ -1,7 +1,7 @@
 """Stage `extract_frames`: the timeline sampled at even instants, as JPEG pictures and an index of them.
 
-Which frames are taken is decided here. How files are decoded is in `mpr_resources.decoding`; where frames are kept is
-not here.
+Which frames are taken is decided here. How files are decoded is in `mpr_resources.media.decoding`; where frames are
+kept is not here.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from pydantic import Field
 
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, encode_jpeg
-from mpr_assets import previews
-from mpr_assets.graph import stage
-from mpr_assets.report.measures import timeline_ms
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
-from mpr_resources.changes import Changes
-from mpr_resources.decoding import Media, clock, open_media
-from mpr_resources.frames import PictureFolder
-from mpr_resources.journal import Journal
-from mpr_resources.pixels import Orientation, orientation, to_pixels
-from mpr_resources.sources import Sources
-from mpr_resources.storage import Keys
-from mpr_resources.tables import StageTable, TableHeader
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.overlays import preview_sheet
+from mpr_assets.timelines.chunks import timeline_ms
+from mpr_resources.media.abrupt_changes import Changes
+from mpr_resources.media.decoding import Media, clock, open_media
+from mpr_resources.media.pixels import Orientation, orientation, to_pixels
+from mpr_resources.media.sources import Sources
+from mpr_resources.storage.journal import Journal
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.pictures import PictureFolder
+from mpr_resources.storage.tables import StageTable, TableHeader
 
 CODE_VERSION = "2"
 
@@ -311,7 +311,7 @@ def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
     inputs=("timeline",),
     complete=_frames_are_there,
     pictures=True,
-    draw=previews.as_it_is,
+    draw=preview_sheet.as_it_is,
 )
 def asset(run: StageRun, timeline: StageTable) -> Result:
     """The frames into storage, their index as the table."""

@@ -9,12 +9,13 @@ import polars as pl
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.segment_field import SEGMENT_FIELD, SegmentFieldSettings
 from gpu_service.wire import NoItem
-from mpr_assets import previews
-from mpr_assets.graph import stage
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings, by_seq
-from mpr_resources.frames import Frame
-from mpr_resources.tables import StageTable
+from mpr_assets.engine.frame_map import by_seq
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.overlays import preview_sheet
+from mpr_resources.storage.pictures import Frame
+from mpr_resources.storage.tables import StageTable
 
 CODE_VERSION = "1"
 
@@ -55,7 +56,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes"),
     depends_on=lambda run: {"model": run.inference.identity(SEGMENT_FIELD, run.settings)},
-    draw=previews.polygons("field"),
+    draw=preview_sheet.polygons("field"),
     debug=_debug,
     per_frame=True,
 )

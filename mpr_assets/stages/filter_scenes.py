@@ -37,12 +37,12 @@ from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector
 
 from gpu_service.pictures import Image
-from mpr_assets import previews
-from mpr_assets.graph import stage
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
-from mpr_resources.frames import Frame
-from mpr_resources.tables import StageTable
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.overlays import preview_sheet
+from mpr_resources.storage.pictures import Frame
+from mpr_resources.storage.tables import StageTable
 
 CODE_VERSION = "2"
 
@@ -270,7 +270,7 @@ def _detector(settings: FilterScenesSettings) -> Any:
     schema=SCHEMA,
     code_version=CODE_VERSION,
     inputs=("extract_frames",),
-    draw=previews.as_it_is,
+    draw=preview_sheet.as_it_is,
 )
 def asset(run: StageRun, extract_frames: StageTable) -> Result:
     """Shots and near-duplicates."""

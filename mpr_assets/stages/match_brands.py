@@ -16,32 +16,26 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from mpr_assets import previews
-from mpr_assets.brand_text import Hit, NameIndex, Reading
-from mpr_assets.graph import stage
-from mpr_assets.misreadings import Tolerance
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
-from mpr_assets.text_lines import Box, Line, Reach, followers, part_box, same_place, union
-from mpr_resources.brands import BrandList
-from mpr_resources.tables import StageTable
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.overlays import preview_sheet
+from mpr_assets.text.detections import DETECTION_SCHEMA
+from mpr_assets.text.layout import (
+    Box,
+    Line,
+    Reach,
+    followers,
+    part_box,
+    same_place,
+    union,
+)
+from mpr_assets.text.name_index import Hit, NameIndex, Reading
+from mpr_assets.text.names import Tolerance
+from mpr_resources.brands.brand_file import BrandList
+from mpr_resources.storage.tables import StageTable
 
 CODE_VERSION = "1"
-
-DETECTION_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "seq": pl.Int64,
-    "x": pl.Int32,
-    "y": pl.Int32,
-    "w": pl.Int32,
-    "h": pl.Int32,
-    "brand": pl.Utf8,
-    "confidence": pl.Float64,
-    "source": pl.Utf8,
-    "text": pl.Utf8,
-    "reason": pl.Utf8,
-    "track": pl.Int64,
-}
-"""Detections and candidates. A candidate has no brand, and a reason."""
 SCHEMA = DETECTION_SCHEMA
 
 LOGO_ENGINES = frozenset({"logo_match", "clip"})
@@ -268,7 +262,7 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
     code_version=CODE_VERSION,
     inputs=("run_ocr", "detect_objects"),
     depends_on=lambda run: {"brands": run.brand_list().content_hash},
-    draw=previews.boxes("brand"),
+    draw=preview_sheet.boxes("brand"),
     per_frame=True,
 )
 def asset(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Result:

@@ -15,14 +15,20 @@ from pydantic import Field
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.preprocess import PREPROCESS, CropSettings
 from gpu_service.wire import Box, CropBox, PreprocessItem
-from mpr_assets import previews
-from mpr_assets.graph import stage
-from mpr_assets.same_crops import CropGrouper, Cut, Likeness, SameCrops
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings, by_seq
-from mpr_resources.frames import Frame
-from mpr_resources.storage import Keys
-from mpr_resources.tables import StageTable, TableHeader
+from mpr_assets.crops.grouping import (
+    CropGrouper,
+    Cut,
+    Likeness,
+    SameCrops,
+)
+from mpr_assets.engine.frame_map import by_seq
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.overlays import preview_sheet
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.pictures import Frame
+from mpr_resources.storage.tables import StageTable, TableHeader
 
 CODE_VERSION = "1"
 
@@ -186,7 +192,7 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     depends_on=lambda run: {"model": run.inference.identity(PREPROCESS, run.settings)},
     complete=_crops_are_there,
     pictures=True,
-    draw=previews.boxes("label"),
+    draw=preview_sheet.boxes("label"),
     debug=_debug,
     per_frame=True,
 )

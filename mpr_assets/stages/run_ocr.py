@@ -1,7 +1,7 @@
 """Text lines of the kept frames: found, recognised once, followed while they stay, put to the vote.
 
-What belongs here: which frames and crops are looked at, what is read again, the lines and their tracks as a table.
-Not here: finding and recognising (`gpu_service.routines.ocr`), following (`follow_text`), brands (`match_brands`).
+What belongs here: which frames and crops are looked at, what is read again, the lines and their tracks as a table. Not
+here: finding and recognising (`gpu_service.routines.ocr.routine`), following (`follow_text`), brands (`match_brands`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,22 @@ from pydantic import Field
 
 from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference
-from gpu_service.routines.ocr import OCR, OcrSettings, to_quad
+from gpu_service.routines.ocr.engine import OcrSettings
+from gpu_service.routines.ocr.routine import OCR, to_quad
 from gpu_service.wire import OcrItem, TextLine
-from mpr_assets import previews
-from mpr_assets.follow_text import Follower, Quad, Read, Row, near
-from mpr_assets.graph import stage
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
-from mpr_resources.frames import Frame
-from mpr_resources.tables import StageTable
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.overlays import preview_sheet
+from mpr_assets.text.tracking import (
+    Follower,
+    Quad,
+    Read,
+    Row,
+    near,
+)
+from mpr_resources.storage.pictures import Frame
+from mpr_resources.storage.tables import StageTable
 
 CODE_VERSION = "2"
 
@@ -224,7 +231,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes", "preprocess"),
     depends_on=lambda run: {"model": run.inference.identity(OCR, run.settings)},
-    draw=previews.quads("text"),
+    draw=preview_sheet.quads("text"),
     debug=_debug,
     per_frame=True,
 )

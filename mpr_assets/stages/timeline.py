@@ -1,6 +1,6 @@
 """Stage `timeline`: chunks of sources laid one after another on one clock, with what each source really is.
 
-How a file is probed is in `mpr_resources.media`; where specs are kept is not here.
+How a file is probed is in `mpr_resources.media.probe`; where specs are kept is not here.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import polars as pl
 from pydantic import Field
 
 from gpu_service.errors import BadInput, PermanentError
-from mpr_assets.graph import stage
-from mpr_assets.report.measures import timeline_ms
-from mpr_assets.stage_run import Result, StageRun
-from mpr_assets.stages import StageSettings
-from mpr_assets.timelines import ChunkSpec, TimelineSpec
-from mpr_resources.decoding import clock
-from mpr_resources.media import Probe, probe
-from mpr_resources.sources import Sources
-from mpr_resources.tables import hash_of
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.timelines.chunks import timeline_ms
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.media.decoding import clock
+from mpr_resources.media.probe import Probe, probe
+from mpr_resources.media.sources import Sources
+from mpr_resources.storage.tables import hash_of
 
 CODE_VERSION = "1"
 

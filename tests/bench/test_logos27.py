@@ -9,7 +9,12 @@ import pytest
 
 from bench.logos import Annotation, annotations_of, logos27
 from gpu_service.wire import Box
-from tests.gpu_service.test_detect import comb, ground, kite, put
+from tests.gpu_service.test_detect import (
+    comb,
+    ground,
+    kite,
+    put,
+)
 
 
 def data_set(folder: Path, query: str) -> Path:

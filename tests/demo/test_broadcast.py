@@ -18,7 +18,7 @@ from demo.drawing import symbol
 from demo.truth import Exposure, Ledger, Sighting, Truth, view_of
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
-from mpr_resources.brands import load_brands
+from mpr_resources.brands.brand_file import load_brands
 
 BRANDS = Path(__file__).parents[2] / "demo" / "brands.yaml"
 SECONDS, FRAMES, CROWD = 3, 75, range(49, 60)

@@ -11,8 +11,9 @@ import pytest
 from gpu_service import models
 from gpu_service.models import ModelFiles
 from gpu_service.pictures import Image
-from gpu_service.routines import Batch, Reference, clip
+from gpu_service.routines import Batch, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
+from gpu_service.routines.objects import clip
 from gpu_service.wire import Box, NoItem, ObjectFinding
 from tests.gpu_engines.tiny_models import make_clip, plain, texture
 

@@ -10,13 +10,13 @@ import httpx2
 import pytest
 
 from gpu_service import models
-from gpu_service.client import HttpInference
-from gpu_service.config import ServiceConfig
+from gpu_service.client.http import HttpInference
+from gpu_service.client.local import LocalInference
 from gpu_service.errors import MissingEngine
-from gpu_service.local import LocalInference
+from gpu_service.host.config import ServiceConfig
+from gpu_service.host.registry import ROUTINES
 from gpu_service.models import ModelFiles
 from gpu_service.pictures import Picture
-from gpu_service.registry import ROUTINES
 from gpu_service.routines import Inference
 from gpu_service.routines.vlm import VLM, VlmSettings
 from gpu_service.wire import VlmAnswer, VlmItem

@@ -15,7 +15,8 @@ from gpu_service.errors import MissingEngine
 from gpu_service.models import ModelFiles
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch
-from gpu_service.routines.ocr import OCR, OcrSettings
+from gpu_service.routines.ocr.engine import OcrSettings
+from gpu_service.routines.ocr.routine import OCR
 from gpu_service.wire import OcrItem, TextLine
 from tests.gpu_engines.tiny_models import make_paddle_folders
 

@@ -12,10 +12,10 @@ import numpy as np
 import uvicorn
 from pydantic import Field
 
-from gpu_service.app import create_app
-from gpu_service.batching import AnyRoutine
-from gpu_service.config import ServiceConfig
 from gpu_service.errors import BadInput, MissingEngine, TransientError
+from gpu_service.host.app import create_app
+from gpu_service.host.batching import AnyRoutine
+from gpu_service.host.config import ServiceConfig
 from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.settings import Settings
 from gpu_service.wire import Message

@@ -17,8 +17,8 @@ import httpx2
 import numpy as np
 import pytest
 
+from gpu_service.host.registry import ROUTINES
 from gpu_service.pictures import encode_jpeg, encode_png
-from gpu_service.registry import ROUTINES
 from tests.gpu_service.live import MEAN, ServiceConfig, live_server
 
 GOOD = encode_jpeg(np.full((48, 64, 3), 90, np.uint8))

@@ -20,15 +20,27 @@ import msgpack
 import numpy as np
 import pytest
 
-from gpu_service.client import ClientConfig, HttpInference
-from gpu_service.config import ServiceConfig
-from gpu_service.errors import BadInput, MissingEngine, MprError, PermanentError, TransientError
-from gpu_service.local import LocalInference
+from gpu_service.client.http import ClientConfig, HttpInference
+from gpu_service.client.local import LocalInference
+from gpu_service.errors import (
+    BadInput,
+    MissingEngine,
+    MprError,
+    PermanentError,
+    TransientError,
+)
+from gpu_service.host.config import ServiceConfig
+from gpu_service.host.registry import ROUTINES
 from gpu_service.pictures import Picture, encode_jpeg
-from gpu_service.registry import ROUTINES
 from gpu_service.routines import Inference, Reference
 from gpu_service.wire import FieldAnswer, NoItem
-from tests.gpu_service.live import MEAN, MeanItem, MeanSettings, free_port, live_server
+from tests.gpu_service.live import (
+    MEAN,
+    MeanItem,
+    MeanSettings,
+    free_port,
+    live_server,
+)
 
 SOON = ClientConfig(give_up_after_s=0.5, batch_pictures=2)
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,12 @@ from pydantic import ValidationError
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch
-from gpu_service.routines.detect_edges import DETECT_EDGES, MOST_REGIONS, EdgeSettings, find_boards
+from gpu_service.routines.detect_edges import (
+    DETECT_EDGES,
+    MOST_REGIONS,
+    EdgeSettings,
+    find_boards,
+)
 from gpu_service.wire import EdgesAnswer, EdgesItem, Point
 
 GRASS = (40, 160, 50)

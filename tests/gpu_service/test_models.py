@@ -12,14 +12,20 @@ import numpy as np
 import pytest
 
 from gpu_service import models
-from gpu_service.config import from_arguments
 from gpu_service.errors import BadInput, MissingEngine
+from gpu_service.host.config import from_arguments
 from gpu_service.models import ModelFiles
 from gpu_service.routines import Batch
 from gpu_service.routines.detect import DETECT, DetectSettings
-from gpu_service.routines.ocr import OCR, OcrSettings
+from gpu_service.routines.ocr.engine import OcrSettings
+from gpu_service.routines.ocr.routine import OCR
 from gpu_service.routines.vlm import VLM, VlmSettings
-from gpu_service.wire import Box, NoItem, OcrItem, VlmItem
+from gpu_service.wire import (
+    Box,
+    NoItem,
+    OcrItem,
+    VlmItem,
+)
 from tests.onnx_file import write_detector
 
 BLACK = np.zeros((64, 64, 3), np.uint8)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gpu_service.routines import clip
-from gpu_service.routines.object_boxes import ObjectSettings, findings
-from gpu_service.routines.onnx_detector import boxes_of, fitting
+from gpu_service.routines.objects import clip
+from gpu_service.routines.objects.boxes import ObjectSettings, findings
+from gpu_service.routines.objects.onnx_detector import boxes_of, fitting
 from gpu_service.wire import Box
 
 Floats = NDArray[np.float32]

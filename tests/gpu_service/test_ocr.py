@@ -6,7 +6,13 @@ import pytest
 
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch
-from gpu_service.routines.ocr import OCR, OcrSettings, Reading, _own_part, straighten, warm_places
+from gpu_service.routines.ocr.engine import OcrSettings, Reading
+from gpu_service.routines.ocr.routine import (
+    OCR,
+    _own_part,
+    straighten,
+    warm_places,
+)
 from gpu_service.wire import OcrAnswer, OcrItem, Quad
 
 SETTINGS = OcrSettings()

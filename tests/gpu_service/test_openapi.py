@@ -19,10 +19,10 @@ import schemathesis
 from hypothesis import strategies
 from schemathesis import GenerationMode
 
-from gpu_service.app import create_app
-from gpu_service.config import ServiceConfig
+from gpu_service.host.app import create_app
+from gpu_service.host.config import ServiceConfig
+from gpu_service.host.registry import ROUTINES
 from gpu_service.pictures import encode_jpeg, encode_png
-from gpu_service.registry import ROUTINES
 from tests.gpu_service.live import live_server
 
 NOISE = np.random.default_rng(1).integers(0, 256, (40, 60, 3)).astype(np.uint8)

@@ -10,8 +10,20 @@ from pydantic import ValidationError
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, decode
 from gpu_service.routines import Batch
-from gpu_service.routines.preprocess import PREPROCESS, Crop, CropSettings, cut, phash, sharpness
-from gpu_service.wire import Box, CropBox, PreprocessItem, Quad
+from gpu_service.routines.preprocess import (
+    PREPROCESS,
+    Crop,
+    CropSettings,
+    cut,
+    phash,
+    sharpness,
+)
+from gpu_service.wire import (
+    Box,
+    CropBox,
+    PreprocessItem,
+    Quad,
+)
 
 BLUE = (200, 60, 20)
 

@@ -16,14 +16,19 @@ import msgpack
 import numpy as np
 import pytest
 
-from gpu_service.app import create_app
-from gpu_service.config import ServiceConfig, from_arguments
 from gpu_service.errors import BadInput
+from gpu_service.host.app import create_app
+from gpu_service.host.config import ServiceConfig, from_arguments
+from gpu_service.host.registry import ROUTINES
 from gpu_service.pictures import decode, encode_jpeg, encode_png
-from gpu_service.registry import ROUTINES
 from gpu_service.routines import Batch, Reference, Routine
 from gpu_service.wire import NoItem
-from tests.gpu_service.live import MEAN, MeanAnswer, MeanSettings, live_server
+from tests.gpu_service.live import (
+    MEAN,
+    MeanAnswer,
+    MeanSettings,
+    live_server,
+)
 
 
 def grey(value: int) -> bytes:

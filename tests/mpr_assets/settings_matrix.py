@@ -16,25 +16,27 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 from pydantic import BaseModel, ValidationError
 
-from gpu_service.local import LocalInference
-from mpr_assets.config_assets import config_versions, usable_timelines
-from mpr_assets.definitions import JOB, SECTIONS, STAGES, definitions
-from mpr_assets.freshness import (
+from gpu_service.client.local import LocalInference
+from mpr_assets.definitions import (
+    JOB,
+    SECTIONS,
+    STAGES,
+    definitions,
+)
+from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
+from mpr_assets.freshness.event_log import read_made, read_observed, report
+from mpr_assets.freshness.judge import (
     MadeByStage,
     State,
     Verdict,
     changed,
     judge,
     of_timeline,
-    read_made,
-    read_observed,
-    report,
 )
-from mpr_assets.partitions import register
-from mpr_assets.sensors import node
-from mpr_assets.timelines import ChunkSpec, TimelineSpec
-from mpr_resources.io_manager import StorageResource
-from mpr_resources.profiles import Profiles
+from mpr_assets.timelines.partitions import register
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.profiles.folder import Profiles
+from mpr_resources.storage.io_manager import StorageResource
 from tests.clips import write_numbered
 
 PROFILES = ("one", "two")

@@ -18,12 +18,20 @@ import numpy as np
 import pytest
 
 from gpu_service.pictures import encode_jpeg, encode_png
-from mpr_assets import cli, graph
 from mpr_assets.definitions import ROOT
-from mpr_resources import io_manager
-from mpr_resources.storage import Keys
+from mpr_assets.engine import stage
+from mpr_cli import app
+from mpr_resources.storage import io_manager
+from mpr_resources.storage.keys import Keys
 from tests.clips import write_clip
-from tests.mpr_resources.test_media import audio, cut, flat, no_frames, noisy, written
+from tests.mpr_resources.media.test_probe import (
+    audio,
+    cut,
+    flat,
+    no_frames,
+    noisy,
+    written,
+)
 from tests.world import Ran, World, listing
 
 BRANDS = "brands:\n"
@@ -45,7 +53,7 @@ class Case:
     says: list[str]
     make: Callable[[Path], object] = lambda _folder: None
     environ: dict[str, str] = field(default_factory=dict)
-    status: int = cli.UNUSABLE
+    status: int = app.UNUSABLE
 
 
 def video(make: Callable[[Path], object], *says: str, name: str = "a.mp4") -> Case:
@@ -330,7 +338,7 @@ def mpr(inputs: Path, kept: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
             monkeypatch.setenv(variable, value)
         monkeypatch.setattr(sys, "argv", ["mpr", *argv])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         captured = capsys.readouterr()
         return Said(int(end.value.code or 0), captured.out, captured.err)
 
@@ -399,7 +407,7 @@ def test_what_may_not_be_read_is_named(what: str, mpr: Mpr, inputs: Path, kept: 
     before = listing(kept / "storage")
     with as_an_ordinary_user():
         said = mpr("run", str(files["video"]), "--brands", str(files["brands"]), MPR_PROFILES_DIR=str(tmp_path))
-    assert said.status == cli.UNUSABLE
+    assert said.status == app.UNUSABLE
     assert_one_sentence(said, [files[what].name, "ermission"])
     assert listing(kept / "storage") == before
 
@@ -407,11 +415,11 @@ def test_what_may_not_be_read_is_named(what: str, mpr: Mpr, inputs: Path, kept: 
 def test_a_storage_that_stops_working_fails_the_stage_after_some_tries(
     mpr: Mpr, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(graph, "FIRST_RETRY_S", 0.0)
+    monkeypatch.setattr(stage, "FIRST_RETRY_S", 0.0)
     monkeypatch.setattr(io_manager, "RETRY_WAIT_S", 0.0)
     (tmp_path / "stages").write_text("a file where a folder should be")
     said = mpr("run", str(inputs / "clip.mp4"), MPR_STORAGE_URL=str(tmp_path), DAGSTER_HOME=str(tmp_path / "home"))
-    assert said.status == cli.FAILED
+    assert said.status == app.FAILED
     assert "Traceback" not in said.err
     assert f"mpr: timeline failed: The storage did not read {tmp_path}/stages/timeline/clip.parquet (" in said.err
     assert "run the same command again to go on." in said.err
@@ -425,7 +433,7 @@ def test_a_bug_in_a_stage_is_one_line_too(
 
     monkeypatch.setattr("mpr_assets.stages.timeline.timeline_ms", broken)
     said = mpr("run", str(inputs / "clip.mp4"), MPR_STORAGE_URL=str(tmp_path / "storage"))
-    assert said.status == cli.FAILED
+    assert said.status == app.FAILED
     assert "Traceback" not in said.err
     assert "mpr: timeline failed unexpectedly: KeyError: 'shot'. The whole story is in the run's log" in said.err
     assert not (tmp_path / "storage" / "stages").exists()
@@ -438,9 +446,9 @@ def test_an_interrupted_run_says_so(
     def interrupted(*_arguments: object) -> None:
         raise interrupt
 
-    monkeypatch.setattr(cli, "timeline_spec", interrupted)
+    monkeypatch.setattr(app, "timeline_spec", interrupted)
     said = mpr("run", str(inputs / "clip.mp4"))
-    assert said.status == cli.INTERRUPTED
+    assert said.status == app.INTERRUPTED
     assert_one_sentence(said, ["interrupted", "run the same command again"])
 
 
@@ -456,7 +464,7 @@ def test_a_stored_object_that_is_broken_is_named(name: str, mpr: Mpr, kept: Path
     shutil.copytree(kept / "storage", tmp_path / "storage")
     (tmp_path / "storage" / key).write_bytes(b"{}")
     said = mpr("report", "match", MPR_STORAGE_URL=str(tmp_path / "storage"))
-    assert said.status == cli.UNUSABLE
+    assert said.status == app.UNUSABLE
     assert_one_sentence(said, says)
 
 

@@ -15,7 +15,7 @@ from mpr_assets.definitions import (
     storage_resource,
     switched_off,
 )
-from mpr_assets.partitions import timelines
+from mpr_assets.timelines.partitions import timelines
 from tests.world import NAMES
 
 

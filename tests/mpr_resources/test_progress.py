@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from gpu_service.errors import PermanentError
-from mpr_resources.progress import STORE_EVERY_S, LogProgress, StoredProgress, describe, stored_report, tracked
-from mpr_resources.storage import Storage
+from mpr_resources.progress import (
+    STORE_EVERY_S,
+    LogProgress,
+    StoredProgress,
+    describe,
+    stored_report,
+    tracked,
+)
+from mpr_resources.storage.store import Storage
 
 LINES = {
     "nothing done": ((0, 120, 0.0), "0 of 120 frames, 0.0/s"),

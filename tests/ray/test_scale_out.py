@@ -13,7 +13,12 @@ from pathlib import Path
 
 from tests.services.conftest import Bucket
 from tests.services.servers import free_port
-from tests.services.team import BIN, DEPLOY, Team, team_environ
+from tests.services.team import (
+    BIN,
+    DEPLOY,
+    Team,
+    team_environ,
+)
 from tests.services.test_team import alone, create, kept
 
 

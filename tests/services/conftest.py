@@ -16,8 +16,13 @@ import psycopg2
 import pytest
 from sqlalchemy.engine import make_url
 
-from mpr_resources.storage import Storage
-from tests.services.servers import POSTGRES_URL, S3_KEY, S3_SECRET, S3_URL
+from mpr_resources.storage.store import Storage
+from tests.services.servers import (
+    POSTGRES_URL,
+    S3_KEY,
+    S3_SECRET,
+    S3_URL,
+)
 
 
 @dataclass(frozen=True)

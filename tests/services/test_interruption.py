@@ -14,11 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from mpr_resources.storage import Keys, Storage
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import Storage
 from tests.services.conftest import Bucket, database
-from tests.services.servers import KEY, POSTGRES_URL, SECRET, PostgresServer, S3Server
+from tests.services.servers import (
+    KEY,
+    POSTGRES_URL,
+    SECRET,
+    PostgresServer,
+    S3Server,
+)
 from tests.services.team import RUNS, Team, team_environ
-from tests.services.test_team import OF_RETRY, alone, create, kept
+from tests.services.test_team import (
+    OF_RETRY,
+    alone,
+    create,
+    kept,
+)
 
 AWAY_S = 5.0
 """For which what was killed is away."""

@@ -8,9 +8,14 @@ from sqlalchemy.engine import make_url
 
 from bench.registry import measure
 from gpu_service.errors import PermanentError, TransientError
-from mpr_resources.brands import Brand
-from mpr_resources.registry import Airing, Entry, Found, Registry
-from mpr_resources.registry.known import KnownBrand
+from mpr_resources.brands.brand_file import Brand
+from mpr_resources.brands.registry import (
+    Airing,
+    Entry,
+    Found,
+    Registry,
+)
+from mpr_resources.brands.registry.known import KnownBrand
 from tests.services.conftest import administer
 
 

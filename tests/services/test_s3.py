@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from gpu_service.errors import BadInput, PermanentError, TransientError
-from mpr_resources.media import probe
-from mpr_resources.sources import Sources
-from mpr_resources.storage import MissingObject, Storage
+from mpr_resources.media.probe import probe
+from mpr_resources.media.sources import Sources
+from mpr_resources.storage.store import MissingObject, Storage
 from tests.services.conftest import Bucket
 from tests.services.servers import free_port
 

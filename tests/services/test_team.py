@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from mpr_assets.automation.new_media_sensor import LOOK_EVERY_S
 from mpr_assets.definitions import ROOT
-from mpr_assets.new_media_sensor import LOOK_EVERY_S
-from mpr_resources.storage import Keys, Storage
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import Storage
 from tests.services.conftest import Bucket
 from tests.services.team import BIN, Team, team_environ
 from tests.world import BRAND, NAMES

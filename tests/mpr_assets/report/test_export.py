@@ -9,10 +9,19 @@ import json
 import polars as pl
 import pytest
 
-from mpr_assets.report.export import Report, StageProvenance, Subject, build_report, exposures_csv, report_json
+from mpr_assets.report.build import Subject, build_report
+from mpr_assets.report.exporters.csv_file import exposures_csv
+from mpr_assets.report.exporters.json_file import report_json
 from mpr_assets.report.exposures import ExposureSettings, exposures, frame_spans
 from mpr_assets.report.measures import measures
-from tests.mpr_assets.report.tables import chunks, detection, detections, frames, scenes
+from mpr_assets.report.model import Report, StageProvenance
+from tests.mpr_assets.report.tables import (
+    chunks,
+    detection,
+    detections,
+    frames,
+    scenes,
+)
 
 SPANS = chunks(("a.mp4", 10_000, 12_000), ("b.mp4", 3_000, 4_000))
 SAMPLED = frames([0, 500, 1000, 1500], [2000, 2500])

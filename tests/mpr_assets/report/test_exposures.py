@@ -12,8 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpr_assets.report.exposures import EXPOSURE_SCHEMA, ExposureSettings, exposures, frame_spans, union_areas
-from tests.mpr_assets.report.tables import HEIGHT, WIDTH, chunks, detection, detections, frames, scenes
+from mpr_assets.report.exposures import (
+    EXPOSURE_SCHEMA,
+    ExposureSettings,
+    exposures,
+    frame_spans,
+    union_areas,
+)
+from tests.mpr_assets.report.tables import (
+    HEIGHT,
+    WIDTH,
+    chunks,
+    detection,
+    detections,
+    frames,
+    scenes,
+)
 
 ONE = chunks(("match.mp4", 0, 4000))
 EVERY_HALF = frames(range(0, 4000, 500))

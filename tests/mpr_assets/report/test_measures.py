@@ -7,7 +7,13 @@ import pytest
 
 from mpr_assets.report.exposures import ExposureSettings, exposures
 from mpr_assets.report.measures import MEASURES_SCHEMA, measures
-from tests.mpr_assets.report.tables import chunks, detection, detections, frames, scenes
+from tests.mpr_assets.report.tables import (
+    chunks,
+    detection,
+    detections,
+    frames,
+    scenes,
+)
 
 SETTINGS = ExposureSettings(max_gap_ms=0)
 FIVE_SECONDS = chunks(("a.mp4", 0, 4000), ("b.mp4", 500, 1500))

@@ -12,10 +12,25 @@ import numpy as np
 import pytest
 
 from gpu_service.pictures import Picture, decode
-from mpr_assets.report.export import StageProvenance, Subject
-from mpr_assets.report.page import clock, lasting, number, percent, rate
+from mpr_assets.report.build import Subject
+from mpr_assets.report.model import StageProvenance
+from mpr_assets.report.page.render import (
+    clock,
+    lasting,
+    number,
+    percent,
+    rate,
+)
 from mpr_assets.stages.compile_report import Compiled, CompileReportSettings, compile_report
-from tests.mpr_assets.report.tables import HEIGHT, WIDTH, chunks, detection, detections, frames, scenes
+from tests.mpr_assets.report.tables import (
+    HEIGHT,
+    WIDTH,
+    chunks,
+    detection,
+    detections,
+    frames,
+    scenes,
+)
 
 SPANS = chunks(("a.mp4", 10_000, 12_000), ("b.mp4", 3_000, 4_000))
 SAMPLED = frames([0, 500, 1000, 1500], [2000, 2500])

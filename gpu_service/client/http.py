@@ -1,0 +1,412 @@
+"""The HTTP client: the same interface as `LocalInference`, on one or several inference hosts.
+
+What is transient (a host that is away, a time-out, a full queue) is tried again until `give_up_after_s` has passed; an
+inference may be repeated without harm. Anything else that a host refuses is a `PermanentError` with its sentence.
+The requests are made in an event loop on a thread of its own, so that closing an iterator ends them at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email.utils
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import httpx2
+import msgpack
+from pydantic import BaseModel, Field, ValidationError
+
+from gpu_service.client.hosts import Host, Hosts
+from gpu_service.errors import (
+    BadInput,
+    HostAway,
+    MissingEngine,
+    PermanentError,
+)
+from gpu_service.pictures import Picture, decode
+from gpu_service.routines import (
+    A,
+    DebugPictures,
+    I,
+    Reference,
+    Routine,
+    S,
+)
+from gpu_service.settings import Settings
+from gpu_service.wire import (
+    Answered,
+    Call,
+    DebugAnswered,
+    Failure,
+    IdentityAnswer,
+    IdentityCall,
+    ReferenceKey,
+)
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
+KEEP_IDLE_S = 20.0
+
+
+class ClientConfig(Settings):
+    """How patient the client is, and how much it asks for at once."""
+
+    connect_timeout_s: float = Field(5.0, gt=0, description="to open a connection")
+    write_timeout_s: float = Field(30.0, gt=0, description="to hand over a piece of the request")
+    read_timeout_s: float = Field(120.0, gt=0, description="for a host to begin its answer, queue included")
+    pool_timeout_s: float = Field(30.0, gt=0, description="for a free connection")
+    give_up_after_s: float = Field(60.0, ge=0, description="time since the first failure after which a request fails")
+    batch_pictures: int = Field(8, ge=1, description="most pictures in one request")
+    batch_mb: float = Field(16.0, gt=0, description="a request with this much is sent as it is, in MB")
+    requests_in_flight: int = Field(4, ge=1, description="requests under way at once, for each host")
+    lossless: bool = Field(True, description="pictures that exist as pixels only travel as PNG; false: as JPEG")
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A multipart request to a routine, ready to be sent any number of times."""
+
+    path: str
+    call: bytes
+    pictures: Sequence[bytes]
+    references: Mapping[str, Reference]
+
+    def files(self, missing: Sequence[str]) -> list[tuple[str, tuple[str, bytes, str]]]:
+        parts = [("request", ("request.json", self.call, "application/json"))]
+        parts += [("picture", (str(i), picture, "application/octet-stream")) for i, picture in enumerate(self.pictures)]
+        sent = [self.references[sha256].encoded for sha256 in missing if sha256 in self.references]
+        return parts + [("reference", (str(i), encoded, "application/octet-stream")) for i, encoded in enumerate(sent)]
+
+
+@dataclass(frozen=True)
+class _Batch(Generic[I]):
+    pictures: list[bytes]
+    items: list[I]
+
+
+class HttpInference:
+    """Routines on inference hosts. One instance may be used by several threads; `close` it at the end.
+
+    Args:
+        urls: one or several hosts, used evenly; one that does not answer is left out and tried again later.
+        token: bearer token of the hosts, empty for none.
+
+    Raises:
+        BadInput: there is no URL, or it is not one; or the token cannot be a header.
+    """
+
+    def __init__(self, urls: Sequence[str], token: str = "", config: ClientConfig | None = None) -> None:
+        self._config = config or ClientConfig()
+        self._hosts = Hosts(urls)
+        if not (token.isascii() and token.isprintable() and token == token.strip()):
+            raise BadInput("INFERENCE_TOKEN has characters that a bearer token cannot have; use letters and digits.")
+        self._token = token
+        self._background: _Background | None = None
+        self._starting = threading.Lock()
+
+    def map(
+        self,
+        routine: Routine[S, I, A],
+        pictures: Iterable[tuple[Picture, I]],
+        settings: S,
+        references: Sequence[Reference] = (),
+    ) -> Iterator[A]:
+        """Answers in the order of the pictures; reads ahead by what may be in flight, no further.
+
+        Raises:
+            HostAway: no host has answered for `give_up_after_s`.
+            PermanentError: a host refuses, or hosts answer with different models.
+        """
+        most = self._config.requests_in_flight * len(self._hosts.all)
+        waiting: deque[tuple[int, Future[tuple[Host, bytes]]]] = deque()
+        identities: dict[str, str] = {}
+        try:
+            for batch in self._batches(pictures):
+                while waiting and (len(waiting) >= most or waiting[0][1].done()):
+                    yield from self._answers(routine, *waiting.popleft(), identities)
+                request = _request(routine, f"/{routine.name}", batch, settings, references)
+                waiting.append((len(batch.pictures), self._start(self._send(request))))
+            while waiting:
+                yield from self._answers(routine, *waiting.popleft(), identities)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def debug(
+        self,
+        routine: Routine[S, I, A],
+        picture: Picture,
+        item: I,
+        settings: S,
+        references: Sequence[Reference] = (),
+    ) -> tuple[A, DebugPictures]:
+        """One answer with its intermediate pictures. Raises as `map` does."""
+        path = f"/{routine.name}/debug"
+        request = _request(routine, path, _Batch([self._bytes(picture)], [item]), settings, references)
+        host, content = self._wait(self._send(request))
+        answered = _parsed(DebugAnswered[routine.answer], content, host, path)  # type: ignore[name-defined]
+        [answer], [pictures] = answered.answers, answered.pictures
+        return answer, {name: decode(png) for name, png in pictures.items()}
+
+    def identity(self, routine: Routine[S, I, A], settings: S) -> str:
+        """What would make the answers. Raises as `map` does."""
+        path = f"/{routine.name}/identity"
+        call = IdentityCall[routine.settings](settings=settings)  # type: ignore[name-defined]
+        body = call.model_dump_json().encode()
+        host, content = self._wait(self._send_json(path, body))
+        return _parsed(IdentityAnswer, content, host, path).identity
+
+    def close(self) -> None:
+        """End what is under way and close the connections."""
+        with self._starting:
+            if self._background:
+                self._background.close()
+            self._background = None
+
+    def __enter__(self) -> HttpInference:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # From pictures to requests, from responses to answers: in the caller's thread.
+
+    def _bytes(self, picture: Picture) -> bytes:
+        return picture.lossless if self._config.lossless else picture.encoded
+
+    def _batches(self, pictures: Iterable[tuple[Picture, I]]) -> Iterator[_Batch[I]]:
+        batch: _Batch[I] = _Batch([], [])
+        size = 0
+        for picture, item in pictures:
+            encoded = self._bytes(picture)
+            batch.pictures.append(encoded)
+            batch.items.append(item)
+            size += len(encoded)
+            if len(batch.pictures) >= self._config.batch_pictures or size >= self._config.batch_mb * 1e6:
+                yield batch
+                batch, size = _Batch([], []), 0
+        if batch.pictures:
+            yield batch
+
+    def _answers(
+        self,
+        routine: Routine[S, I, A],
+        count: int,
+        future: Future[tuple[Host, bytes]],
+        identities: dict[str, str],
+    ) -> tuple[A, ...]:
+        try:
+            host, content = future.result()
+        finally:
+            future.cancel()
+        path = f"/{routine.name}"
+        answered = _parsed(Answered[routine.answer], content, host, path)  # type: ignore[name-defined]
+        if len(answered.answers) != count:
+            raise PermanentError(f"{host.url} gave {len(answered.answers)} answers to {count} pictures of {path}.")
+        identities.setdefault(answered.identity, host.url)
+        if len(identities) > 1:
+            models = "; ".join(f"{url}: {identity}" for identity, url in identities.items())
+            raise PermanentError(f"The answers to {path} come from different models ({models}); use equal hosts.")
+        answers: tuple[A, ...] = answered.answers
+        return answers
+
+    # Requests: in the background loop.
+
+    def _start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._starting:
+            if self._background is None:
+                self._background = _Background(self._http_client)
+            return self._background.start(coroutine)
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future = self._start(coroutine)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    def _http_client(self) -> httpx2.AsyncClient:
+        config = self._config
+        connections = config.requests_in_flight * len(self._hosts.all)
+        return httpx2.AsyncClient(
+            headers={"Accept": "application/msgpack"}
+            | ({"Authorization": f"Bearer {self._token}"} if self._token else {}),
+            limits=httpx2.Limits(
+                max_connections=4 * connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_IDLE_S
+            ),
+            # Certificates take 0.1 s to read, and only https needs them; redirects are not followed.
+            verify=any(host.url.startswith("https:") for host in self._hosts.all),
+            trust_env=False,  # hosts of one's own network: no proxy between
+        )
+
+    async def _send(self, request: _Request) -> tuple[Host, bytes]:
+        async def post(http: httpx2.AsyncClient, url: str, timeout: httpx2.Timeout) -> httpx2.Response:
+            response = await http.post(url, files=request.files(()), timeout=timeout)
+            missing = _missing(response)
+            return await http.post(url, files=request.files(missing), timeout=timeout) if missing else response
+
+        return await self._until_answered(request.path, post)
+
+    async def _send_json(self, path: str, body: bytes) -> tuple[Host, bytes]:
+        async def post(http: httpx2.AsyncClient, url: str, timeout: httpx2.Timeout) -> httpx2.Response:
+            return await http.post(url, content=body, headers={"Content-Type": "application/json"}, timeout=timeout)
+
+        return await self._until_answered(path, post)
+
+    async def _until_answered(self, path: str, post: Any) -> tuple[Host, bytes]:
+        """Ask host after host until one answers or refuses for good."""
+        assert self._background is not None
+        http = self._background.http
+        failing_since: float | None = None
+        while True:
+            host, pause_s = self._hosts.next()
+            began = time.monotonic()
+            left_s = self._config.give_up_after_s - (began - failing_since) if failing_since is not None else None
+            if pause_s:
+                await asyncio.sleep(pause_s if left_s is None else min(pause_s, max(left_s, 0)))
+            host.in_flight += 1
+            try:
+                response = await post(http, host.url + path, self._timeout(left_s))
+                trouble = f"it answers {response.status_code}" if response.status_code in TRANSIENT_STATUSES else ""
+                if not trouble:
+                    host.answered()
+                    return host, _content(response, host, path)
+                host.leave_out(_retry_after_s(response))
+            except httpx2.TransportError as error:
+                trouble = _described(error)
+                host.leave_out()
+            finally:
+                host.in_flight -= 1
+            failing_since = began if failing_since is None else failing_since
+            if time.monotonic() - failing_since >= self._config.give_up_after_s:
+                raise HostAway(self._given_up(path, host, trouble))
+
+    def _timeout(self, left_s: float | None) -> httpx2.Timeout:
+        """The four time-outs, cut to what is left before giving up, though to no less than a second."""
+        config = self._config
+        most_s = float("inf") if left_s is None else max(1.0, left_s)
+        return httpx2.Timeout(
+            connect=min(config.connect_timeout_s, most_s),
+            write=min(config.write_timeout_s, most_s),
+            read=min(config.read_timeout_s, most_s),
+            pool=min(config.pool_timeout_s, most_s),
+        )
+
+    def _given_up(self, path: str, host: Host, trouble: str) -> str:
+        which = f"The inference host {host.url}" if len(self._hosts.all) == 1 else f"No inference host of {self._hosts}"
+        verb = "has not answered" if len(self._hosts.all) == 1 else "has answered"
+        return (
+            f"{which} {verb} {path} for {self._config.give_up_after_s:g} s (the last time: {trouble}); "
+            f"see that it runs (curl {host.url}/health), then start the stage again."
+        )
+
+
+class _Background:
+    """An event loop on a daemon thread, with the connections that belong to it."""
+
+    def __init__(self, make_client: Callable[[], httpx2.AsyncClient]) -> None:
+        self.http = make_client()
+        self._requests: set[asyncio.Task[Any]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._live, name="inference-client", daemon=True)
+        self._thread.start()
+
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(self._tracked(coroutine), self._loop)
+
+    async def _tracked(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        self._requests.add(task)
+        try:
+            return await coroutine
+        finally:
+            self._requests.discard(task)
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+
+    async def _end(self) -> None:
+        """Cancel the requests; what they have started themselves, they end themselves."""
+        for request in self._requests:
+            request.cancel()
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.gather(*others, return_exceptions=True)
+        await self.http.aclose()
+
+    def _live(self) -> None:
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+
+def _request(
+    routine: Routine[S, I, A], path: str, batch: _Batch[I], settings: S, references: Sequence[Reference]
+) -> _Request:
+    keys = tuple(ReferenceKey(brand=r.brand, name=r.name, sha256=r.sha256) for r in references)
+    call = Call[routine.settings, routine.item](settings=settings, items=tuple(batch.items), references=keys)  # type: ignore[name-defined]
+    known = {reference.sha256: reference for reference in references}
+    return _Request(path, call.model_dump_json().encode(), batch.pictures, known)
+
+
+def _parsed(model: type[M], content: bytes, host: Host, path: str) -> M:
+    try:
+        return model.model_validate(msgpack.unpackb(content))
+    except (ValidationError, ValueError) as error:
+        raise PermanentError(
+            f"{host.url} answers {path} in a form that is not understood here; use the same version on both sides."
+        ) from error
+
+
+def _missing(response: httpx2.Response) -> Sequence[str]:
+    failure = _failure(response) if response.status_code == 424 else None
+    return failure.missing if failure else ()
+
+
+def _failure(response: httpx2.Response) -> Failure | None:
+    with contextlib.suppress(ValidationError):
+        return Failure.model_validate_json(response.content)
+    return None
+
+
+def _content(response: httpx2.Response, host: Host, path: str) -> bytes:
+    """The body of a good answer. Raises PermanentError with the host's sentence for any other."""
+    if response.status_code == 200:
+        return response.content
+    failure = _failure(response)
+    if failure is None:
+        raise PermanentError(
+            f"{host.url} answers {path} with {response.status_code}, and not as an inference host does: "
+            f"see that INFERENCE_URL is right. It says: {response.text[:200]!r}."
+        )
+    sentence = f"{host.url} refuses {path}: {failure.error}"
+    match failure.kind:
+        case "bad_input":
+            raise BadInput(sentence)
+        case "missing_engine":
+            raise MissingEngine(sentence)
+    raise PermanentError(sentence)
+
+
+def _retry_after_s(response: httpx2.Response) -> float | None:
+    """Seconds of the header Retry-After, whether it is a number or a date; None without."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text)
+    with contextlib.suppress(ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    return None
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}{': ' if str(error) else ''}{error}"

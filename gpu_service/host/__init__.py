@@ -1,0 +1,1 @@
+"""The service: its endpoints, queue, limits and metrics."""

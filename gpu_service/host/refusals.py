@@ -1,0 +1,60 @@
+"""How the service says no: an exception that carries the HTTP status and the one sentence of the answer."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import ValidationError
+
+from gpu_service.errors import (
+    BadInput,
+    MissingEngine,
+    PermanentError,
+    TransientError,
+)
+
+Kind: TypeAlias = Literal["bad_input", "missing_engine", "unknown_reference", "refused", "busy", "internal"]
+
+
+class Refused(Exception):
+    """Raised anywhere below an endpoint; the app turns it into the answer."""
+
+    def __init__(
+        self,
+        status: int,
+        sentence: str,
+        kind: Kind = "bad_input",
+        *,
+        retry_after_s: int | None = None,
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+        self.kind = kind
+        self.retry_after_s = retry_after_s
+        self.missing = missing
+
+
+def from_validation(what: str, error: ValidationError) -> Refused:
+    """The first thing that is wrong with a message, as a sentence."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part)[:60] for part in first["loc"])
+    place = f" at `{where[:200]}`" if where else ""
+    return Refused(422, f"The {what} is not usable{place}: {first['msg'][:300]}.")
+
+
+def from_error(error: Exception) -> Refused | None:
+    """The answer for an error of MPR; None for any other exception."""
+    match error:
+        case Refused():
+            return error
+        case MissingEngine():
+            return Refused(422, str(error), "missing_engine")
+        case BadInput():
+            return Refused(422, str(error))
+        case PermanentError():
+            return Refused(422, str(error), "refused")
+        case TransientError():
+            return Refused(503, str(error), "busy", retry_after_s=5)
+    return None

@@ -1,0 +1,1 @@
+"""The logo matcher: references made ready, poses proposed, poses verified."""

@@ -1,0 +1,1 @@
+"""Engines that find or name objects, a file each."""

@@ -1,0 +1,253 @@
+"""Names for regions by CLIP: which brand's name and reference pictures a region is closest to, or none of them.
+
+CLIP has no boxes and finds something everywhere when it must, so it sees regions that other detectors propose, and
+"other" is always among the answers. Runs in torch through transformers. A region's probabilities are
+
+    p   softmax over its likeness to the brands' names and to the words of `clip_other`, and
+    q   softmax over its likeness to each brand's closest reference picture and the fixed likeness `clip_likeness`;
+
+a brand's confidence is their mean, or p alone where the brand has no picture. As no brand can have more than what the
+others and "other" leave it, a threshold of at least 0.5 means likelier than all else together.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gpu_service import models
+from gpu_service.pictures import Image
+from gpu_service.routines import Reference
+from gpu_service.routines.detect_edges import EdgeSettings, find_boards
+from gpu_service.routines.logos.references import read_logo
+from gpu_service.settings import Settings
+from gpu_service.wire import Box, ObjectFinding
+
+Floats: TypeAlias = NDArray[np.float32]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+
+ENGINE = "the engine `clip`"
+VERSION = "1"
+
+REFERENCE_SCALE = 30.0
+"""How sharply likeness to a reference picture is told from `clip_likeness`: 0.1 more is 3 in the exponent."""
+
+MOST_TILES = 128
+"""Pieces of one picture that are looked at."""
+
+REMEMBERED = 8
+"""Sets of brands whose embeddings are kept with the model."""
+
+
+class ClipSettings(Settings):
+    """How regions are named."""
+
+    clip_model: str = Field("", max_length=100, description="for `clip`: name of the model, one that the host knows")
+    clip_threshold: float = Field(0.6, ge=0.5, le=1, description="confidence from which a region is given a name")
+    clip_brands: tuple[Name, ...] = Field(
+        (), max_length=1000, description="brands to look for beside those of the reference pictures"
+    )
+    clip_prompt: str = Field("the {} logo", max_length=200, pattern=r"\{\}", description="{} stands for the brand")
+    clip_other: tuple[Name, ...] = Field(
+        ("a plain surface", "grass", "a crowd", "a person", "a sign with words", "a photo of something else"),
+        min_length=1,
+        max_length=100,
+        description="what a region may be that is no brand",
+    )
+    clip_likeness: float = Field(
+        0.75, ge=-1, le=1, description="cosine to a reference picture at which it is as likely the brand as not"
+    )
+    clip_boards: bool = Field(True, description="boards between lines, as detect_edges finds them, are regions too")
+    clip_batch: int = Field(64, ge=1, le=1024, description="regions put to the model at once")
+
+
+class Clip:
+    """One CLIP in memory. Safe to be called by several threads, one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        transformers = models.package("transformers", ENGINE, "torch")
+        self._torch = models.package("torch", ENGINE, "torch")
+        self._device = models.torch_device()
+        self._processor: Any = transformers.AutoProcessor.from_pretrained(str(path), local_files_only=True)
+        self._model: Any = transformers.AutoModel.from_pretrained(str(path), local_files_only=True)
+        self._model.to(self._device).eval()
+        self.text_scale = math.exp(self._model.logit_scale.item())
+        self._lock = threading.RLock()
+        self._remembered: OrderedDict[tuple[object, ...], tuple[Floats, Floats]] = OrderedDict()
+
+    def pictures(self, crops: Sequence[Image], batch: int) -> Floats:
+        """Unit vectors (n, d) of pictures, each put whole in the middle of a square."""
+        squares = [models.pil_picture(_square(crop)) for crop in crops]
+        parts = []
+        for start in range(0, len(squares), batch):
+            inputs = self._processor.image_processor(images=squares[start : start + batch], return_tensors="pt")
+            parts.append(self._unit(self._model.get_image_features, inputs))
+        return np.concatenate(parts)
+
+    def texts(self, texts: Sequence[str]) -> Floats:
+        """Unit vectors (n, d) of texts."""
+        inputs = self._processor.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        return self._unit(self._model.get_text_features, inputs)
+
+    def _unit(self, features: Any, inputs: Any) -> Floats:
+        with self._lock, self._torch.inference_mode():
+            vectors = features(**inputs.to(self._device)).pooler_output.float().cpu().numpy()
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+    def known(
+        self, brands: Sequence[str], references: Sequence[Reference], settings: ClipSettings
+    ) -> tuple[Floats, Floats]:
+        """Vectors of the brands' prompts followed by those of `clip_other`, and of the reference pictures."""
+        key = (tuple(brands), tuple(r.sha256 for r in references), settings.clip_prompt, settings.clip_other)
+        with self._lock:
+            if key not in self._remembered:
+                prompts = [settings.clip_prompt.replace("{}", brand) for brand in brands]
+                texts = self.texts([*prompts, *settings.clip_other])
+                logos = [read_logo(reference)[0] for reference in references]
+                pictures = self.pictures(logos, settings.clip_batch) if logos else texts[:0]
+                self._remembered[key] = texts, pictures
+                while len(self._remembered) > REMEMBERED:
+                    self._remembered.popitem(last=False)
+            return self._remembered[key]
+
+
+def _square(crop: Image) -> Image:
+    """The picture on a square of its mean colour: CLIP would cut the ends of a wide one off."""
+    height, width = crop.shape[:2]
+    side = max(height, width)
+    square = np.empty((side, side, 3), np.uint8)
+    square[...] = np.asarray(cv2.mean(crop)[:3]).round()
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = crop
+    return square
+
+
+def name_regions(
+    images: Sequence[Image],
+    regions: Sequence[Sequence[Box]],
+    references: Sequence[Reference],
+    settings: ClipSettings,
+) -> list[list[ObjectFinding]]:
+    """The brands that the pieces of each picture's regions show, sorted by brand, then surest first.
+
+    Args:
+        regions: what other detectors found in each picture; boards are added if `clip_boards` says so.
+
+    Raises:
+        MissingEngine: transformers or torch is not installed, or the model is not here.
+        BadInput: a reference cannot be read.
+    """
+    clip = models.load("clip", settings.clip_model, "clip_model", Clip)
+    brands = sorted({reference.brand for reference in references} | set(settings.clip_brands))
+    tiles = [_tiles(image, some, settings) for image, some in zip(images, regions, strict=True)]
+    crops = [_cut(image, box) for image, some in zip(images, tiles, strict=True) for box in some]
+    if not brands or not crops:
+        return [[] for _ in images]
+    texts, pictures = clip.known(brands, references, settings)
+    owners = np.array([brands.index(reference.brand) for reference in references], np.intp)
+    seen = clip.pictures(crops, settings.clip_batch)
+    shares = confidences(seen, texts, len(brands), clip.text_scale, pictures, owners, settings.clip_likeness)
+    found, start = [], 0
+    for some in tiles:
+        found.append(_named(some, shares[start : start + len(some)], brands, settings.clip_threshold))
+        start += len(some)
+    return found
+
+
+def confidences(
+    seen: Floats,
+    texts: Floats,
+    brand_count: int,
+    text_scale: float,
+    pictures: Floats,
+    owners: NDArray[np.intp],
+    likeness: float,
+) -> Floats:
+    """Each brand's confidence (n, brands), as the head of this file says. All vectors are unit vectors.
+
+    Args:
+        seen: (n, d) regions.
+        texts: (brands + others, d).
+        pictures: (references, d), and `owners` (references,) whose they are.
+    """
+    p = _softmax(np.asarray(seen @ texts.T * text_scale, np.float32))[:, :brand_count]
+    if not len(owners):
+        return p
+    alike = np.full((len(seen), brand_count), -np.inf, np.float32)
+    np.maximum.at(alike.T, owners, pictures @ seen.T)
+    other = np.full((len(seen), 1), likeness, np.float32)
+    q = _softmax(np.concatenate([alike, other], axis=1) * np.float32(REFERENCE_SCALE))[:, :brand_count]
+    return np.where(np.isfinite(alike), (p + q) / 2, p).astype(np.float32)
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def _tiles(image: Image, regions: Sequence[Box], settings: ClipSettings) -> list[Box]:
+    """Pieces to look at: regions, long ones cut into overlapping pieces twice as wide as high. Each piece once."""
+    boards = [region.box for region in find_boards(image, EdgeSettings()).regions] if settings.clip_boards else []
+    tiles: dict[Box, None] = {}
+    for box in (*regions, *boards):
+        if not box.w or not box.h:
+            continue
+        pieces = max(1, round(box.w / box.h) - 1)
+        width = min(box.w, 2 * box.h) if pieces > 1 else box.w
+        for k in range(pieces):
+            left = box.x + (round(k * (box.w - width) / (pieces - 1)) if pieces > 1 else 0)
+            tiles[Box(x=left, y=box.y, w=width, h=box.h)] = None
+    return list(tiles)[:MOST_TILES]
+
+
+def _cut(image: Image, box: Box) -> Image:
+    return image[max(0, box.y) : box.y + box.h, max(0, box.x) : box.x + box.w]
+
+
+def _named(tiles: Sequence[Box], shares: Floats, brands: Sequence[str], threshold: float) -> list[ObjectFinding]:
+    """One finding for each place: overlapping pieces with one name become their common box."""
+    named: dict[str, list[tuple[Box, float]]] = {}
+    for box, share in zip(tiles, shares, strict=True):
+        best = int(share.argmax())
+        if share[best] < threshold:
+            continue
+        places = named.setdefault(brands[best], [])
+        confidence = float(share[best])
+        for other, sure in [place for place in places if _touch(place[0], box)]:
+            places.remove((other, sure))
+            box, confidence = _common(box, other), max(confidence, sure)
+        places.append((box, confidence))
+    found = [
+        ObjectFinding(box=box, label=brand, confidence=round(min(1.0, sure), 4), engine="clip")
+        for brand, places in named.items()
+        for box, sure in places
+    ]
+    return sorted(found, key=lambda f: (f.label, -f.confidence, f.box.x, f.box.y))
+
+
+def _touch(a: Box, b: Box) -> bool:
+    return a.x < b.x + b.w and b.x < a.x + a.w and a.y < b.y + b.h and b.y < a.y + a.h
+
+
+def _common(a: Box, b: Box) -> Box:
+    x, y = min(a.x, b.x), min(a.y, b.y)
+    return Box(x=x, y=y, w=max(a.x + a.w, b.x + b.w) - x, h=max(a.y + a.h, b.y + b.h) - y)
+
+
+def identity(settings: ClipSettings) -> str:
+    """Engine, versions and model.
+
+    Raises:
+        MissingEngine: see `name_regions`.
+    """
+    version = models.version("transformers", ENGINE, "torch")
+    return f"clip/{VERSION}/{version}/{models.identity(settings.clip_model, 'clip_model')}"

@@ -1,0 +1,1 @@
+"""Reading text: the routine, and a file for each engine."""

@@ -1,0 +1,94 @@
+"""What every OCR engine is asked for and gives: settings, heat maps, lines, readings.
+
+The engines are in files of their own (`rapidocr`, `paddleocr`); the routine that uses them is in `routine`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from gpu_service.pictures import Image
+from gpu_service.settings import Settings
+
+HeatMap: TypeAlias = NDArray[np.float32]
+"""How much each pixel looks like text: shape (height, width) of what the detector saw, 0 to 1."""
+
+Quads: TypeAlias = NDArray[np.float32]
+"""Shape (lines, 4, 2): corners x, y clockwise from top left, pixels of the picture."""
+
+
+class OcrSettings(Settings):
+    """How text is found and recognised."""
+
+    engine: Literal["rapidocr", "paddleocr"] = Field("rapidocr", description="paddleocr runs on the GPU host alone")
+    paddle_finder: str = Field(
+        "", max_length=100, description="for paddleocr: a detector that the host knows by this name; empty: its own"
+    )
+    paddle_reader: str = Field("", max_length=100, description="for paddleocr: the same of a recogniser")
+    threads: int = Field(0, ge=0, le=256, description="threads of the engine; 0: every core")
+    find_side_min_px: int = Field(
+        512, ge=32, le=4096, description="a picture whose shorter side is less is enlarged before text is found"
+    )
+    find_enlarge_max: float = Field(2.5, ge=1, le=8, description="no picture is enlarged more than this")
+    find_side_max_px: int = Field(
+        2048, ge=64, le=8192, description="a picture whose longer side is more is reduced before text is found"
+    )
+    quick_share: float = Field(
+        0.5, gt=0, le=1, description="size of the picture for a quick look; 1: never a quick look"
+    )
+    quick_side_min_px: int = Field(640, ge=64, le=4096, description="longer side of that picture at least")
+    warm_threshold: float = Field(
+        0.05, gt=0, lt=1, description="text heat from which a place without clear text is looked at alone"
+    )
+    heat_threshold: float = Field(0.3, gt=0, lt=1, description="text heat from which a pixel belongs to a line")
+    line_threshold: float = Field(0.5, gt=0, lt=1, description="mean text heat from which a line is kept")
+    unclip_ratio: float = Field(1.6, ge=1, le=4, description="how far the shrunken core of a line is grown again")
+    space_threshold: float = Field(
+        0.03, gt=0, le=1, description="probability of a space between two characters from which there is one"
+    )
+    extend: float = Field(
+        0.5,
+        ge=0,
+        le=2,
+        description="line heights by which a line is read beyond both its ends, for cut-off characters",
+    )
+    extend_times: int = Field(3, ge=0, le=20, description="how often a line that goes on beyond its end is read again")
+    min_confidence: float = Field(0.5, ge=0, le=1, description="a reading below this is taken for no text")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a strip says: its characters, the confidence of each, and where the centre of each is (pixels)."""
+
+    text: str
+    confidences: tuple[float, ...]
+    centres_px: tuple[float, ...]
+
+    @property
+    def confidence(self) -> float:
+        """Mean over the characters; 0 where there is none."""
+        return sum(self.confidences) / len(self.confidences) if self.confidences else 0.0
+
+    def part(self, start: int, end: int) -> Reading:
+        return Reading(self.text[start:end], self.confidences[start:end], self.centres_px[start:end])
+
+
+class Engine(Protocol):
+    """What an engine's file gives. Safe to be called by several threads."""
+
+    def heat(self, image: Image) -> HeatMap:
+        """The text heat of a picture whose sides are multiples of 32, at the size at which text is to be found."""
+        ...
+
+    def quads(self, heat: HeatMap, size: tuple[int, int], settings: OcrSettings) -> Quads:
+        """The lines in a heat map, in pixels of a picture of `size` (width, height)."""
+        ...
+
+    def read(self, strip: Image, space_threshold: float) -> Reading:
+        """The text of a strip, a straightened line `LINE_HEIGHT_PX` high."""
+        ...

@@ -1,0 +1,313 @@
+"""Reading text: where the lines of a picture are (find) and what they say (recognise).
+
+The routine and its debug pictures. Following text over frames and voting belong to the stage that calls it.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_service.pictures import Image
+from gpu_service.routines import Batch, DebugPictures, Routine
+from gpu_service.routines.ocr.engine import Engine, HeatMap, OcrSettings, Reading
+from gpu_service.wire import (
+    OcrAnswer,
+    OcrItem,
+    Quad,
+    TextLine,
+)
+
+_engines: dict[tuple[str, int], Engine] = {}
+_lock = threading.Lock()
+
+
+def _engine(settings: OcrSettings) -> Engine:
+    """The process's engine for these settings, made when first asked for.
+
+    Raises:
+        MissingEngine: the engine's package or one of its models is not here.
+    """
+    if settings.engine == "paddleocr":
+        from gpu_service.routines.ocr.paddleocr import PaddleOcrEngine
+
+        return PaddleOcrEngine(settings)
+    with _lock:
+        key = settings.engine, settings.threads
+        if key not in _engines:
+            from gpu_service.routines.ocr.rapidocr import RapidOcrEngine
+
+            _engines[key] = RapidOcrEngine(settings.threads)
+        return _engines[key]
+
+
+def _identity(settings: OcrSettings) -> str:
+    if settings.engine == "paddleocr":
+        from gpu_service.routines.ocr.paddleocr import identity as paddle_identity
+
+        return paddle_identity(settings)
+    from gpu_service.routines.ocr.rapidocr import identity
+
+    return identity()
+
+
+def _run(batch: Batch[OcrSettings, OcrItem]) -> list[OcrAnswer]:
+    engine = _engine(batch.settings)
+    pairs = zip(batch.images, batch.items, strict=True)
+    return [_answer(engine, image, item, batch.settings)[0] for image, item in pairs]
+
+
+def _debug(batch: Batch[OcrSettings, OcrItem]) -> list[tuple[OcrAnswer, DebugPictures]]:
+    engine = _engine(batch.settings)
+    both = []
+    for image, item in zip(batch.images, batch.items, strict=True):
+        answer, heat = _answer(engine, image, item, batch.settings)
+        pictures = {} if heat is None else {"heat": heat_picture(heat, image)}
+        both.append((answer, pictures | {"lines": lines_picture(answer, image)}))
+    return both
+
+
+OCR: Routine[OcrSettings, OcrItem, OcrAnswer] = Routine(
+    name="ocr",
+    settings=OcrSettings,
+    item=OcrItem,
+    answer=OcrAnswer,
+    run=_run,
+    debug=_debug,
+    identity=_identity,
+)
+
+
+def _answer(engine: Engine, image: Image, item: OcrItem, settings: OcrSettings) -> tuple[OcrAnswer, HeatMap | None]:
+    heat = None
+    quads = [np.array(quad, np.float32) for quad in item.quads]
+    if item.find:
+        quads, heat = find(engine, image, settings, item.thorough)
+    if not item.recognise:
+        return OcrAnswer(lines=tuple(TextLine(quad=to_quad(quad), confidence=0.0) for quad in quads)), heat
+    lines = [recognise(engine, image, quad, settings) for quad in quads]
+    return OcrAnswer(lines=tuple(line for line in lines if line.text or not item.find)), heat
+
+
+def find(
+    engine: Engine, image: Image, settings: OcrSettings, thorough: bool
+) -> tuple[list[NDArray[np.float32]], HeatMap]:
+    """The places of the lines from top to bottom, and the text heat of the whole picture.
+
+    A quick look is at a reduced picture. In both cases, places that are warm, but where no line stands out or the
+    text is too small to be outlined well, are then looked at alone, in full size: the detectors weigh a place against
+    the whole picture, and small text on a large empty ground stays below their threshold.
+    """
+    height, width = image.shape[:2]
+    scale = _find_scale(width, height, settings)
+    quick_scale = max(scale * settings.quick_share, settings.quick_side_min_px / max(width, height))
+    if thorough or quick_scale >= QUICK_GAIN * scale:
+        quick_scale = scale
+    heat = engine.heat(_resized(image, quick_scale))
+    quads = _closer(engine, image, heat, scale, settings)
+    return sorted(quads, key=lambda quad: tuple(quad.mean(axis=0)[::-1].tolist())), heat
+
+
+QUICK_GAIN = 0.85
+"""A quick look at more than this share of the full size saves nothing."""
+
+LARGE_PX = 48
+"""Lines at least this high in the heat map are outlined well enough."""
+
+MARGIN_PX = 24
+"""How far around a warm place is looked, in pixels of the heat map."""
+
+
+def _find_scale(width: int, height: int, settings: OcrSettings) -> float:
+    """How many times larger than the picture is that in which text is found thoroughly."""
+    scale = min(max(1.0, settings.find_side_min_px / min(height, width)), settings.find_enlarge_max)
+    return min(scale, settings.find_side_max_px / max(height, width))
+
+
+def _resized(image: Image, scale: float) -> Image:
+    """Both sides multiples of 32, as the detectors need."""
+    height, width = image.shape[:2]
+    size = [max(32, round(side * scale / 32) * 32) for side in (width, height)]
+    how = cv2.INTER_AREA if size[0] < width else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
+
+
+def _closer(
+    engine: Engine, image: Image, heat: HeatMap, scale: float, settings: OcrSettings
+) -> list[NDArray[np.float32]]:
+    """Lines from the heat of the whole picture, and from a closer look at warm places without clear, large text."""
+    height, width = image.shape[:2]
+    step = np.array([width / heat.shape[1], height / heat.shape[0]], np.float32)
+    rough = list(engine.quads(heat, (width, height), settings))
+    quads: list[NDArray[np.float32]] = []
+    for x, y, w, h in warm_places(heat, settings.warm_threshold):
+        here = [quad for quad in rough if _inside(quad.mean(axis=0) / step, (x, y, w, h))]
+        if here and all(_height(quad) / step[1] >= LARGE_PX for quad in here):
+            quads += here
+            continue
+        left, top = int(x * step[0]), int(y * step[1])
+        right, bottom = min(width, round((x + w) * step[0])), min(height, round((y + h) * step[1]))
+        part = image[top:bottom, left:right]
+        found = engine.quads(engine.heat(_resized(part, scale)), (right - left, bottom - top), settings)
+        quads += [quad + np.array([left, top], np.float32) for quad in found]
+    return quads
+
+
+def warm_places(heat: HeatMap, threshold: float) -> list[tuple[int, int, int, int]]:
+    """Boxes x, y, w, h with margins around what is at least this warm; none overlaps another. Pixels of the map."""
+    height, width = heat.shape
+    boxes = []
+    for contour in cv2.findContours((heat >= threshold).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[
+        0
+    ]:
+        x, y, w, h = cv2.boundingRect(contour)
+        left, top = max(0, x - MARGIN_PX), max(0, y - MARGIN_PX)
+        boxes.append((left, top, min(width, x + w + MARGIN_PX) - left, min(height, y + h + MARGIN_PX) - top))
+    return _joined(boxes)
+
+
+def _joined(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    """Overlapping boxes become one, until none overlaps."""
+    done: list[tuple[int, int, int, int]] = []
+    waiting = sorted(boxes)
+    while waiting:
+        x, y, w, h = waiting.pop()
+        touched = [b for b in done if b[0] < x + w and x < b[0] + b[2] and b[1] < y + h and y < b[1] + b[3]]
+        if not touched:
+            done.append((x, y, w, h))
+            continue
+        done = [b for b in done if b not in touched]
+        left, top = min(x, *(b[0] for b in touched)), min(y, *(b[1] for b in touched))
+        right, bottom = max(x + w, *(b[0] + b[2] for b in touched)), max(y + h, *(b[1] + b[3] for b in touched))
+        waiting.append((left, top, right - left, bottom - top))
+    return sorted(done)
+
+
+def _inside(point: NDArray[np.float32], box: tuple[int, int, int, int]) -> bool:
+    return bool(box[0] <= point[0] < box[0] + box[2] and box[1] <= point[1] < box[1] + box[3])
+
+
+def _height(quad: NDArray[np.float32]) -> float:
+    return min(float(np.linalg.norm(quad[0] - quad[3])), float(np.linalg.norm(quad[0] - quad[1])))
+
+
+HALF_CHARACTER = 0.35
+"""Half the width of a character in line heights."""
+
+SURE = 0.8
+"""A character beyond the end of a line counts only where the recogniser is this sure of it."""
+
+
+def recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings: OcrSettings) -> TextLine:
+    """Read a line; one much higher than wide downwards and upwards, and the surer reading counts."""
+    width, height = _sides(quad)
+    turns = (-1, 1) if height >= 1.5 * width else (0,)
+    return max(
+        (_recognise(engine, image, np.roll(quad, turn, axis=0), settings) for turn in turns),
+        key=lambda line: line.confidence,
+    )
+
+
+def _recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings: OcrSettings) -> TextLine:
+    """Read a line, and beyond its ends: a detector loses characters there, above all on a restless background.
+
+    The quad grows by the characters found, to the next space at most.
+    """
+    left = right = 0.0
+    for _ in range(settings.extend_times + 1):
+        at_left, at_right = left + settings.extend, right + settings.extend
+        strip = straighten(image, _extended(quad, at_left, at_right))
+        core = at_left * LINE_HEIGHT_PX, strip.shape[1] - at_right * LINE_HEIGHT_PX
+        inner, (before, behind) = _own_part(engine.read(strip, settings.space_threshold), core)
+        if before <= left and behind <= right:
+            break
+        left, right = max(left, before), max(right, behind)
+    quad = _extended(quad, *(beyond + HALF_CHARACTER if beyond else 0.0 for beyond in (before, behind)))
+    text = inner.text.strip() if inner.confidence >= settings.min_confidence else ""
+    return TextLine(quad=to_quad(quad), text=text, confidence=min(1.0, inner.confidence) if text else 0.0)
+
+
+def _own_part(reading: Reading, core: tuple[float, float]) -> tuple[Reading, tuple[float, float]]:
+    """The characters of a line and those that stick to it, and by how many line heights these lie beyond its ends.
+
+    `core` is where the line starts and ends on the strip, in pixels.
+    """
+    inside = [i for i, centre in enumerate(reading.centres_px) if core[0] <= centre <= core[1]]
+    if not inside:
+        return Reading("", (), ()), (0.0, 0.0)
+    start, end = inside[0], inside[-1]
+
+    def sticks(i: int) -> bool:
+        return 0 <= i < len(reading.text) and reading.text[i] != " " and reading.confidences[i] >= SURE
+
+    while sticks(start - 1):
+        start -= 1
+    while sticks(end + 1):
+        end += 1
+    before, behind = core[0] - reading.centres_px[start], reading.centres_px[end] - core[1]
+    return reading.part(start, end + 1), (max(0.0, before / LINE_HEIGHT_PX), max(0.0, behind / LINE_HEIGHT_PX))
+
+
+def _sides(quad: NDArray[np.float32]) -> tuple[float, float]:
+    width = max(float(np.linalg.norm(quad[0] - quad[1])), float(np.linalg.norm(quad[3] - quad[2])), 1.0)
+    height = max(float(np.linalg.norm(quad[0] - quad[3])), float(np.linalg.norm(quad[1] - quad[2])), 1.0)
+    return width, height
+
+
+def _extended(quad: NDArray[np.float32], left: float, right: float) -> NDArray[np.float32]:
+    """The quad made longer by so many line heights at its ends."""
+    width, height = _sides(quad)
+    along = np.array([quad[1] - quad[0], quad[2] - quad[3]], np.float32) * (height / width)
+    return np.array(
+        [quad[0] - along[0] * left, quad[1] + along[0] * right, quad[2] + along[1] * right, quad[3] - along[1] * left],
+        np.float32,
+    )
+
+
+LINE_HEIGHT_PX = 48
+"""Height of a straightened line: what the recognisers take."""
+
+
+def straighten(image: Image, quad: NDArray[np.float32]) -> Image:
+    """The inside of a quad, `LINE_HEIGHT_PX` high."""
+    width, height = _sides(quad)
+    scale = LINE_HEIGHT_PX / height
+    # A warp does not smooth: a large line is first cut out at its size, then reduced with averaging.
+    at = scale if scale >= 0.5 else 1.0
+    size = (max(1, round(width * at)), max(1, round(height * at)))
+    corners = np.array([[0, 0], [size[0], 0], [size[0], size[1]], [0, size[1]]], np.float32)
+    line = cv2.warpPerspective(
+        image,
+        cv2.getPerspectiveTransform(quad.astype(np.float32), corners),
+        size,
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    if size[1] != LINE_HEIGHT_PX:
+        line = cv2.resize(line, (max(1, round(width * scale)), LINE_HEIGHT_PX), interpolation=cv2.INTER_AREA)
+    return np.asarray(line, np.uint8)
+
+
+def heat_picture(heat: HeatMap, image: Image) -> Image:
+    """The text heat in colours over the darkened picture."""
+    height, width = image.shape[:2]
+    grey = cv2.resize((np.clip(heat, 0, 1) * 255).astype(np.uint8), (width, height))
+    return np.asarray(cv2.addWeighted(cv2.applyColorMap(grey, cv2.COLORMAP_INFERNO), 0.8, image, 0.4, 0), np.uint8)
+
+
+def lines_picture(answer: OcrAnswer, image: Image) -> Image:
+    """The quads, green where read with confidence, through yellow to red where not."""
+    picture = image.copy()
+    for line in answer.lines:
+        colour = (0, int(255 * line.confidence), int(255 * (1 - line.confidence)))
+        cv2.polylines(picture, [np.round(np.array(line.quad)).astype(np.int32)], True, colour, 2)
+    return picture
+
+
+def to_quad(quad: NDArray[np.float32]) -> Quad:
+    """Corners, shape (4, 2), as they travel."""
+    a, b, c, d = ((float(x), float(y)) for x, y in quad)
+    return a, b, c, d

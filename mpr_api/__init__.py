@@ -1,0 +1,1 @@
+"""What others call over HTTP: the webhook of object stores."""

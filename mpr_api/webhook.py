@@ -1,0 +1,148 @@
+"""The endpoint that object stores tell of new media: `python -m mpr_api.webhook --port 8080`.
+
+It takes S3's event JSON, as MinIO and Ceph send it, and leaves notices, which the sensor `new_media` takes: what
+becomes of a file is decided there, and no file is taken twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hmac
+import os
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote_plus
+
+import uvicorn
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from gpu_service.errors import BadInput, MprError
+from mpr_assets.automation.new_media import SIDECAR, is_media
+from mpr_assets.definitions import media_resource, storage_resource
+from mpr_resources.storage.notices import leave
+from mpr_resources.storage.store import Storage
+
+TOKEN = "MPR_WEBHOOK_TOKEN"
+MOST_BYTES = 1_000_000
+CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
+
+
+class _Named(BaseModel):
+    """What events tell besides is not looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Bucket(_Named):
+    name: str
+
+
+class _Object(_Named):
+    key: str
+
+
+class _S3(_Named):
+    bucket: _Bucket
+    object: _Object
+
+
+class Record(_Named):
+    """One thing that happened to an object."""
+
+    event_name: str = Field(alias="eventName")
+    s3: _S3
+
+
+class Event(_Named):
+    """What a store posts."""
+
+    records: tuple[Record, ...] = Field(alias="Records")
+
+
+def noticed_keys(event: Event, bucket: str, prefix: str) -> list[str]:
+    """Keys, below the prefix, of the media files that were created or whose sidecars were, each once."""
+    keys: dict[str, None] = {}
+    for record in event.records:
+        # Form-encoded: a space is a plus.
+        key = unquote_plus(record.s3.object.key)
+        if not record.event_name.startswith(CREATED) or record.s3.bucket.name != bucket or not key.startswith(prefix):
+            continue
+        media = key.removeprefix(prefix).removesuffix(SIDECAR)
+        if is_media(media):
+            keys[media] = None
+    return list(keys)
+
+
+def bucket_of(media_url: str) -> tuple[str, str]:
+    """Bucket and prefix, which is empty or ends with a slash, of `MPR_MEDIA_URL`.
+
+    Raises:
+        BadInput: it is no bucket.
+    """
+    if not media_url.startswith("s3://"):
+        raise BadInput("MPR_MEDIA_URL is not a bucket; only buckets tell of new objects: set it to s3://bucket/prefix.")
+    bucket, _, prefix = media_url.removeprefix("s3://").partition("/")
+    return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+
+
+def webhook_app(storage: Storage, media_url: str, token: str) -> Starlette:
+    """The endpoint: `POST /` with `Authorization: Bearer TOKEN`.
+
+    Raises:
+        BadInput: there is no token, or the media are in no bucket.
+    """
+    if not token:
+        raise BadInput(f"The webhook takes nobody's word without a token; set {TOKEN}.")
+    bucket, prefix = bucket_of(media_url)
+
+    async def take(request: Request) -> JSONResponse:
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            return _said(401, "The bearer token is missing or wrong.")
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                return _said(413, f"The event is larger than {MOST_BYTES} bytes.")
+        try:
+            event = Event.model_validate_json(bytes(body))
+        except ValidationError as error:
+            first: Any = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "the body"
+            return _said(400, f"This is not an S3 event: {place}: {first['msg']}.")
+        keys = noticed_keys(event, bucket, prefix)
+        try:
+            for key in keys:
+                await run_in_threadpool(leave, storage, key)
+        except MprError as error:
+            return _said(503, str(error))
+        return JSONResponse({"noticed": len(keys), "ignored": len(event.records) - len(keys)}, 202)
+
+    return Starlette(routes=[Route("/", take, methods=["POST"])])
+
+
+def _said(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(prog="python -m mpr_api.webhook", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    asked = parser.parse_args(arguments)
+    media = media_resource(os.environ)
+    try:
+        app = webhook_app(storage_resource(os.environ).storage, media.url if media else "", os.environ.get(TOKEN, ""))
+    except MprError as error:
+        parser.exit(2, f"mpr: {error}\n")
+    uvicorn.run(app, host=asked.host, port=asked.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""New media by themselves: which files of the media folder or bucket become timelines, under which name, and when.
+
+What is decided here is pure; the sensor around it is in `mpr_assets.automation.new_media_sensor`. How a timeline is
+made of a file is no concern of this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gpu_service.errors import BadInput
+from gpu_service.settings import Settings
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
+from mpr_resources.storage.store import Entry
+from mpr_resources.yaml_files.load import load_model
+
+SUFFIXES = frozenset(
+    ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split()  # noqa: SIM905
+)
+"""Files whose names end so are media; all others are passed over."""
+SIDECAR = ".yaml"
+"""What a file's own settings are called beside it: `match.mp4.yaml`."""
+DEFAULT_PROFILE = "generic"
+SETTLE_S = 20.0
+"""A file that looks the same for so long has stopped growing."""
+MOST_A_TICK = 100
+"""Dagster takes requests for runs one by one, 0.13 s each."""
+
+READABLE_LENGTH = 60
+READABLE_BYTES = 150
+VERSION_LENGTH = 12
+
+
+class Sidecar(Settings):
+    """What a file beside the media says about it."""
+
+    profile: str | None = Field(None, min_length=1, description="profile; none: the folder's name")
+    brands: str | None = Field(
+        None, min_length=1, description="brand file, absolute or in the folder of profiles; none: the profile's"
+    )
+    chunks: tuple[str, ...] = Field((), description="spans START-END like 00:10:00-00:12:30; none: the whole file")
+
+
+@dataclass(frozen=True)
+class MediaFile:
+    """A file that may become a timeline.
+
+    Attributes:
+        key: its place below the media folder or prefix.
+        version: changes with the file's size, time and etag, and with its sidecar's.
+        sidecar: the key of its sidecar; None where it has none.
+    """
+
+    key: str
+    version: str
+    sidecar: str | None
+
+    @property
+    def timeline(self) -> str:
+        return timeline_name(self.key)
+
+
+class Memory(BaseModel):
+    """What is known from one look to the next; the sensor's cursor.
+
+    Attributes:
+        looked_s: when all files were looked at last.
+        looks: of files that are not taken yet, by version: since when they have looked so.
+        asked: versions that runs were asked for in the last tick, by timeline: Dagster has them for certain.
+        backlog: whether more files had settled than a tick may take.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    looked_s: float = 0.0
+    looks: dict[str, float] = {}
+    asked: dict[str, str] = {}
+    backlog: bool = False
+
+    @classmethod
+    def parse(cls, cursor: str | None) -> Memory:
+        """Of the cursor; nothing is known where it is none, or one that somebody has typed.
+
+        Nothing is asked for twice then: what was taken is known elsewhere, and Dagster knows every run key.
+        """
+        try:
+            return cls.model_validate_json(cursor or "{}")
+        except ValidationError:
+            return cls()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a look led to.
+
+    Attributes:
+        take: files to be taken now, in this order.
+        left: how many more have stopped growing.
+        since_s: of all files that are not taken yet, by version: since when they have looked so.
+        now_s: when that was.
+    """
+
+    take: tuple[MediaFile, ...]
+    left: int
+    since_s: Mapping[str, float]
+    now_s: float
+
+    def memory(self, done: Sequence[MediaFile]) -> Memory:
+        """What is to be remembered when runs were asked for these of `take`."""
+        versions = {file.version for file in done}
+        return Memory(
+            looked_s=self.now_s,
+            looks={version: since_s for version, since_s in self.since_s.items() if version not in versions},
+            asked={file.timeline: file.version for file in done},
+            backlog=self.left + len(self.take) > len(done),
+        )
+
+
+def is_media(key: str) -> bool:
+    """Whether a key is a media file's: by its suffix, and nothing on its way is hidden."""
+    path = PurePosixPath(key)
+    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
+
+
+def media_files(entries: Iterable[Entry]) -> list[MediaFile]:
+    """The media files of a listing, each with its sidecar where it has one."""
+    found: dict[str, Entry] = {}
+    sidecars: dict[str, Entry] = {}
+    for entry in entries:
+        if is_media(entry.key):
+            found[entry.key] = entry
+        elif entry.key.endswith(SIDECAR):
+            sidecars[entry.key.removesuffix(SIDECAR)] = entry
+    return [media_file(entry, sidecars.get(key)) for key, entry in found.items()]
+
+
+def media_file(entry: Entry, sidecar: Entry | None) -> MediaFile:
+    """The file as it is now."""
+    # Whole seconds: S3 tells fractions in a listing and none of a single object.
+    known = [one for one in (entry, sidecar) if one is not None]
+    seen = [(one.key, one.size_bytes, int(one.modified_s), one.etag.strip('"')) for one in known]
+    return MediaFile(
+        entry.key, hashlib.sha256(repr(seen).encode()).hexdigest()[:VERSION_LENGTH], sidecar.key if sidecar else None
+    )
+
+
+def timeline_name(key: str) -> str:
+    """The name of a file's timeline: readable, always the same, and another for every other key.
+
+    >>> timeline_name("soccer_broadcast/match 1.mp4")
+    'soccer_broadcast-match-1-d5928fe6'
+    """
+    stem = key.removesuffix(PurePosixPath(key).suffix)
+    readable = re.sub(r"[\W-]+", "-", stem).strip("-_")[:READABLE_LENGTH]
+    while len(readable.encode()) > READABLE_BYTES:
+        readable = readable[:-1]
+    digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{readable.strip('-_')}-{digest}" if readable.strip("-_") else f"media-{digest}"
+
+
+def decide(
+    files: Sequence[MediaFile],
+    whole: Collection[str],
+    memory: Memory,
+    taken: Mapping[str, str],
+    now_s: float,
+    *,
+    settle_s: float = SETTLE_S,
+    most: int = MOST_A_TICK,
+) -> Decision:
+    """The files to take now: those that have stopped growing, the longest waiting first.
+
+    Args:
+        files: all that there are, in any order.
+        whole: keys of files that are known to be whole, because their store has told so.
+        memory: of the look before.
+        taken: versions that runs were asked for before, by timeline.
+        now_s: on the clock that `memory` is on.
+        settle_s: for how long a file must have looked the same, on two looks at least.
+        most: files taken at once.
+    """
+    new = [one for one in files if taken.get(one.timeline) != one.version]
+    since_s = {one.version: min(now_s, memory.looks.get(one.version, now_s)) for one in new}
+    settled = [
+        one
+        for one in new
+        if one.key in whole or (one.version in memory.looks and now_s - since_s[one.version] >= settle_s)
+    ]
+    settled.sort(key=lambda one: (one.key not in whole, since_s[one.version], one.key))
+    return Decision(tuple(settled[:most]), max(0, len(settled) - most), since_s, now_s)
+
+
+def timeline_spec(file: MediaFile, source: str, sidecar: bytes | None, profiles_folder: Path) -> TimelineSpec:
+    """The timeline of a file: its folder picks the profile, its sidecar may say more.
+
+    What cannot be used in the sidecar is said by the timeline's run.
+
+    Args:
+        source: where the file is read from.
+        sidecar: what the sidecar holds.
+        profiles_folder: where the sidecar's brand file is looked for.
+    """
+    top, folder, _ = file.key.partition("/")
+    spec = TimelineSpec(
+        name=file.timeline,
+        profile=top if folder else DEFAULT_PROFILE,
+        chunks=(ChunkSpec(source=source, start_ms=None, end_ms=None),),
+        brands=None,
+        version=file.version,
+        refused=None,
+    )
+    if sidecar is None:
+        return spec
+    try:
+        said = load_model(source + SIDECAR, sidecar, Sidecar)
+        spans = [parse_chunk(chunk) for chunk in said.chunks]
+    except BadInput as error:
+        place = "" if SIDECAR in str(error) else f"{source}{SIDECAR}: "
+        return spec.model_copy(update={"refused": f"{place}{error}"})
+    chunks = tuple(ChunkSpec(source=source, start_ms=start_ms, end_ms=end_ms) for start_ms, end_ms in spans)
+    return spec.model_copy(
+        update={
+            "profile": said.profile or spec.profile,
+            "chunks": chunks or spec.chunks,
+            "brands": str(profiles_folder.absolute() / said.brands) if said.brands else None,
+        }
+    )

@@ -1,0 +1,201 @@
+"""What happens by itself: changed settings are observed, and where a profile asks for it what is stale is made again.
+
+Each sensor is a thin shell around a pure decision: `mpr_assets.automation.replay_decision`,
+`mpr_assets.freshness.judge`.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.execution.backfill import PartitionBackfill
+
+from mpr_assets.automation.replay_decision import (
+    CHANGE_TAG,
+    Replay,
+    answered,
+    decide,
+    to_ask_for,
+)
+from mpr_assets.engine.stage import Stage
+from mpr_assets.freshness.config_versions import config_versions, node, observe, usable_timelines
+from mpr_assets.freshness.event_log import (
+    BATCH,
+    read_made,
+    tell,
+)
+from mpr_assets.freshness.judge import (
+    StageNode,
+    judge,
+    of_timeline,
+)
+from mpr_assets.orchestration.stage_asset import RESOURCES
+from mpr_assets.timelines.partitions import registered
+from mpr_resources.run_queue import unfinished_timelines
+
+INTERVAL_S = 30
+MAX_RUNS = 100
+"""A change of more timelines becomes a backfill, which can be watched and cancelled as one; no more runs a tick."""
+OBSERVE_S = 6.0
+"""After so long a tick leaves what else changed to the next: SQLite takes 40 ms for each."""
+
+
+def config_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
+    """Reports the settings that changed since they were last observed, and those only."""
+
+    @dg.sensor(
+        name="observe_settings",
+        description="Observes config/<stage> where a profile, a brand list, a logo or a model changed.",
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys=set(RESOURCES),
+    )
+    def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
+        timelines = registered(context.instance)
+        number = observe(context.instance, stages, timelines, context.resources, context.log, OBSERVE_S)
+        return dg.SkipReason(f"{number} settings of {len(timelines)} timelines changed.")
+
+    return sense
+
+
+def state_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
+    """Tells in the metadata of the asset `timeline` what is stale of each timeline."""
+
+    @dg.sensor(
+        name="show_states",
+        description="Observes `timeline` where a stage became stale, fresh, missing or overridden: see its metadata.",
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys=set(RESOURCES),
+    )
+    def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
+        usable = usable_timelines(registered(context.instance), context.resources, context.log)
+        config = config_versions(stages, usable, context.resources, context.log)
+        nodes = [*map(node, stages)]
+        made = read_made(context.instance, nodes, list(config))
+        number = tell(
+            context.instance,
+            {timeline: judge(nodes, of_timeline(made, timeline), of) for timeline, of in config.items()},
+        )
+        return dg.SkipReason(f"The states of {number} of {len(config)} timelines changed.")
+
+    return sense
+
+
+def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
+    """Asks for what is stale of the timelines whose profile says `replay: automatic`."""
+
+    @dg.sensor(
+        name="replay_stale",
+        description="Materializes again what is stale, where the profile says `replay: automatic`.",
+        job_name=job,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys=set(RESOURCES),
+    )
+    def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
+        usable = usable_timelines(registered(context.instance), context.resources, context.log)
+        automatic = {name: (spec, profile) for name, (spec, profile) in usable.items() if profile.replay == "automatic"}
+        if not automatic:
+            return dg.SkipReason("No timeline has a profile with `replay: automatic`.")
+        config = config_versions(stages, automatic, context.resources, context.log)
+        replays = _wanted(context.instance, [*map(node, stages)], config)
+        large, few = _by_size(replays)
+        for of_change in large:
+            _backfill(context.instance, context.repository_def.asset_graph, of_change)
+        if large and not few:
+            return dg.SkipReason(f"{sum(map(len, large))} timelines are stale; asked for in {len(large)} backfills.")
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=one.key,
+                    partition_key=one.timeline,
+                    asset_selection=[dg.AssetKey(stage) for stage in one.stages],
+                    run_config=one.run_config,
+                    tags={CHANGE_TAG: one.change},
+                )
+                for one in few[:MAX_RUNS]
+            ]
+        )
+
+    return sense
+
+
+def _wanted(
+    instance: dg.DagsterInstance, nodes: Sequence[StageNode], config: Mapping[str, Mapping[str, str]]
+) -> list[Replay]:
+    """The replays to ask for of these timelines, as the event log and the runs have it."""
+    automatic = list(config)
+    made = read_made(instance, nodes, automatic)
+    replays = decide(made, config, nodes, automatic, busy=unfinished_timelines(instance))
+    failed_s = _failed_s(instance, sorted({one.change for one in replays}))
+    replays = to_ask_for(replays, failed_s, _backfilled_s(instance))
+    run_ids = sorted({of[one.timeline].run_id for one in replays for of in made.values() if one.timeline in of})
+    changes = _changes(instance, run_ids)
+    return [one for one in replays if not answered(one, made, nodes, changes)]
+
+
+def _by_size(replays: Sequence[Replay]) -> tuple[list[list[Replay]], list[Replay]]:
+    """Changes that touch more timelines than `MAX_RUNS`, each with its replays, and the replays of all others."""
+    changes: dict[str, list[Replay]] = {}
+    for one in replays:
+        changes.setdefault(one.change, []).append(one)
+    large = [of_change for of_change in changes.values() if len(of_change) > MAX_RUNS]
+    return large, [one for one in replays if len(changes[one.change]) <= MAX_RUNS]
+
+
+def _changes(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> dict[str, str]:
+    """The changes that runs were asked for, by run id."""
+    batches = (run_ids[at : at + BATCH] for at in range(0, len(run_ids), BATCH))
+    runs = (run for batch in batches for run in instance.get_runs(dg.RunsFilter(run_ids=batch)))
+    return {run.run_id: run.tags[CHANGE_TAG] for run in runs if CHANGE_TAG in run.tags}
+
+
+def _failed_s(instance: dg.DagsterInstance, changes: Sequence[str]) -> dict[tuple[str, str], list[float]]:
+    """When runs for these changes were asked for that failed, by timeline and change."""
+    times: dict[tuple[str, str], list[float]] = {}
+    for batch in (changes[at : at + BATCH] for at in range(0, len(changes), BATCH)):
+        failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={CHANGE_TAG: batch})
+        for record in instance.get_run_records(failed):
+            tags = record.dagster_run.tags
+            where = (tags.get("dagster/partition", ""), tags[CHANGE_TAG])
+            times.setdefault(where, []).append(record.create_timestamp.timestamp())
+    return times
+
+
+def _backfilled_s(instance: dg.DagsterInstance) -> dict[str, float]:
+    """When the last backfill was made for a change."""
+    times: dict[str, float] = {}
+    for backfill in instance.get_backfills(limit=1000):
+        change = backfill.tags.get(CHANGE_TAG)
+        if change is not None:
+            times[change] = max(times.get(change, 0.0), backfill.backfill_timestamp)
+    return times
+
+
+def _backfill(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any], replays: Sequence[Replay]) -> None:
+    """One backfill for the replays of one change."""
+    first, timelines = replays[0], [one.timeline for one in replays]
+    with warnings.catch_warnings():
+        # Dagster's own, of a function of its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        backfill = PartitionBackfill.from_asset_partitions(
+            backfill_id=uuid.uuid4().hex[:8],
+            asset_graph=asset_graph,
+            partition_names=timelines,
+            asset_selection=[dg.AssetKey(stage) for stage in first.stages],
+            backfill_timestamp=time.time(),
+            tags={CHANGE_TAG: first.change},
+            dynamic_partitions_store=instance,
+            all_partitions=False,
+            title=f"Replay of {len(timelines)} timelines from {first.stages[0]}",
+            description=None,
+            run_config=first.run_config,
+        )
+    instance.add_backfill(backfill)

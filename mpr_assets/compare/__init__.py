@@ -1,0 +1,1 @@
+"""What two results differ in: tables, snapshots, scenarios."""

@@ -1,0 +1,203 @@
+"""Bookmarked states of a timeline at a stage, and whether the stage still makes the same of the same inputs.
+
+How bookmarks are kept is in `mpr_resources.storage.scenario_store`, how tables are compared in
+`mpr_assets.compare.table_diff`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gpu_service.errors import BadInput, MprError
+from mpr_assets.compare.table_diff import Difference, compare, differing_settings
+from mpr_assets.engine.compatibility import refuse_incompatible
+from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.timelines.spec import validate_timeline_name
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.pictures import PictureCache
+from mpr_resources.storage.scenario_store import Scenario, opened, save
+from mpr_resources.storage.scratch import ScratchStorage
+from mpr_resources.storage.store import MissingObject, Storage
+from mpr_resources.storage.tables import StageTable, from_parquet
+
+if TYPE_CHECKING:
+    from mpr_assets.engine.stage import Stage
+
+READS_ALL_FRAMES = frozenset({"filter_scenes", "compile_report"})
+"""The other stages that read frames read the kept ones."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A bookmark and what the stage makes of its inputs now.
+
+    Attributes:
+        difference: None where the stage could not be run; `problem` says why.
+        content: whether what it made beside its table, like crops, is the same too.
+        settings: that differ from the bookmark's, as (then, now).
+        after: the table made now.
+    """
+
+    scenario: Scenario
+    before: StageTable
+    after: StageTable | None
+    difference: Difference | None
+    content: bool
+    settings: Mapping[str, tuple[Any, Any]]
+    problem: str = ""
+
+    @property
+    def same(self) -> bool:
+        return self.difference is not None and not self.difference.changes and self.content
+
+    def sentence(self) -> str:
+        """What came of it, in a line."""
+        if self.difference is None:
+            return self.problem
+        if not self.difference.changes and not self.content:
+            return "the same rows, but other pictures or files beside them"
+        changed = ", ".join(f"{name} {was} → {now}" for name, (was, now) in self.settings.items())
+        return self.difference.summary() + (f" (settings: {changed})" if changed else "")
+
+
+def validate_label(label: str) -> str:
+    """The label itself, when it can be a folder and a word on the command line: the rules of timelines' names.
+
+    Raises:
+        BadInput: it breaks one.
+    """
+    try:
+        return validate_timeline_name(label)
+    except BadInput as error:
+        raise BadInput(str(error).replace("The timeline name", "The scenario label")) from error
+
+
+def save_scenario(
+    storage: Storage,
+    stage: Stage,
+    timeline: str,
+    label: str,
+    *,
+    stages: Sequence[str],
+    saved: str,
+    saved_by: str,
+    replace: bool = False,
+) -> Scenario:
+    """Bookmark what is stored of a stage of a timeline.
+
+    Args:
+        stages: all stages, by name. saved: when. saved_by: who.
+
+    Raises:
+        BadInput: the label cannot be used or is taken.
+        MissingObject: the stage, or something that it was made from, is not stored.
+    """
+    validate_label(label)
+    table = stored(storage, stage.name, timeline)
+    keys = needed_keys(storage, stage, timeline, stages)
+    scenario = Scenario(
+        label=label,
+        timeline=timeline,
+        stage=stage.name,
+        profile=table.header.profile,
+        saved=saved,
+        saved_by=saved_by,
+        objects=len(keys),
+        rows=table.rows.height,
+        data_version=table.header.data_version,
+        settings_hash=table.header.settings_hash,
+        code_version=table.header.code_version,
+    )
+    save(storage, scenario, keys, replace=replace)
+    return scenario
+
+
+def needed_keys(storage: Storage, stage: Stage, timeline: str, stages: Sequence[str]) -> list[str]:
+    """Keys of all that the stage's state consists of: spec, tables, and the frames and crops that it reads.
+
+    Raises:
+        MissingObject: a table that the stage reads, or its pictures, are not stored.
+    """
+    before = [name for name in stages if name != stage.name]
+    tables = [Keys.table(name, timeline) for name in (*stage.inputs, stage.name)]
+    # The report tells how every stage was made; a frame's time and shot help to show any state.
+    beside = before if stage.name == "compile_report" else ["extract_frames", "filter_scenes"]
+    tables += [key for name in beside if storage.exists(key := Keys.table(name, timeline)) and key not in tables]
+    return [Keys.spec(timeline), *tables, *_pictures(storage, stage, timeline)]
+
+
+def _pictures(storage: Storage, stage: Stage, timeline: str) -> list[str]:
+    keys = []
+    if "extract_frames" in stage.inputs:
+        index = stored(storage, "extract_frames", timeline)
+        folder = Keys.frames(timeline, index.header.fingerprint)
+        all_frames = stage.name in READS_ALL_FRAMES or "filter_scenes" not in stage.inputs
+        rows = index.rows if all_frames else stored(storage, "filter_scenes", timeline).rows.filter("kept")
+        if not index.header.skipped:
+            keys += [f"{folder}/{seq:08d}.jpg" for seq in rows["seq"]] + [f"{folder}/finished"]
+    if "preprocess" in stage.inputs:
+        crops = stored(storage, "preprocess", timeline)
+        keys += sorted(storage.list(Keys.crops(timeline, crops.header.fingerprint)))
+    return keys
+
+
+def stored(storage: Storage, stage: str, timeline: str) -> StageTable:
+    """What is stored of a stage.
+
+    Raises:
+        MissingObject: nothing is; names the stage to materialize.
+    """
+    key = Keys.table(stage, timeline)
+    try:
+        return from_parquet(storage.get(key), storage.where(key))
+    except MissingObject as error:
+        where = storage.where(key)
+        raise MissingObject(
+            f"{stage} of the timeline {timeline!r} is not stored at {where}; materialize {stage} first."
+        ) from error
+
+
+def check_scenario(
+    storage: Storage,
+    scenario: Scenario,
+    run: StageRun,
+    stages: Mapping[str, Stage],
+    made: StageTable | None = None,
+) -> Checked:
+    """Run the stage on the bookmark's inputs and compare. Nothing is stored.
+
+    Args:
+        run: of the stage on the bookmark's timeline, with the settings to be checked.
+        stages: the stages as they are now, by name.
+        made: what the stage has just made with these settings, which is the answer if it read the same.
+    """
+    from mpr_assets.engine.materialize import materialize_stage  # graph checks scenarios itself
+
+    stage = stages[scenario.stage]
+    kept = opened(storage, scenario.label)
+    before = stored(kept, scenario.stage, scenario.timeline)
+    settings = differing_settings(before.header.settings, run.settings.model_dump(mode="json"))
+    scratch = ScratchStorage(kept, hidden=[Keys.table(scenario.stage, scenario.timeline)])
+    try:
+        inputs = {name: stored(kept, name, scenario.timeline) for name in stage.inputs}
+        refuse_incompatible(inputs, stages)
+        run = replace(run, storage=scratch, cache=PictureCache())
+        after = made if made and _read_the_same(made, inputs) else None
+        after = after or materialize_stage(stage, run, inputs).table
+    except MprError as error:
+        return Checked(scenario, before, None, None, False, settings, f"it could not be run: {error}")
+    difference = compare(before.rows, after.rows)
+    # Equal rows with another content are equal but for what lies beside them, unless columns changed their names.
+    content = bool(difference.changes) or before.header.data_version == after.header.data_version
+    return Checked(scenario, before, after, difference, content, settings)
+
+
+def _read_the_same(made: StageTable, inputs: Mapping[str, StageTable]) -> bool:
+    return all(made.header.upstream.get(name) == table.header.data_version for name, table in inputs.items())
+
+
+def scenarios_of(scenarios: Sequence[Scenario], timeline: str, stage: str) -> list[Scenario]:
+    """Those of a timeline and stage."""
+    return [one for one in scenarios if (one.timeline, one.stage) == (timeline, stage)]

@@ -1,0 +1,206 @@
+"""What can be compared: a stage of a timeline, a whole report, a scenario. Found by reference, compared as a whole.
+
+How rows are matched is in `mpr_assets.compare.table_diff`; the page is in `mpr_assets.report.page.diff`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from gpu_service.errors import BadInput, MprError
+from gpu_service.pictures import Picture
+from mpr_assets.compare.scenarios import stored, validate_label
+from mpr_assets.compare.table_diff import (
+    NAME_COLUMNS,
+    Difference,
+    compare,
+    differing_settings,
+)
+from mpr_assets.timelines.partitions import load_spec
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.scenario_store import load, opened
+from mpr_resources.storage.store import MissingObject, Storage
+from mpr_resources.storage.tables import StageTable
+
+REPORT = "compile_report"
+FINDERS = ("match_brands", "escalate_vlm", "escalate_cloud")
+"""Stages whose detections make up a report."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A result that is stored somewhere.
+
+    Attributes:
+        reference: as the user wrote it.
+        storage: where it and what it was made from is stored.
+        elsewhere: where else its frames may lie.
+        tables: all that are stored beside it, by stage.
+    """
+
+    reference: str
+    timeline: str
+    stage: str
+    storage: Storage
+    elsewhere: Storage
+    tables: Mapping[str, StageTable]
+
+    @property
+    def table(self) -> StageTable:
+        return self.tables[self.stage]
+
+    @cached_property
+    def times_ms(self) -> dict[int, int]:
+        """Time of each frame on the timeline's clock, by seq."""
+        index = self.tables.get("extract_frames")
+        return dict(index.rows.select("seq", "timeline_ms").iter_rows()) if index else {}
+
+    @cached_property
+    def sections(self) -> dict[str, pl.DataFrame]:
+        """The tables to be compared, by what they hold."""
+        if self.stage in FINDERS:
+            found = self.table.rows["brand"].is_not_null()
+            return {"detections": self.table.rows.filter(found), "candidates": self.table.rows.filter(~found)}
+        if self.stage != REPORT:
+            return {self.stage: self.table.rows}
+        finds = [self.tables[stage].rows for stage in FINDERS if stage in self.tables]
+        detections = {"detections": pl.concat(finds).filter(pl.col("brand").is_not_null())} if finds else {}
+        return {"exposures": self.table.rows} | detections
+
+    def frame(self, seq: int) -> Picture | None:
+        """The picture of a frame; None where it is no longer kept."""
+        index = self.tables.get("extract_frames")
+        if index is None:
+            return None
+        key = f"{Keys.frames(self.timeline, index.header.fingerprint)}/{seq:08d}.jpg"
+        for storage in (self.storage, self.elsewhere):
+            with suppress(MissingObject):
+                return Picture(encoded=storage.get(key))
+        return None
+
+
+@dataclass(frozen=True)
+class Section:
+    """What differs in one kind of rows. `counts`: figures of both, as (before, after)."""
+
+    title: str
+    counts: Mapping[str, tuple[int, int]]
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two states side by side.
+
+    Attributes:
+        settings: that are not the same, by `stage.setting`.
+        facts: what else made them, as far as it is not the same: profile, code, model, what was read.
+        same_frames: whether a frame's number means the same in both.
+    """
+
+    before: State
+    after: State
+    settings: Mapping[str, tuple[Any, Any]]
+    facts: Mapping[str, tuple[str, str]]
+    sections: Sequence[Section]
+    same_frames: bool
+
+    @property
+    def same(self) -> bool:
+        return not any(section.difference.changes for section in self.sections)
+
+
+def find_state(storage: Storage, reference: str, stages: Sequence[str]) -> State:
+    """The state that `TIMELINE`, `TIMELINE:STAGE` or `scenario:LABEL` names.
+
+    Raises:
+        BadInput: it is of none of these forms, or names nothing.
+        MissingObject: the stage is not stored.
+    """
+    first, colon, second = reference.partition(":")
+    if first == "scenario" and colon:
+        scenario = load(storage, validate_label(second))
+        timeline, stage, place = scenario.timeline, scenario.stage, opened(storage, scenario.label)
+        return State(reference, timeline, stage, place, storage, _tables(place, timeline, stage, stages))
+    stage = second if colon else REPORT
+    if stage not in stages:
+        raise BadInput(f"{reference!r} names no stage; write TIMELINE, TIMELINE:STAGE or scenario:LABEL.")
+    timeline = load_spec(storage, first).name
+    return State(reference, timeline, stage, storage, storage, _tables(storage, timeline, stage, stages))
+
+
+def _tables(storage: Storage, timeline: str, stage: str, stages: Sequence[str]) -> dict[str, StageTable]:
+    """The stage's table and those beside it that are stored and can be read."""
+    tables = {stage: stored(storage, stage, timeline)}
+    for other in stages:
+        if other != stage and (stage == REPORT or other == "extract_frames"):
+            with suppress(MprError):
+                tables[other] = stored(storage, other, timeline)
+    return tables
+
+
+def compare_states(before: State, after: State) -> Comparison:
+    """What differs between two states of one stage.
+
+    Raises:
+        BadInput: they are of different stages.
+    """
+    if before.stage != after.stage:
+        raise BadInput(
+            f"{before.reference} is a state of {before.stage} and {after.reference} one of {after.stage}; "
+            "compare two of the same stage."
+        )
+    same_frames = not before.times_ms or not after.times_ms or before.times_ms == after.times_ms
+    times_ms = None if same_frames else (before.times_ms, after.times_ms)
+    shared = [title for title in before.sections if title in after.sections]
+    sections = [
+        Section(
+            title,
+            _counts(before.sections[title], after.sections[title]),
+            compare(before.sections[title], after.sections[title], times_ms),
+        )
+        for title in shared
+    ]
+    return Comparison(before, after, _settings(before, after), _facts(before, after), sections, same_frames)
+
+
+def _settings(before: State, after: State) -> dict[str, tuple[Any, Any]]:
+    stages = [stage for stage in before.tables if stage in after.tables] if before.stage == REPORT else [before.stage]
+    return {
+        f"{stage}.{name}": values
+        for stage in stages
+        for name, values in differing_settings(
+            before.tables[stage].header.settings, after.tables[stage].header.settings
+        ).items()
+    }
+
+
+def _facts(before: State, after: State) -> dict[str, tuple[str, str]]:
+    def told(state: State) -> dict[str, str]:
+        header = state.table.header
+        short = {f"read of {name}": version[:8] for name, version in header.upstream.items()}
+        made_by = {"profile": header.profile, "code version": header.code_version, "skipped": header.skipped or "no"}
+        return made_by | {"content": header.data_version[:8]} | short
+
+    one, other = told(before), told(after)
+    return {
+        name: (one.get(name, "-"), other.get(name, "-"))
+        for name in {**one, **other}
+        if one.get(name) != other.get(name)
+    }
+
+
+def _counts(before: pl.DataFrame, after: pl.DataFrame) -> dict[str, tuple[int, int]]:
+    counts = {"rows": (before.height, after.height)}
+    if "seq" in before.columns:
+        counts["frames"] = (before["seq"].n_unique(), after["seq"].n_unique())
+    name = next((column for column in NAME_COLUMNS if column in before.columns), None)
+    if name is not None:
+        counts[f"different {name}s"] = (before[name].drop_nulls().n_unique(), after[name].drop_nulls().n_unique())
+    return counts

@@ -1,0 +1,1 @@
+"""Equal crops of successive frames in one group."""

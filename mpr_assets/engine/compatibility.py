@@ -1,0 +1,55 @@
+"""Whether a stage may read what is stored of another: it must be what the other's present version would make.
+
+A code version is MAJOR or MAJOR.MINOR. A stage that computes something else in the same columns counts MINOR up; one
+whose columns mean something else counts MAJOR up, and what the old one made is not read any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from gpu_service.errors import PermanentError
+from mpr_resources.storage.tables import StageTable
+
+if TYPE_CHECKING:
+    from mpr_assets.engine.stage import Stage
+
+
+def refuse_incompatible(inputs: Mapping[str, StageTable], stages: Mapping[str, Stage]) -> None:
+    """Check the tables that a stage is about to read.
+
+    Args:
+        inputs: tables by the stage that made them.
+        stages: the stages as they are now, by name.
+
+    Raises:
+        PermanentError: a table was made by a version whose tables are not read; names the asset to materialize.
+    """
+    for name, table in inputs.items():
+        was, now = table.header.code_version, stages[name].code_version
+        expected = pl.Schema(stages[name].schema)
+        if major(was) != major(now):
+            why = f"was made by version {was} of {name}, and version {now} is read now"
+        elif table.rows.schema != expected:
+            differ = sorted(
+                column
+                for column in {*table.rows.columns, *expected}
+                if table.rows.schema.get(column) != expected.get(column)
+            )
+            why = f"has other columns than version {now} of {name} makes ({', '.join(differ)})"
+        else:
+            continue
+        raise PermanentError(
+            f"What is stored of {name} for the timeline {table.header.timeline!r} {why}; materialize {name} again."
+        )
+
+
+def major(code_version: str) -> str:
+    """
+    >>> major("2.1")
+    '2'
+    """
+    return code_version.partition(".")[0]

@@ -1,0 +1,136 @@
+"""A stage's table: looked up under its fingerprint, or made now. Hashes that say when a result still holds are made
+here.
+
+How the result is recorded in Dagster is in `mpr_assets.orchestration.stage_asset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from gpu_service.errors import (
+    PermanentError,
+)
+from mpr_assets.engine.open_run import limited_to_frames
+from mpr_assets.engine.stage import Outcome, Stage
+from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_resources.inference.resumable import KeptAnswers
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import MissingObject
+from mpr_resources.storage.tables import (
+    StageTable,
+    TableHeader,
+    check_schema,
+    content_hash,
+    from_parquet,
+    hash_of,
+)
+
+
+def stage_config_version(stage: Stage, run: StageRun) -> str:
+    """The version of all that the stage depends on outside the graph; without overrides that of `config/<stage>`."""
+    settings = run.settings.model_dump(mode="json") | ({"enabled": False} if run.skipped else {})
+    outside = {} if run.skipped else stage.depends_on(run)
+    return config_version(settings, outside | ({} if run.only is None else {"frames": str(sorted(run.only))}))
+
+
+def materialize_stage(
+    stage: Stage,
+    run: StageRun,
+    inputs: Mapping[str, StageTable],
+    prepare: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """The stage's table: what is stored under the fingerprint, or what the body makes now.
+
+    `prepare`: called before the body is.
+    """
+    skipped = run.skipped
+    settings = run.settings.model_dump(mode="json")
+    upstream = {name: table.header.data_version for name, table in inputs.items()}
+    if skipped is None:
+        upstream |= stage.depends_on(run)
+    only = [] if run.only is None else [sorted(run.only)]
+    fingerprint = hash_of([stage.name, stage.code_version, settings, upstream, skipped, *only])
+    run = replace(run, fingerprint=fingerprint)
+    stored = _stored(stage, run)
+    if stored is not None:
+        asked = {"profile": run.spec.profile, "overrides": dict(run.overrides)}
+        return Outcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
+    if skipped is None:
+        prepare()
+    result = _made(stage, run, inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
+    check_schema(result.rows, stage.schema, stage.name)
+    header = TableHeader(
+        stage=stage.name,
+        timeline=run.timeline,
+        profile=run.spec.profile,
+        fingerprint=fingerprint,
+        data_version=content_hash(result.rows, skipped or "", result.content),
+        code_version=stage.code_version,
+        settings=settings,
+        settings_hash=hash_of(settings),
+        overrides=dict(run.overrides),
+        model=upstream.get("model", ""),
+        upstream=upstream,
+        skipped=skipped,
+    )
+    return Outcome(StageTable(result.rows, header), result.counts, reused=False)
+
+
+def _made(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> Result:
+    """What the body makes; of the answers that it waits for, those that a run before it had are not asked for again."""
+    if not run.run_id or not stage.per_frame or "inference" not in stage.kinds:
+        return stage.body(run, **inputs)
+    with run.journal() as journal:
+        return stage.body(replace(run, inference=KeptAnswers(run.inference, journal)), **inputs)
+
+
+def make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], run: StageRun) -> None:
+    """Make again the pictures of these tables' stages where they were cleared and the tables are still there.
+
+    Raises:
+        PermanentError: they would not be the same any more.
+    """
+    for name, table in tables.items():
+        stage, header = stages[name], table.header
+        if not stage.pictures or header.skipped or stage.complete(run, header):
+            continue
+        run.log(f"The pictures of {name} were cleared; they are made again.")
+        inputs = {source: run.stored(source) for source in stage.inputs}
+        make_again(inputs, stages, run)
+        settings = stage.settings.model_validate(header.settings)
+        again = limited_to_frames(replace(run, stage=name, settings=settings, overrides=header.overrides, only=None))
+        made = materialize_stage(stage, again, inputs).table.header
+        if (made.fingerprint, made.data_version) != (header.fingerprint, header.data_version):
+            raise PermanentError(
+                f"The pictures of {name} of the timeline {run.timeline!r} were cleared, and what they were made from "
+                f"has changed since; materialize {name} first."
+            )
+        run.storage.delete_below(Keys.parts(run.timeline, name))
+
+
+def _stored(stage: Stage, run: StageRun) -> StageTable | None:
+    """What is stored of this stage if it has the run's fingerprint and all that belongs to it is still there."""
+    key = Keys.table(stage.name, run.timeline)
+    try:
+        table = from_parquet(run.storage.get(key), run.storage.where(key))
+    except MissingObject:
+        return None
+    except PermanentError as error:
+        run.log(str(error))
+        return None
+    same = table.header.fingerprint == run.fingerprint and table.rows.schema == pl.Schema(stage.schema)
+    return table if same and (table.header.skipped or stage.complete(run, table.header)) else None
+
+
+def config_version(settings: Mapping[str, object], depends_on: Mapping[str, str]) -> str:
+    """Hash of a stage's resolved settings and of what else it depends on outside the graph.
+
+    A stage that is switched off depends on nothing else.
+    """
+    if settings.get("enabled") is False:
+        return hash_of({"enabled": False})
+    return hash_of([dict(settings), dict(depends_on)])

@@ -1,0 +1,72 @@
+"""A stage opened on a timeline: the profile's section, the overrides laid over it, and the resources it may use.
+
+What the run then does is in `mpr_assets.engine.materialize`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mpr_assets.engine.overrides import (
+    FRAMES,
+    FrameChoice,
+    differing,
+    resolve_settings,
+)
+from mpr_assets.engine.stage import Stage
+from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.timelines.partitions import load_spec
+from mpr_assets.timelines.spec import TimelineSpec
+from mpr_resources.profiles.profile import Profile
+from mpr_resources.progress import LogProgress
+
+
+def stage_run(
+    stage: Stage, timeline: str, overrides: Mapping[str, Any], resources: Any, log: logging.Logger
+) -> StageRun:
+    """The stage on the timeline, with the resources of a run, an observation or a sensor.
+
+    Raises:
+        BadInput: the timeline is not registered; its profile or an override cannot be used.
+    """
+    spec = load_spec(resources.storage.storage, timeline)
+    return run_of(stage, spec, resources.profiles.load(spec.profile), overrides, resources, log)
+
+
+def run_of(
+    stage: Stage,
+    spec: TimelineSpec,
+    profile: Profile,
+    overrides: Mapping[str, Any],
+    resources: Any,
+    log: logging.Logger,
+) -> StageRun:
+    """The same where the timeline's spec and profile are at hand."""
+    settings = resolve_settings(stage, profile, overrides)
+    run = StageRun(
+        stage=stage.name,
+        spec=spec,
+        profile=profile,
+        settings=settings,
+        overrides=differing(profile.section(stage.name), settings, overrides),
+        storage=resources.storage.storage,
+        inference=resources.inference,
+        decodes_here=not resources.inference.url,
+        profiles=resources.profiles,
+        cache=resources.storage.cache,
+        progress=resources.progress or LogProgress(log.info),
+        log=log.warning,
+        switched_off=resources.switches.get(stage.name),
+    )
+    return limited_to_frames(run)
+
+
+def limited_to_frames(run: StageRun) -> StageRun:
+    """The run with the frames that its overrides limit it to."""
+    if FRAMES not in run.overrides:
+        return run
+    kept_seqs = dict(run.stored("filter_scenes").rows.select("seq", "kept_seq").iter_rows())
+    return replace(run, only=FrameChoice.parse(run.overrides[FRAMES]).of(kept_seqs))

@@ -1,0 +1,13 @@
+"""What every stage's section of a profile has. The settings of one stage are in its file in `mpr_assets.stages`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gpu_service.settings import Settings
+
+
+class StageSettings(Settings):
+    """What every stage's section of a profile has."""
+
+    enabled: bool = Field(True, description="false: the stage materializes at once, empty, and says `skipped`")

@@ -1,0 +1,167 @@
+"""One stage at work on one timeline: what its body is given, and what it gives back. No Dagster here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from gpu_service.errors import MprError, PermanentError
+from gpu_service.routines import Inference, Reference
+from mpr_assets.timelines.spec import TimelineSpec
+from mpr_resources.brands.brand_file import BrandList
+from mpr_resources.profiles.folder import Profiles
+from mpr_resources.profiles.profile import Profile
+from mpr_resources.progress import Progress, tracked
+from mpr_resources.storage.journal import Journal
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.pictures import Frame, PictureCache, PictureFolder
+from mpr_resources.storage.store import Storage
+from mpr_resources.storage.tables import StageTable, from_parquet
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage's body gives back.
+
+    Attributes:
+        rows: its table.
+        counts: figures worth showing.
+        content: hash of what it stored beside its table, where the table does not tell that apart.
+    """
+
+    rows: pl.DataFrame
+    counts: dict[str, int | float] = field(default_factory=dict)
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One stage at work on one timeline: its settings, and the world it may touch.
+
+    Attributes:
+        overrides: what is not as the profile has it.
+        only: the kept frames, by seq, that it is limited to; None: all.
+        run_id: of the Dagster run; empty outside of one.
+        seen: the brands that are looked for, once somebody asked for them.
+        switched_off: why the environment switches the stage off; None: it does not.
+    """
+
+    stage: str
+    spec: TimelineSpec
+    profile: Profile
+    settings: Any
+    storage: Storage
+    inference: Inference
+    decodes_here: bool
+    profiles: Profiles
+    cache: PictureCache
+    progress: Progress
+    log: Callable[[str], None]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    only: frozenset[int] | None = None
+    fingerprint: str = ""
+    run_id: str = ""
+    seen: list[BrandList] = field(default_factory=list)
+    switched_off: str | None = None
+
+    @property
+    def timeline(self) -> str:
+        return self.spec.name
+
+    @property
+    def skipped(self) -> str | None:
+        """Why the stage is not to be made; None: it is."""
+        if self.settings.enabled:
+            return self.switched_off
+        return f"{self.stage}.enabled is false {'for this run' if 'enabled' in self.overrides else 'in the profile'}"
+
+    def frames(self, index: StageTable, seqs: Sequence[int] | None = None) -> Iterator[Frame]:
+        """The frames of the index, or those of `seqs`, as a stream that tells its progress."""
+        rows = index.rows if seqs is None else index.rows.filter(pl.col("seq").is_in(list(seqs)))
+        times_ms = dict(rows.select("seq", "timeline_ms").iter_rows())
+        folder = self.frame_folder(index.header.fingerprint)
+        if len(times_ms) == 1:  # to start threads takes longer than to read one frame
+            pictures = iter([(seq, folder.read(seq, decode=self.decodes_here)) for seq in times_ms])
+        else:
+            pictures = folder.stream(times_ms, decode=self.decodes_here)
+        for seq, picture in self.tracked(pictures, len(times_ms)):
+            yield Frame(seq, times_ms[seq], picture)
+
+    def kept_frames(self, index: StageTable, scenes: StageTable) -> Iterator[Frame]:
+        """The frames that `filter_scenes` kept, of those that the run is limited to."""
+        return self.frames(index, self.limited(scenes.rows.filter("kept"))["seq"].to_list())
+
+    def limited(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows of the frames that the run is limited to."""
+        return rows if self.only is None else rows.filter(pl.col("seq").is_in(sorted(self.only)))
+
+    def frame_folder(self, fingerprint: str) -> PictureFolder:
+        """Where the frames lie of the `extract_frames` run that has this fingerprint."""
+        return PictureFolder(self.storage, Keys.frames(self.timeline, fingerprint), "jpg", self.cache)
+
+    def crop_folder(self, fingerprint: str) -> PictureFolder:
+        """Where the crops lie of the `preprocess` run that has this fingerprint."""
+        return PictureFolder(self.storage, Keys.crops(self.timeline, fingerprint), "png", self.cache)
+
+    @contextmanager
+    def journal(self) -> Iterator[Journal]:
+        """What the stage has finished under this fingerprint; where the block is broken off, all of it is written."""
+        journal = Journal(self.storage, f"{Keys.parts(self.timeline, self.stage)}/{self.fingerprint[:16]}")
+        try:
+            yield journal
+        except BaseException:
+            with suppress(MprError):  # what broke it off is to be told
+                journal.flush()
+            raise
+
+    def forget_others(self, folder: Callable[[str, str], str]) -> None:
+        """Delete the folders of this kind that neither this run nor the stored table needs."""
+        needed = {folder(self.timeline, self.fingerprint)}
+        with suppress(PermanentError):  # nothing is stored yet, or nothing that can be read
+            needed.add(folder(self.timeline, self.stored(self.stage).header.fingerprint))
+        parent = folder(self.timeline, "").rstrip("/")
+        old = [key for key in self.storage.list(parent) if not any(key.startswith(f"{one}/") for one in needed)]
+        self.storage.delete(old)
+
+    def brand_list(self) -> BrandList:
+        """The brands that are looked for; see `Profiles.brand_list`. The same for the whole run, whoever changes them
+        meanwhile."""
+        if not self.seen:
+            self.seen.append(self.profiles.brand_list(self.profile, self._brand_file))
+        return self.seen[0]
+
+    def listed(self) -> BrandList:
+        """Those of them that a brand file or a folder of logos names."""
+        return self.profiles.listed(self.profile, self._brand_file)
+
+    def references(self) -> list[Reference]:
+        """The reference pictures of those brands."""
+        return self.profiles.references(self.profile, self._brand_file)
+
+    @property
+    def _brand_file(self) -> Path | None:
+        return Path(self.spec.brands) if self.spec.brands else None
+
+    def stored_tables(self) -> list[StageTable]:
+        """What is stored of the other stages, in their order: where the report's figures come from."""
+        others = [stage for stage in self.profile.stages if stage != self.stage]
+        return [self.stored(stage) for stage in others if self.storage.exists(Keys.table(stage, self.timeline))]
+
+    def stored(self, stage: str) -> StageTable:
+        """What is stored of a stage of this timeline.
+
+        Raises:
+            MissingObject: nothing is.
+        """
+        key = Keys.table(stage, self.timeline)
+        return from_parquet(self.storage.get(key), self.storage.where(key))
+
+    def tracked(self, items: Iterable[T], total: int, unit: str = "frames") -> Iterator[T]:
+        return tracked(self.progress, self.stage, items, total, unit)

@@ -1,0 +1,1 @@
+"""What reading left unresolved: which candidates are asked about, with which pictures, and what answers are worth."""

@@ -1,0 +1,1 @@
+"""How a stage becomes Dagster's: assets, checks, the launchpad."""

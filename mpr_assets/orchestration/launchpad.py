@@ -1,0 +1,59 @@
+"""A stage's settings as Dagster's launchpad shows them, every field optional, and back to overrides.
+
+What overrides do is in `mpr_assets.engine.overrides`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+import dagster as dg
+from pydantic import Field, create_model
+
+from mpr_assets.engine.overrides import FRAMES
+from mpr_assets.engine.stage import Stage
+
+SET_TO_NONE = "set_to_none"
+"""The launchpad's field for settings that are to be none: there a field that is none is one that was not given."""
+
+
+def overrides_model(stage: Stage) -> type[dg.Config]:
+    """The stage's settings with every field optional, as the launchpad shows them."""
+    fields: dict[str, Any] = {
+        name: (_launchpad_type(info.annotation) | None, Field(None, description=info.description))
+        for name, info in stage.settings.model_fields.items()
+    }
+    if stage.per_frame:
+        fields[FRAMES] = (str | None, Field(None, description="only these frames by seq, like 10,12,40-60"))
+    may_be_none = [
+        name for name, info in stage.settings.model_fields.items() if type(None) in get_args(info.annotation)
+    ]
+    if may_be_none:
+        description = f"settings that are to be none, of {', '.join(may_be_none)}"
+        fields[SET_TO_NONE] = (list[str] | None, Field(None, description=description))
+    return create_model(f"{stage.name}_overrides", __base__=dg.Config, **fields)
+
+
+def _launchpad_type(annotation: Any) -> Any:
+    """What Dagster's config system can show of a setting's type; the settings model checks the value."""
+    if annotation in (bool, int, float, str):
+        return annotation
+    origin, options = get_origin(annotation), get_args(annotation)
+    if origin in (tuple, list):
+        return list[Any]
+    kinds = {type(one) if origin is Literal else _launchpad_type(one) for one in options if one is not type(None)}
+    return kinds.pop() if len(kinds) == 1 else Any
+
+
+def from_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides that a launchpad's config means."""
+    given = {name: value for name, value in config.items() if value is not None and name != SET_TO_NONE}
+    return given | dict.fromkeys(config.get(SET_TO_NONE) or ())
+
+
+def as_config(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The launchpad's config that means these overrides."""
+    nones = [name for name, value in overrides.items() if value is None]
+    config = {name: value for name, value in overrides.items() if value is not None}
+    return config | ({SET_TO_NONE: nones} if nones else {})

@@ -1,0 +1,201 @@
+"""A stage as a Dagster asset: it reads its inputs, asks the engine for the table, and records what happened as
+metadata.
+
+What a stage is and how its table is made is in `mpr_assets.engine`, which knows no Dagster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from gpu_service.errors import (
+    HostAway,
+    MprError,
+    TransientError,
+)
+from gpu_service.pictures import encode_png
+from mpr_assets.engine.compatibility import refuse_incompatible
+from mpr_assets.engine.materialize import (
+    make_again,
+    materialize_stage,
+    stage_config_version,
+)
+from mpr_assets.engine.open_run import stage_run
+from mpr_assets.engine.stage import Draw, Outcome, Stage
+from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.freshness.event_log import config_key, read_observed, report
+from mpr_assets.freshness.judge import StageNode, overridden_version
+from mpr_assets.orchestration.checks import CHECKS
+from mpr_assets.orchestration.launchpad import from_config, overrides_model
+from mpr_assets.orchestration.scenario_check import scenario_check, scenario_check_spec
+from mpr_assets.overlays.preview_sheet import sheet_markdown
+from mpr_assets.timelines.partitions import timelines
+from mpr_resources.progress import StoredProgress
+from mpr_resources.storage.io_manager import final_failure
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import MissingObject
+from mpr_resources.storage.tables import (
+    StageTable,
+)
+
+MAX_RETRIES = 3
+FIRST_RETRY_S = 1.0
+PREVIEWS = 3
+OWNERS = ["team:mpr"]
+RESOURCES = frozenset({"storage", "inference", "profiles", "progress", "switches"})
+
+
+def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinition:
+    """The Dagster asset of a stage, partitioned by timeline.
+
+    `stages`: all of them, by name.
+    """
+
+    def compute(context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        try:
+            return _materialize(stage, stages, context, config, inputs)
+        except TransientError as error:
+            if isinstance(error, HostAway) or context.retry_number >= MAX_RETRIES:
+                raise final_failure(context.instance, context.run.run_id, error) from error
+            raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=FIRST_RETRY_S * 2**context.retry_number) from error
+        except MprError as error:
+            raise final_failure(context.instance, context.run.run_id, error) from error
+
+    check = CHECKS.get(stage.name)
+    # Dagster reads types, not the strings that annotations are in this module.
+    compute.__annotations__ = {"context": dg.AssetExecutionContext, "config": overrides_model(stage)}
+    return dg.asset(
+        compute,
+        name=stage.name,
+        description=stage.description,
+        ins={name: dg.AssetIn() for name in stage.inputs},
+        deps=[config_key(stage.name)],
+        partitions_def=timelines,
+        group_name=stage.group,
+        kinds=set(stage.kinds),
+        owners=OWNERS,
+        code_version=stage.code_version,
+        check_specs=[*([check.spec(stage.name)] if check else []), scenario_check_spec(stage.name)],
+        io_manager_key="tables",
+        required_resource_keys={*RESOURCES, "heartbeat"},
+        pool="gpu" if "inference" in stage.kinds else None,
+        metadata={"dagster/column_schema": column_schema(stage.schema)},
+    )
+
+
+def column_schema(schema: Mapping[str, Any]) -> dg.TableSchema:
+    return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
+
+
+def _materialize(
+    stage: Stage,
+    stages: Mapping[str, Stage],
+    context: dg.AssetExecutionContext,
+    config: dg.Config,
+    inputs: Mapping[str, StageTable],
+) -> dg.MaterializeResult[StageTable]:
+    started_s = time.monotonic()
+    refuse_incompatible(inputs, stages)
+    overrides = from_config(config.model_dump())
+    run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
+    run_id = context.run.run_id
+    run = replace(run, run_id=run_id, progress=StoredProgress(run.progress, run.storage, run.timeline, run_id))
+    if not stage.inputs:
+        _observe_first(context, list(stages.values()))
+    try:
+        outcome = materialize_stage(stage, run, inputs, lambda: make_again(inputs, stages, run))
+    except BaseException:
+        run.progress.finished()  # a stream that is broken off tells it when it is collected, which may be too late
+        raise
+    stage.after(run, outcome.table)
+    header, rows = outcome.table.header, outcome.table.rows
+    metadata: dict[str, Any] = {
+        "dagster/row_count": rows.height,
+        "dagster/column_schema": column_schema(stage.schema),
+        "profile": header.profile,
+        "settings": dg.MetadataValue.json(header.settings),
+        "settings_hash": header.settings_hash,
+        "config_version": stage_config_version(stage, run),
+        "overrides": dg.MetadataValue.json(header.overrides),
+        "code_version": header.code_version,
+        "model": header.model or "none",
+        "upstream": dg.MetadataValue.json(header.upstream),
+        "fingerprint": header.fingerprint,
+        "reused": outcome.reused,
+        "table": run.storage.where(Keys.table(stage.name, run.timeline)),
+        **outcome.counts,
+    }
+    if header.skipped is not None:
+        metadata["skipped"] = header.skipped
+    elif stage.draw is not None:
+        try:
+            frames = outcome.table if stage.name == "extract_frames" else run.stored("extract_frames")
+            metadata |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run.run_id)
+        except MissingObject as error:
+            metadata["preview"] = f"The frames to draw on are gone: {error}"
+    metadata["seconds"] = seconds = round(time.monotonic() - started_s, 3)
+    run.progress.concluded(stage.name, _summary(outcome, seconds))
+    if run.overrides:
+        # The settings are observed anew, so that what this run made differs from its profile in the UI too.
+        as_in_profile = replace(run, settings=run.profile.section(stage.name), only=None)
+        version = overridden_version(stage_config_version(stage, as_in_profile), context.run.run_id)
+        report(context.instance, [(stage.name, run.timeline, version)])
+    return dg.MaterializeResult(
+        value=outcome.table,
+        data_version=dg.DataVersion(header.data_version),
+        metadata=metadata,
+        check_results=[
+            *([CHECKS[stage.name].result(run, outcome.table)] if stage.name in CHECKS else []),
+            scenario_check(stage, run, outcome.table, stages),
+        ],
+    )
+
+
+def _observe_first(context: dg.AssetExecutionContext, stages: Sequence[Stage]) -> None:
+    """Report the settings of a timeline that nobody has observed yet, before the stages run that depend on them."""
+    from mpr_assets.freshness.config_versions import observe  # it makes its versions of stages, by this module
+
+    observed = read_observed(context.instance, [StageNode(stages[-1].name, (), "")], [context.partition_key])
+    if not observed[stages[-1].name]:
+        observe(context.instance, stages, [context.partition_key], context.resources, context.log)
+
+
+def _summary(outcome: Outcome, seconds: float) -> str:
+    if outcome.table.header.skipped is not None:
+        return f"skipped: {outcome.table.header.skipped}"
+    how = "as stored" if outcome.reused else f"in {seconds:.1f} s"
+    height = outcome.table.rows.height
+    return f"{height} row{'' if height == 1 else 's'} {how}"
+
+
+def _previews(
+    stage: Stage,
+    draw: Draw,
+    run: StageRun,
+    rows: pl.DataFrame,
+    made_frames: str,
+    run_id: str,
+) -> dict[str, Any]:
+    """A small contact sheet for the run's page, and the full pictures stored as overlays.
+
+    `made_frames`: fingerprint of the `extract_frames` run whose frames are drawn on.
+    """
+    seqs = rows["seq"].unique().sort()
+    if seqs.is_empty():
+        return {}
+    chosen = sorted({int(seqs[round(i * (len(seqs) - 1) / (PREVIEWS - 1))]) for i in range(PREVIEWS)})
+    drawn = []
+    for seq, picture in run.frame_folder(made_frames).stream(chosen):
+        drawn.append(draw(picture.pixels, rows.filter(pl.col("seq") == seq)))
+        run.storage.put(Keys.overlay(run.timeline, run_id, stage.name, seq, stage.name), encode_png(drawn[-1]))
+    folder = Keys.overlay(run.timeline, run_id, stage.name, 0, "").rpartition("/")[0]
+    return {
+        "preview": dg.MetadataValue.md(sheet_markdown(drawn)),
+        "overlays": dg.MetadataValue.path(run.storage.where(folder)),
+    }

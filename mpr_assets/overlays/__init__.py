@@ -1,0 +1,1 @@
+"""What a stage found, drawn on frames: outlines, previews, stored overlays."""

@@ -1,0 +1,158 @@
+"""The report put together from the tables of the stages. Its files are written by `mpr_assets.report.exporters`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from mpr_assets.report.exposures import DECIMALS
+from mpr_assets.report.model import (
+    Brand,
+    Chunk,
+    Counts,
+    Evidence,
+    EvidenceBox,
+    Exposure,
+    Report,
+    Source,
+    StageProvenance,
+)
+from mpr_assets.timelines.chunks import timeline_ms
+
+STAGE_OF_SOURCE: Mapping[str, str] = {
+    "ocr": "match_brands",
+    "logo": "match_brands",
+    "object": "match_brands",
+    "local_vlm": "escalate_vlm",
+    "cloud_vlm": "escalate_cloud",
+}
+"""The stage whose table a detection of this source comes from; a manual one comes from none."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a report is about, beyond the tables.
+
+    `frame_key` gives a frame's key in the storage from its seq.
+    """
+
+    timeline: str
+    profile: str
+    looked_for: Sequence[str]
+    stages: Sequence[StageProvenance]
+    frame_key: Callable[[int], str]
+
+
+def build_report(
+    subject: Subject,
+    exposures: pl.DataFrame,
+    measures: pl.DataFrame,
+    detections: pl.DataFrame,
+    frames: pl.DataFrame,
+    spans: pl.DataFrame,
+    chunks: pl.DataFrame,
+) -> Report:
+    """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names."""
+    evidence = _evidence(exposures, detections, frames, subject.frame_key)
+    columns = [name for name in Exposure.model_fields if name != "evidence"]
+    of_brand: dict[str, list[Exposure]] = {}
+    for row, proof in zip(exposures.sort("brand", "start_ms").iter_rows(named=True), evidence, strict=True):
+        kept = {name: row[name] for name in columns}
+        of_brand.setdefault(row["brand"], []).append(Exposure(**kept, evidence=proof))
+    brands = tuple(
+        Brand(**row | {"exposures": tuple(of_brand[row["brand"]])}) for row in measures.iter_rows(named=True)
+    )
+    found = detections.filter(pl.col("brand").is_not_null())
+    return Report(
+        timeline=subject.timeline,
+        profile=subject.profile,
+        duration_ms=timeline_ms(chunks),
+        chunks=tuple(Chunk(**row) for row in chunks.select(list(Chunk.model_fields)).iter_rows(named=True)),
+        sources=_sources(chunks),
+        counts=Counts(
+            frames=len(frames),
+            kept_frames=spans.select(pl.col("kept_seq").n_unique()).item(),
+            shots=spans.select(pl.struct("chunk", "shot").n_unique()).item(),
+            detections=len(found),
+            brands=len(brands),
+            exposures=len(exposures),
+        ),
+        looked_for=tuple(subject.looked_for),
+        cuts_ms=_cuts_ms(spans),
+        brands=brands,
+        stages=tuple(subject.stages),
+    )
+
+
+def _evidence(
+    exposures: pl.DataFrame, detections: pl.DataFrame, frames: pl.DataFrame, frame_key: Callable[[int], str]
+) -> list[Evidence]:
+    """The proof of each exposure, in the order of brand and start."""
+    boxes = _boxes(exposures, detections, frames)
+    times = exposures.sort("brand", "start_ms").join(
+        frames.select("timeline_ms", "source_ms", best_seq="seq"), on="best_seq", how="left", maintain_order="left"
+    )
+    rows = times.select("brand", "best_seq", "timeline_ms", "source_ms").iter_rows()
+    return [
+        Evidence(
+            seq=seq,
+            frame=frame_key(seq),
+            timeline_ms=at_ms,
+            media_ms=media_ms,
+            boxes=tuple(boxes.get((brand, seq), ())),
+        )
+        for brand, seq, at_ms, media_ms in rows
+    ]
+
+
+def _boxes(
+    exposures: pl.DataFrame, detections: pl.DataFrame, frames: pl.DataFrame
+) -> dict[tuple[str, int], list[EvidenceBox]]:
+    """Every box of a brand on its evidence frames, the surest first, clipped to the frame and normalised."""
+    width, height = pl.col("width_px"), pl.col("height_px")
+    left, right = pl.col("x").clip(0, width), (pl.col("x") + pl.col("w")).clip(0, width)
+    top, bottom = pl.col("y").clip(0, height), (pl.col("y") + pl.col("h")).clip(0, height)
+    rows = (
+        detections.join(exposures.select("brand", seq="best_seq").unique(), on=["brand", "seq"], how="semi")
+        .join(frames.select("seq", "width_px", "height_px"), on="seq", how="left")
+        .sort("seq", "brand", "confidence", "x", "y", "source", descending=[False, False, True, False, False, False])
+        .select(
+            "brand",
+            "seq",
+            (left / width).round(DECIMALS).alias("x"),
+            (top / height).round(DECIMALS).alias("y"),
+            ((right - left) / width).round(DECIMALS).alias("w"),
+            ((bottom - top) / height).round(DECIMALS).alias("h"),
+            pl.col("confidence").round(DECIMALS),
+            "source",
+            pl.col("text").fill_null(""),
+        )
+    )
+    boxes: dict[tuple[str, int], list[EvidenceBox]] = {}
+    for brand, seq, x, y, w, h, confidence, source, text in rows.iter_rows():
+        stage = STAGE_OF_SOURCE.get(source, source)
+        box = EvidenceBox(x=x, y=y, w=w, h=h, confidence=confidence, source=source, stage=stage, text=text)
+        boxes.setdefault((brand, seq), []).append(box)
+    return boxes
+
+
+def _sources(chunks: pl.DataFrame) -> tuple[Source, ...]:
+    rows = chunks.unique("source", keep="first", maintain_order=True).iter_rows(named=True)
+    return tuple(
+        Source(
+            name=row["source"],
+            version=row["source_version"],
+            fps=f"{row['fps_num']}/{row['fps_den']}",
+            **{name: row[name] for name in ("duration_ms", "codec", "width_px", "height_px", "rotation_deg")},
+        )
+        for row in rows
+    )
+
+
+def _cuts_ms(spans: pl.DataFrame) -> tuple[int, ...]:
+    """Where the shot changes within a chunk."""
+    same_chunk = pl.col("chunk") == pl.col("chunk").shift(1)
+    cuts = spans.filter(same_chunk & (pl.col("shot") != pl.col("shot").shift(1)))
+    return tuple(cuts["start_ms"].to_list())

@@ -1,0 +1,1 @@
+"""The report in files that other tools read, a module a format."""

@@ -1,0 +1,139 @@
+"""What `report.json` holds. How it is put together from the tables is in `mpr_assets.report.build`.
+
+Fields may be added within a version, never changed or removed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StageProvenance(Entry):
+    """What one stage did for this timeline, as its materialization says."""
+
+    stage: str
+    status: Literal["materialized", "skipped", "failed"]
+    reason: str = Field("", description="why it was skipped or failed")
+    settings_hash: str = ""
+    settings: dict[str, JsonValue] = {}
+    overrides: dict[str, JsonValue] = Field({}, description="what the run had that the profile has not")
+    code_version: str = ""
+    model: str = Field("", description="identity of the model or the engine; empty when it has none")
+    counts: dict[str, int | float] = {}
+    seconds: float | None = Field(None, description="shown on the page only; report.json leaves it out")
+
+
+class Source(Entry):
+    """A video file, as probed."""
+
+    name: str
+    version: str
+    duration_ms: int
+    fps: str = Field(description="frames a second as a fraction, e.g. 30000/1001")
+    codec: str
+    width_px: int
+    height_px: int
+    rotation_deg: int
+
+
+class Chunk(Entry):
+    """A span of a source, and where the timeline has it."""
+
+    chunk: int
+    source: str
+    start_ms: int
+    end_ms: int
+    timeline_start_ms: int
+
+
+class EvidenceBox(Entry):
+    """A box as parts of the frame, 0 to 1 from its top left."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    confidence: float
+    source: str
+    stage: str = Field(description="the stage that found it")
+    text: str = Field(description="what was read there; empty for a logo")
+
+
+class Evidence(Entry):
+    """The frame that proves an exposure best, with every box of the brand in it."""
+
+    seq: int
+    frame: str = Field(description="key of the frame in the storage")
+    timeline_ms: int
+    media_ms: int = Field(description="the frame's time on its source's clock")
+    boxes: tuple[EvidenceBox, ...]
+
+
+class Exposure(Entry):
+    """An unbroken stay on screen, `[start_ms, end_ms)` on the timeline's clock."""
+
+    start_ms: int
+    end_ms: int
+    source: str
+    confidence: float
+    max_confidence: float
+    frames: int
+    detections: int
+    mean_area_share: float
+    max_area_share: float
+    chunk: int
+    media: str
+    media_start_ms: int
+    media_end_ms: int
+    evidence: Evidence
+
+
+class Brand(Entry):
+    """A brand's measures and its exposures in the order of time."""
+
+    brand: str
+    screen_ms: int
+    seconds: float
+    share: float
+    longest_ms: int
+    mean_area_share: float
+    max_area_share: float
+    mean_confidence: float
+    max_confidence: float
+    frames: int
+    detections: int
+    source: str
+    first_ms: int
+    last_ms: int
+    exposures: tuple[Exposure, ...]
+
+
+class Counts(Entry):
+    frames: int
+    kept_frames: int
+    shots: int
+    detections: int
+    brands: int
+    exposures: int
+
+
+class Report(Entry):
+    """What `report.json` holds. Fields may be added within a version, never changed or removed."""
+
+    version: Literal[1] = 1
+    timeline: str
+    profile: str
+    duration_ms: int
+    chunks: tuple[Chunk, ...]
+    sources: tuple[Source, ...]
+    counts: Counts
+    looked_for: tuple[str, ...] = Field(description="the brands of the registry")
+    cuts_ms: tuple[int, ...] = Field(description="shot boundaries on the timeline's clock, chunk edges left out")
+    brands: tuple[Brand, ...]
+    stages: tuple[StageProvenance, ...]

@@ -1,0 +1,226 @@
+"""What was tried with a timeline: every materialization of its stages with what it read, from Dagster's event log.
+
+What is stale now is judged in `mpr_assets.freshness.judge`; what two results differ in is in
+`mpr_assets.compare.table_diff`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG, SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
+
+from mpr_assets.freshness.event_log import CLEARED
+from mpr_assets.runs.local_run import USER_TAG
+from mpr_assets.runs.run_lock import COMMAND_TAG
+
+BATCH = 500
+"""Events fetched at once."""
+NO_COUNTS = {"seconds"}
+"""Numbers in the metadata that count nothing."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A materialization as the log has it. `said`: its metadata, the values plain."""
+
+    stage: str
+    event_id: int
+    time_s: float
+    run_id: str
+    data_version: str
+    code_version: str
+    said: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Again:
+    """A later run that gave an entry back as it was stored."""
+
+    time_s: float
+    run_id: str
+    who: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A result of a stage, with where it came from.
+
+    Attributes:
+        number: of the stage's results, from 1.
+        parents: number of the result read of each upstream stage; None where the log has none with that content.
+        overrides: settings of the run that were not the profile's.
+        changed: settings that are not as in the stage's result before, as (then, now).
+        counts: rows and other figures.
+        again: runs that gave it back as it was stored.
+        current: whether it is the stage's last one.
+        note: "cleared", or why the stage was skipped; else empty.
+    """
+
+    stage: str
+    number: int
+    time_s: float
+    run_id: str
+    who: str
+    data_version: str
+    code_version: str
+    profile: str
+    parents: Mapping[str, int | None]
+    overrides: Mapping[str, Any]
+    changed: Mapping[str, tuple[Any, Any]]
+    counts: Mapping[str, float]
+    seconds: float | None
+    reused: bool
+    note: str
+    fingerprint: str
+    settings: Mapping[str, Any]
+    again: tuple[Again, ...] = ()
+    current: bool = False
+
+
+@dataclass(frozen=True)
+class Branch:
+    """An entry of the tree, and what was made from it."""
+
+    entry: Entry
+    children: list[Branch] = field(default_factory=list)
+
+
+def entries(events: Iterable[Event], stages: Sequence[str], who: Mapping[str, str]) -> list[Entry]:
+    """The results in the order in which they were made.
+
+    Args:
+        events: of one timeline, in any order.
+        stages: names, in the order of a run.
+        who: who asked, by run.
+    """
+    made: list[Entry] = []
+    last: dict[str, int] = {}  # place in `made` of a stage's last entry
+    for event in sorted(events, key=lambda event: event.event_id):
+        place = last.get(event.stage)
+        entry = _entry(event, stages, who, made, made[place] if place is not None else None)
+        if place is not None and entry.reused and entry.fingerprint == made[place].fingerprint:
+            again = Again(event.time_s, event.run_id, entry.who)
+            made[place] = replace(made[place], again=(*made[place].again, again))
+            continue
+        last[event.stage] = len(made)
+        made.append(entry)
+    current = set(last.values())
+    return [replace(entry, current=place in current) for place, entry in enumerate(made)]
+
+
+def _entry(
+    event: Event, stages: Sequence[str], who: Mapping[str, str], made: Sequence[Entry], before: Entry | None
+) -> Entry:
+    said = event.said
+    settings, upstream = _mapping(said.get("settings")), _mapping(said.get("upstream"))
+    counts = {name: value for name, value in said.items() if _is_count(name, value)}
+    return Entry(
+        stage=event.stage,
+        number=before.number + 1 if before else 1,
+        time_s=event.time_s,
+        run_id=event.run_id,
+        who=who.get(event.run_id, ""),
+        data_version=event.data_version,
+        code_version=event.code_version,
+        profile=str(said.get("profile", "")),
+        parents={stage: _number_of(made, stage, upstream[stage]) for stage in stages if stage in upstream},
+        overrides=_mapping(said.get("overrides")),
+        changed=_changed(before.settings, settings) if before and before.settings and settings else {},
+        counts={name.removeprefix("dagster/row_").replace("count", "rows"): counts[name] for name in counts},
+        seconds=said.get("seconds"),
+        reused=bool(said.get("reused")),
+        note=CLEARED if event.data_version == CLEARED else str(said.get("skipped", "")),
+        fingerprint=str(said.get("fingerprint", "")),
+        settings=settings,
+    )
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _is_count(name: str, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and name not in NO_COUNTS
+
+
+def _number_of(made: Sequence[Entry], stage: str, data_version: str) -> int | None:
+    """The number of the stage's latest result with this content."""
+    found = (one.number for one in reversed(made) if one.stage == stage and one.data_version == data_version)
+    return next(found, None)
+
+
+def _changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = sorted({*then, *now})
+    return {name: (then.get(name), now.get(name)) for name in names if then.get(name) != now.get(name)}
+
+
+def tree(made: Sequence[Entry], stages: Sequence[str]) -> list[Branch]:
+    """The entries as trees: each stands below the one it read that is the farthest on in a run."""
+    branches = {(entry.stage, entry.number): Branch(entry) for entry in made}
+    roots: list[Branch] = []
+    for branch in branches.values():
+        read = [
+            (stage, branch.entry.parents[stage])
+            for stage in stages
+            if branch.entry.parents.get(stage) is not None and stage != branch.entry.stage
+        ]
+        above = branches[(read[-1][0], read[-1][1] or 0)].children if read else roots
+        above.append(branch)
+    return roots
+
+
+def who_asked(tags: Mapping[str, str]) -> str:
+    """Who asked for a run, by its tags."""
+    if SENSOR_NAME_TAG in tags:
+        return f"sensor {tags[SENSOR_NAME_TAG]}"
+    if SCHEDULE_NAME_TAG in tags:
+        return f"schedule {tags[SCHEDULE_NAME_TAG]}"
+    if BACKFILL_ID_TAG in tags:
+        return f"backfill {tags[BACKFILL_ID_TAG]}"
+    user = f" by {tags[USER_TAG]}" if USER_TAG in tags else ""
+    if COMMAND_TAG in tags:
+        return f"mpr {tags[COMMAND_TAG]}{user}"
+    if PARENT_RUN_ID_TAG in tags:
+        return f"again of run {tags[PARENT_RUN_ID_TAG][:8]}{user}"
+    return f"launched{user}"
+
+
+def read_entries(
+    instance: dg.DagsterInstance, stages: Sequence[str], timeline: str, only: str | None = None
+) -> list[Entry]:
+    """The history of a timeline. `only`: the entries of this stage alone, with parents as in the whole."""
+    events = [event for stage in stages for event in _events(instance, stage, timeline)]
+    run_ids = sorted({event.run_id for event in events} - {""})
+    who: dict[str, str] = {}
+    for at in range(0, len(run_ids), BATCH):
+        runs = instance.get_runs(dg.RunsFilter(run_ids=run_ids[at : at + BATCH]))
+        who |= {run.run_id: who_asked(run.tags) for run in runs}
+    return [entry for entry in entries(events, stages, who) if only in (None, entry.stage)]
+
+
+def _events(instance: dg.DagsterInstance, stage: str, timeline: str) -> Iterator[Event]:
+    records, cursor = dg.AssetRecordsFilter(dg.AssetKey(stage), asset_partitions=[timeline]), None
+    while True:
+        page = instance.fetch_materializations(records, limit=BATCH, cursor=cursor, ascending=True)
+        for record in page.records:
+            made = record.asset_materialization
+            if made is not None:
+                said = {name: value.value for name, value in made.metadata.items()}
+                tags = made.tags or {}
+                yield Event(
+                    stage,
+                    record.storage_id,
+                    record.timestamp,
+                    record.run_id,
+                    tags.get(DATA_VERSION_TAG, ""),
+                    tags.get(CODE_VERSION_TAG, ""),
+                    said,
+                )
+        if not page.has_more:
+            return
+        cursor = page.cursor

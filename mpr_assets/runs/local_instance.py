@@ -1,0 +1,84 @@
+"""The Dagster instance of this machine, and the resources of a run for what is done without one."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
+from yaml import YAMLError
+
+from gpu_service.errors import BadInput
+from mpr_assets.definitions import (
+    ROOT,
+    profiles_folder,
+    storage_resource,
+    switched_off,
+)
+from mpr_resources.inference.resource import InferenceResource
+from mpr_resources.profiles.folder import Profiles
+from mpr_resources.progress import Progress
+from mpr_resources.storage.io_manager import StorageResource
+from mpr_resources.storage.store import Storage
+
+PATIENCE_S = 5.0
+"""How long a command that can do without it waits for an inference host."""
+
+LOG = logging.getLogger("mpr")
+
+
+def storage() -> Storage:
+    return storage_resource(os.environ).storage
+
+
+def profiles() -> Profiles:
+    return profiles_folder(os.environ)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a stage is given by Dagster, for what is done without a run."""
+
+    storage: StorageResource
+    inference: InferenceResource
+    profiles: Profiles
+    progress: Progress | None
+    switches: Mapping[str, str]
+
+
+def resources(progress: Progress | None = None, *, patience_s: float = 60.0) -> Resources:
+    """As the environment says. An inference host that is away is waited for so long."""
+    inference = InferenceResource(
+        url=os.environ.get("INFERENCE_URL", ""),
+        # As it is: outside a run Dagster does not look up the variable that would stand for it.
+        token=os.environ.get("INFERENCE_TOKEN", ""),
+        give_up_after_s=patience_s,
+    )
+    return Resources(storage_resource(os.environ), inference, profiles(), progress, switched_off(os.environ))
+
+
+def dagster_instance() -> dg.DagsterInstance:
+    """The instance at `DAGSTER_HOME`; by default a folder in the clone, made and set up when it is not there.
+
+    Raises:
+        BadInput: it cannot be made or opened.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
+    os.environ["DAGSTER_HOME"] = str(home)
+    settings = home / "dagster.yaml"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not settings.exists():
+            settings.unlink(missing_ok=True)
+            settings.symlink_to(ROOT / "dagster.yaml")
+        return dg.DagsterInstance.get()
+    except (OSError, SQLAlchemyError, YAMLError, dg.DagsterError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise BadInput(
+            f"Dagster's folder {home} cannot be used ({reason}); set DAGSTER_HOME to a folder that can be written, "
+            "with a dagster.yaml that Dagster accepts or none."
+        ) from error

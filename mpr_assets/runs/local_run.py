@@ -1,0 +1,152 @@
+"""A run in this process, as the command line makes it: its tags, its settings, and the sentence when it fails.
+
+Runs that wait in the queue are in `mpr_assets.runs.run_control`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
+
+from gpu_service.errors import MprError
+from mpr_assets.definitions import JOB, STAGES, definitions
+from mpr_assets.freshness.config_versions import observe
+from mpr_resources.progress import Progress
+from mpr_assets.runs.local_instance import LOG, PATIENCE_S, resources
+from mpr_assets.runs.run_lock import (
+    COMMAND_TAG,
+    PLACE_TAG,
+    alone,
+    place,
+)
+
+USER_TAG = "user"
+CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION.value
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """A run that ended well. `doubts`: a line for each check that did not pass."""
+
+    run_id: str
+    doubts: tuple[str, ...]
+
+
+class StageFailed(MprError):
+    """A stage of the run failed; what the stages before it made is stored. `doubts`: as those of `LocalRun`."""
+
+    def __init__(self, sentence: str, run_id: str, doubts: Sequence[str] = ()) -> None:
+        super().__init__(
+            f"{sentence}\nWhat was finished before is kept; run the same command again to go on. Run {run_id}."
+        )
+        self.doubts = tuple(doubts)
+
+
+def run_tags(instance: dg.DagsterInstance, command: str) -> dict[str, str]:
+    """The tags that say who asked for a run, and where: a word of the command line, its place, the user's name where
+    there is one."""
+    user = user_name()
+    return {COMMAND_TAG: command, PLACE_TAG: place(instance)} | ({USER_TAG: user} if user else {})
+
+
+def user_name() -> str:
+    """Who runs this process; empty where it has no name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def run_here(
+    instance: dg.DagsterInstance,
+    timeline: str,
+    *,
+    command: str,
+    stages: Sequence[str] = (),
+    config: Mapping[str, Mapping[str, Any]] | None = None,
+    tags: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> LocalRun:
+    """Materialize stages of a timeline in this process, all when none is named.
+
+    Args:
+        command: the word that asked for it.
+        config: settings for this run only, by stage, as the launchpad takes them.
+        progress: is told how far each stage is; None: the run's log is.
+
+    Raises:
+        BadInput: a run of the timeline is at work.
+        DagsterExecutionInterruptedError: the process was asked to end.
+        StageFailed: a stage failed.
+    """
+    with alone(instance, timeline):
+        observe_first(instance, timeline)
+        graph = definitions(os.environ, progress=progress)
+        result = graph.resolve_job_def(JOB).execute_in_process(
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "ops": {stage: {"config": dict(settings)} for stage, settings in (config or {}).items()},
+            },
+            instance=instance,
+            partition_key=timeline,
+            asset_selection=[dg.AssetKey(stage) for stage in stages] or None,
+            tags=run_tags(instance, command) | dict(tags or {}),
+            raise_on_error=False,
+        )
+    if any(event.is_step_failure and _interrupted(event.step_failure_data.error) for event in result.all_events):
+        raise dg.DagsterExecutionInterruptedError
+    doubts = tuple(failed_checks(result.all_events))
+    if not result.success:
+        raise StageFailed(_sentence(result.all_events), result.run_id, doubts)
+    return LocalRun(result.run_id, doubts)
+
+
+def observe_first(instance: dg.DagsterInstance, timeline: str) -> int:
+    """Report what changed in the timeline's settings, as a sensor would soon; gives how many.
+
+    A stage that runs before its settings were ever observed would not go stale in the UI later.
+    """
+    return observe(instance, STAGES, [timeline], resources(patience_s=PATIENCE_S), LOG)
+
+
+def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:
+    """A line for each check that did not pass: the result is there, and in doubt."""
+    found = [event.asset_check_evaluation_data for event in events if event.event_type_value == CHECKED]
+    return [
+        f"the check {one.check_name} of {one.asset_key.to_user_string()} did not pass: {one.description}."
+        for one in found
+        if not one.passed
+    ]
+
+
+def _sentence(events: Sequence[dg.DagsterEvent]) -> str:
+    """What the first stage that failed said, or the run when none was reached."""
+    for event in events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            if failure.user_failure_data is not None and failure.user_failure_data.description:
+                return f"{event.step_key} failed: {failure.user_failure_data.description}"
+            return f"{event.step_key} failed unexpectedly: {_said(failure.error)}"
+    said = [_said(event.job_failure_data.error) for event in events if event.is_job_failure]
+    return f"The run failed before its first stage: {''.join(said[:1])}"
+
+
+def _interrupted(error: SerializableErrorInfo | None) -> bool:
+    """Whether it goes back to the wish that the process end."""
+    while error is not None and error.cls_name != dg.DagsterExecutionInterruptedError.__name__:
+        error = error.cause
+    return error is not None
+
+
+def _said(error: SerializableErrorInfo | None) -> str:
+    """The first line of what an unforeseen error goes back to."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    lines = error.message.strip().splitlines() if error else []
+    return f"{lines[0] if lines else 'no reason told'}. The whole story is in the run's log in the Dagster UI."

@@ -1,0 +1,274 @@
+"""Stop, hold, clear and retry a timeline's runs: Dagster's own means, under the words that users know.
+
+What is queued and launched is Dagster's to do; holds are in `mpr_resources.run_queue`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
+from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from dagster._core.storage.tags import (
+    BACKFILL_ID_TAG,
+    PARENT_RUN_ID_TAG,
+    ROOT_RUN_ID_TAG,
+)
+
+from gpu_service.errors import BadInput
+from mpr_assets.engine.stage import Stage
+from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
+from mpr_assets.freshness.event_log import CLEARED, read_made
+from mpr_assets.freshness.judge import (
+    State,
+    Verdict,
+    judge,
+    of_timeline,
+)
+from mpr_assets.runs.run_lock import is_local, runs_of
+from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_resources.run_queue import (
+    AT_WORK,
+    WAITING,
+    apply_holds,
+    can_hold,
+    hold_profile,
+    hold_timeline,
+    note_profile,
+)
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import Storage
+
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+STOP_S = 30.0
+"""How long a run may take to stop before it is left to itself."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that was asked to stop, and what became of it: "canceled", "canceling" or "ended before"."""
+
+    run_id: str
+    became: str
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A backfill that still asks for runs.
+
+    Attributes:
+        done: how many of its runs ended well, and `failed` otherwise.
+    """
+
+    backfill_id: str
+    title: str
+    timelines: frozenset[str]
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Retry:
+    """What is left of a run that did not end well.
+
+    Attributes:
+        stages: those that it was to make and did not, in order; the first is where it ended.
+        config: the settings that its launchpad had for them, by stage.
+        tags: say which run is tried again.
+    """
+
+    run_id: str
+    stages: tuple[str, ...]
+    config: dict[str, dict[str, Any]]
+    tags: dict[str, str]
+
+
+def stop(instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wait_s: float = STOP_S) -> list[Stopped]:
+    """Cancel the timeline's runs, those that wait and those at work.
+
+    Args:
+        force: take a run for ended that is not after that time: its process is gone.
+        wait_s: how long to wait for those at work.
+    """
+    runs = runs_of(instance, timeline, [*WAITING, *AT_WORK])
+    for run in runs:
+        _cancel(instance, run)
+    end_s = time.monotonic() + wait_s
+    became = {run.run_id: _outcome(instance, run.run_id, end_s) for run in runs}
+    for run in runs:
+        if force and became[run.run_id] == "canceling":
+            instance.report_run_canceled(run, message="Taken for ended by mpr stop --force.")
+            became[run.run_id] = "canceled"
+    return [Stopped(run_id, what) for run_id, what in became.items()]
+
+
+def backfills_at_work(instance: dg.DagsterInstance) -> list[Backfill]:
+    """The latest first."""
+    return [
+        Backfill(
+            one.backfill_id,
+            one.title or "",
+            _timelines_of(one),
+            _runs(instance, one, dg.DagsterRunStatus.SUCCESS),
+            _runs(instance, one, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED),
+        )
+        for one in instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
+    ]
+
+
+def _timelines_of(backfill: PartitionBackfill) -> frozenset[str]:
+    data = backfill.asset_backfill_data
+    if data is None:
+        return frozenset(backfill.partition_names or ())
+    subsets = data.target_subset.partitions_subsets_by_asset_key.values()
+    return frozenset(timeline for subset in subsets for timeline in subset.get_partition_keys())
+
+
+def _runs(instance: dg.DagsterInstance, backfill: PartitionBackfill, *statuses: dg.DagsterRunStatus) -> int:
+    return instance.get_runs_count(dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill.backfill_id}, statuses=[*statuses]))
+
+
+def stop_backfill(instance: dg.DagsterInstance, backfill_id: str) -> None:
+    """Ask a backfill to end as the UI does: the daemon then cancels its runs.
+
+    Raises:
+        BadInput: there is none that is at work.
+    """
+    backfill = instance.get_backfill(backfill_id)
+    if backfill is None or backfill.status != BulkActionStatus.REQUESTED:
+        raise BadInput(f"No backfill {backfill_id!r} is at work; mpr status lists those that are.")
+    instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))  # type: ignore[no-untyped-call]
+
+
+def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Ask a run to end. One that nobody can tell, as it is a command line's or as its server is gone, sees by itself
+    that it is to: `mpr_resources.heartbeat`."""
+    if run.status == dg.DagsterRunStatus.NOT_STARTED:
+        instance.report_run_canceled(run)
+    elif is_local(run):
+        if run.status != dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceling(run)
+    else:
+        with suppress(DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):
+            instance.run_coordinator.cancel_run(run.run_id)
+
+
+def _outcome(instance: dg.DagsterInstance, run_id: str, end_s: float) -> str:
+    while True:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return "canceled" if run is None or run.status == dg.DagsterRunStatus.CANCELED else "ended before"
+        if time.monotonic() >= end_s:
+            return "canceling"
+        time.sleep(0.2)
+
+
+def hold(
+    instance: dg.DagsterInstance, storage: Storage, *, on: bool, timeline: str | None = None, profile: str | None = None
+) -> int:
+    """Put a timeline or a profile on hold, or release it; gives how many waiting runs that changed.
+
+    Raises:
+        BadInput: the instance's queue knows no holds.
+    """
+    if not can_hold(instance):
+        raise BadInput(
+            "This Dagster instance's queue knows no holds; take over `run_coordinator` and the limit of `mpr/hold` "
+            "from MPR's dagster.yaml and restart Dagster."
+        )
+    if timeline is not None:
+        note_profile(instance, timeline, load_spec(storage, timeline).profile)
+        hold_timeline(instance, timeline, on)
+    if profile is not None:
+        for name in registered(instance):
+            note_profile(instance, name, load_spec(storage, name).profile)
+        hold_profile(instance, profile, on)
+    return apply_holds(instance)
+
+
+def downstream(stages: Sequence[Stage], first: str) -> list[str]:
+    """The stage and all that depend on it, in order."""
+    found: list[str] = []
+    for stage in stages:
+        if stage.name == first or any(name in found for name in stage.inputs):
+            found.append(stage.name)
+    return found
+
+
+def clear(instance: dg.DagsterInstance, storage: Storage, timeline: str, stages: Sequence[str]) -> int:
+    """Forget what the stages made of the timeline; gives how many objects were deleted.
+
+    Dagster cannot take back a materialization of one partition, so an empty one is reported that says so.
+    """
+    for stage in stages:
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                stage,
+                partition=timeline,
+                description="Cleared: what was stored of this stage was deleted.",
+                metadata={CLEARED: True},
+                tags={DATA_VERSION_TAG: CLEARED},
+            )
+        )
+    doomed = [key for stage in stages if storage.exists(key := Keys.table(stage, timeline))]
+    beside = {
+        "extract_frames": Keys.frames(timeline, ""),
+        "preprocess": Keys.crops(timeline, ""),
+        "compile_report": Keys.report(timeline, ""),
+    }
+    for stage, folder in beside.items():
+        if stage in stages:
+            doomed += storage.list(folder.rstrip("/"))
+    overlays = Keys.overlay(timeline, "", "", 0, "").partition("//")[0]
+    doomed += [key for key in storage.list(overlays) if key.removeprefix(overlays).split("/")[2] in stages]
+    storage.delete(doomed)
+    return len(doomed)
+
+
+def next_step(
+    instance: dg.DagsterInstance, stages: Sequence[Stage], timeline: str, resources: Any, log: logging.Logger
+) -> Verdict | None:
+    """The first stage of the timeline that is missing or stale; None when there is none.
+
+    Args:
+        resources: those of a run, by attribute.
+    """
+    config = config_versions(stages, usable_timelines([timeline], resources, log), resources, log).get(timeline, {})
+    nodes = [*map(node, stages)]
+    verdicts = judge(nodes, of_timeline(read_made(instance, nodes, [timeline]), timeline), config)
+    return next((one for one in verdicts if one.state in (State.MISSING, State.STALE)), None)
+
+
+def what_to_retry(instance: dg.DagsterInstance, stages: Sequence[str], timeline: str) -> Retry:
+    """What the timeline's last run left undone.
+
+    Raises:
+        BadInput: it has no run, or the last one ended well.
+    """
+    last = next(iter(runs_of(instance, timeline, ENDED, limit=1)), None)
+    if last is None:
+        raise BadInput(f"No run of the timeline {timeline!r} has ended; start one with: mpr replay {timeline} timeline")
+    if last.status == dg.DagsterRunStatus.SUCCESS:
+        raise BadInput(f"The last run {last.run_id[:8]} of the timeline {timeline!r} did not fail; nothing is left.")
+    made = instance.get_records_for_run(last.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    done = {record.asset_key.path[-1] for record in made if record.asset_key is not None}
+    asked = {key.path[-1] for key in last.asset_selection} if last.asset_selection else set(stages)
+    left = tuple(stage for stage in stages if stage in asked - done)
+    if not left:
+        raise BadInput(
+            f"Every stage of the last run {last.run_id[:8]} was made; what failed was a check of them: see its log."
+        )
+    ops: Mapping[str, Any] = last.run_config.get("ops", {})  # type: ignore[assignment]  # Dagster says object
+    return Retry(
+        run_id=last.run_id,
+        stages=left,
+        config={stage: dict(ops[stage].get("config", {})) for stage in left if stage in ops},
+        tags={PARENT_RUN_ID_TAG: last.run_id, ROOT_RUN_ID_TAG: last.tags.get(ROOT_RUN_ID_TAG, last.run_id)},
+    )

@@ -1,0 +1,151 @@
+"""One stage tried on some frames, from what is stored of the stages before it: no run, and nothing is kept.
+
+What a command line or an editor page shows of it is theirs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import polars as pl
+
+from gpu_service.errors import BadInput
+from gpu_service.routines import DebugPictures
+from mpr_assets.engine.compatibility import refuse_incompatible
+from mpr_assets.engine.open_run import stage_run
+from mpr_assets.engine.overrides import FRAMES, FrameChoice
+from mpr_assets.engine.stage import Stage
+from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.overlays.overlay_store import draw_overlays
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.scratch import ScratchStorage
+from mpr_resources.storage.store import MissingObject
+from mpr_resources.storage.tables import (
+    StageTable,
+    check_schema,
+    from_parquet,
+    hash_of,
+)
+
+FRAMES_TRIED = 3
+"""Frames that are tried where none are named."""
+TABLES_KEPT = 8
+"""Parsed tables that are held from try to try: more than any stage reads."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a stage gives on some frames.
+
+    Attributes:
+        seqs: the frames that it was tried on: kept ones that stand for those asked for.
+        rows: the stage's table of these frames.
+        settings: of the stage, as the profile and the overrides make them.
+        overrides: what is not as in the profile.
+        counts: figures worth showing.
+        overlays: pictures by frame, then name; empty when they were not asked for.
+        key: a name for this trial: equal for equal settings and frames.
+    """
+
+    seqs: tuple[int, ...]
+    rows: pl.DataFrame
+    settings: Any
+    overrides: Mapping[str, Any]
+    counts: Mapping[str, int | float]
+    overlays: Mapping[int, DebugPictures]
+    key: str
+
+    def by_frame(self) -> dict[int, list[dict[str, Any]]]:
+        """The rows of each frame that was tried; an empty list where nothing was found."""
+        found: dict[int, list[dict[str, Any]]] = {seq: [] for seq in self.seqs}
+        for row in self.rows.iter_rows(named=True):
+            found[row["seq"]].append(row)
+        return found
+
+
+def replay_stage(
+    stage: Stage,
+    timeline: str,
+    stages: Mapping[str, Stage],
+    resources: Any,
+    *,
+    frames: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    debug: bool = False,
+    log: logging.Logger | None = None,
+) -> Tried:
+    """Run a stage on some frames of a timeline.
+
+    Args:
+        stages: all of them, by name.
+        resources: storage, inference, profiles, progress and switches, as a run has them; kept between calls they stay
+            warm.
+        frames: like `10,12,40-60`; None: a few over the whole timeline.
+        overrides: settings laid over the profile's.
+        debug: whether overlays are drawn too.
+
+    Raises:
+        BadInput: the stage does not go by frames, or a frame or an override cannot be.
+        MissingObject: an input is not stored.
+        PermanentError: an input was made by a version whose tables are not read any more.
+    """
+    if not stage.per_frame:
+        raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried; replay it.")
+    run = stage_run(stage, timeline, overrides or {}, resources, log or logging.getLogger(__name__))
+    scenes = _input(run, stages, "filter_scenes").rows
+    if frames is not None:
+        choice = FrameChoice.parse(frames)
+        only = choice.of(dict(zip(scenes["seq"].to_list(), scenes["kept_seq"].to_list(), strict=True)))
+        run = replace(run, only=only, overrides={**run.overrides, FRAMES: str(choice)})
+    elif run.only is None:
+        run = replace(run, only=_a_few(scenes))
+    key = hash_of([run.settings.model_dump(mode="json"), sorted(run.only or ())])
+    run = replace(run, storage=ScratchStorage(run.storage), fingerprint=key)
+    inputs = {name: _input(run, stages, name) for name in stage.inputs}
+    seqs = tuple(sorted(run.only or ()))
+    if run.skipped is None:
+        result = stage.body(run, **inputs)
+        rows, counts = result.rows, result.counts
+        check_schema(rows, stage.schema, stage.name)
+    else:
+        rows, counts = pl.DataFrame(schema=dict(stage.schema)), {}
+    overlays = _overlays(stage, run, rows, inputs, stages) if debug and run.skipped is None else {}
+    return Tried(seqs, rows, run.settings, run.overrides, counts, overlays, key)
+
+
+def _input(run: StageRun, stages: Mapping[str, Stage], name: str) -> StageTable:
+    key = Keys.table(name, run.timeline)
+    try:
+        table = _table(run.storage.get(key), run.storage.where(key))
+    except MissingObject as error:
+        raise MissingObject(f"{name} of the timeline {run.timeline!r} is not stored; materialize it first.") from error
+    refuse_incompatible({name: table}, stages)
+    return table
+
+
+@lru_cache(maxsize=TABLES_KEPT)
+def _table(data: bytes, where: str) -> StageTable:
+    """The table, parsed once while the same is tried again and again."""
+    return from_parquet(data, where)
+
+
+def _a_few(scenes: pl.DataFrame) -> frozenset[int]:
+    kept = scenes.filter("kept")["seq"].to_list()
+    return frozenset(kept[round(at * (len(kept) - 1) / (FRAMES_TRIED - 1))] for at in range(FRAMES_TRIED) if kept)
+
+
+def _overlays(
+    stage: Stage,
+    run: StageRun,
+    rows: pl.DataFrame,
+    inputs: Mapping[str, StageTable],
+    stages: Mapping[str, Stage],
+) -> dict[int, DebugPictures]:
+    index = inputs.get("extract_frames") or _input(run, stages, "extract_frames")
+    return {
+        frame.seq: draw_overlays(stage, run, frame, rows, inputs) for frame in run.frames(index, sorted(run.only or ()))
+    }

@@ -1,0 +1,155 @@
+"""Lines of text in a frame: which one may go on in which other, and where in a line its words stand.
+
+What the text says is not looked at here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mpr_resources.brands.folding import Folded
+
+MIN_COSINE = math.cos(math.radians(12.0))
+"""Lines of one phrase run at most so far apart in direction."""
+FIRST_SQUARE_LETTER = 0x2E80
+"""From here on letters are mostly as wide as high: Chinese, Japanese, Korean."""
+Box = tuple[int, int, int, int]
+"""Left, top, width, height in pixels."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text in a frame. `quad`: x0 y0 .. x3 y3 clockwise from top left; pixels."""
+
+    text: str
+    confidence: float
+    quad: tuple[float, ...]
+    box: Box
+    track: int | None
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far apart lines of one phrase may stand, in heights of the higher line; and how different their heights."""
+
+    beside: float
+    below: float
+    height_ratio: float
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A line as a rectangle: centre, unit vector along it, size; pixels."""
+
+    x: float
+    y: float
+    along_x: float
+    along_y: float
+    width: float
+    height: float
+
+
+def followers(lines: Sequence[Line], reach: Reach) -> list[list[int]]:
+    """For each line the lines that a phrase may go on in: the one beside it, and those below it or below its row."""
+    places = [_place(line) for line in lines]
+    count = range(len(lines))
+    beside = [[b for b in count if b != a and _is_beside(places[a], places[b], reach)] for a in count]
+    below = [[b for b in count if b != a and _is_below(places[a], places[b], reach)] for a in count]
+    before = [[a for a in count if b in beside[a]] for b in count]
+    found = []
+    for a in count:
+        row, queue = {a}, [a]
+        while queue:
+            new = [left for left in before[queue.pop()] if left not in row]
+            row.update(new)
+            queue += new
+        found.append(sorted({*beside[a], *(b for one in row for b in below[one])} - row))
+    return found
+
+
+def part_box(line: Line, folded: Folded, start: int, end: int) -> Box:
+    """The box of the words `start` to `end` of a line, by the usual widths of their letters."""
+    words = folded.words
+    if start == 0 and end == len(words):
+        return line.box
+    widths = _reach_of_letters(folded.normal)
+    left, right = widths[words[start].start], widths[words[end - 1].end]
+    x0, y0, x1, y1, x2, y2, x3, y3 = line.quad
+    xs = [a + (b - a) * share for share in (left, right) for a, b in ((x0, x1), (x3, x2))]
+    ys = [a + (b - a) * share for share in (left, right) for a, b in ((y0, y1), (y3, y2))]
+    return _bounded((math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))), line.box)
+
+
+def union(boxes: Sequence[Box]) -> Box:
+    """The smallest box around all."""
+    left, top = min(x for x, _, _, _ in boxes), min(y for _, y, _, _ in boxes)
+    right, bottom = max(x + w for x, _, w, _ in boxes), max(y + h for _, y, _, h in boxes)
+    return left, top, right - left, bottom - top
+
+
+def same_place(a: Box, b: Box) -> bool:
+    """Whether most of the smaller box lies in the other."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    return width > 0 and height > 0 and 2 * width * height >= min(a[2] * a[3], b[2] * b[3])
+
+
+def _bounded(corners: tuple[int, int, int, int], box: Box) -> Box:
+    left, top = max(corners[0], box[0]), max(corners[1], box[1])
+    right, bottom = min(corners[2], box[0] + box[2]), min(corners[3], box[1] + box[3])
+    return (left, top, right - left, bottom - top) if right > left and bottom > top else box
+
+
+@lru_cache(maxsize=65536)
+def _reach_of_letters(text: str) -> tuple[float, ...]:
+    """For each letter, and for the end, the share of the line's width that lies before it."""
+    total, reach = 0.0, [0.0]
+    for letter in text:
+        total += (
+            0.5 if letter in " .,:;!|'iljI1" else 1.5 if letter in "mwMW@" else 2.0 if ord(letter) > 0x2E80 else 1.0
+        )
+        reach.append(total)
+    return tuple(one / total for one in reach)
+
+
+def _place(line: Line) -> _Place:
+    x0, y0, x1, y1, x2, y2, x3, y3 = line.quad
+    along_x, along_y = (x1 - x0 + x2 - x3) / 2, (y1 - y0 + y2 - y3) / 2
+    width = math.hypot(along_x, along_y)
+    height = math.hypot(x3 - x0 + x2 - x1, y3 - y0 + y2 - y1) / 2
+    unit = (along_x / width, along_y / width) if width else (1.0, 0.0)
+    return _Place((x0 + x1 + x2 + x3) / 4, (y0 + y1 + y2 + y3) / 4, *unit, width, max(height, 1.0))
+
+
+def _offset(a: _Place, b: _Place) -> tuple[float, float]:
+    """From the centre of a to that of b: along a, and downwards across it."""
+    dx, dy = b.x - a.x, b.y - a.y
+    return dx * a.along_x + dy * a.along_y, dy * a.along_x - dx * a.along_y
+
+
+def _alike(a: _Place, b: _Place, reach: Reach) -> bool:
+    ratio = max(a.height, b.height) / min(a.height, b.height)
+    return ratio <= reach.height_ratio and a.along_x * b.along_x + a.along_y * b.along_y >= MIN_COSINE
+
+
+def _is_beside(a: _Place, b: _Place, reach: Reach) -> bool:
+    along, down = _offset(a, b)
+    if along <= 0 or abs(down) > 0.5 * min(a.height, b.height):
+        return False
+    gap = along - (a.width + b.width) / 2
+    near = -0.5 * min(a.height, b.height) <= gap <= reach.beside * max(a.height, b.height)
+    return near and _alike(a, b, reach)
+
+
+def _is_below(a: _Place, b: _Place, reach: Reach) -> bool:
+    along, down = _offset(a, b)
+    gap = down - (a.height + b.height) / 2
+    higher = max(a.height, b.height)
+    if down <= 0 or not -0.4 * min(a.height, b.height) <= gap <= reach.below * higher:
+        return False
+    overlap = (a.width + b.width) / 2 - abs(along)
+    lefts = abs((along - b.width / 2) + a.width / 2)
+    return (overlap >= 0.3 * min(a.width, b.width) or lefts <= higher) and _alike(a, b, reach)

@@ -1,0 +1,283 @@
+"""Finds brand names in texts that OCR read. Knows words and letters only: where the text stands is in `layout`.
+
+A name matches whole words. A window of successive words, written without spaces, is compared with the name written the
+same way, so that lost spaces cost nothing; both ends of the window are ends of words, so that a name inside a longer
+word is never found. Differences are edits (Levenshtein distance); pairs of letters that OCR confuses cost a quarter.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from mpr_assets.text.edit_cost import (
+    added_spaces,
+    allowed_cost,
+    close_pairs,
+    compare,
+    near_edits,
+    skeleton,
+)
+from mpr_assets.text.names import Name, Tolerance, names_of
+from mpr_resources.brands.brand_file import Brand
+from mpr_resources.brands.folding import Folded, Word, fold
+
+NONE: frozenset[int] = frozenset()
+ADDED_SPACE_COST = 0.5
+_ADDRESS = re.compile(
+    r"\S*@\S+|#\S+|(?:https?:/|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?:/\S*)?(?!\S)", re.IGNORECASE
+)
+VERBATIM_WORDS = 3
+VERBATIM_LETTERS = 8
+"""A name of at least so many words and letters may be glued to other text at one end, if each letter is right."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A name in a text: words `start` to `end`, half-open.
+
+    `unsure`: so much was misread that only an uncertain reading can be the name; a sure one is another word.
+    """
+
+    name: Name
+    start: int
+    end: int
+    cost: float
+    unsure: bool
+
+    @property
+    def score(self) -> float:
+        return max(0.0, 1.0 - self.cost / self.name.letters)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of a text.
+
+    Attributes:
+        hits: every name in it, those that overlap too.
+        reason: why it names no brand, if it names none: `number`, `too_short`, `near_miss:BRAND` or `no_brand`.
+        opens, closes: the names (by number) that may go on after its last word, or have gone on before its first.
+    """
+
+    folded: Folded
+    hits: tuple[Hit, ...] = ()
+    reason: str = ""
+    opens: frozenset[int] = NONE
+    closes: frozenset[int] = NONE
+
+
+class NameIndex:
+    """The names of a list of brands, ready to be found. Each distinct text is looked at once."""
+
+    def __init__(self, brands: Sequence[Brand], tolerance: Tolerance) -> None:
+        self.tolerance = tolerance
+        self.names = sorted(set(names_of(brands)), key=lambda name: (name.brand, name.excluded, name.words))
+        self._by_key: dict[str, list[int]] = defaultdict(list)
+        self._by_skeleton: dict[str, list[int]] = defaultdict(list)
+        self._opening: dict[str, set[int]] = defaultdict(set)
+        self._closing: dict[str, set[int]] = defaultdict(set)
+        for number, name in enumerate(self.names):
+            self._by_key[name.key].append(number)
+            self._by_skeleton[skeleton(name.key)].append(number)
+            for fragment, opens, closes in _fragments(name):
+                if opens:
+                    self._opening[fragment].add(number)
+                if closes:
+                    self._closing[fragment].add(number)
+        self._verbatim = [n for n in self.names if len(n.words) >= VERBATIM_WORDS and n.letters >= VERBATIM_LETTERS]
+        self._reach = [name.letters + near_edits(name.letters, tolerance) for name in self.names]
+        self._longest = max(self._reach, default=0)
+        self._readings: dict[str, Reading] = {}
+        self._over: dict[tuple[str, str], frozenset[int]] = {}
+        self._longest_of: dict[frozenset[int], int] = {}
+        self._joined: dict[tuple[str, ...], tuple[Hit, ...]] = {}
+
+    def read(self, texts: Iterable[str]) -> None:
+        """Find the names in many texts at once, which is much faster than one by one."""
+        new = {text: fold(text, repair=True) for text in sorted(set(texts)) if text not in self._readings}
+        windows = {text: list(self._windows(folded)) for text, folded in new.items()}
+        close, near = self._closenames_of({key for of_text in windows.values() for _, _, key in of_text})
+        opens = _with_pieces({folded.words[-1].text for folded in new.values() if folded.words}, self._opening)
+        closes = _with_pieces({folded.words[0].text for folded in new.values() if folded.words}, self._closing)
+        for text, folded in new.items():
+            hits = [
+                hit
+                for start, end, key in windows[text]
+                for number in close.get(key, ())
+                if (hit := self._hit(self.names[number], folded.words, start, end, key, len(folded.words)))
+            ]
+            hits += [hit for hit in self._verbatim_hits(folded.words) if hit not in hits]
+            missed = [near[key] for _, _, key in windows[text] if key in near]
+            self._readings[text] = Reading(
+                folded,
+                tuple(hits),
+                _reason(folded.key, min(missed)[1] if missed else None),
+                opens.get(folded.words[-1].text, NONE) if folded.words else NONE,
+                closes.get(folded.words[0].text, NONE) if folded.words else NONE,
+            )
+
+    def __getitem__(self, text: str) -> Reading:
+        if text not in self._readings:
+            self.read([text])
+        return self._readings[text]
+
+    def joined(self, texts: tuple[str, ...], numbers: frozenset[int]) -> tuple[Hit, ...]:
+        """The names, of those numbered, that begin in the first of the texts and end in the last.
+
+        Positions of words run on from text to text.
+        """
+        if texts not in self._joined:
+            readings = [self[text] for text in texts]
+            words = tuple(word for reading in readings for word in reading.folded.words)
+            first, last = len(readings[0].folded.words), len(words) - len(readings[-1].folded.words)
+            starts = {0} | {sum(len(one.folded.words) for one in readings[:n]) for n in range(len(readings))}
+            words = tuple(
+                Word(word.text, word.start, word.end, " ") if place in starts else word
+                for place, word in enumerate(words)
+            )
+            self._joined[texts] = tuple(
+                hit
+                for start in range(first)
+                for end in range(last + 1, len(words) + 1)
+                for number in sorted(numbers)
+                if (hit := self._hit(self.names[number], words, start, end, _key(words[start:end]), 0))
+            )
+        return self._joined[texts]
+
+    def longest_of(self, numbers: frozenset[int]) -> int:
+        """How many letters a window may have to be one of these names."""
+        if numbers not in self._longest_of:
+            self._longest_of[numbers] = max(self._reach[number] for number in numbers)
+        return self._longest_of[numbers]
+
+    def over(self, text: str, following: str) -> frozenset[int]:
+        """The names that may begin in or before a text and go on in the following one."""
+        pair = (text, following)
+        if pair not in self._over:
+            self._over[pair] = self[text].opens & self[following].closes
+        return self._over[pair]
+
+    def _windows(self, folded: Folded) -> Iterator[tuple[int, int, str]]:
+        """Every run of words that is not too long for a name: start, end, and it without spaces."""
+        words = folded.words
+        no_start, no_end = (set(), set()) if self.tolerance.match_addresses else _inside_addresses(folded)
+        for start in range(len(words)):
+            if start in no_start:
+                continue
+            key = latin = ""
+            for end in range(start + 1, len(words) + 1):
+                word = words[end - 1]
+                key += word.text
+                latin += word.latin or word.text
+                if len(key) > self._longest:
+                    break
+                if end in no_end:
+                    continue
+                yield start, end, key
+                if latin != key and latin in self._by_key:
+                    yield start, end, latin
+
+    def _closenames_of(self, keys: set[str]) -> tuple[dict[str, list[int]], dict[str, tuple[float, str]]]:
+        """For each window the names that it may be, and the one that it just misses with how far it is."""
+        close: dict[str, list[int]] = {}
+        near: dict[str, tuple[float, str]] = {}
+        for key in keys:
+            found = self._by_skeleton.get(skeleton(key))
+            if found:
+                close[key] = list(found)
+        limits = [near_edits(name.letters, self.tolerance) for name in self.names]
+        for key, number, distance in close_pairs(sorted(keys), [name.key for name in self.names], limits):
+            name = self.names[number]
+            if 0 < distance <= self.tolerance.edits(name.letters):
+                close.setdefault(key, []).append(number)
+            if not name.excluded:
+                missed = (distance / name.letters, name.brand)
+                near[key] = min(near.get(key, missed), missed)
+        return close, near
+
+    def _hit(self, name: Name, words: tuple[Word, ...], start: int, end: int, key: str, whole: int) -> Hit | None:
+        """The name in these words, if they are near enough to it. `whole`: the number of words of the whole text."""
+        compared = compare(key, name, self.tolerance)
+        if compared is None:
+            return None
+        cost, unsure = compared
+        if unsure and name.letters <= self.tolerance.one_edit_letters and end - start != whole:
+            return None
+        added = added_spaces(name, words[start:end], exact=key == name.key)
+        if added is None:
+            return None
+        if added and name.letters <= self.tolerance.one_edit_letters:
+            alone = end - start == whole == 2
+            spelt_out = all(len(word.text) == 1 for word in words[start:end])
+            if name.letters <= self.tolerance.exact_letters or not (alone or spelt_out):
+                return None
+        if name.letters == 1 and not (end - start == whole == 1):
+            return None
+        if cost:
+            cost += ADDED_SPACE_COST * added
+        if cost > allowed_cost(name.letters, self.tolerance):
+            return None
+        return Hit(name, start, end, cost, unsure)
+
+    def _verbatim_hits(self, words: tuple[Word, ...]) -> Iterator[Hit]:
+        """Names of several words that are there letter by letter and space by space, glued to other text at one end."""
+        text = _key(words)
+        ends = [0]
+        for word in words:
+            ends.append(ends[-1] + len(word.text))
+        for name in self._verbatim:
+            place = text.find(name.key)
+            if place < 0 or not all(place + at in ends for at in name.breaks):
+                continue
+            stop = place + name.letters
+            if place in ends or stop in ends:
+                yield Hit(name, bisect_right(ends, place) - 1, bisect_right(ends, stop - 1), 0.0, False)
+
+
+def _fragments(name: Name) -> Iterator[tuple[str, bool, bool]]:
+    """Runs of words of a name, shorter than it, written together; whether it goes on after, and before."""
+    count = len(name.words)
+    for start in range(count):
+        for end in range(start + 1, count + 1):
+            if end - start < count:
+                yield "".join(name.words[start:end]), end < count, start > 0
+
+
+def _with_pieces(words: set[str], fragments: dict[str, set[int]]) -> dict[str, frozenset[int]]:
+    """For each word the names that it may be a fragment of."""
+    by_skeleton: dict[str, set[int]] = defaultdict(set)
+    for fragment, numbers in fragments.items():
+        by_skeleton[skeleton(fragment)] |= numbers
+    found = {word: set(by_skeleton.get(skeleton(word), ())) for word in words}
+    ordered = sorted(fragments)
+    for word, number, _ in close_pairs(sorted(words), ordered, [len(fragment) // 4 for fragment in ordered]):
+        found[word] |= fragments[ordered[number]]
+    return {word: frozenset(numbers) for word, numbers in found.items() if numbers}
+
+
+def _reason(key: str, near: str | None) -> str:
+    letters = sum(character.isalnum() for character in key)
+    if letters and not any(character.isalpha() for character in key):
+        return "number"
+    if letters < 2:
+        return "too_short"
+    return f"near_miss:{near}" if near else "no_brand"
+
+
+def _key(words: Sequence[Word]) -> str:
+    return "".join(word.text for word in words)
+
+
+def _inside_addresses(folded: Folded) -> tuple[set[int], set[int]]:
+    """Where no name may start and where none may end: inside a web or e-mail address, a handle or a hashtag."""
+    no_start: set[int] = set()
+    no_end: set[int] = set()
+    for address in _ADDRESS.finditer(folded.normal):
+        inside = [n for n, word in enumerate(folded.words) if address.start() <= word.start < address.end()]
+        no_end.update(inside[1:])
+        no_start.update(inside if address.group()[0] in "@#" else inside[1:])
+    return no_start, no_end

@@ -1,0 +1,63 @@
+"""The texts that mean a brand, and how far a reading may differ from one. What a difference costs is in `edit_cost`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpr_resources.brands.brand_file import Brand
+from mpr_resources.brands.folding import fold
+
+AND_LETTERS = 8
+"""In a name of at least so many letters `&` may be read as "and"."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a reading may differ from a name: see `MatchBrandsSettings`, whose fields these are."""
+
+    exact_letters: int = 4
+    one_edit_letters: int = 7
+    edit_share: float = 0.18
+    match_addresses: bool = True
+
+    def edits(self, letters: int) -> float:
+        """The edits allowed in a name of so many letters."""
+        if letters <= self.exact_letters:
+            return 0.0
+        return 1.0 if letters <= self.one_edit_letters else max(1.0, self.edit_share * letters)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A text that means a brand, or that is excluded for it. `key` is it without spaces, `breaks` where words end."""
+
+    brand: str
+    excluded: bool
+    words: tuple[str, ...]
+    key: str
+    breaks: tuple[int, ...]
+
+    @property
+    def letters(self) -> int:
+        return len(self.key)
+
+
+def names_of(brands: Sequence[Brand]) -> Iterator[Name]:
+    """Every text that is looked for: names, aliases and exclusions."""
+    for brand in brands:
+        for excluded, texts in ((False, brand.texts), (True, brand.exclude)):
+            for text in texts:
+                words = tuple(word.text for word in fold(text).words)
+                spellings = [words]
+                if "&" in words and sum(map(len, words)) >= AND_LETTERS:
+                    spellings.append(tuple("and" if word == "&" else word for word in words))
+                for spelling in spellings:
+                    yield Name(brand.name, excluded, spelling, "".join(spelling), tuple(word_ends(spelling)))
+
+
+def word_ends(words: Sequence[str]) -> list[int]:
+    """Where words end when written without spaces; the last one's end is left out."""
+    return [int(end) for end in np.cumsum([len(word) for word in words])[:-1]]

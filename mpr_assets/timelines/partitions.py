@@ -1,0 +1,74 @@
+"""The one partitioning of the graph: a partition a timeline. Registering a timeline adds its spec and its partition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import dagster as dg
+from pydantic import ValidationError
+
+from gpu_service.errors import BadInput, MprError, PermanentError
+from mpr_assets.timelines.spec import TimelineSpec, validate_timeline_name
+from mpr_resources.run_queue import note_profile
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import PARALLEL_REQUESTS, MissingObject, Storage
+
+timelines = dg.DynamicPartitionsDefinition(name="timelines")
+
+
+def load_spec(storage: Storage, timeline: str) -> TimelineSpec:
+    """The timeline as it was registered.
+
+    Raises:
+        BadInput: it was not, or the name is none.
+        PermanentError: what is stored is no spec.
+    """
+    key = Keys.spec(validate_timeline_name(timeline))
+    try:
+        return TimelineSpec.model_validate_json(storage.get(key))
+    except MissingObject as error:
+        raise BadInput(
+            f"The timeline {timeline!r} is not registered in {storage.url}; "
+            f"create it with: mpr timeline create VIDEO --name {timeline}"
+        ) from error
+    except ValidationError as error:
+        raise PermanentError(
+            f"{storage.where(key)} does not describe a timeline; register it again with --replace."
+        ) from error
+
+
+def load_specs(storage: Storage, timelines: Sequence[str]) -> dict[str, TimelineSpec | MprError]:
+    """Many timelines as they were registered, read at once; of those that cannot be read, why."""
+
+    def load(timeline: str) -> TimelineSpec | MprError:
+        try:
+            return load_spec(storage, timeline)
+        except MprError as error:
+            return error
+
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        return dict(zip(timelines, pool.map(load, timelines), strict=True))
+
+
+def register(instance: dg.DagsterInstance, storage: Storage, spec: TimelineSpec, *, replace: bool = False) -> None:
+    """Store the spec, then add the partition: a partition always has its spec.
+
+    Raises:
+        BadInput: another timeline of this name is registered and `replace` is false.
+    """
+    encoded = spec.model_dump_json(indent=2).encode()
+    if replace:
+        storage.put(Keys.spec(spec.name), encoded)
+    elif not storage.create(Keys.spec(spec.name), encoded) and load_spec(storage, spec.name) != spec:
+        raise BadInput(
+            f"The timeline {spec.name!r} is already registered with other chunks, profile or brands; "
+            "give another --name, or --replace to change it."
+        )
+    note_profile(instance, spec.name, spec.profile)
+    instance.add_dynamic_partitions(str(timelines.name), [spec.name])
+
+
+def registered(instance: dg.DagsterInstance) -> list[str]:
+    """The names of all timelines, sorted."""
+    return sorted(instance.get_dynamic_partitions(str(timelines.name)))

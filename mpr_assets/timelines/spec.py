@@ -1,0 +1,90 @@
+"""What a user asks for: a timeline's name, profile, chunks and brand file, and how they are written.
+
+What the sources really hold is found out by the `timeline` stage; where specs are kept is in
+`mpr_assets.timelines.partitions`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, field_validator
+
+from gpu_service.errors import BadInput
+from gpu_service.settings import Settings
+
+MAX_NAME_LENGTH = 100
+MAX_NAME_BYTES = 200
+"""File systems take 255 bytes a name, and something is added to it."""
+
+
+class ChunkSpec(Settings):
+    """A span `[start_ms, end_ms)` of a source; None is the source's own start or end."""
+
+    source: str = Field(description="path of a video file")
+    start_ms: int | None = Field(None, description="first millisecond, on the source's clock; none: its start")
+    end_ms: int | None = Field(None, description="millisecond after the last; none: the source's end")
+
+
+class TimelineSpec(Settings):
+    """What a user asks for: a name, a profile and an ordered list of chunks."""
+
+    name: str = Field(description="letters, digits, _ and -; at most 100")
+    profile: str = Field("generic", description="name of a profile")
+    chunks: tuple[ChunkSpec, ...] = Field(description="one after another on one clock; sources may repeat")
+    brands: str | None = Field(None, description="path of a brand file; none: the profile's")
+    version: str | None = Field(None, description="of the media, where somebody watches it; none: files are looked at")
+    refused: str | None = Field(None, description="why what was asked for cannot be used: what its run says, and fails")
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        return validate_timeline_name(name)
+
+
+def validate_timeline_name(name: str) -> str:
+    """The name itself, when it can be a partition key, a folder and a word on the command line.
+
+    Raises:
+        BadInput: it is empty, too long, or holds something other than letters, digits, `_` and `-`, or begins with
+            `_` or `-`.
+    """
+    if len(name) > MAX_NAME_LENGTH:
+        raise BadInput(f"The timeline name {name[:20]!r}... has {len(name)} characters; use at most {MAX_NAME_LENGTH}.")
+    if len(name.encode(errors="replace")) > MAX_NAME_BYTES:
+        raise BadInput(f"The timeline name {name[:20]!r}... takes more than {MAX_NAME_BYTES} bytes; use a shorter one.")
+    if re.fullmatch(r"[^\W_][\w-]*", name) is None:
+        wrong = sorted({c for c in name if re.fullmatch(r"[\w-]", c) is None})
+        holds = f"holds {', '.join(map(repr, wrong))}" if wrong else "does not begin with a letter or digit"
+        holds = holds if name else "is empty"
+        suggestion = re.sub(r"[^\w-]+", "-", name).strip("-_") or "match-1"
+        raise BadInput(f"The timeline name {name!r} {holds}; use letters, digits, _ and -, for example {suggestion!r}.")
+    return name
+
+
+def parse_chunk(text: str) -> tuple[int, int]:
+    """`START-END` as `(start_ms, end_ms)`.
+
+    Each is `HH:MM:SS`, `MM:SS` or `SS`, with up to three decimals: `00:10:00.040-00:12:30`, `90-120.5`.
+
+    Raises:
+        BadInput: it is not of that form, or it does not end after it starts.
+    """
+    start, dash, end = text.strip().partition("-")
+    start_ms, end_ms = _parse_time(start), _parse_time(end)
+    if not dash or start_ms is None or end_ms is None:
+        raise BadInput(f"The chunk {text!r} is not a span of time; write it as START-END, like 00:10:00-00:12:30.")
+    if end_ms <= start_ms:
+        raise BadInput(f"The chunk {text!r} ends at or before its start; put the earlier time first.")
+    return start_ms, end_ms
+
+
+def _parse_time(text: str) -> int | None:
+    form = re.fullmatch(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7})(?:\.([0-9]{1,3}))?", text.strip())
+    if form is None:
+        return None
+    hours, minutes, seconds, fraction = form.groups()
+    if (minutes is not None and (int(seconds) > 59 or len(seconds) > 2)) or (hours is not None and int(minutes) > 59):
+        return None
+    whole = (int(hours or 0) * 60 + int(minutes or 0)) * 60 + int(seconds)
+    return whole * 1000 + int((fraction or "").ljust(3, "0"))

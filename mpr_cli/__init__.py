@@ -1,0 +1,1 @@
+"""The command line `mpr`: it parses, calls and prints. What it calls is in the packages below."""

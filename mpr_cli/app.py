@@ -1,0 +1,272 @@
+"""The command line `mpr`. It parses, calls, prints; what it calls is elsewhere.
+
+Exit status: 0 done, 1 a stage failed, 2 the input cannot be used, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import dagster as dg
+import typer
+import yaml
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
+
+from gpu_service.errors import BadInput, MprError
+from mpr_assets.definitions import storage_resource
+from mpr_assets.report.measures import measures
+from mpr_assets.runs.local_instance import dagster_instance, profiles, storage
+from mpr_assets.runs.local_run import StageFailed, observe_first
+from mpr_cli.materialize import materialize
+from mpr_assets.runs.run_lock import refuse_at_work
+from mpr_assets.stages.timeline import resolve
+from mpr_assets.timelines.partitions import load_spec, register, registered
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
+from mpr_cli import (
+    brands,
+    cache,
+    control,
+    costs,
+    history,
+    replay,
+    scenarios,
+    terminal,
+    watch,
+)
+from mpr_cli.exit_status import FAILED, INTERRUPTED, UNUSABLE
+from mpr_resources.inference.resource import open_inference
+from mpr_resources.media.probe import probe
+from mpr_resources.media.sources import Sources, is_remote
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import MissingObject, Storage
+from mpr_resources.storage.tables import StageTable, from_parquet
+
+LINK_S = 3600
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video in, brand timeline out."
+)
+timeline_app = typer.Typer(no_args_is_help=True, help="Register timelines, and see them.")
+profile_app = typer.Typer(no_args_is_help=True, help="Look at profiles, check them, copy one to change it.")
+app.add_typer(timeline_app, name="timeline")
+app.add_typer(profile_app, name="profile")
+app.add_typer(brands.app, name="brands")
+app.add_typer(cache.app, name="cache")
+app.add_typer(control.app)
+app.add_typer(costs.app)
+app.add_typer(history.app)
+app.add_typer(replay.app)
+app.add_typer(scenarios.app, name="scenario")
+app.add_typer(watch.app)
+
+Videos = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="VIDEO...", help="one video, or several one after another: a path, s3://bucket/key or https://..."
+    ),
+]
+Profile = Annotated[str, typer.Option(help="the profile that the stages take their settings from")]
+Chunks = Annotated[
+    list[str] | None,
+    typer.Option("--chunk", help="a span START-END of the video, again for more; N:START-END of the Nth of several"),
+]
+Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
+Name = Annotated[str | None, typer.Option(help="name of the timeline; the video's by default")]
+Replace = Annotated[bool, typer.Option(help="change a timeline that is registered already")]
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+ProfileName = Annotated[str, typer.Argument(help="name of a profile")]
+
+
+@app.command()
+def run(
+    video: Videos,
+    profile: Profile = "generic",
+    chunk: Chunks = None,
+    brands: Brands = None,
+    name: Name = None,
+    replace: Replace = False,
+) -> None:
+    """Register a timeline, materialize every stage, print the brands."""
+    open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
+    spec = timeline_spec(video, profile, chunk or [], brands, name)
+    with dagster_instance() as instance:
+        refuse_at_work(instance, spec.name)
+        create_timeline(instance, spec, replace=replace)
+        materialize(instance, spec.name, command="run")
+    show_report(spec.name)
+
+
+@timeline_app.command("create")
+def timeline_create(
+    video: Videos,
+    profile: Profile = "generic",
+    chunk: Chunks = None,
+    brands: Brands = None,
+    name: Name = None,
+    replace: Replace = False,
+) -> None:
+    """Register a timeline; materialize it in the Dagster UI or with `mpr run`."""
+    spec = timeline_spec(video, profile, chunk or [], brands, name)
+    with dagster_instance() as instance:
+        create_timeline(instance, spec, replace=replace)
+    terminal.out.print(spec.name, markup=False)
+
+
+@timeline_app.command("list")
+def timeline_list() -> None:
+    """Names of all timelines."""
+    with dagster_instance() as instance:
+        for name in registered(instance):
+            terminal.out.print(name, markup=False)
+
+
+@timeline_app.command("show")
+def timeline_show(timeline: Timeline) -> None:
+    """A timeline's chunks, profile and brand file."""
+    spec = load_spec(storage(), timeline)
+    terminal.out.print(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True), markup=False)
+
+
+@profile_app.command("list")
+def profile_list() -> None:
+    """Names of all profiles, with what each is for."""
+    folder = profiles()
+    for name in folder.names():
+        terminal.out.print(f"{name:20} {folder.load(name).description}", markup=False)
+
+
+@profile_app.command("show")
+def profile_show(profile: ProfileName) -> None:
+    """Every setting of a profile, defaults included."""
+    settings = profiles().load(profile).model_dump(mode="json")
+    terminal.out.print(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), markup=False)
+
+
+@profile_app.command("validate")
+def profile_validate(profile: ProfileName) -> None:
+    """Check a profile, the brand file that it names and its logos."""
+    folder = profiles()
+    folder.references(folder.load(profile))
+    terminal.out.print(f"{profile} is valid.", markup=False)
+
+
+@profile_app.command("duplicate")
+def profile_duplicate(profile: ProfileName, new_name: ProfileName) -> None:
+    """Copy a profile, to change the copy."""
+    terminal.out.print(str(profiles().duplicate(profile, new_name)), markup=False)
+
+
+@app.command()
+def report(timeline: Timeline) -> None:
+    """Print the brands of a timeline and where its report lies."""
+    load_spec(storage(), timeline)
+    show_report(timeline)
+
+
+def timeline_spec(
+    videos: Sequence[str | Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
+) -> TimelineSpec:
+    """What the arguments of `run` and `timeline create` ask for, once all that they name was seen to be usable.
+
+    Raises:
+        BadInput: something in them cannot be used.
+    """
+    folder = profiles()
+    folder.references(folder.load(profile), brands)
+    spans: list[list[tuple[int | None, int | None]]] = [[] for _ in videos]
+    for text in chunks:
+        number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
+        if not colon or not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= len(videos):
+            raise BadInput(
+                f"The chunk {text!r} does not say which of the {len(videos)} videos it is of; write N:START-END."
+            )
+        spans[int(number) - 1].append(parse_chunk(span))
+    addresses = [str(video) for video in videos]
+    for address in addresses:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) and not is_remote(address):
+            raise BadInput(f"{address} is an address that MPR does not read; give a path, s3://... or https://...")
+    specs = [
+        ChunkSpec(source=video if is_remote(video) else _readable(Path(video)), start_ms=start_ms, end_ms=end_ms)
+        for video, of_video in zip(addresses, spans, strict=True)
+        for start_ms, end_ms in of_video or [(None, None)]
+    ]
+    if name is None:
+        file = addresses[0].partition("?")[0] if is_remote(addresses[0]) else addresses[0]
+        name = re.sub(r"[^0-9A-Za-z_-]+", "_", Path(file).stem)[:80].strip("_-") or "timeline"
+    brand_file = _readable(brands) if brands else None
+    spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
+    sources = Sources(storage_resource(os.environ).s3_endpoint_url)
+    resolve(spec, lambda source: probe(sources.at(source)))
+    return spec
+
+
+def _readable(path: Path) -> str:
+    """The absolute path, as text that can be stored."""
+    try:
+        return str(path.absolute()).encode().decode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"The path {str(path)!r} is not UTF-8; rename the file.") from error
+
+
+def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:
+    """Register the timeline in Dagster and in the storage."""
+    register(instance, storage(), spec, replace=replace)
+    observe_first(instance, spec.name)
+
+
+def show_report(timeline: str) -> None:
+    """Print the brand table and the page's address."""
+    store = storage()
+    try:
+        exposures = _table(store, "compile_report", timeline)
+        chunks = _table(store, "timeline", timeline)
+    except MissingObject as error:
+        raise BadInput(f"The timeline {timeline!r} has no report yet; run it first.") from error
+    terminal.print_brands(measures(exposures.rows, chunks.rows))
+    for line in replay.overridden(store, timeline):
+        terminal.out.print(line, markup=False)
+    page = Keys.report(timeline, "report.html")
+    terminal.out.print(f"\nReport: {store.where(page)}", markup=False)
+    link = store.link(page, LINK_S)
+    if link is not None:
+        terminal.out.print(f"In a browser, for an hour: {link}", markup=False, soft_wrap=True)
+
+
+def _table(store: Storage, stage: str, timeline: str) -> StageTable:
+    key = Keys.table(stage, timeline)
+    return from_parquet(store.get(key), store.where(key))
+
+
+def main() -> None:
+    """Run the command line; one sentence and an exit status for whatever goes wrong."""
+    # OpenCV writes lines of its own about a picture that is damaged; the sentence says which one it is.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        status = app(standalone_mode=False)
+        if status == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+            raise KeyboardInterrupt
+        sys.exit(status)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(UNUSABLE)
+    except ClickException as error:
+        _say(f"{error.format_message()} (mpr --help tells more)", UNUSABLE)
+    except typer.Abort:  # a question was not answered with yes, or there was nobody to answer it
+        _say("nothing was done; --yes goes on without asking.", FAILED)
+    except StageFailed as error:
+        _say(str(error), FAILED)
+    except MprError as error:
+        _say(str(error), UNUSABLE)
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        _say("interrupted; what was finished is kept, run the same command again to go on.", INTERRUPTED)
+
+
+def _say(sentence: str, status: int) -> None:
+    terminal.err.print(f"mpr: {sentence}", markup=False)
+    sys.exit(status)

@@ -1,0 +1,195 @@
+"""`mpr brands`: the registry of brands, looked at and changed. What it holds is in `mpr_resources.brands.registry`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from gpu_service.errors import BadInput
+from mpr_assets.definitions import brand_registry
+from mpr_assets.runs.local_run import user_name
+from mpr_cli import terminal
+from mpr_resources.brands.brand_file import Brand, check_names, read_reference
+from mpr_resources.brands.registry import (
+    Entry,
+    Registry,
+    Source,
+    Status,
+)
+from mpr_resources.brands.registry.files import read_entries, write_entries
+from mpr_resources.media.decoding import clock
+
+app = typer.Typer(no_args_is_help=True, help="The registry: brands that are known beyond a profile's brand file.")
+
+Name = Annotated[str, typer.Argument(help="name or alias of a brand, however spelt")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="name or alias of a brand, again for more")]
+File = Annotated[Path, typer.Argument(help="a .yaml or .csv file")]
+
+NEXT = "Timelines that this changes are stale from now on: mpr status"
+
+
+def registry() -> Registry:
+    return brand_registry(os.environ)
+
+
+@app.command("list")
+def list_command(
+    status: Annotated[str | None, typer.Option(help="confirmed, proposed or excluded; all by default")] = None,
+) -> None:
+    """All brands, or those of a status."""
+    entries = registry().entries(_status(status) if status is not None else None)
+    if not entries:
+        terminal.out.print("The registry has no such brand." if status else "The registry is empty.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("brand", "status", "source", "looked for", "aliases"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("pictures", "timelines"):
+        table.add_column(heading, justify="right")
+    for entry in entries:
+        aliases = ", ".join([*entry.aliases, *entry.listed])
+        cells = (entry.name, entry.status, entry.source, where_looked_for(entry), aliases)
+        counts = (str(len(entry.pictures) or ""), str(len(entry.airings) or ""))
+        table.add_row(*map(escape, cells), *counts)
+    terminal.out.print(table)
+
+
+@app.command()
+def show(name: Name) -> None:
+    """All that is known of a brand: texts, pictures, first and last airing by timeline."""
+    entry = registry().entry(name)
+    told = {
+        "brand": entry.name,
+        "status": entry.status,
+        "source": entry.source,
+        "looked for": where_looked_for(entry),
+        "aliases": ", ".join(entry.aliases),
+        "in files": ", ".join(entry.listed),
+        "never when": ", ".join(entry.exclude),
+        "tags": ", ".join(entry.tags),
+        "pictures": ", ".join(picture.name for picture in entry.pictures),
+    }
+    for heading, value in told.items():
+        if value:
+            terminal.out.print(f"{heading:12} {value}", markup=False)
+    for timeline, at in entry.airings.items():
+        span = f"{clock(at.first_ms)} to {clock(at.last_ms)}"
+        terminal.out.print(f"{'aired in':12} {timeline}, {span}", markup=False)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="the brand's name as it is to be shown")],
+    alias: Annotated[list[str] | None, typer.Option(help="another text that means it, again for more")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="a longer text in which it does not mean it")] = None,
+    logo: Annotated[list[Path] | None, typer.Option(help="a reference picture: PNG, JPEG, WebP or SVG")] = None,
+    source: Annotated[str, typer.Option(help="who named it: manual, ocr, local_vlm or cloud_vlm")] = "manual",
+) -> None:
+    """A new brand, looked for in every timeline."""
+    if source not in set(Source):
+        raise BadInput(f"{source!r} is no source of a brand; choose one of {', '.join(Source)}.")
+    brand = Brand(name=name, aliases=tuple(alias or ()), exclude=tuple(exclude or ()))
+    check_names([brand], "mpr brands add")
+    pictures = tuple(read_reference(brand.name, path, path.name) for path in logo or ())
+    entry = Entry(brand.name, brand.aliases, source=Source(source), exclude=brand.exclude, pictures=pictures)
+    registry().add(entry, user_name())
+    _said(f"{brand.name} is looked for in every timeline.")
+
+
+@app.command("alias")
+def alias_command(
+    name: Name,
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="a text that means the brand")],
+    remove: Annotated[bool, typer.Option("--remove", help="take the aliases away")] = False,
+) -> None:
+    """Give a brand aliases, or take them away."""
+    if remove:
+        registry().forget_alias(name, texts, user_name())
+    else:
+        registry().alias(name, texts, user_name())
+    _said(f"{', '.join(texts)} {'no longer means' if remove else 'means'} {name}.")
+
+
+@app.command()
+def merge(name: Name, into: Annotated[str, typer.Argument(help="the brand that it is")]) -> None:
+    """Make a brand an alias of another, which gets its aliases, pictures and airings."""
+    registry().merge(name, into, user_name())
+    _said(f"{name} is {registry().entry(into).name} now.")
+
+
+@app.command()
+def confirm(names: Names) -> None:
+    """Look for brands in every timeline."""
+    for name in names:
+        new = registry().confirm(name, user_name())
+        said = "is looked for in every timeline" if new else "was confirmed already"
+        terminal.out.print(f"{name} {said}.", markup=False)
+    terminal.out.print(NEXT)
+
+
+@app.command()
+def exclude(names: Names) -> None:
+    """Never take these names for brands, whoever finds them; what is not in the registry is added."""
+    new = registry().exclude(names, user_name())
+    for name in names:
+        terminal.out.print(
+            f"{name} {'is' if name in new else 'was'} excluded{'' if name in new else ' already'}.", markup=False
+        )
+    terminal.out.print(NEXT)
+
+
+@app.command()
+def history(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="a brand; all by default")] = None,
+) -> None:
+    """What was done to brands, when, and by whom."""
+    changes = registry().history(name)
+    if not changes:
+        terminal.out.print("Nothing was done yet.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("when (UTC)", "who", "what", "brand", ""):
+        table.add_column(heading, overflow="fold")
+    for one in changes:
+        when = datetime.fromtimestamp(one.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        table.add_row(when, *map(escape, (one.who, one.action, one.name, one.detail)))
+    terminal.out.print(table)
+
+
+@app.command("import")
+def import_command(file: File) -> None:
+    """Take over the brands of a file: an export, or any brand file. All of it or nothing."""
+    new, changed = registry().put(read_entries(file), user_name())
+    _said(f"{new} new, {changed} changed.")
+
+
+@app.command("export")
+def export_command(file: File) -> None:
+    """Write all brands to a file; YAML has pictures and airings too, CSV has not."""
+    store = registry()
+    names = [entry.name for entry in store.entries()]
+    write_entries(file, [store.entry(name) for name in names])
+    terminal.out.print(f"{len(names)} brands written to {file}", markup=False)
+
+
+def where_looked_for(entry: Entry) -> str:
+    if entry.status is not Status.CONFIRMED:
+        return "nowhere"
+    return "everywhere" if entry.everywhere else "where a brand file lists it"
+
+
+def _status(word: str) -> Status:
+    if word not in set(Status):
+        raise BadInput(f"{word!r} is no status of a brand; choose one of {', '.join(Status)}.")
+    return Status(word)
+
+
+def _said(sentence: str) -> None:
+    terminal.out.print(sentence, markup=False)
+    terminal.out.print(NEXT)

@@ -1,0 +1,82 @@
+"""The commands `cache list` and `cache clear`. What is cleared is chosen in `mpr_resources.storage.cache_folders`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from gpu_service.errors import BadInput
+from mpr_assets.runs.local_instance import dagster_instance, storage
+from mpr_assets.timelines.partitions import load_spec
+from mpr_cli import terminal
+from mpr_resources.run_queue import unfinished_timelines
+from mpr_resources.storage.cache_folders import (
+    as_size,
+    cache_folders,
+    clear_folders,
+    parse_age,
+    parse_size,
+    to_clear,
+)
+
+app = typer.Typer(no_args_is_help=True, help="See and clear what can be made again: frames, crops, overlays.")
+
+Which = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline; all by default")]
+
+
+@app.command("list")
+def cache_list(timeline: Which = None) -> None:
+    """What is in the cache, the oldest first."""
+    folders = cache_folders(storage(), _known(timeline))
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("timeline", "kind"):
+        table.add_column(name, overflow="fold")
+    for name in ("objects", "size", "days old"):
+        table.add_column(name, justify="right")
+    now_s = time.time()
+    for folder in folders:
+        days = f"{(now_s - folder.modified_s) / 86_400:.1f}"
+        table.add_row(folder.timeline, folder.kind, str(folder.objects), as_size(folder.size_bytes), days)
+    if folders:
+        terminal.out.print(table)
+    total = as_size(sum(folder.size_bytes for folder in folders))
+    terminal.out.print(f"{len(folders)} folders, {total}", markup=False)
+
+
+@app.command("clear")
+def cache_clear(
+    timeline: Which = None,
+    older_than: Annotated[str | None, typer.Option(metavar="30d", help="what was written longer ago")] = None,
+    larger_than: Annotated[
+        str | None, typer.Option(metavar="10GB", help="the oldest, until the rest is no larger")
+    ] = None,
+) -> None:
+    """Delete what can be made again; scenarios, tables and reports stay, and so does what a run is using."""
+    if timeline is None and older_than is None and larger_than is None:
+        raise BadInput("Say what to clear: a TIMELINE, --older-than 30d or --larger-than 10GB.")
+    older_than_s = None if older_than is None else parse_age(older_than)
+    larger_than_bytes = None if larger_than is None else parse_size(larger_than)
+    if older_than is None and larger_than is None:
+        larger_than_bytes = -1  # everything of the timeline
+    store = storage()
+    folders = cache_folders(store, _known(timeline))
+    with dagster_instance() as instance:
+        busy = unfinished_timelines(instance)
+        doomed = to_clear(
+            folders, time.time(), older_than_s=older_than_s, larger_than_bytes=larger_than_bytes, busy=busy
+        )
+        doomed = clear_folders(store, doomed, lambda: unfinished_timelines(instance))
+    size = as_size(sum(folder.size_bytes for folder in doomed))
+    terminal.out.print(f"{len(doomed)} folders deleted, {size}.", markup=False)
+    for name in sorted(busy & {folder.timeline for folder in folders}):
+        terminal.out.print(f"{name} has a run that has not ended; what is in its cache stays.", markup=False)
+
+
+def _known(timeline: str | None) -> str | None:
+    """The name, when there is such a timeline."""
+    if timeline is not None:
+        load_spec(storage(), timeline)
+    return timeline

@@ -1,0 +1,196 @@
+"""Commands that control runs: stop, pause, resume, step, clear, retry. `docs/run-control.md` has them in one table."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from gpu_service.errors import BadInput
+from mpr_assets.definitions import STAGES
+from mpr_assets.engine.overrides import parse_settings, resolve_settings
+from mpr_assets.orchestration.launchpad import as_config, from_config
+from mpr_assets.runs.local_instance import (
+    dagster_instance,
+    profiles,
+    resources,
+    storage,
+)
+from mpr_cli.materialize import materialize
+from mpr_assets.runs.run_control import (
+    STOP_S,
+    backfills_at_work,
+    clear,
+    downstream,
+    hold,
+    next_step,
+    stop,
+    stop_backfill,
+    what_to_retry,
+)
+from mpr_assets.runs.run_lock import refuse_at_work
+from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_cli import terminal
+from mpr_cli.exit_status import FAILED
+from mpr_resources.run_queue import held_by
+
+app = typer.Typer()
+
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+Which = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline")]
+OfProfile = Annotated[str | None, typer.Option("--profile", help="every timeline of this profile")]
+StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="this stage and what depends on it")]
+NAMES = [stage.name for stage in STAGES]
+
+
+def stage_name(name: str) -> str:
+    """The name, when a stage has it.
+
+    Raises:
+        BadInput: none has.
+    """
+    if name not in NAMES:
+        raise BadInput(f"There is no stage {name!r}; choose one of {', '.join(NAMES)}.")
+    return name
+
+
+@app.command("stop")
+def stop_command(
+    timeline: Which = None,
+    force: Annotated[bool, typer.Option(help="take a run for ended that does not end: its process is gone")] = False,
+    backfill: Annotated[
+        str | None, typer.Option(metavar="ID", help="a whole backfill, of all its timelines; mpr status lists them")
+    ] = None,
+) -> None:
+    """Cancel a timeline's runs, those that wait in the queue too, or a backfill; what was finished is kept."""
+    if (timeline is None) == (backfill is None):
+        raise BadInput("Name a timeline or --backfill ID, one of them.")
+    if timeline is not None:
+        _stop_timeline(timeline, force=force)
+    elif backfill is not None:
+        with dagster_instance() as instance:
+            stop_backfill(instance, backfill)
+        terminal.out.print(f"backfill {backfill}: canceling; Dagster's daemon ends its runs", markup=False)
+
+
+def _stop_timeline(timeline: str, *, force: bool) -> None:
+    load_spec(storage(), timeline)
+    with dagster_instance() as instance:
+        backfills = [one for one in backfills_at_work(instance) if timeline in one.timelines]
+        for one in backfills:
+            if len(one.timelines) == 1:
+                stop_backfill(instance, one.backfill_id)
+                terminal.out.print(f"backfill {one.backfill_id}: canceling", markup=False)
+        stopped = stop(instance, timeline, force=force)
+    for run in stopped:
+        terminal.out.print(f"run {run.run_id[:8]}: {run.became}", markup=False)
+    for one in backfills:
+        if len(one.timelines) > 1:
+            terminal.out.print(
+                f"The backfill {one.backfill_id} of {len(one.timelines)} timelines goes on, and may still ask for "
+                f"{timeline}; let that wait with: mpr pause {timeline}. To end all of it: "
+                f"mpr stop --backfill {one.backfill_id}",
+                markup=False,
+            )
+    if not stopped and not backfills:
+        terminal.out.print(f"No run of {timeline} waits or is at work.", markup=False)
+    if any(one.became == "canceling" for one in stopped):
+        terminal.out.print(
+            f"A run that does not end within {STOP_S:.0f} s has lost its process, and Dagster's daemon will find that "
+            f"out, or hangs. To take it for ended now: mpr stop {timeline} --force",
+            markup=False,
+        )
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def pause(timeline: Which = None, profile: OfProfile = None) -> None:
+    """Put a timeline or a profile on hold: its queued runs wait until `mpr resume`; a run at work goes on."""
+    changed = _hold(timeline, profile, on=True)
+    what = timeline if timeline else f"profile {profile}"
+    terminal.out.print(f"{what} is on hold; {_runs(changed)} in the queue will wait.", markup=False)
+
+
+@app.command()
+def resume(timeline: Which = None, profile: OfProfile = None) -> None:
+    """Release a timeline or a profile: what waited goes on."""
+    changed = _hold(timeline, profile, on=False)
+    with dagster_instance() as instance:
+        names = [timeline] if timeline else _timelines_of(registered(instance), str(profile))
+        still = held_by(instance, names)
+    what = timeline if timeline else f"profile {profile}"
+    terminal.out.print(f"{what} is released; {_runs(changed)} in the queue may go on.", markup=False)
+    for name, why in still.items():
+        other = f"mpr resume {name}" if why == "timeline" else f"mpr resume --profile {why.removeprefix('profile ')}"
+        terminal.out.print(f"{name} is still on hold by its {why}; release it with: {other}", markup=False)
+
+
+def _hold(timeline: str | None, profile: str | None, *, on: bool) -> int:
+    if (timeline is None) == (profile is None):
+        raise BadInput("Name a timeline or --profile NAME, one of them.")
+    if profile is not None:
+        profiles().path(profile)
+    with dagster_instance() as instance:
+        return hold(instance, storage(), on=on, timeline=timeline, profile=profile)
+
+
+def _timelines_of(names: list[str], profile: str) -> list[str]:
+    return [name for name in names if load_spec(storage(), name).profile == profile]
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+@app.command()
+def step(timeline: Timeline) -> None:
+    """Make one stage: the first that is missing or stale."""
+    load_spec(storage(), timeline)
+    with dagster_instance() as instance:
+        refuse_at_work(instance, timeline)
+        following = next_step(instance, STAGES, timeline, resources(), logging.getLogger("mpr"))
+        if following is None:
+            terminal.out.print(f"Every stage of {timeline} is up to date.", markup=False)
+            return
+        cause = f": {'; '.join(following.causes)}" if following.causes else ""
+        terminal.out.print(f"{following.stage} is {following.state}{cause}", markup=False)
+        materialize(instance, timeline, command="step", stages=[following.stage])
+
+
+@app.command("clear")
+def clear_command(
+    timeline: Timeline,
+    stage: StageName = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Forget what is stored of a timeline, from a stage on; its spec, its scenarios and the history are kept."""
+    store = storage()
+    load_spec(store, timeline)
+    stages = downstream(STAGES, stage_name(stage)) if stage else NAMES
+    if not yes:
+        typer.confirm(f"Delete what {', '.join(stages)} made of {timeline}?", abort=True)
+    with dagster_instance() as instance:
+        refuse_at_work(instance, timeline)
+        deleted = clear(instance, store, timeline, stages)
+    terminal.out.print(f"{deleted} objects deleted.", markup=False)
+
+
+@app.command()
+def retry(
+    timeline: Timeline,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting for the stage that failed")
+    ] = None,
+) -> None:
+    """Go on with the last run where it failed or was stopped, with its settings or with others."""
+    profile = profiles().load(load_spec(storage(), timeline).profile)
+    with dagster_instance() as instance:
+        refuse_at_work(instance, timeline)
+        left = what_to_retry(instance, NAMES, timeline)
+        first = left.stages[0]
+        overrides = from_config(left.config.get(first, {})) | parse_settings(first, changes or [])
+        resolve_settings(STAGES[NAMES.index(first)], profile, overrides)
+        terminal.out.print(f"Run {left.run_id[:8]} goes on with {first}.", markup=False)
+        config = left.config | {first: as_config(overrides)}
+        materialize(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)

@@ -1,0 +1,32 @@
+"""`mpr costs`: what the cloud has cost, summed up from the ledger."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from gpu_service.errors import BadInput
+from mpr_assets.runs.local_instance import storage
+from mpr_cli import terminal
+from mpr_resources.cloud import ledger
+
+app = typer.Typer()
+
+WAYS: dict[str, ledger.By] = {"provider": "provider", "timeline": "timeline", "day": "day"}
+
+
+@app.command()
+def costs(by: Annotated[str, typer.Option(help="provider, timeline or day (UTC)")] = "provider") -> None:
+    """Requests to cloud providers, their tokens and their price."""
+    if by not in WAYS:
+        raise BadInput(f"Costs cannot be summed up by {by!r}; choose one of {', '.join(WAYS)}.")
+    rows = ledger.sums(ledger.read(storage()), WAYS[by])
+    table = Table(box=None, pad_edge=False)
+    table.add_column("provider/model" if by == "provider" else by)
+    for name in ("requests", "failed", "crops", "tokens in", "tokens out", "cached", "USD"):
+        table.add_column(name, justify="right")
+    for row in rows.iter_rows():
+        table.add_row(str(row[0]), *(f"{figure:,}" for figure in row[1:-1]), f"{row[-1] / 1_000_000:.4f}")
+    terminal.out.print(table)

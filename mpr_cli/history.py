@@ -1,0 +1,126 @@
+"""The commands `history` and `diff`: what was tried, and what two results differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from mpr_assets.compare.snapshots import Comparison, compare_states, find_state
+from mpr_assets.compare.table_diff import change_line
+from mpr_assets.report.page.diff import diff_page
+from mpr_assets.runs.history import (
+    Branch,
+    Entry,
+    read_entries,
+    tree,
+)
+from mpr_assets.runs.local_instance import dagster_instance, storage
+from mpr_assets.timelines.partitions import load_spec
+from mpr_cli import terminal
+from mpr_cli.control import NAMES, stage_name
+from mpr_resources.storage.keys import Keys
+
+app = typer.Typer()
+
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="the results of this stage alone")]
+Reference = Annotated[str, typer.Argument(help="TIMELINE for its report, TIMELINE:STAGE, or scenario:LABEL")]
+MOST_CHANGES = 40
+
+
+@app.command()
+def history(timeline: Timeline, stage: StageName = None) -> None:
+    """What was tried: each result below the one it was made from, with its settings, figures, and who asked when."""
+    load_spec(storage(), timeline)
+    with dagster_instance() as instance:
+        made = read_entries(instance, NAMES, timeline, stage_name(stage) if stage else None)
+    if not made:
+        terminal.out.print(f"Nothing of {timeline} was materialized yet.", markup=False)
+    elif stage:
+        for entry in made:
+            terminal.out.print("\n  ".join(describe(entry, parents=True)))
+    else:
+        for branch in tree(made, NAMES):
+            terminal.out.print(_branch(branch))
+
+
+def _branch(branch: Branch) -> Tree:
+    shown = Tree("\n".join(describe(branch.entry, parents=False)), guide_style="dim")
+    for child in branch.children:
+        shown.add(_branch(child))
+    return shown
+
+
+def describe(entry: Entry, *, parents: bool) -> list[str]:
+    """The lines of an entry, in markup: what it is, then what is special about it."""
+    name = f"{entry.stage} #{entry.number}"
+    figures = ", ".join(f"{value:g} {what.replace('_', ' ')}" for what, value in entry.counts.items())
+    how = "as stored" if entry.reused else "" if entry.seconds is None else f"{entry.seconds:.1f} s"
+    run = f"run {entry.run_id[:8]}" if entry.run_id else ""
+    told = "  ".join(part for part in (when(entry.time_s), how, entry.who, run) if part)
+    marked = f"[bold]{name}[/]" if entry.current else f"[dim]{name}[/]"
+    lines = [f"{marked}  {escape(told)}"]
+    if entry.note or figures:
+        lines.append(escape(entry.note or figures))
+    if parents and entry.parents:
+        read = ", ".join(f"{stage} #{number or '?'}" for stage, number in entry.parents.items())
+        lines.append(escape(f"read {read}"))
+    if entry.overrides:
+        lines.append(f"[yellow]{escape(f'not as the profile {entry.profile}: {assignments(entry.overrides)}')}[/]")
+    if entry.changed:
+        lines.append(escape("changed: " + ", ".join(f"{k} {was} → {now}" for k, (was, now) in entry.changed.items())))
+    if entry.again:
+        last = entry.again[-1]
+        times = "once" if len(entry.again) == 1 else f"{len(entry.again)} times"
+        lines.append(escape(f"given back as stored {times}, last {when(last.time_s)} {last.who}"))
+    return lines
+
+
+def assignments(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def when(time_s: float) -> str:
+    """Local time, to the second."""
+    return datetime.fromtimestamp(time_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+@app.command()
+def diff(before: Reference, after: Reference) -> None:
+    """What differs between two results: settings, counts, rows gained, lost, moved, changed; and a picture page."""
+    store = storage()
+    compared = compare_states(*(find_state(store, reference, NAMES) for reference in (before, after)))
+    for title, rows in {"settings": compared.settings, "made from": compared.facts}.items():
+        _print_pairs(title, rows, compared)
+    for section in compared.sections:
+        _print_pairs(f"counts of {section.title}", section.counts, compared)
+        terminal.out.print(f"\n{section.title}: {section.difference.summary()}", markup=False)
+        changes = section.difference.changes
+        for change in changes[:MOST_CHANGES]:
+            terminal.out.print(f"  {change_line(change)}", markup=False)
+        if len(changes) > MOST_CHANGES:
+            terminal.out.print(f"  … {len(changes) - MOST_CHANGES} more, on the page", markup=False)
+    key = Keys.report(compared.after.timeline, f"diff_{'__'.join(_file_name(one) for one in (before, after))}.html")
+    store.put(key, diff_page(compared).encode())
+    terminal.out.print(f"\nPictures: {store.where(key)}", markup=False)
+
+
+def _print_pairs(title: str, rows: Mapping[str, tuple[Any, Any]], compared: Comparison) -> None:
+    if not rows:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in (title, compared.before.reference, compared.after.reference):
+        table.add_column(heading, overflow="fold")
+    for name, values in rows.items():
+        table.add_row(*(escape(str(value)) for value in (name, *values)))
+    terminal.out.print(table)
+
+
+def _file_name(reference: str) -> str:
+    return reference.replace(":", "-")

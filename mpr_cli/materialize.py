@@ -1,0 +1,36 @@
+"""A run in the command line's own process, its progress and its doubts on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from mpr_assets.runs.local_run import StageFailed, run_here
+from mpr_cli import terminal
+
+
+def materialize(
+    instance: dg.DagsterInstance,
+    timeline: str,
+    *,
+    command: str,
+    stages: Sequence[str] = (),
+    config: Mapping[str, Mapping[str, Any]] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """`run_here`, shown to the user; checks that did not pass are printed also where a stage failed."""
+    try:
+        run = run_here(
+            instance, timeline, command=command, stages=stages, config=config, tags=tags, progress=terminal.progress()
+        )
+    except StageFailed as error:
+        _print(error.doubts)
+        raise
+    _print(run.doubts)
+
+
+def _print(doubts: Sequence[str]) -> None:
+    for doubt in doubts:
+        terminal.err.print(f"mpr: {doubt}", markup=False)

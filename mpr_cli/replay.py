@@ -1,0 +1,285 @@
+"""The commands of the loop: `status`, `replay`, `try`, `overlay`. What is stale is judged in
+`mpr_assets.freshness.judge`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from gpu_service.errors import BadInput
+from gpu_service.pictures import encode_png
+from gpu_service.routines import DebugPictures
+from mpr_assets.definitions import ROOT, STAGES
+from mpr_assets.engine.open_run import stage_run
+from mpr_assets.engine.overrides import FRAMES, parse_settings
+from mpr_assets.engine.stage import Stage
+from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
+from mpr_assets.freshness.event_log import read_made
+from mpr_assets.freshness.judge import (
+    Made,
+    State,
+    Verdict,
+    judge,
+    of_timeline,
+)
+from mpr_assets.orchestration.launchpad import as_config
+from mpr_assets.overlays.overlay_store import overlays, seen_in, store_overlays
+from mpr_assets.runs.local_instance import (
+    LOG,
+    PATIENCE_S,
+    dagster_instance,
+    profiles,
+    resources,
+    storage,
+)
+from mpr_cli.materialize import materialize
+from mpr_assets.runs.run_control import backfills_at_work, downstream
+from mpr_assets.runs.run_lock import refuse_at_work
+from mpr_assets.runs.try_stage import Tried, replay_stage
+from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_cli import terminal
+from mpr_cli.control import stage_name
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import MissingObject, Storage
+
+app = typer.Typer()
+
+NODES = [node(stage) for stage in STAGES]
+BY_NAME = {stage.name: stage for stage in STAGES}
+STYLES = {State.FRESH: "green", State.STALE: "yellow", State.MISSING: "red", State.OVERRIDDEN: "cyan"}
+
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+StageName = Annotated[str, typer.Argument(metavar="STAGE", help="name of a stage")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting for this run only, again for more")
+]
+Frames = Annotated[str | None, typer.Option(metavar="10,12,40-60", help="only these frames, by seq")]
+Folder = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="where the pictures go")]
+
+
+@app.command()
+def status(
+    timeline: Annotated[
+        str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline; all by default")
+    ] = None,
+) -> None:
+    """What is fresh, stale, missing or overridden, and why: the stages of a timeline, or all timelines."""
+    if timeline is None:
+        _status_of_all()
+    else:
+        _status_of(timeline)
+
+
+@app.command()
+def replay(
+    timeline: Timeline,
+    stage: StageName,
+    changes: Changes = None,
+    frames: Frames = None,
+    only: Annotated[bool, typer.Option("--only", help="the stage alone, not what depends on it")] = False,
+    through: Annotated[str | None, typer.Option(metavar="STAGE", help="up to this stage, not beyond")] = None,
+    save_as: Annotated[
+        str | None, typer.Option(metavar="PROFILE", help="keep the settings: a copy of the profile that has them")
+    ] = None,
+) -> None:
+    """Materialize from a stage on, from what is stored before it, with other settings for this run if asked."""
+    one = BY_NAME[stage_name(stage)]
+    spec = load_spec(storage(), timeline)
+    stages = selection(STAGES, one.name, only=only, through=stage_name(through) if through else None)
+    overrides = overrides_of(one, timeline, changes or [], frames)
+    settings = {name: value for name, value in overrides.items() if name != FRAMES}
+    if save_as is not None:
+        profiles().free_path(save_as)
+        if not settings:
+            raise BadInput(f"There is nothing to save as {save_as!r}: no setting is other than in {spec.profile}.")
+    with dagster_instance() as instance:
+        refuse_at_work(instance, timeline)
+        materialize(instance, timeline, command="replay", stages=stages, config={one.name: as_config(overrides)})
+    if save_as is not None:
+        path = profiles().duplicate_with(spec.profile, save_as, one.name, settings)
+        terminal.out.print(f"Saved as the profile {save_as}: {path}\n", markup=False)
+    _status_of(timeline)
+
+
+@app.command("try")
+def try_command(
+    timeline: Timeline,
+    stage: StageName,
+    changes: Changes = None,
+    frames: Frames = None,
+    to: Folder = None,
+    store: Annotated[bool, typer.Option("--store", help="keep the pictures in the storage too")] = False,
+) -> None:
+    """Try a stage on some frames from what is stored: no run, nothing kept; prints rows and writes pictures."""
+    one = BY_NAME[stage_name(stage)]
+    overrides = parse_settings(stage, changes or [])
+    tried = replay_stage(one, timeline, BY_NAME, resources(), frames=frames, overrides=overrides, debug=True, log=LOG)
+    _print_rows(tried)
+    folder = to or ROOT / ".mpr" / "try" / timeline / stage
+    for seq, pictures in tried.overlays.items():
+        _write(folder, seq, pictures)
+        if store:
+            store_overlays(storage(), timeline, f"try-{tried.key[:16]}", stage, seq, pictures)
+    if tried.overlays:
+        terminal.out.print(f"\nPictures: {folder}", markup=False)
+
+
+@app.command()
+def overlay(
+    timeline: Timeline,
+    stage: StageName,
+    seq: Annotated[int, typer.Argument(metavar="SEQ", help="number of a frame")],
+    to: Folder = None,
+) -> None:
+    """Write the pictures that show what a stage found in a frame, and how; prints their paths."""
+    one = BY_NAME[stage_name(stage)]
+    run = stage_run(one, timeline, {}, resources(), LOG)
+    shown = seen_in(one, run, seq)
+    if shown != seq:
+        terminal.err.print(f"Frame {seq} is a near-duplicate; frame {shown} stands for it.", markup=False)
+    with dagster_instance() as instance:
+        made = of_timeline(read_made(instance, [node(one)], [timeline]), timeline)
+    run_id = made[one.name].run_id if one.name in made else run.stored(one.name).header.fingerprint[:16]
+    pictures = overlays(one, run, run_id, shown)
+    for path in _write(to or ROOT / ".mpr" / "overlays" / timeline / stage, shown, pictures):
+        terminal.out.print(str(path), markup=False)
+
+
+def selection(stages: Sequence[Stage], first: str, *, only: bool, through: str | None) -> list[str]:
+    """The stages to materialize, in order: the first and all that depend on it, or those up to `through`.
+
+    Raises:
+        BadInput: both limits are given, or `through` does not depend on the first.
+    """
+    if only and through is not None:
+        raise BadInput("--only and --through exclude each other; give one of them.")
+    if only:
+        return [first]
+    below = downstream(stages, first)
+    if through is None:
+        return below
+    if through not in below:
+        raise BadInput(f"{through} does not depend on {first}; choose one of {', '.join(below)}.")
+    needed = {through}
+    for stage in reversed(stages):
+        if stage.name in needed:
+            needed.update(stage.inputs)
+    return [name for name in below if name in needed]
+
+
+def overrides_of(stage: Stage, timeline: str, changes: Sequence[str], frames: str | None) -> dict[str, Any]:
+    """What the command line asks for that the timeline's profile has not.
+
+    Raises:
+        BadInput: a setting is unknown or out of its range, or the frames cannot be.
+    """
+    given = parse_settings(stage.name, changes) | ({} if frames is None else {FRAMES: frames})
+    return dict(stage_run(stage, timeline, given, resources(), LOG).overrides)
+
+
+def _status_of(timeline: str) -> None:
+    spec = load_spec(storage(), timeline)
+    profiles().load(spec.profile)
+    made, verdicts = _judged([timeline])
+    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
+    for heading in ("stage", "state", "why"):
+        table.add_column(heading, overflow="fold")
+    for verdict in verdicts[timeline]:
+        why = why_of(verdict, made.get(verdict.stage, {}).get(timeline))
+        table.add_row(verdict.stage, f"[{STYLES[verdict.state]}]{verdict.state}[/]", escape(why))
+    terminal.out.print(f"{timeline}, profile {spec.profile}", markup=False)
+    terminal.out.print(table)
+
+
+def overridden(store: Storage, timeline: str) -> list[str]:
+    """A line for each stage of the report that was not made as the profile says."""
+    try:
+        stages = json.loads(store.get(Keys.report(timeline, "report.json")))["stages"]
+    except MissingObject:
+        return []
+    return [f"{one['stage']} was made with {assignments(one['overrides'])}." for one in stages if one.get("overrides")]
+
+
+def assignments(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in settings.items())
+
+
+def why_of(verdict: Verdict, made: Made | None) -> str:
+    """The causes, what was overridden, and why it was skipped."""
+    parts = list(verdict.causes)
+    if verdict.overrides:
+        parts.append(f"made with {assignments(verdict.overrides)}")
+    if made is not None and made.skipped:
+        parts.append(f"skipped: {made.skipped}")
+    return "; ".join(parts)
+
+
+def _status_of_all() -> None:
+    with dagster_instance() as instance:
+        names, backfills = registered(instance), backfills_at_work(instance)
+    _, verdicts = _judged(names)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in ("timeline", "profile", "stale", "missing", "overridden"):
+        table.add_column(heading, overflow="fold", justify="left" if heading in ("timeline", "profile") else "right")
+    for name in names:
+        if name not in verdicts:
+            table.add_row(escape(name), "[red]cannot be used[/]")
+            continue
+        states = Counter(verdict.state for verdict in verdicts[name])
+        overridden = sum(bool(verdict.overrides) for verdict in verdicts[name])
+        counts = (states[State.STALE], states[State.MISSING], overridden)
+        table.add_row(escape(name), load_spec(storage(), name).profile, *(str(count or "") for count in counts))
+    if names:
+        terminal.out.print(table)
+    else:
+        terminal.out.print("No timeline is registered.")
+    for one in backfills:
+        terminal.out.print(
+            f"Backfill {one.backfill_id} ({one.title or 'untitled'}), of {len(one.timelines)} timelines {one.done} are "
+            f"done, {one.failed} failed or were cancelled; to end it: mpr stop --backfill {one.backfill_id}",
+            markup=False,
+        )
+
+
+def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Made]], dict[str, list[Verdict]]]:
+    """What was made last, and the state of every stage of the timelines that can be used."""
+    world = resources(patience_s=PATIENCE_S)
+    config = config_versions(STAGES, usable_timelines(timelines, world, LOG), world, LOG)
+    with dagster_instance() as instance:
+        made = read_made(instance, NODES, timelines)
+    return made, {name: judge(NODES, of_timeline(made, name), versions) for name, versions in config.items()}
+
+
+def _print_rows(tried: Tried) -> None:
+    if tried.overrides:
+        terminal.out.print(f"With {assignments(tried.overrides)}", markup=False)
+    with pl.Config(tbl_rows=200, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=terminal.PIPE_WIDTH):
+        terminal.out.print(str(tried.rows), markup=False)
+    frames = ", ".join(f"{seq}: {len(rows)}" for seq, rows in tried.by_frame().items())
+    terminal.out.print(f"Rows by frame: {frames}", markup=False)
+
+
+def _write(folder: Path, seq: int, pictures: DebugPictures) -> list[Path]:
+    """The pictures as files; their paths.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            paths.append(folder / f"{seq:08d}_{name}.png")
+            paths[-1].write_bytes(encode_png(picture))
+    except OSError as error:
+        raise BadInput(f"The folder {folder} cannot be written ({error.strerror}); give another with --to.") from error
+    return paths

@@ -1,0 +1,136 @@
+"""The commands `mpr scenario ...`: bookmark a state, compare with it later, all bookmarks at once if wanted."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from gpu_service.errors import BadInput
+from mpr_assets.compare.scenarios import (
+    Checked,
+    check_scenario,
+    save_scenario,
+    validate_label,
+)
+from mpr_assets.compare.table_diff import change_line
+from mpr_assets.definitions import STAGES
+from mpr_assets.engine.open_run import run_of
+from mpr_assets.runs.local_instance import resources, storage
+from mpr_assets.timelines.partitions import load_spec
+from mpr_cli import terminal
+from mpr_cli.control import NAMES, stage_name
+from mpr_cli.exit_status import FAILED
+from mpr_resources.storage import scenario_store as kept
+from mpr_resources.storage.scenario_store import Scenario
+
+app = typer.Typer(no_args_is_help=True, help="Bookmark a stage's state, and see later whether it is still made so.")
+
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+StageName = Annotated[str, typer.Argument(metavar="STAGE", help="name of a stage")]
+Label = Annotated[str, typer.Argument(help="letters, digits, _ and -")]
+Labels = Annotated[list[str] | None, typer.Argument(metavar="[LABEL...|all]", help="which; all by default")]
+MOST_CHANGES = 20
+
+BY_NAME = {stage.name: stage for stage in STAGES}
+
+
+@app.command("save")
+def save_command(
+    timeline: Timeline,
+    stage: StageName,
+    label: Label,
+    replace: Annotated[bool, typer.Option(help="instead of the scenario that has this label")] = False,
+) -> None:
+    """Bookmark what is stored of a stage, with all that it was made from."""
+    store = storage()
+    load_spec(store, timeline)
+    saved = save_scenario(
+        store,
+        BY_NAME[stage_name(stage)],
+        timeline,
+        label,
+        stages=NAMES,
+        saved=datetime.now(UTC).isoformat(timespec="seconds"),
+        saved_by=_user(),
+        replace=replace,
+    )
+    terminal.out.print(f"{label}: {saved.rows} rows of {stage}, {saved.objects} objects copied.", markup=False)
+
+
+@app.command("list")
+def list_command() -> None:
+    """All scenarios."""
+    for one in kept.scenarios(storage()):
+        terminal.out.print(f"{one.label:24} {one.timeline}:{one.stage}  {one.rows} rows  {one.saved}", markup=False)
+
+
+@app.command("show")
+def show_command(label: Label) -> None:
+    """What a scenario holds."""
+    for name, value in kept.load(storage(), validate_label(label)).model_dump().items():
+        terminal.out.print(f"{name:14} {value}", markup=False)
+
+
+@app.command("delete")
+def delete_command(label: Label) -> None:
+    """Forget a scenario."""
+    store = storage()
+    kept.load(store, validate_label(label))
+    kept.delete(store, label)
+    terminal.out.print(f"{label} is deleted.", markup=False)
+
+
+@app.command("check")
+def check_command(labels: Labels = None) -> None:
+    """Run each scenario's stage on its own inputs, with the profile and the code as they are; 1 when one differs."""
+    store = storage()
+    wanted = [kept.load(store, validate_label(label)) for label in _wanted(labels or [])]
+    differ = 0
+    for scenario in wanted:
+        same, said = _check(scenario)
+        differ += not same
+        terminal.out.print(
+            f"[{'green' if same else 'red'}]{'same' if same else 'differs'}[/]  {scenario.label}", end=""
+        )
+        terminal.out.print(f"  {scenario.timeline}:{scenario.stage}  {said}", markup=False)
+    if not wanted:
+        terminal.out.print("There is no scenario to check.", markup=False)
+    if differ:
+        raise typer.Exit(FAILED)
+
+
+def _wanted(labels: Sequence[str]) -> Sequence[str]:
+    return kept.labels(storage()) if not labels or list(labels) == ["all"] else labels
+
+
+def _check(scenario: Scenario) -> tuple[bool, str]:
+    """Whether it is the same, and what is to be said of it."""
+    world = resources(terminal.progress())
+    stage = BY_NAME.get(scenario.stage)
+    try:
+        if stage is None:
+            raise BadInput(f"there is no stage {scenario.stage} any more; delete the scenario")
+        spec = load_spec(kept.opened(storage(), scenario.label), scenario.timeline)
+        run = run_of(stage, spec, world.profiles.load(spec.profile), {}, world, logging.getLogger("mpr"))
+    except BadInput as error:
+        return False, str(error)
+    checked = check_scenario(storage(), scenario, run, BY_NAME)
+    return checked.same, "\n".join([checked.sentence(), *_changes(checked)])
+
+
+def _changes(checked: Checked) -> list[str]:
+    changes = checked.difference.changes if checked.difference else ()
+    told = [f"    {change_line(change)}" for change in changes[:MOST_CHANGES]]
+    return told + ([f"    … {len(changes) - MOST_CHANGES} more"] if len(changes) > MOST_CHANGES else [])
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return ""

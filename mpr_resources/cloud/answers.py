@@ -1,0 +1,318 @@
+"""Answers of models about crops, kept in storage for all timelines, so that nothing is asked and paid for twice.
+
+What belongs here: which crops show the same, where an answer lies, and who may ask when two runs want to know the same.
+What is asked, and of whom, is not.
+
+Below `answers/{family}/`, a family being one prompt, schema and model, an answer is `{perceptual hash}-{pixel
+hash}.json`; the perceptual hash stands first, so that a listing alone tells which crops are near. Below
+`claims/{family}/` lie the crops that somebody is asking about at this moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gpu_service.errors import PermanentError
+from gpu_service.pictures import Image
+from gpu_service.routines.preprocess import phash
+from mpr_resources.cloud.prompt import Answer
+from mpr_resources.storage.store import MissingObject, Storage
+from mpr_resources.storage.tables import hash_of
+
+Gray: TypeAlias = NDArray[np.uint8]
+
+THUMBNAIL = (160, 48)
+"""Width and height in which two crops are compared."""
+BLOCK_PX = 8
+"""Of a thumbnail: about a letter."""
+CONTRAST = 50
+"""Grey levels that the standard deviation of a thumbnail is brought to, so that light and exposure do not count."""
+COARSE = (20, 6)
+COARSE_CHANGE = 60
+"""Thumbnails reduced to so few pixels that differ in one by so many grey levels are not looked at closely."""
+
+
+class _Kept(BaseModel):
+    """An answer as it is stored. `thumbnail`: grey levels of the crop it was given for."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+
+    answer: Answer
+    thumbnail: bytes
+    aspect: float = Field(gt=0)
+
+
+class _Claim(BaseModel):
+    """Who is asking about which crop, and until when at the latest (seconds since 1970)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
+
+    host: str
+    pid: int
+    until_s: float
+    thumbnail: bytes
+    aspect: float = Field(gt=0)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """When two crops show the same.
+
+    Attributes:
+        max_phash_distance: bits of the perceptual hash that may differ.
+        max_change: grey levels by which the most changed letter-sized block may differ; see `change`.
+    """
+
+    max_phash_distance: int
+    max_change: float
+
+
+class Look:
+    """What a crop looks like: its name among answers, and what it is compared by."""
+
+    def __init__(self, pixels: Image) -> None:
+        gray = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+        digest = hashlib.sha256(str(pixels.shape).encode())
+        digest.update(np.ascontiguousarray(pixels).tobytes())
+        self.phash = phash(gray)
+        self.name = f"{self.phash:016x}-{digest.hexdigest()[:24]}"
+        self.aspect = gray.shape[1] / gray.shape[0]
+        self.thumbnail = cv2.resize(gray, THUMBNAIL, interpolation=cv2.INTER_AREA).tobytes()
+
+    @cached_property
+    def levels(self) -> Gray:
+        return _levels(self.thumbnail)
+
+    def like(self, thumbnail: bytes, aspect: float, likeness: Likeness) -> bool:
+        """Whether the thumbnail and the ratio of sides are of a crop that shows the same."""
+        if not 0.87 < aspect / self.aspect < 1.15:
+            return False
+        return change(self.levels, _levels(thumbnail)) <= likeness.max_change
+
+    def near(self, other: Look, likeness: Likeness) -> bool:
+        """Whether another crop shows the same."""
+        return _distance(self.phash, other.phash) <= likeness.max_phash_distance and self.like(
+            other.thumbnail, other.aspect, likeness
+        )
+
+
+def change(one: Gray, other: Gray) -> float:
+    """Grey levels by which the most changed block differs, over the shift of up to a pixel where it differs least.
+
+    A pixel differs by how far it leaves the range of its neighbours in the other, so that part of a pixel's shift and
+    a codec's softness are no change, while a letter that is another one is.
+
+    Args:
+        one, other: shape (height, width) of `THUMBNAIL`, uint8, of contrast `CONTRAST`.
+    """
+    coarse = [cv2.resize(levels, COARSE, interpolation=cv2.INTER_AREA) for levels in (one, other)]
+    if int(cv2.absdiff(*coarse).max()) > COARSE_CHANGE:
+        return 255.0
+    padded = cv2.copyMakeBorder(other, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    height, width = one.shape
+    least = 255.0
+    for dy, dx in ((1, 1), (0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2)):
+        moved = np.asarray(padded[dy : dy + height, dx : dx + width], np.uint8)
+        outside = cv2.max(_outside(one, moved), _outside(moved, one)).astype(np.float32)
+        least = min(least, float(cv2.blur(outside, (BLOCK_PX, BLOCK_PX)).max()))
+    return least
+
+
+def _outside(values: Gray, reference: Gray) -> Gray:
+    kernel = np.ones((3, 3), np.uint8)
+    above = cv2.subtract(values, cv2.dilate(reference, kernel))
+    below = cv2.subtract(cv2.erode(reference, kernel), values)
+    return np.asarray(cv2.max(above, below), np.uint8)
+
+
+def _levels(thumbnail: bytes) -> Gray:
+    levels = np.frombuffer(thumbnail, np.uint8).reshape(THUMBNAIL[::-1]).astype(np.float32)
+    scaled = (levels - levels.mean()) / max(4.0, float(levels.std())) * CONTRAST + 128
+    return np.asarray(np.clip(scaled, 0, 255), np.uint8)
+
+
+def _distance(one: int, other: int) -> int:
+    return (one ^ other).bit_count()
+
+
+def alike(looks: Sequence[Look], likeness: Likeness) -> dict[int, list[int]]:
+    """Crops that show the same, by number: the first of each, with all of them."""
+    groups: dict[int, list[int]] = {}
+    for number, look in enumerate(looks):
+        leader = next((one for one in groups if looks[one].near(look, likeness)), number)
+        groups.setdefault(leader, []).append(number)
+    return groups
+
+
+def family_of(model: str, prompt_hash: str) -> str:
+    """The folder of all answers that this model gives to this prompt."""
+    return hash_of([model, prompt_hash])[:16]
+
+
+class Answers:
+    """The answers of one family. Thread-safe."""
+
+    def __init__(
+        self, storage: Storage, family: str, likeness: Likeness, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._storage = storage
+        self._answers = f"answers/{family}"
+        self._claims = f"claims/{family}"
+        self.likeness = likeness
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._names: dict[str, int] | None = None
+        self._kept: dict[str, _Kept | None] = {}
+        self._mine: set[str] = set()
+
+    def find(self, look: Look) -> Answer | None:
+        """The answer to this crop or to one that shows the same."""
+        exact = self._read(look.name)
+        if exact is not None:
+            return exact.answer
+        for name in self._near(look):
+            kept = self._read(name)
+            if kept is not None and look.like(kept.thumbnail, kept.aspect, self.likeness):
+                return kept.answer
+        return None
+
+    def keep(self, look: Look, answer: Answer) -> None:
+        """Keep the answer, for good."""
+        kept = _Kept(answer=answer, thumbnail=look.thumbnail, aspect=look.aspect)
+        self._storage.put(f"{self._answers}/{look.name}.json", kept.model_dump_json().encode())
+        with self._lock:
+            self._kept[look.name] = kept
+            if self._names is not None:
+                self._names[look.name] = look.phash
+
+    def refresh(self) -> None:
+        """Look again for what others have kept meanwhile."""
+        with self._lock:
+            self._names = None
+            self._kept = {name: kept for name, kept in self._kept.items() if kept is not None}
+
+    def claim(self, look: Look, seconds: float) -> bool:
+        """Say that the caller asks about this crop now, for at most so long. False: another is asking about the like.
+
+        Of two who claim crops near each other at the same time at most one has it; both may have to try again. A claim
+        is void when its time is over, or its process on this machine has ended.
+        """
+        mine = f"{look.name}.{self._generation(look)}"
+        data = _Claim(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            until_s=self._clock() + seconds,
+            thumbnail=look.thumbnail,
+            aspect=look.aspect,
+        ).model_dump_json()
+        if not self._storage.create(f"{self._claims}/{mine}", data.encode()):
+            return False
+        with self._lock:
+            self._mine.add(mine)
+        if any(self._rivals(look)):
+            self._drop([mine])
+            return False
+        return True
+
+    def release(self, looks: Iterable[Look]) -> None:
+        """The caller asks no more about these crops."""
+        wanted = {look.name for look in looks}
+        with self._lock:
+            mine = [name for name in self._mine if name.rpartition(".")[0] in wanted]
+        self._drop(mine)
+
+    def _drop(self, names: list[str]) -> None:
+        self._storage.delete(f"{self._claims}/{name}" for name in names)
+        with self._lock:
+            self._mine.difference_update(names)
+
+    def _rivals(self, look: Look) -> Iterator[str]:
+        """Claims of others that stand, of crops that show the same."""
+        for name in self._claimed():
+            if name in self._mine or _distance(_phash(name), look.phash) > self.likeness.max_phash_distance:
+                continue
+            claim = self._claim_of(name)
+            if claim is None or self._over(claim):
+                continue
+            same_crop = name.rpartition(".")[0] == look.name
+            if same_crop or look.like(claim.thumbnail, claim.aspect, self.likeness):
+                yield name
+
+    def _generation(self, look: Look) -> int:
+        """The number of the next claim of a crop: that of a void one cannot be used again, for another may take it."""
+        numbers = [name for name in self._claimed() if name.rpartition(".")[0] == look.name]
+        void = [int(name.rpartition(".")[2]) for name in numbers if self._void(name)]
+        return max(void, default=-1) + 1
+
+    def _claimed(self) -> list[str]:
+        return [key.rpartition("/")[2] for key in self._storage.list(self._claims)]
+
+    def _claim_of(self, name: str) -> _Claim | None:
+        try:
+            return _Claim.model_validate_json(self._storage.get(f"{self._claims}/{name}"))
+        except (MissingObject, ValidationError):
+            return None
+
+    def _void(self, name: str) -> bool:
+        claim = self._claim_of(name)
+        return claim is None or self._over(claim)
+
+    def _over(self, claim: _Claim) -> bool:
+        if claim.until_s <= self._clock():
+            return True
+        return claim.host == socket.gethostname() and not _alive(claim.pid)
+
+    def _near(self, look: Look) -> list[str]:
+        with self._lock:
+            if self._names is None:
+                self._names = {}
+                for key in self._storage.list(self._answers):
+                    name = key.rpartition("/")[2].removesuffix(".json")
+                    with suppress(ValueError):  # what others put there is none of ours
+                        self._names[name] = _phash(name)
+            near = [(_distance(number, look.phash), name) for name, number in self._names.items()]
+        return [name for distance, name in sorted(near) if distance <= self.likeness.max_phash_distance]
+
+    def _read(self, name: str) -> _Kept | None:
+        with self._lock:
+            if name in self._kept:
+                return self._kept[name]
+        key = f"{self._answers}/{name}.json"
+        try:
+            kept: _Kept | None = _Kept.model_validate_json(self._storage.get(key))
+        except MissingObject:
+            kept = None
+        except ValidationError as error:
+            where = self._storage.where(key)
+            raise PermanentError(f"{where} is no answer that this version of MPR can read; delete it.") from error
+        with self._lock:
+            self._kept[name] = kept
+        return kept
+
+
+def _phash(name: str) -> int:
+    return int(name.partition("-")[0], 16)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,390 @@
+"""Questions about crops put to the models of a list, in order: what is known is not asked, what would cost too much
+is not sent, what fails is tried again or goes to the next model.
+
+What belongs here: caching, claims, budget, rate, retries and the ledger around a request. Not here: which crops are
+worth a question and what becomes of the answers (`mpr_assets.escalation.candidates`).
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+from gpu_service.errors import MprError
+from mpr_resources.cloud import ledger
+from mpr_resources.cloud.answers import (
+    Answers,
+    Likeness,
+    Look,
+    alike,
+    family_of,
+)
+from mpr_resources.cloud.budget import (
+    Budget,
+    Chain,
+    Limit,
+    Price,
+)
+from mpr_resources.cloud.prompt import (
+    PROMPT_HASH,
+    SCHEMA,
+    SYSTEM,
+    Answer,
+    parts,
+    read_answers,
+)
+from mpr_resources.cloud.providers import (
+    Ask,
+    Model,
+    Provider,
+    Usage,
+    failures,
+    key_of,
+    open_provider,
+)
+from mpr_resources.storage.store import Storage
+
+FIRST_WAIT_S = 1.0
+POLL_S = 0.3
+CLAIM_MARGIN_S = 30.0
+Tracked: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Passes on the items, of which there are so many, and tells their progress."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A crop to be asked about: JPEG bytes, and the like of the same place a moment before or after."""
+
+    look: Look
+    picture: bytes = field(repr=False)
+    context: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What became of a question: an answer with its model, or why there is none (`budget`).
+
+    An answer that another question's stands for says why too: `session`.
+    """
+
+    answer: Answer | None = None
+    model: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How questions are put.
+
+    Attributes:
+        models: asked in this order, with their prices.
+        next_below: an answer that is "unknown" or less sure than this goes to the next model.
+        longest_wait_s: a provider that wants to be left alone for longer is taken for unavailable.
+    """
+
+    models: Sequence[tuple[Model, Price]]
+    next_below: float
+    crops_per_request: int
+    in_flight: int
+    attempts: int
+    timeout_s: float
+    longest_wait_s: float
+    max_output_tokens: int
+    requests_per_minute: int
+    likeness: Likeness
+
+
+@dataclass(frozen=True)
+class Label:
+    """Whose requests they are, for the ledger."""
+
+    timeline: str
+    stage: str
+    run: str
+
+
+@dataclass
+class Tally:
+    """What a run of questions cost. `known`: answered without a request."""
+
+    requests: int = 0
+    micro_usd: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    known: int = 0
+    retried: int = 0
+
+
+class Asker:
+    """Asks. `environ` has the providers' keys."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        environ: Mapping[str, str],
+        plan: Plan,
+        limits: Sequence[Limit],
+        label: Label,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        self._storage = storage
+        self._environ = environ
+        self._plan = plan
+        self._budget = Budget(storage, limits)
+        self._label = label
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self.tally = Tally()
+
+    def answer(self, questions: Sequence[Question], tracked: Tracked = lambda items, _: items) -> list[Given]:
+        """What became of each question, in their order. Answers are kept as they come, whatever happens then.
+
+        Raises:
+            BadInput: a key is not set. Rejected: a key, a model or a request is wrong. Unavailable: no model could be
+            reached for a question that none has answered.
+        """
+        for model, _ in self._plan.models:
+            key_of(model.provider, self._environ)
+        given = [Given() for _ in questions]
+        open_ = list(range(len(questions)))
+        trouble: failures.Failed | None = None
+        for model, price in self._plan.models:
+            if not open_:
+                break
+            round_ = _Round(self, model, price)
+            answers = round_.answer([questions[number] for number in open_], tracked)
+            trouble = round_.unavailable or trouble
+            for number, answer in zip(open_, answers, strict=True):
+                if answer is not None and _rank(answer) > _rank(given[number].answer):
+                    given[number] = Given(answer, str(model))
+                elif answer is None and round_.beyond and given[number].answer is None:
+                    given[number] = Given(why="budget")
+            open_ = [number for number in open_ if not self._is_enough(given[number].answer)]
+        if trouble is not None and any(one.answer is None and not one.why for one in given):
+            raise trouble
+        return given
+
+    def _is_enough(self, answer: Answer | None) -> bool:
+        return (
+            answer is not None
+            and answer.outcome in ("brand", "none")
+            and answer.confidence >= self._plan.next_below
+        )  # fmt: skip
+
+
+class _Round:
+    """One model's turn. `unavailable`: why it was given up; `beyond`: the scope whose limit was reached."""
+
+    def __init__(self, asker: Asker, model: Model, price: Price) -> None:
+        self._asker = asker
+        self._plan = asker._plan
+        self._model = model
+        self._price = price
+        self._answers = Answers(
+            asker._storage, family_of(str(model), PROMPT_HASH), self._plan.likeness, clock=asker._clock
+        )
+        self._provider: Provider | None = None
+        self._stop = threading.Event()
+        self.unavailable: failures.Failed | None = None
+        self.beyond = ""
+
+    def answer(self, questions: Sequence[Question], tracked: Tracked) -> list[Answer | None]:
+        """An answer to each question; None where there is none."""
+        found = {number: self._answers.find(question.look) for number, question in enumerate(questions)}
+        unknown = [number for number, answer in found.items() if answer is None]
+        groups = alike([questions[number].look for number in unknown], self._plan.likeness)
+        try:
+            self._ask_all([questions[unknown[leader]] for leader in groups], tracked)
+        finally:
+            if self._provider is not None:
+                self._provider.close()
+        for leader, followers in groups.items():
+            answer = self._answers.find(questions[unknown[leader]].look)
+            found.update(dict.fromkeys((unknown[one] for one in followers), answer))
+        with self._asker._lock:
+            self._asker.tally.known += len(questions) - len(groups)
+        return [found[number] for number in range(len(questions))]
+
+    def _ask_all(self, questions: Sequence[Question], tracked: Tracked) -> None:
+        """Ask until each is answered, by us or by another run, or the round is stopped."""
+        open_ = list(questions)
+        while open_ and not self._stop.is_set():
+            size = self._plan.crops_per_request
+            batches = [open_[start : start + size] for start in range(0, len(open_), size)]
+            with ThreadPoolExecutor(self._plan.in_flight) as pool:
+                try:
+                    work = [pool.submit(self._batch, batch) for batch in batches]
+                    for done in tracked(as_completed(work), len(work)):
+                        done.result()
+                except BaseException:
+                    self._stop.set()
+                    raise
+            self._answers.refresh()
+            open_ = [question for question in open_ if self._answers.find(question.look) is None]
+            if open_ and not self._stop.is_set():
+                self._sleep(POLL_S * (0.5 + random.random()))
+
+    def _batch(self, batch: Sequence[Question]) -> None:
+        """Ask those of a batch that nobody else is asking and that are still not known."""
+        if self._stop.is_set():
+            return
+        patience_s = self._plan.attempts * (self._plan.timeout_s + self._plan.longest_wait_s) + CLAIM_MARGIN_S
+        mine = [question for question in batch if self._answers.claim(question.look, patience_s)]
+        try:
+            if mine:
+                self._answers.refresh()  # another may have finished between our look and our claim
+            unknown = [question for question in mine if self._answers.find(question.look) is None]
+            if unknown:
+                self._ask(unknown)
+        except failures.Unavailable as error:
+            self.unavailable = error
+            self._stop.set()
+        except BaseException:
+            self._stop.set()  # at once: the next batch may begin before whoever waits for this one hears of it
+            raise
+        finally:
+            with suppress(MprError):  # the storage is away, which is told by what led here; claims end by themselves
+                self._answers.release(question.look for question in mine)
+
+    def _ask(self, questions: Sequence[Question]) -> None:
+        """One request, again while it fails for the moment. What is refused or too long together is asked singly."""
+        for attempt in range(1, self._plan.attempts + 1):
+            if self._stop.is_set():
+                return
+            try:
+                self._send(questions)
+                return
+            except _Stopped:
+                return
+            except _Beyond as error:
+                self.beyond = str(error)
+                self._stop.set()
+                return
+            except failures.Refused:
+                if len(questions) == 1:
+                    self._answers.keep(questions[0].look, Answer(outcome="refused"))
+                    return
+            except failures.Unavailable as error:
+                if len(questions) == 1 or error.outcome != "truncated":
+                    self._wait(attempt, error)
+                    continue
+            for question in questions:
+                self._ask([question])
+            return
+
+    def _wait(self, attempt: int, error: failures.Unavailable) -> None:
+        wait_s = FIRST_WAIT_S * 2.0 ** (attempt - 1) * (0.75 + random.random() / 2)
+        wait_s = max(wait_s, error.retry_after_s or 0.0)
+        if attempt == self._plan.attempts or wait_s > self._plan.longest_wait_s:
+            raise error
+        with self._asker._lock:
+            self._asker.tally.retried += 1
+        self._sleep(wait_s)
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, but not when the round is stopped meanwhile: a run that is cancelled ends at once."""
+        if self._asker._sleep is None:
+            self._stop.wait(seconds)
+        else:
+            self._asker._sleep(seconds)
+
+    def _send(self, questions: Sequence[Question]) -> None:
+        """One request: reserved before; after it first its answers are kept, then it is settled and entered."""
+        shown = parts([(question.picture, question.context) for question in questions])
+        longest = self._plan.max_output_tokens
+        ask = Ask(self._model.model, SYSTEM, shown, SCHEMA, longest, self._plan.timeout_s)
+        texts = len(SYSTEM) + len(str(SCHEMA)) + sum(len(part) for part in shown if isinstance(part, str))
+        most = self._price.most_micro_usd(texts, sum(isinstance(part, bytes) for part in shown), longest)
+        provider = self._opened()
+        self._wait_for_turn()
+        beyond = self._asker._budget.reserve(most)
+        if beyond is not None:
+            raise _Beyond(beyond)
+        started_s, usage, outcome, charged = time.monotonic(), Usage(), "broken_off", most
+        try:
+            said = provider.ask(ask)
+            usage = said.usage
+            for question, answer in zip(questions, self._read(said.text, len(questions), usage), strict=True):
+                self._answers.keep(question.look, answer)
+            outcome, charged = "answered", self._price.micro_usd(usage)
+        except failures.Failed as error:
+            outcome, usage = error.outcome, error.usage
+            # What was begun and not finished may be charged all the same: then the reservation stands.
+            charged = most if outcome in ("timeout", "cut") else self._price.micro_usd(usage)
+            raise
+        finally:
+            self._enter(len(questions), usage, outcome, charged, most, round((time.monotonic() - started_s) * 1000))
+
+    def _read(self, text: str, count: int, usage: Usage) -> list[Answer]:
+        try:
+            return read_answers(text, count)
+        except ValueError:
+            raise failures.unreadable(self._model.provider, usage) from None
+
+    def _enter(self, crops: int, usage: Usage, outcome: str, charged: int, reserved: int, milliseconds: int) -> None:
+        asker = self._asker
+        asker._budget.settle(reserved, charged)
+        entry = ledger.Entry(
+            time_ms=round(asker._clock() * 1000),
+            timeline=asker._label.timeline,
+            stage=asker._label.stage,
+            provider=self._model.provider,
+            model=self._model.model,
+            crops=crops,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            tokens_cached=usage.tokens_cached,
+            micro_usd=charged,
+            milliseconds=milliseconds,
+            outcome=outcome,
+            run=asker._label.run,
+        )
+        ledger.write(asker._storage, entry)
+        with asker._lock:
+            asker.tally.requests += 1
+            asker.tally.micro_usd += charged
+            asker.tally.tokens_in += usage.tokens_in
+            asker.tally.tokens_out += usage.tokens_out
+
+    def _wait_for_turn(self) -> None:
+        """Wait until the provider's requests of this minute, of all processes, leave room for one more."""
+        while True:
+            now_s = self._asker._clock()
+            minute = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H-%M")
+            scope = f"minute/{self._model.provider}/{minute}"
+            limit = Limit(scope, requests=self._plan.requests_per_minute)
+            if Chain(self._asker._storage, scope).add(1, 0, limit):
+                return
+            self._sleep(60.0 - now_s % 60.0)
+            if self._stop.is_set():
+                raise _Stopped
+
+    def _opened(self) -> Provider:
+        with self._asker._lock:
+            if self._provider is None:
+                self._provider = open_provider(self._model.provider, self._asker._environ)
+            return self._provider
+
+
+class _Stopped(Exception):
+    """The round was stopped before a request was sent."""
+
+
+class _Beyond(Exception):
+    """The next request would pass a limit: of this scope."""
+
+
+def _rank(answer: Answer | None) -> tuple[int, float]:
+    if answer is None:
+        return -1, 0.0
+    return {"refused": 0, "unknown": 1, "none": 1, "brand": 2}[answer.outcome], answer.confidence

@@ -1,0 +1,128 @@
+"""Cloud providers of vision-language models: one file each, that speaks to it through its vendor's own SDK.
+
+What belongs here: the request and the reply that they have in common, and opening one by its name. Not here: what is
+asked, which provider when, what it may cost (`mpr_resources.cloud.asking`), and what went wrong (`failures`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol
+
+from gpu_service.errors import BadInput
+
+PROVIDERS = {
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+    "gemini": ("GEMINI_API_KEY", "GEMINI_BASE_URL"),
+    "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    "groq": ("GROQ_API_KEY", "GROQ_BASE_URL"),
+}
+"""By name: the environment variables of its key and of its address. Without the second it is the vendor's own."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a request; those from the provider's cache are among `tokens_in`."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request.
+
+    Attributes:
+        model: as the provider names it.
+        system: what is asked of every picture.
+        parts: what is said and shown, in order: texts and JPEG pictures.
+        schema: JSON schema of the answer.
+        max_output_tokens: longest answer, thinking included.
+        timeout_s: for the provider to begin, and to go on with, its answer.
+    """
+
+    model: str
+    system: str
+    parts: tuple[str | bytes, ...] = field(repr=False)
+    schema: Mapping[str, Any] = field(repr=False)
+    max_output_tokens: int
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came back: JSON as text, not checked yet."""
+
+    text: str
+    usage: Usage
+
+
+class Provider(Protocol):
+    """What all of them can do. A request is sent once: who asks decides whether it is sent again. Thread-safe."""
+
+    def ask(self, ask: Ask) -> Said:
+        """Send one request and wait for the whole answer.
+
+        Raises:
+            Failed: there is no answer; see `failures`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+@dataclass(frozen=True)
+class Model:
+    """A provider and one of its models, written `provider/model`."""
+
+    provider: str
+    model: str
+
+    @classmethod
+    def parse(cls, text: str) -> Model:
+        """`anthropic/claude-haiku-5-5` as a model. What follows the first slash is the model's name.
+
+        Raises:
+            ValueError: it is not of that form, or of a provider that is not known.
+        """
+        provider, _, model = text.partition("/")
+        if provider not in PROVIDERS or not model.strip():
+            raise ValueError(f"{text!r} is no model; write PROVIDER/MODEL with one of {', '.join(PROVIDERS)}")
+        return cls(provider, model.strip())
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+def key_of(provider: str, environ: Mapping[str, str]) -> str:
+    """The provider's key.
+
+    Raises:
+        BadInput: its variable is not set, or cannot be a key.
+    """
+    variable = PROVIDERS[provider][0]
+    key = environ.get(variable, "").strip()
+    if not key:
+        raise BadInput(f"{variable} is not set, so {provider} cannot be asked; set it, or take {provider} out.")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise BadInput(f"{variable} has characters that no key has; copy the key of {provider} again.")
+    return key
+
+
+def open_provider(provider: str, environ: Mapping[str, str]) -> Provider:
+    """The provider with its key and address from the environment.
+
+    Raises:
+        BadInput: the key is not set or the address is no URL. MissingEngine: its SDK is not installed.
+    """
+    key, variable = key_of(provider, environ), PROVIDERS[provider][1]
+    base_url = environ.get(variable, "").strip() or None
+    if base_url is not None and not base_url.startswith(("http://", "https://")):
+        raise BadInput(f"{variable} is not a URL; write it like https://gateway.example/{provider}, or unset it.")
+    opened: Provider = import_module(f"mpr_resources.cloud.providers.{provider}").open_(key, base_url)
+    return opened

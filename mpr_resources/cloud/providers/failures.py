@@ -1,0 +1,141 @@
+"""Why a provider gave no answer. Every SDK has its own exceptions; here they become these.
+
+    Failed (MprError)
+    ├── Unavailable (TransientError)      away, busy, too slow, cut off: the same request may work later
+    │   └── Unreadable                    it answered, but not with what was asked for
+    ├── Refused                           it will not answer this
+    └── Rejected (PermanentError)         key, model or request: somebody must change something
+
+Nothing that a server said about a key is repeated, and no SDK exception is kept as a cause: they hold requests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from gpu_service.errors import (
+    MissingEngine,
+    MprError,
+    PermanentError,
+    TransientError,
+)
+from mpr_resources.cloud.providers import PROVIDERS, Usage
+
+LONGEST_SAID = 200
+"""Characters of a server's own words that are repeated."""
+
+
+class Failed(MprError):
+    """A request without an answer.
+
+    Attributes:
+        outcome: one word for the ledger.
+        usage: what it cost all the same.
+    """
+
+    def __init__(self, message: str, outcome: str, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+        self.usage = usage or Usage()
+
+
+class Unavailable(Failed, TransientError):
+    """The same request may work later; `retry_after_s`: when the provider said so."""
+
+    def __init__(self, message: str, outcome: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, outcome)
+        self.retry_after_s = retry_after_s
+
+
+class Unreadable(Unavailable):
+    """What came back is not what was asked for: another try may."""
+
+    def __init__(self, message: str, outcome: str, usage: Usage) -> None:
+        super().__init__(message, outcome)
+        self.usage = usage
+
+
+class Refused(Failed):
+    """The model or the provider's filter will not answer this."""
+
+
+class Rejected(Failed, PermanentError):
+    """The key, the model's name or the request is wrong."""
+
+
+def no_sdk(provider: str) -> MissingEngine:
+    return MissingEngine(f"The SDK of {provider} is not installed; run: pip install 'mpr[cloud]'")
+
+
+def timed_out(provider: str, timeout_s: float) -> Unavailable:
+    return Unavailable(f"{provider} did not answer within {timeout_s:g} s; run the stage again later.", "timeout")
+
+
+def cut_off(provider: str) -> Unavailable:
+    variable = PROVIDERS[provider][1]
+    return Unavailable(
+        f"The connection to {provider} failed or broke off; see whether it can be reached, and {variable} if set.",
+        "cut",
+    )
+
+
+def unreadable(provider: str, usage: Usage) -> Unreadable:
+    return Unreadable(f"{provider} answered what is not the JSON asked for; run the stage again.", "malformed", usage)
+
+
+def truncated(provider: str, usage: Usage) -> Unreadable:
+    return Unreadable(
+        f"The answer of {provider} was cut off at its longest; raise max_output_tokens.", "truncated", usage
+    )
+
+
+def refused(provider: str, usage: Usage) -> Refused:
+    return Refused(f"{provider} refuses to answer this.", "refused", usage)
+
+
+def of_status(provider: str, model: str, status: int, headers: Mapping[str, str], said: Any, key: str) -> Failed:
+    """What an answer with this HTTP status means. `said`: the body, as the SDK read it."""
+    variable = PROVIDERS[provider][0]
+    if status == 401:
+        return Rejected(f"{provider} refuses the key in {variable}; set {variable} to a valid one.", "wrong_key")
+    if status == 403:
+        return Rejected(f"{provider} does not let the key in {variable} use {model}; check its rights.", "forbidden")
+    if status == 402:
+        return Rejected(f"{provider} wants to be paid: the account of {variable} has no credit.", "no_credit")
+    if status == 404:
+        return Rejected(f"{provider} knows no model {model!r}; correct its name in the settings.", "no_model")
+    if status == 429:
+        after_s = retry_after_s(headers)
+        return Unavailable(f"{provider} takes no more requests for now; run the stage again later.", "busy", after_s)
+    if status in (408, 409, 425) or status >= 500:
+        after_s = retry_after_s(headers)
+        return Unavailable(f"{provider} is in trouble (HTTP {status}); run the stage again later.", "down", after_s)
+    words = _words(said, key)
+    if "api key not valid" in words.lower() or "api_key_invalid" in str(said).lower():  # Gemini says so with 400
+        return Rejected(f"{provider} refuses the key in {variable}; set {variable} to a valid one.", "wrong_key")
+    if "json_validate_failed" in str(said):  # Groq, when its own model did not keep to the schema
+        return unreadable(provider, Usage())
+    return Rejected(f"{provider} rejects the request to {model} (HTTP {status}): {words}", "rejected")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The header Retry-After in seconds; None where there is none, or none that can be read."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value):
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _words(said: Any, key: str) -> str:
+    """A server's own explanation on one line, short, and without the key should it repeat it."""
+    found = said.get("error", said) if isinstance(said, dict) else said
+    found = found.get("message", found) if isinstance(found, dict) else found
+    words = " ".join(str(found or "no reason given").split()).replace(key, "***")
+    return words if len(words) <= LONGEST_SAID else words[:LONGEST_SAID] + "…"

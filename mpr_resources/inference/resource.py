@@ -1,0 +1,126 @@
+"""Where routines run: in this process, or on inference hosts. What they compute is the routines' affair.
+
+`open_inference` knows nothing of Dagster; `InferenceResource` wraps it for the asset graph. Neither reads the
+environment by itself: who makes them passes what `INFERENCE_URL` and `INFERENCE_TOKEN` say.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from gpu_service.client.http import ClientConfig, HttpInference
+from gpu_service.client.local import LocalInference
+from gpu_service.models import ModelFiles, parse_files, use
+from gpu_service.pictures import Picture
+from gpu_service.routines import (
+    A,
+    DebugPictures,
+    I,
+    Inference,
+    Reference,
+    Routine,
+    S,
+)
+
+
+def open_inference(urls: str = "", token: str = "", config: ClientConfig | None = None) -> Inference:
+    """Inference on the hosts of `urls` (commas between), or in this process when it is empty.
+
+    Raises:
+        BadInput: one of the URLs is not one, or the token cannot be sent.
+    """
+    hosts = [url.strip() for url in urls.split(",") if url.strip()]
+    return HttpInference(hosts, token, config) if hosts else LocalInference()
+
+
+class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Runs routines: one interface, local and remote. Connections are opened at first use and closed with the run."""
+
+    url: str = Field(
+        default="", description="http://gpu-host:8000, several with commas; empty: routines run in this process"
+    )
+    token: str = Field(default="", description="bearer token of the hosts, when they want one")
+    give_up_after_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="a host that has not answered for this long fails the stage, which may be run again",
+    )
+    read_timeout_s: float = Field(default=120.0, gt=0, description="for a host to begin an answer, queue included")
+    requests_in_flight: int = Field(default=4, ge=1, description="requests under way at once, for each host")
+    lossless: bool = Field(default=True, description="pictures that exist as pixels only travel as PNG; false: as JPEG")
+    models: dict[str, str] = Field(
+        default={}, description="in this process: models that settings may name, NAME -> PATH; a host has its own list"
+    )
+    device: str = Field(default="auto", description="in this process: what runs them; auto, cpu, cuda or cuda:N")
+
+    _opened: Inference | None = PrivateAttr(None)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> InferenceResource:
+        """As `INFERENCE_URL` and `INFERENCE_TOKEN` say, and without hosts `INFERENCE_MODELS` and `INFERENCE_DEVICE`.
+
+        The UI shows the token's variable, not the token.
+
+        Raises:
+            BadInput: `INFERENCE_MODELS` is not a list of models.
+        """
+        token = environ.get("INFERENCE_TOKEN", "")
+        by_name = bool(token) and os.environ.get("INFERENCE_TOKEN") == token
+        return cls(
+            url=environ.get("INFERENCE_URL", ""),
+            token=dg.EnvVar("INFERENCE_TOKEN") if by_name else token,
+            models=parse_files(environ.get("INFERENCE_MODELS", "")),
+            device=environ.get("INFERENCE_DEVICE") or "auto",
+        )
+
+    def map(
+        self,
+        routine: Routine[S, I, A],
+        pictures: Iterable[tuple[Picture, I]],
+        settings: S,
+        references: Sequence[Reference] = (),
+    ) -> Iterator[A]:
+        """See `Inference.map`."""
+        return self._inference().map(routine, pictures, settings, references)
+
+    def debug(
+        self,
+        routine: Routine[S, I, A],
+        picture: Picture,
+        item: I,
+        settings: S,
+        references: Sequence[Reference] = (),
+    ) -> tuple[A, DebugPictures]:
+        """See `Inference.debug`."""
+        return self._inference().debug(routine, picture, item, settings, references)
+
+    def identity(self, routine: Routine[S, I, A], settings: S) -> str:
+        """See `Inference.identity`."""
+        return self._inference().identity(routine, settings)
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        if isinstance(self._opened, HttpInference):
+            self._opened.close()
+        self._opened = None
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Called by Dagster at the end of a run."""
+        self.close()
+
+    def _inference(self) -> Inference:
+        if self._opened is None:
+            config = ClientConfig(
+                give_up_after_s=self.give_up_after_s,
+                read_timeout_s=self.read_timeout_s,
+                requests_in_flight=self.requests_in_flight,
+                lossless=self.lossless,
+            )
+            self._opened = open_inference(self.url, self.token, config)
+            if isinstance(self._opened, LocalInference):
+                use(ModelFiles(files=self.models, device=self.device))
+        return self._opened

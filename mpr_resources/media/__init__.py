@@ -1,0 +1,1 @@
+"""Video files: where they lie, what they are, and their frames."""

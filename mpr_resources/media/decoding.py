@@ -1,0 +1,376 @@
+"""Video files: opening them, walking their packets, decoding chosen frames.
+
+What a file is (duration, size, codec) is asked in `media`; how decoded frames become pixels is in `pixels`.
+Which frames are wanted is decided by the stage that samples them.
+
+Times. `pts` is the container's own number, in units of `time_base`. A source's clock is the one that players show: it
+starts where the file starts, which is at the first frame unless the sound starts earlier.
+`ms = round((pts - origin_pts) * time_base * 1000)`, halves rounded up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self, cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from gpu_service.errors import BadInput
+from mpr_resources.media.frame_times import (
+    FrameTimes,
+    earlier,
+    entries,
+    from_start,
+    nal_types,
+    runs,
+)
+from mpr_resources.media.opening import open_video, reason
+from mpr_resources.media.sources import LocalFile, Source
+
+PACKETS_ARE_NOT_FRAMES = frozenset({"vp8"})
+"""Codecs whose packets may hold hidden frames, so that times must come from decoding."""
+
+SEEKABLE = frozenset({"mov", "matroska", "mpegts"})
+"""Demuxers whose packets tell the same times after a seek; MPEG program streams, for one, do not."""
+
+REORDER_PACKETS = 64
+"""More packets than any codec puts between a frame's place in the file and its place on screen."""
+
+SEEK_GAP_S = 10
+"""Frames further apart than this are reached by seeking instead of reading on."""
+
+SEEK_BACK_S = (0, 2, 10, 60)
+"""How far before the wanted time to try a seek, where a container lands too late."""
+
+
+class Media:
+    """An open video file. Use it in a `with` statement."""
+
+    def __init__(self, file: Source, container: InputContainer, stream: VideoStream, threads: int) -> None:
+        self.file = file
+        self.source = file.name
+        self.container = container
+        self.stream = stream
+        self._threads = threads
+        self._patching = False
+        self._set_up_decoder()
+
+    def _set_up_decoder(self) -> None:
+        """Before the first packet: stop at the first error, or patch and go on.
+
+        Patched frames are marked by chance only when frames are decoded in parallel, so marks are not relied on.
+        """
+        self.stream.thread_type = "SLICE" if self._patching else "AUTO"
+        self.stream.codec_context.thread_count = self._threads
+        self.stream.codec_context.options = {} if self._patching else {"err_detect": "explode"}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.close()
+
+    @property
+    def time_base(self) -> Fraction:
+        base = self.stream.time_base
+        assert base is not None
+        return Fraction(base.numerator, base.denominator)
+
+    @cached_property
+    def start_pts(self) -> int:
+        """The pts of the first frame that a player shows: leading frames without their key frame are not shown.
+
+        Raises:
+            BadInput: the video holds no frame, or no times.
+        """
+        key: int | None = None
+        before: list[int] = []
+        after: list[int] = []
+        for packet in self.packets():
+            if key is None and packet.is_keyframe:
+                key = packet.pts
+            if packet.pts is not None and not packet.is_discard:
+                (before if key is None else after).append(packet.pts)
+            if len(after) >= REORDER_PACKETS:
+                break
+        shown = [pts for pts in after if key is not None and pts >= key] or before
+        if shown and not self.times_need_decoding:
+            return min(shown)
+        for frame in self._decoded():
+            if frame.pts is None:
+                break
+            return int(frame.pts)
+        raise BadInput(
+            f"{self.source} has no frame with a time; "
+            "put it into a container that keeps times, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4"
+        )
+
+    @cached_property
+    def origin_pts(self) -> int:
+        """The pts at which the source's clock shows 0 ms."""
+        begins = self.container.start_time
+        if begins is None or not self.container.streams.audio:
+            return self.start_pts
+        return min(self.start_pts, round(Fraction(begins, av.time_base) / self.time_base))
+
+    def ms(self, pts: int) -> int:
+        """Milliseconds on the source's clock; halves are rounded up."""
+        return int(self.ms_of(np.array([pts], np.int64))[0])
+
+    def ms_of(self, pts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`ms` of many: int64, shape (n,) in and out."""
+        base = self.time_base
+        return ((pts - self.origin_pts) * (2000 * base.numerator) + base.denominator) // (2 * base.denominator)
+
+    def pts_at(self, ms: int) -> int:
+        """The pts at or just before a time on the source's clock."""
+        base = self.time_base
+        return self.origin_pts + ms * base.denominator // (1000 * base.numerator)
+
+    @cached_property
+    def times_need_decoding(self) -> bool:
+        """Whether packets do not tell when frames are shown."""
+        if self.stream.codec_context.name in PACKETS_ARE_NOT_FRAMES:
+            return True
+        return any(packet.pts is None for _, packet in zip(range(REORDER_PACKETS), self.packets(), strict=False))
+
+    # Packets
+
+    def packets(self, pts: int | None = None) -> Iterator[Packet[VideoStream]]:
+        """The video's packets in the file's order, from its beginning or from a key frame at or before `pts`.
+
+        Raises:
+            BadInput: the file cannot be read on; a cut file ends like that.
+        """
+        seekable = any(name in SEEKABLE for name in self.container.format.name.split(","))
+        for back_s in SEEK_BACK_S if pts is not None and seekable else ():
+            assert pts is not None
+            target = pts - int(back_s / self.time_base)
+            if target <= self.start_pts or not self._seek(target):
+                break
+            packets = self._demux()
+            first = next((p for p in packets if p.is_keyframe), None)
+            if first is not None and first.pts is not None and first.pts <= pts:
+                yield first
+                yield from packets
+                return
+        self._rewind()
+        yield from self._demux()
+
+    def _demux(self) -> Iterator[Packet[VideoStream]]:
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.size > 0:
+                    yield packet
+        except av.FFmpegError as error:
+            raise BadInput(
+                f"{self.source} cannot be read to its end ({reason(error)}); copy the file again."
+            ) from error
+
+    def _seek(self, pts: int) -> bool:
+        try:
+            self.container.seek(pts, stream=self.stream)
+        except av.FFmpegError:
+            return False
+        return True
+
+    def _rewind(self, *, patching: bool | None = None) -> None:
+        """Back to the first byte, also in containers that cannot seek; with another decoder where asked."""
+        self._patching = self._patching if patching is None else patching
+        self.container.close()
+        self.container, self.stream = open_video(self.file)
+        self._set_up_decoder()
+
+    # Frames
+
+    def times(self, start_ms: int | None = None, end_ms: int | None = None) -> FrameTimes:
+        """When the frames in `[start_ms, end_ms)` are shown; None is the source's own start or end."""
+        if self.times_need_decoding:
+            shown = np.array([f.pts for f in self._decoded() if f.pts is not None], np.int64)
+            return FrameTimes(self._within(shown, start_ms, end_ms), np.zeros(0, np.int64))
+        start_pts = None if start_ms is None else self.pts_at(start_ms)
+        end_pts = None if end_ms is None else self.pts_at(end_ms)
+        pts: list[int] = []
+        keys: list[int] = []
+        for packet in self.packets(start_pts):
+            if packet.pts is None:
+                continue
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+            if not packet.is_discard:
+                pts.append(packet.pts)
+            if end_pts is not None and packet.dts is not None and packet.dts > end_pts:
+                break
+        return FrameTimes(self._within(np.array(pts, np.int64), start_ms, end_ms), np.unique(np.array(keys, np.int64)))
+
+    def _within(self, pts: NDArray[np.int64], start_ms: int | None, end_ms: int | None) -> NDArray[np.int64]:
+        ms = self.ms_of(pts)
+        inside = pts >= self.start_pts
+        if start_ms is not None:
+            inside &= ms >= start_ms
+        if end_ms is not None:
+            inside &= ms < end_ms
+        return np.unique(pts[inside])
+
+    def frames(
+        self,
+        wanted: Sequence[int],
+        times: FrameTimes,
+        *,
+        allow_damage: bool = False,
+        passing: Callable[[VideoFrame], None] = lambda _frame: None,
+    ) -> Iterator[VideoFrame]:
+        """Decode the frames with these pts, in order, and as little else as correctness allows.
+
+        Frames that no other frame refers to are not decoded unless wanted (the decoder is told before each packet),
+        and packets between the last wanted frame of a group of pictures and the next group with one are not fed.
+
+        Args:
+            wanted: ascending pts, each in `times.pts`.
+            times: from `times()`, for a span that holds them all.
+            allow_damage: go on past what cannot be decoded, so that wanted frames may be missing.
+            passing: told of each frame that is decoded, wanted or not, before it is given.
+
+        Raises:
+            BadInput: a frame on the way is damaged or missing, named with its time.
+        """
+        for run in runs(wanted, times, int(SEEK_GAP_S / self.time_base)):
+            left = list(run)
+            try:
+                for frame in self._run(run, times, passing, allow_damage=False):
+                    left.remove(cast(int, frame.pts))
+                    yield frame
+            except BadInput:
+                if allow_damage:
+                    self._rewind(patching=True)
+                    yield from self._run(left, earlier(left[0], times), passing, allow_damage=True)
+                    self._rewind(patching=False)
+                elif self._refreshes_gradually(left[0], times):
+                    yield from self._run(left, from_start(self.start_pts), passing, allow_damage=False)
+                else:
+                    raise
+
+    def _run(
+        self, wanted: Sequence[int], times: FrameTimes, passing: Callable[[VideoFrame], None], *, allow_damage: bool
+    ) -> Iterator[VideoFrame]:
+        """One stretch of the file, read in one go."""
+        left = set(wanted)
+        for frame in self._fed(wanted, times, allow_damage):
+            passing(frame)
+            if frame.pts in left:
+                left.discard(frame.pts)
+                yield frame
+            if not left:
+                return
+        if left and not allow_damage:
+            raise self._damaged(min(left))
+
+    def _refreshes_gradually(self, pts: int, times: FrameTimes) -> bool:
+        """Whether the frame's key frame may be one that only begins a refresh over the frames that follow.
+
+        In H.264 such a key frame, unlike others, holds no slice of type 5 (ITU-T H.264, table 7-1). Decoding that
+        begins there meets frames that are not whole, so only decoding from the file's start tells damage from that.
+        """
+        context = self.stream.codec_context
+        entry = entries([pts], times).tolist()
+        if context.name != "h264" or not entry:
+            return False
+        key = next((packet for packet in self.packets(entry[0]) if packet.pts == entry[0]), None)
+        length_prefixed = (context.extradata or b"")[:1] == b"\x01"
+        return key is not None and 5 not in nal_types(bytes(key), length_prefixed)
+
+    def _fed(self, wanted: Sequence[int], times: FrameTimes, allow_damage: bool) -> Iterator[VideoFrame]:
+        """Frames as they come out of the decoder while the packets needed for `wanted` go in."""
+        asked = set(wanted)
+        groups = Counter(entries(wanted, times).tolist())
+        everything = not groups
+        owed = 0
+        feeding = False
+        floor: int | None = None
+        for packet in self.packets(int(times.pts[0]) if everything else wanted[0]):
+            if packet.is_keyframe:
+                owed += groups.pop(packet.pts, 0)
+            is_wanted = packet.pts in asked
+            if not (everything or owed or is_wanted):
+                if feeding:
+                    yield from self._drain(allow_damage)
+                    feeding = False
+                if not groups:
+                    return
+                continue
+            if not feeding and packet.is_keyframe:
+                floor = packet.pts
+            if floor is not None and packet.pts is not None and packet.pts < floor:
+                continue  # shown before the key frame that decoding began with, and made from frames before it
+            if packet.is_corrupt and not allow_damage:
+                raise self._damaged(packet.pts)
+            self.stream.codec_context.skip_frame = "DEFAULT" if everything or is_wanted else "NONREF"
+            yield from self._decode(packet, allow_damage)
+            feeding = True
+            owed -= is_wanted
+        if feeding:
+            yield from self._drain(allow_damage)
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        """Every frame of the file."""
+        for packet in self.packets():
+            yield from self._decode(packet, allow_damage=False)
+        yield from self._drain(allow_damage=False)
+
+    def _decode(self, packet: Packet[VideoStream] | None, allow_damage: bool) -> list[VideoFrame]:
+        try:
+            return self.stream.codec_context.decode(packet)
+        except av.FFmpegError as error:
+            if allow_damage:
+                return []
+            raise self._damaged(None if packet is None else packet.pts) from error
+
+    def _drain(self, allow_damage: bool) -> Iterator[VideoFrame]:
+        yield from self._decode(None, allow_damage)
+        self.stream.codec_context.flush_buffers()
+
+    def _damaged(self, pts: int | None) -> BadInput:
+        where = "near its end" if pts is None else f"near {clock(self.ms(pts))}"
+        return BadInput(
+            f"{self.source} is damaged {where}: a frame cannot be decoded; copy the file again, "
+            "choose a chunk without that time, or set extract_frames.allow_damage to go on without such frames."
+        )
+
+
+def open_media(source: Source | str | Path, threads: int = 0) -> Media:
+    """Open a video file for reading.
+
+    Args:
+        source: a file of `Sources`, or the path of one on this machine.
+        threads: of the decoder; 0 lets it choose by the number of cores.
+
+    Raises:
+        BadInput: the file is missing, a folder, empty, not permitted, cut, no video, or of a codec not known here.
+    """
+    file = LocalFile(source) if isinstance(source, str | Path) else source
+    file.check()
+    container, stream = open_video(file)
+    return Media(file, container, stream, threads)
+
+
+def clock(ms: int) -> str:
+    """A time as commands take and print it.
+
+    >>> clock(754_040), clock(360_000_000)
+    ('00:12:34.040', '100:00:00.000')
+    """
+    seconds, milliseconds = divmod(ms, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"

@@ -1,0 +1,203 @@
+"""What a video file is: asked of its packets and its first frame, not of its header, which may lie."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_service.errors import BadInput
+from mpr_resources.media.decoding import Media, clock, open_media
+from mpr_resources.media.opening import reason
+from mpr_resources.media.pixels import display_size, orientation
+from mpr_resources.media.sources import Source
+
+MIN_SIDE_PX = 16
+MAX_SIDE_PX = 16384
+RATE_TOLERANCE = Fraction(1, 200)
+"""A header's frame rate is taken for its exact fraction when the measured rate agrees this well."""
+MAX_RATE_DENOMINATOR = 1001
+
+MATROSKA_TAIL = Fraction(1, 4)
+"""After a Matroska file's last packet come its index and tags; when more than this share is left, reading broke off."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A source as it really is.
+
+    Attributes:
+        source: the path.
+        version: hash of the video's packets and times: equal for equal content, wherever the file lies.
+        duration_ms: from the start of the source's clock (see `decoding`) to the end of the last frame.
+        fps: average frames a second.
+        time_base: seconds a unit of pts.
+        codec: FFmpeg's name of the codec, for example "h264".
+        width_px, height_px: as displayed: upright, with square pixels.
+        rotation_deg: clockwise turn from coded to displayed: 0, 90, 180 or 270.
+        start_pts: pts of the first presentable frame.
+        frames: number of presentable frames.
+    """
+
+    source: str
+    version: str
+    duration_ms: int
+    fps: Fraction
+    time_base: Fraction
+    codec: str
+    width_px: int
+    height_px: int
+    rotation_deg: int
+    start_pts: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """What one pass over all packets told."""
+
+    pts: NDArray[np.int64]
+    last_duration: int
+    version: str
+    end_byte: int
+
+
+def probe(source: Source | str | Path) -> Probe:
+    """Look at a whole file once, without decoding more than its first frame (all, where packets carry no times).
+
+    Raises:
+        BadInput: the file cannot be opened (see `open_media`), is cut off, holds no frame that decodes, is smaller than
+            16x16 or larger than 16384 pixels a side, or its clock jumps back.
+    """
+    with open_media(source) as media:
+        walk = _walk(media)
+        _refuse_cut(media, walk)
+        frame_px, rotation_deg = _first_frame(media)
+        start = media.start_pts
+        pts = walk.pts[walk.pts >= start]
+        frame_pts = _frame_duration(media, pts, walk.last_duration)
+        return Probe(
+            source=media.source,
+            version=walk.version,
+            duration_ms=media.ms(int(pts[-1]) + frame_pts),
+            fps=_rate(media, pts, frame_pts),
+            time_base=media.time_base,
+            codec=media.stream.codec_context.name,
+            width_px=frame_px[0],
+            height_px=frame_px[1],
+            rotation_deg=rotation_deg,
+            start_pts=start,
+            frames=len(pts),
+        )
+
+
+def _walk(media: Media) -> _Walk:
+    digest = hashlib.blake2b(digest_size=16)
+    pts: list[int] = []
+    last = (-(1 << 63), 0)
+    key = -(1 << 63)
+    end_byte = packets = 0
+    try:
+        for packet in media.container.demux():
+            if packet.size == 0:
+                continue
+            end_byte = max(end_byte, (packet.pos or 0) + packet.size)
+            if packet.stream_index != media.stream.index:
+                continue
+            packets += 1
+            if packet.is_corrupt and media.container.format.name != "mpegts":
+                raise _cut(media, packet.pts)
+            digest.update(b"%d " % (packet.pts or 0))
+            digest.update(packet)
+            if packet.pts is None or packet.is_discard:
+                continue
+            if packet.is_keyframe and packet.pts <= key:
+                raise BadInput(
+                    f"The clock of {media.source} jumps back from {clock(media.ms(key))}; "
+                    "remux it, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4"
+                )
+            key = packet.pts if packet.is_keyframe else key
+            pts.append(packet.pts)
+            last = max(last, (packet.pts, packet.duration or 0))
+    except av.FFmpegError as error:
+        raise BadInput(f"{media.source} cannot be read to its end ({reason(error)}); copy the file again.") from error
+    if packets == 0:
+        raise BadInput(f"{media.source} holds a video track without a frame; record or export it again.")
+    if packets < len(media.stream.index_entries) and "mp4" in media.container.format.name:
+        raise _cut(media, last[0])
+    shown = media.times().pts if media.times_need_decoding else np.unique(np.array(pts, np.int64))
+    return _Walk(shown, last[1], digest.hexdigest(), end_byte)
+
+
+def _refuse_cut(media: Media, walk: _Walk) -> None:
+    """Refuse a file that is shorter than its outermost structure says."""
+    size = media.file.size_bytes()
+    head = media.file.head(4096)
+    name = media.container.format.name
+    promised = size
+    if "matroska" in name:
+        promised = _matroska_end(head) or size
+        if size - walk.end_byte > MATROSKA_TAIL * size:
+            raise _cut(media, int(walk.pts[-1]))
+    elif name == "avi":
+        promised = 8 + int.from_bytes(head[4:8], "little")
+    if promised > size:
+        raise _cut(media, int(walk.pts[-1]))
+
+
+def _matroska_end(head: bytes) -> int | None:
+    """Where the segment ends, by its header (EBML, RFC 8794); None where it is not told, as in live recordings."""
+    at = head.find(b"\x18\x53\x80\x67") + 4
+    if at < 4 or at >= len(head) or head[at] == 0:
+        return None
+    length = 9 - head[at].bit_length()
+    value = int.from_bytes(head[at : at + length], "big") & ((1 << 7 * length) - 1)
+    return None if value == (1 << 7 * length) - 1 else at + length + value
+
+
+def _cut(media: Media, pts: int | None) -> BadInput:
+    where = "" if pts is None else f" after {clock(max(0, media.ms(pts)))}"
+    return BadInput(
+        f"{media.source} is cut off or damaged{where}: its header promises more; copy the file again, "
+        "or keep what can be read, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4"
+    )
+
+
+def _first_frame(media: Media) -> tuple[tuple[int, int], int]:
+    """Displayed size and rotation of the first frame."""
+    start_ms = media.ms(media.start_pts)
+    frame = next(media.frames([media.start_pts], media.times(start_ms, start_ms + 1)))
+    if min(frame.width, frame.height) < MIN_SIDE_PX or max(frame.width, frame.height) > MAX_SIDE_PX:
+        raise BadInput(
+            f"{media.source} is {frame.width}x{frame.height} pixels; use video between "
+            f"{MIN_SIDE_PX} and {MAX_SIDE_PX} pixels a side."
+        )
+    width, height = display_size(frame.width, frame.height, media.stream.sample_aspect_ratio)
+    turn = orientation(frame)
+    return ((height, width) if turn.transpose else (width, height)), turn.rotation_deg
+
+
+def _frame_duration(media: Media, pts: NDArray[np.int64], last_duration: int) -> int:
+    """How long the last frame stays, in units of pts."""
+    if last_duration > 0:
+        return last_duration
+    if len(pts) > 1:
+        return int(np.median(np.diff(pts)))
+    rate = media.stream.average_rate or media.stream.guessed_rate
+    return max(1, round(1 / (Fraction(rate.numerator, rate.denominator) * media.time_base))) if rate else 1
+
+
+def _rate(media: Media, pts: NDArray[np.int64], last_duration: int) -> Fraction:
+    """Average frame rate: the header's exact fraction where the packets agree, else measured."""
+    measured = len(pts) / ((int(pts[-1]) - int(pts[0]) + last_duration) * media.time_base)
+    for rate in (media.stream.average_rate, media.stream.guessed_rate):
+        if rate is not None and 0 < rate.denominator <= MAX_RATE_DENOMINATOR:
+            exact = Fraction(rate.numerator, rate.denominator)
+            if abs(exact - measured) <= RATE_TOLERANCE * measured:
+                return exact
+    return measured.limit_denominator(MAX_RATE_DENOMINATOR)

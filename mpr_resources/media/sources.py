@@ -1,0 +1,258 @@
+"""Where video comes from: a file of this machine, an object in S3, an address on the web.
+
+What is not on this machine is read in ranges, some blocks ahead, and never copied to disk. What the bytes mean is in
+`opening` and `decoding`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from obstore.exceptions import NotSupportedError
+from obstore.store import HTTPStore
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
+
+from gpu_service.errors import BadInput, PermanentError, TransientError
+from mpr_resources.storage.store import (
+    TIMEOUTS,
+    Entry,
+    MissingObject,
+    Storage,
+)
+
+BLOCK_BYTES = 2 * 2**20
+BLOCKS_KEPT = 12
+BLOCKS_AHEAD = 3
+
+
+class Source(Protocol):
+    """A video file, wherever it lies."""
+
+    @property
+    def name(self) -> str:
+        """Its address as messages show it."""
+
+    def check(self) -> None:
+        """Refuse, with BadInput, what cannot be a readable file with content."""
+
+    def opened(self) -> str | io.RawIOBase:
+        """What PyAV opens."""
+
+    def size_bytes(self) -> int: ...
+
+    def head(self, count: int) -> bytes:
+        """The first bytes."""
+
+    def state(self) -> str:
+        """Changes when the file does; looked up anew. Raises MissingObject where there is none."""
+
+
+class LocalFile:
+    """A file of this machine."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
+    def check(self) -> None:
+        path = self._path
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            raise BadInput(f"{path} does not exist; check the path.") from None
+        except PermissionError:
+            raise BadInput(f"{path} may not be read by this user; change its permissions.") from None
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{path} cannot be read ({error}); check the path.") from None
+        if stat.S_ISDIR(status.st_mode):
+            raise BadInput(f"{path} is a folder; name one video file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput(f"{path} is not a regular file; save the video to a file first.")
+        if status.st_size == 0:
+            raise BadInput(f"{path} is empty (0 bytes); copy the file again.")
+
+    def opened(self) -> str:
+        return f"file:{self._path}"  # keeps a name with a colon from being taken for a protocol
+
+    def size_bytes(self) -> int:
+        return self._path.stat().st_size
+
+    def head(self, count: int) -> bytes:
+        with self._path.open("rb") as file:
+            return file.read(count)
+
+    def state(self) -> str:
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise MissingObject(f"{self._path} is not there ({error.strerror}).") from error
+        return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
+
+
+class RemoteFile:
+    """An object in S3 or on the web, read by blocks, of which the last used are kept. Thread-safe.
+
+    `key`: in the storage. `name`: the address as messages show it.
+    """
+
+    def __init__(self, storage: Storage, key: str, name: str) -> None:
+        self.name = name
+        self._storage = storage
+        self._key = key
+        self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(BLOCKS_AHEAD, "read-ahead")
+
+    def check(self) -> None:
+        if self.size_bytes() == 0:
+            raise BadInput(f"{self.name} is empty (0 bytes); upload the file again.")
+
+    def opened(self) -> io.RawIOBase:
+        return _Reader(self)
+
+    def size_bytes(self) -> int:
+        return self._found.size_bytes
+
+    def head(self, count: int) -> bytes:
+        return self.read(0, count)
+
+    def state(self) -> str:
+        return _state(self._look())
+
+    def read(self, start: int, end: int) -> bytes:
+        """Bytes `[start, end)`, fewer at the object's end.
+
+        Raises:
+            TransientError: the object was replaced while it was read, or the storage does not answer.
+        """
+        end = min(end, self.size_bytes())
+        if start >= end:
+            return b""
+        first, last = start // BLOCK_BYTES, (end - 1) // BLOCK_BYTES
+        parts = [self._block(number).result() for number in range(first, last + 1)]
+        offset = first * BLOCK_BYTES
+        return b"".join(parts)[start - offset : end - offset]
+
+    @cached_property
+    def _found(self) -> Entry:
+        return self._look()
+
+    def _look(self) -> Entry:
+        try:
+            # By reading, not by a look-up: a signed address holds for reading alone.
+            _, found = self._storage.read_range(self._key, 0, 1)
+        except MissingObject as error:
+            raise BadInput(f"{self.name} does not exist; check the address.") from error
+        except PermanentError as error:
+            if "416" in str(error) or "InvalidRange" in str(error):
+                return Entry(self._key, 0, 0.0, "")
+            if self.name.startswith("http") and not isinstance(error.__cause__, NotSupportedError):
+                raise BadInput(
+                    f"{self.name} may not be read; a signed address may have expired: get a new one."
+                ) from error
+            raise BadInput(str(error)) from error
+        return found
+
+    def _block(self, number: int) -> Future[bytes]:
+        """The block, asked for now or before; those that follow are asked for too, when it comes in sequence."""
+        with self._lock:
+            in_sequence = number == 0 or number - 1 in self._blocks
+            block = self._ask(number)
+            for ahead in range(number + 1, number + 1 + BLOCKS_AHEAD if in_sequence else 0):
+                if ahead * BLOCK_BYTES < self.size_bytes():
+                    self._ask(ahead)
+            self._blocks.move_to_end(number)
+            while len(self._blocks) > BLOCKS_KEPT:
+                self._blocks.popitem(last=False)
+        return block
+
+    def _ask(self, number: int) -> Future[bytes]:
+        known = self._blocks.get(number)
+        if known is None or (known.done() and known.exception() is not None):
+            known = self._blocks[number] = self._pool.submit(self._fetch, number * BLOCK_BYTES)
+        return known
+
+    def _fetch(self, start: int) -> bytes:
+        data, found = self._storage.read_range(self._key, start, min(start + BLOCK_BYTES, self.size_bytes()))
+        if _state(found) != _state(self._found):
+            raise TransientError(f"{self.name} was replaced while it was read; run again.")
+        return data
+
+
+class _Reader(io.RawIOBase):
+    """A position in a remote file, as PyAV reads it."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file = file
+        self._at = 0
+        self.name = file.name
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size_bytes()}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(self._at, self._file.size_bytes() if size < 0 else self._at + size)
+        self._at += len(data)
+        return data
+
+
+class Sources:
+    """Files by address. `s3_endpoint_url`: of the S3 server, where it is not AWS."""
+
+    def __init__(self, s3_endpoint_url: str | None = None) -> None:
+        self._s3_endpoint_url = s3_endpoint_url
+
+    def at(self, address: str) -> Source:
+        """The file at a path, at `s3://bucket/key` or at an `https://` address. Nothing is read yet.
+
+        Raises:
+            BadInput: the address names no object.
+        """
+        if not is_remote(address):
+            return LocalFile(address)
+        if address.startswith("s3://"):
+            bucket, _, key = address.removeprefix("s3://").partition("/")
+            if not key:
+                raise BadInput(f"{address} names no object; write s3://bucket/path/of/video.mp4.")
+            return RemoteFile(Storage.open(f"s3://{bucket}", s3_endpoint_url=self._s3_endpoint_url), key, address)
+        name = re.split("[?#]", address)[0]  # what follows may hold a signature
+        options: ClientConfig = {**TIMEOUTS, "allow_http": address.startswith("http:")}
+        try:
+            store = HTTPStore.from_url(address, client_options=options)
+        except ValueError as error:
+            reason = str(error).partition("\n")[0]
+            raise BadInput(f"{name} is no address ({reason}); it looks like https://host/path/of/video.mp4.") from None
+        return RemoteFile(Storage(store, name), "", name)
+
+
+def is_remote(address: str) -> bool:
+    """Whether the address is no path of this machine."""
+    return re.match(r"(s3|https?)://", address) is not None
+
+
+def _state(found: Entry) -> str:
+    return f"{found.size_bytes} bytes, {found.etag or found.modified_s}"

@@ -1,0 +1,1 @@
+"""Profiles: what a file of settings is, and the folder of them."""

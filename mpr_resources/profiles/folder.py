@@ -1,0 +1,172 @@
+"""The folder of profiles, and the brands that a profile looks for, of its brand file and of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gpu_service.errors import BadInput
+from gpu_service.routines import Reference
+from gpu_service.settings import Settings
+from mpr_resources.brands.brand_file import (
+    BrandList,
+    brands_from_folders,
+    brands_from_names,
+    load_brands,
+    load_references,
+    unique,
+)
+from mpr_resources.brands.registry import Registry
+from mpr_resources.brands.registry.known import Known, added, looked_for
+from mpr_resources.profiles.profile import Profile, profile_model
+from mpr_resources.yaml_files.edit import with_values
+from mpr_resources.yaml_files.load import load_model, read_file, validate
+
+
+class Profiles:
+    """The folder of profiles. `registry`: of brands; None: there are those of the brand files alone."""
+
+    def __init__(self, folder: Path, sections: Mapping[str, type[Settings]], registry: Registry | None = None) -> None:
+        self.folder = folder
+        self.registry = registry
+        self._model = profile_model(sections)
+        self._read: dict[str, tuple[bytes, Profile]] = {}
+
+    def names(self) -> list[str]:
+        """The names of all profiles, at least one, sorted.
+
+        Raises:
+            BadInput: there is none.
+        """
+        names = sorted(path.stem for path in self.folder.glob("*.yaml"))
+        if not names:
+            raise BadInput(f"There is no profile in {self.folder}; set MPR_PROFILES_DIR to a folder of profiles.")
+        return names
+
+    def path(self, name: str) -> Path:
+        """The file of a profile.
+
+        Raises:
+            BadInput: there is none of this name.
+        """
+        names = self.names()
+        if name not in names:
+            raise BadInput(f"There is no profile {name!r} in {self.folder}; choose one of {', '.join(names)}.")
+        return self.folder / f"{name}.yaml"
+
+    def load(self, name: str) -> Profile:
+        """Read and check a profile.
+
+        Raises:
+            BadInput: it is not there, or something in it is wrong; the message names the key.
+        """
+        path = self.path(name)
+        text = read_file(path)
+        known = self._read.get(name)
+        if known is None or known[0] != text:  # to read YAML takes longer than some stages
+            known = self._read[name] = (text, load_model(path, text, self._model))
+        return known[1]
+
+    def duplicate(self, name: str, new_name: str) -> Path:
+        """Copy a profile under a new name, comments and all.
+
+        Raises:
+            BadInput: the new name is taken or cannot be a file name.
+        """
+        source = self.path(name)
+        self.load(name)
+        target = self.free_path(new_name)
+        self._write(target, source.read_bytes())
+        return target
+
+    def duplicate_with(self, name: str, new_name: str, stage: str, settings: Mapping[str, Any]) -> Path:
+        """Copy a profile under a new name, with other settings for a stage; comments stay.
+
+        Raises:
+            BadInput: the new name is taken or cannot be a file name; or the settings cannot be.
+        """
+        before = self.load(name)
+        target = self.free_path(new_name)
+        edited = with_values(read_file(self.path(name)).decode("utf-8-sig"), stage, settings)
+        section = validate(
+            f"the section {stage} of {target}",
+            {**before.section(stage).model_dump(), **settings},
+            type(before.section(stage)),
+        )
+        if load_model(target, edited, self._model) != before.model_copy(update={stage: section}):
+            raise BadInput(f"The profile {name!r} cannot be edited as it is written; duplicate it and edit the copy.")
+        self._write(target, edited.encode())
+        return target
+
+    def free_path(self, new_name: str) -> Path:
+        """Where a new profile of this name goes.
+
+        Raises:
+            BadInput: the name is taken or cannot be a file name.
+        """
+        if not new_name or not new_name.replace("_", "a").replace("-", "a").isalnum():
+            raise BadInput(f"The profile name {new_name!r} may hold only letters, digits, '_' and '-'.")
+        if new_name in self.names():
+            raise BadInput(f"There is already a profile {new_name!r} in {self.folder}; choose another name.")
+        return self.folder / f"{new_name}.yaml"
+
+    def _write(self, target: Path, text: bytes) -> None:
+        try:
+            with target.open("xb") as file:
+                file.write(text)
+        except FileExistsError as error:
+            raise BadInput(
+                f"There is already a profile {target.stem!r} in {self.folder}; choose another name."
+            ) from error
+        except OSError as error:
+            raise BadInput(
+                f"The profile {target} cannot be written: {error.strerror}; choose another place."
+            ) from error
+
+    def listed(self, profile: Profile, file: Path | None = None) -> BrandList:
+        """The brands of the brand file given, of the profile's, or of the folders of logos.
+
+        Raises:
+            BadInput: the brand file or a logo in it cannot be used.
+        """
+        path = file or self.brands_path(profile)
+        if path is not None:
+            return load_brands(path)
+        logos = self.logos_path(profile)
+        return brands_from_folders(logos) if logos is not None else BrandList()
+
+    def brand_list(self, profile: Profile, file: Path | None = None) -> BrandList:
+        """The brands that are looked for: those listed, with what the registry knows; see `registry.known`.
+
+        Raises:
+            BadInput: the brand file or a logo in it cannot be used.
+            TransientError, PermanentError: the registry cannot be read.
+        """
+        return looked_for(self.listed(profile, file), self._known(profile))
+
+    def references(self, profile: Profile, file: Path | None = None) -> list[Reference]:
+        """The reference pictures of those brands. What the registry excludes has them still: to leave them out would
+        cost a search anew, and no brand comes of them.
+
+        Raises:
+            BadInput: the brand file or a logo cannot be used.
+            TransientError, PermanentError: the registry cannot be read.
+        """
+        listed, known, logos = self.listed(profile, file), self._known(profile), self.logos_path(profile)
+        found = load_references(listed, logos)
+        others = added(listed, known)
+        if others and logos is not None:
+            found += load_references(brands_from_names(others), logos)
+        if self.registry is not None and profile.registry:
+            found += self.registry.pictures(brand.name for brand in looked_for(listed, known).brands)
+        return unique(found)
+
+    def _known(self, profile: Profile) -> Known:
+        return self.registry.known() if self.registry is not None and profile.registry else Known()
+
+    def brands_path(self, profile: Profile) -> Path | None:
+        return self.folder / profile.brands if profile.brands else None
+
+    def logos_path(self, profile: Profile) -> Path | None:
+        return self.folder / profile.logos if profile.logos else None

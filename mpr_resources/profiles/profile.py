@@ -1,0 +1,45 @@
+"""A profile: one YAML file for one kind of content. Which file is which, and the brands it looks for, is in `folder`.
+
+What the sections hold is the stages' to say, and is passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, create_model
+
+from gpu_service.settings import Settings
+
+
+class Profile(Settings):
+    """The head of a profile; the sections of the stages follow, one field each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = ""
+    brands: str | None = Field(None, description="brand file, relative to the profiles folder")
+    logos: str | None = Field(None, description="folder of logos BRAND/*.png, relative to the profiles folder")
+
+    registry: bool = Field(
+        True, description="true: brands of the registry are looked for too; false: those of the brand file alone"
+    )
+    replay: Literal["automatic", "on_request"] = Field(
+        "on_request", description="automatic: what a changed setting makes stale is materialized again by itself"
+    )
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages in their order: they are the sections."""
+        return [name for name in type(self).model_fields if name not in Profile.model_fields]
+
+    def section(self, stage: str) -> Settings:
+        section: Settings = getattr(self, stage)
+        return section
+
+
+def profile_model(sections: Mapping[str, type[Settings]]) -> type[Profile]:
+    """The model of a whole profile, from the settings model of each stage. A section left out has its defaults."""
+    fields: dict[str, Any] = {stage: (model, Field(default_factory=model)) for stage, model in sections.items()}
+    return create_model("Profile", __base__=Profile, **fields)

@@ -1,0 +1,78 @@
+"""Storage as Dagster resources: the store itself, and the IO manager that keeps each stage's table in it.
+
+Annotations are evaluated here: Dagster reads from them which field is a resource.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import dagster as dg
+from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG
+from pydantic import Field
+
+from gpu_service.errors import MprError, PermanentError, TransientError
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.pictures import PictureCache
+from mpr_resources.storage.store import MissingObject, Storage
+from mpr_resources.storage.tables import StageTable, from_parquet, to_parquet
+
+MAX_RETRIES = 3
+RETRY_WAIT_S = 2.0
+
+
+class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The object store, opened when first used, and the run's cache of decoded pictures."""
+
+    url: str = Field(description="a folder, a file:// URL or s3://bucket/prefix")
+    s3_endpoint_url: str | None = Field(None, description="for MinIO, R2 and other stores that are not AWS")
+
+    @cached_property
+    def storage(self) -> Storage:
+        return Storage.open(self.url, s3_endpoint_url=self.s3_endpoint_url)
+
+    @cached_property
+    def cache(self) -> PictureCache:
+        return PictureCache()
+
+
+class TableIOManager(dg.ConfigurableIOManager):
+    """One current Parquet object for each stage and timeline: `stages/{stage}/{timeline}.parquet`."""
+
+    store: StorageResource
+
+    def handle_output(self, context: dg.OutputContext, obj: StageTable) -> None:
+        key = Keys.table(context.asset_key.path[-1], context.partition_key)
+        with _told_to_dagster(context):
+            self.store.storage.put(key, to_parquet(obj))
+            self.store.storage.delete_below(Keys.parts(context.partition_key, context.asset_key.path[-1]))
+
+    def load_input(self, context: dg.InputContext) -> StageTable:
+        stage, timeline = context.asset_key.path[-1], context.partition_key
+        with _told_to_dagster(context):
+            storage = self.store.storage
+            key = Keys.table(stage, timeline)
+            try:
+                return from_parquet(storage.get(key), storage.where(key))
+            except MissingObject as error:
+                where = storage.where(key)
+                message = f"{stage} of the timeline {timeline!r} is not stored at {where}; materialize {stage} first."
+                raise MissingObject(message) from error
+
+
+def final_failure(instance: dg.DagsterInstance, run_id: str, error: MprError) -> dg.Failure:
+    """What is known for certain: neither the step nor, with `run_retries`, the run is tried again."""
+    instance.add_run_tags(run_id, {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "false"})
+    return dg.Failure(str(error), allow_retries=False)
+
+
+@contextmanager
+def _told_to_dagster(context: dg.InputContext | dg.OutputContext) -> Iterator[None]:
+    """What may work later is tried again, what will not is not; either way the step fails with the error's sentence."""
+    try:
+        yield
+    except TransientError as error:
+        # The cause is what Dagster shows once it has tried often enough.
+        raise dg.RetryRequested(MAX_RETRIES, RETRY_WAIT_S) from dg.Failure(str(error))
+    except PermanentError as error:
+        raise final_failure(context.step_context.instance, context.step_context.run_id, error) from error

@@ -1,0 +1,67 @@
+"""The public layout of the storage: where each kind of object lies. What objects hold is not here."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+class Keys:
+    """The public layout. Frames and crops lie under the fingerprint of what made them, so that a
+    rerun with other settings never overwrites what a reader still needs."""
+
+    @staticmethod
+    def spec(timeline: str) -> str:
+        return f"timelines/{timeline}.json"
+
+    @staticmethod
+    def table(stage: str, timeline: str) -> str:
+        return f"stages/{stage}/{timeline}.parquet"
+
+    @staticmethod
+    def frames(timeline: str, fingerprint: str) -> str:
+        return f"cache/timelines/{timeline}/frames/{fingerprint[:16]}"
+
+    @staticmethod
+    def crops(timeline: str, fingerprint: str) -> str:
+        return f"cache/timelines/{timeline}/crops/{fingerprint[:16]}"
+
+    @staticmethod
+    def overlay(timeline: str, run: str, stage: str, seq: int, name: str) -> str:
+        return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}_{name}.png"
+
+    @staticmethod
+    def scenario(label: str) -> str:
+        return f"scenarios/{label}"
+
+    @staticmethod
+    def overlay_index(timeline: str, run: str, stage: str, seq: int) -> str:
+        """Names of a frame's overlays in the order in which they are shown; written after them."""
+        return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}.json"
+
+    @staticmethod
+    def progress(timeline: str) -> str:
+        """How far the stage at work is; not there where none is."""
+        return f"progress/{timeline}.json"
+
+    @staticmethod
+    def notices() -> str:
+        return "notices"
+
+    @staticmethod
+    def parts(timeline: str, stage: str) -> str:
+        """What a stage that was broken off had finished, below the fingerprint of what made it."""
+        return f"cache/timelines/{timeline}/parts/{stage}"
+
+    @staticmethod
+    def report(timeline: str, name: str) -> str:
+        return f"reports/{timeline}/{name}"
+
+    @staticmethod
+    def made_by(key: str) -> str:
+        """The stage to materialize where nothing lies under the key."""
+        found = re.match("cache/timelines/[^/]+/(frames|crops)/", key)
+        return {"frames": "extract_frames", "crops": "preprocess"}[found[1]] if found else "what makes it"

@@ -1,0 +1,59 @@
+"""The stage; exposures, measures, exports and the page have their tests in `tests/mpr_assets/report`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from mpr_assets.stages.compile_report import REPORT_FILES
+from mpr_resources.storage.keys import Keys
+from tests.world import (
+    BRAND,
+    NAMES,
+    TIMELINE,
+    Ran,
+    World,
+)
+
+
+def read(world: World, name: str) -> str:
+    return world.storage.get(Keys.report(TIMELINE, name)).decode()
+
+
+def evidence(world: World) -> list[str]:
+    """Keys of the frames that prove the exposures."""
+    report = json.loads(read(world, "report.json"))
+    return [exposure["evidence"]["frame"] for brand in report["brands"] for exposure in brand["exposures"]]
+
+
+def test_the_report_tells_of_the_brand_and_of_every_stage(finished: tuple[World, Ran]) -> None:
+    world, _ = finished
+    report = json.loads(read(world, "report.json"))
+    assert [brand["brand"] for brand in report["brands"]] == [BRAND]
+    assert [stage["stage"] for stage in report["stages"]] == NAMES
+    assert {stage["stage"]: stage["settings_hash"] for stage in report["stages"]} == {
+        name: world.table(name).header.settings_hash for name in NAMES
+    }
+    (row,) = csv.DictReader(io.StringIO(read(world, "exposures.csv")))
+    assert (row["brand"], row["start_ms"], row["end_ms"]) == (BRAND, "0", "2000")
+    assert BRAND in read(world, "report.html")
+
+
+def test_its_evidence_is_there(finished: tuple[World, Ran]) -> None:
+    world, _ = finished
+    assert [world.storage.exists(frame) for frame in evidence(world)] == [True]
+
+
+def test_a_lost_file_is_made_again(world: World) -> None:
+    before = {name: read(world, name) for name in REPORT_FILES[:2]}
+    world.storage.delete([Keys.report(TIMELINE, name) for name in REPORT_FILES])
+    assert world.run("compile_report").reused() == {"compile_report": False}
+    assert {name: read(world, name) for name in REPORT_FILES[:2]} == before
+
+
+def test_frames_that_moved_are_followed(world: World) -> None:
+    """Another number of threads makes the same frames in another folder; the report must not name the old one."""
+    assert world.run(overrides={"extract_frames": {"decoder_threads": 1}}).success
+    assert world.run(overrides={"extract_frames": {"decoder_threads": 2}}).success
+    assert [world.storage.exists(frame) for frame in evidence(world)] == [True]

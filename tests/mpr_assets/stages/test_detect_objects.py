@@ -1,0 +1,55 @@
+"""The stage: what the routine answers becomes a table; frames are left alone when nothing could be found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pytest
+
+from gpu_service.client.local import LocalInference
+from gpu_service.pictures import Picture
+from mpr_assets.stages.detect_objects import SCHEMA, DetectObjectsSettings, detect_objects
+from mpr_resources.storage.pictures import Frame
+from tests.gpu_service.test_detect import (
+    COMB,
+    KITE,
+    ground,
+    one,
+    two_instances,
+)
+
+
+def frame(seq: int, pixels: np.ndarray) -> Frame:
+    return Frame(seq, seq * 500, Picture(pixels=pixels))
+
+
+def test_no_frames_give_an_empty_table() -> None:
+    table = detect_objects([], LocalInference(), DetectObjectsSettings(), (KITE,))
+    assert table.schema == pl.Schema(SCHEMA)
+    assert table.is_empty()
+
+
+def test_without_references_the_frames_are_not_touched() -> None:
+    def frames() -> Iterator[Frame]:
+        pytest.fail("a frame was read")
+        yield
+
+    table = detect_objects(frames(), LocalInference(), DetectObjectsSettings(), ())
+    assert table.schema == pl.Schema(SCHEMA)
+    assert table.is_empty()
+
+
+def test_rows_follow_the_frames_and_name_brand_engine_and_reference() -> None:
+    pictures = [ground("plain"), ground("plain"), ground("plain")]
+    one(pictures[0])
+    truth = two_instances(pictures[2])
+    frames = [frame(seq, pixels) for seq, pixels in zip((3, 4, 7), pictures, strict=True)]
+    table = detect_objects(frames, LocalInference(), DetectObjectsSettings(), (KITE, COMB))
+    assert table.schema == pl.Schema(SCHEMA)
+    assert table["seq"].to_list() == [3, 7, 7]
+    assert set(table.select("label", "engine", "reference").rows()) == {("Kite", "logo_match", "kite.png")}
+    for row, (_, box) in zip(table.rows(named=True)[1:], truth, strict=True):
+        assert [row[k] for k in "xywh"] == pytest.approx([box.x, box.y, box.w, box.h], abs=4)
+    assert table.equals(detect_objects(frames, LocalInference(), DetectObjectsSettings(), (KITE, COMB)))

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from gpu_service.errors import BadInput
+from gpu_service.pictures import decode, encode_jpeg
+from mpr_assets.stages.extract_frames import (
+    SCHEMA,
+    ExtractedFrame,
+    ExtractFramesSettings,
+    extract,
+    index,
+    instants,
+    nearest,
+    phash,
+)
+from mpr_assets.stages.timeline import resolve
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.media.decoding import open_media
+from tests.clips import (
+    numbered,
+    read_number,
+    write_clip,
+    write_numbered,
+)
+
+Span = tuple[int | None, int | None]
+
+
+def timeline(path: Path, *spans: Span) -> pl.DataFrame:
+    chunks = tuple(ChunkSpec(source=str(path), start_ms=a, end_ms=b) for a, b in spans or [(None, None)])
+    return resolve(TimelineSpec(name="t", chunks=chunks))
+
+
+def numbers(frames: list[ExtractedFrame]) -> list[int]:
+    return [read_number(decode(frame.jpeg)) for frame in frames]
+
+
+def test_the_empty_index_has_the_schema() -> None:
+    assert dict(index([]).schema) == SCHEMA
+
+
+INSTANTS: dict[str, tuple[tuple[int, int, Fraction], list[float]]] = {
+    "nothing": ((0, 0, Fraction(2)), []),
+    "half seconds": ((0, 1500, Fraction(2)), [0, 500, 1000]),
+    "one more": ((0, 1501, Fraction(2)), [0, 500, 1000, 1500]),
+    "between instants": ((501, 400, Fraction(2)), []),
+    "later": ((700, 900, Fraction(2)), [1000, 1500]),
+    "slow": ((0, 25_000, Fraction(1, 10)), [0, 10_000, 20_000]),
+}
+
+
+@pytest.mark.parametrize("name", INSTANTS)
+def test_instants(name: str) -> None:
+    given, expected = INSTANTS[name]
+    assert instants(*given) == expected
+
+
+NEAREST: dict[str, tuple[list[int], list[Fraction | int], list[int]]] = {
+    "none wanted": ([5], [], []),
+    "one frame for all": ([5], [0, 5, 100], [5]),
+    "ties go to the earlier": ([0, 10], [5], [0]),
+    "just after the tie": ([0, 10], [Fraction(501, 100)], [10]),
+    "each once": ([0, 10, 20], [0, 4, 6, 10, 14, 16], [0, 10, 20]),
+    "a gap": ([0, 1, 1000], [0, 250, 500, 750, 1000], [0, 1, 1000]),
+}
+
+
+@pytest.mark.parametrize("name", NEAREST)
+def test_nearest(name: str) -> None:
+    pts, wanted, expected = NEAREST[name]
+    assert nearest(np.array(pts, np.int64), [Fraction(time) for time in wanted]) == expected
+
+
+TAKEN: dict[str, tuple[dict[str, object], list[Span], float, list[int], list[int]]] = {
+    # clip, chunks, fps, numbers of the frames taken, their timeline_ms
+    "every half second": ({"count": 50}, [], 2, [0, 12, 25, 37], [0, 480, 1000, 1480]),
+    "every frame": ({"count": 5}, [], 25, [0, 1, 2, 3, 4], [0, 40, 80, 120, 160]),
+    "faster than the source": ({"count": 5}, [], 60, [0, 1, 2, 3, 4], [0, 40, 80, 120, 160]),
+    "slower than the clip": ({"count": 50}, [], 0.1, [0], [0]),
+    "ntsc": ({"count": 60, "fps": Fraction(30000, 1001)}, [], 2, [0, 15, 30, 45, 59], [0, 501, 1001, 1502, 1969]),
+    "a chunk": ({"count": 100}, [(1000, 2200)], 2, [25, 37, 50], [0, 480, 1000]),
+    "only frames inside the chunk": ({"count": 100}, [(1010, 1100)], 2, [26], [30]),
+    "the clock runs on": (
+        {"count": 100},
+        [(0, 800), (2000, 2700), (400, 1000)],
+        2,
+        # Instants 0, 500 | 1000 = 2200 of the source | 1500 = 400, 2000 = 900 of the source.
+        [0, 12, 55, 10, 22],
+        [0, 480, 1000, 1500, 1980],
+    ),
+    "the same chunk twice": ({"count": 50}, [(0, 1000), (0, 1000)], 2, [0, 12, 0, 12], [0, 480, 1000, 1480]),
+    "a chunk between instants": ({"count": 50}, [(0, 600), (0, 100), (0, 700)], 2, [0, 12, 7], [0, 480, 980]),
+    "variable rate": (
+        {"count": 7, "times_ms": [0, 40, 480, 530, 1400, 1410, 2600], "codec": "mpeg4"},
+        [],
+        2,
+        # 0, 500 -> 480, 1000 -> 1400 is nearer than 530, 1500 -> 1410, 2000 -> 1410 again, 2500 -> 2600.
+        [0, 2, 4, 5, 6],
+        [0, 480, 1400, 1410, 2600],
+    ),
+}
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("name", TAKEN)
+def test_the_nearest_frame_to_each_instant_is_taken(name: str, container: str, tmp_path: Path) -> None:
+    how, spans, fps, expected, timeline_ms = TAKEN[name]
+    path = write_numbered(tmp_path / f"a.{container}", **{"options": {"g": "12", "bf": "2"}, **how})  # type: ignore[arg-type]
+    frames = list(extract(timeline(path, *spans), ExtractFramesSettings(fps=fps)))
+    assert numbers(frames) == expected
+    assert [frame.row["timeline_ms"] for frame in frames] == timeline_ms
+    assert [frame.row["seq"] for frame in frames] == list(range(len(frames)))
+
+
+def test_the_row_of_a_frame(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.ts", 50)
+    frames = list(extract(timeline(path, (400, 800), (1000, 2000)), ExtractFramesSettings()))
+    table = index(frame.row for frame in frames)
+    assert dict(table.schema) == SCHEMA
+    assert table.drop("phash", "size_bytes", "cut_ms").rows() == [
+        (0, 0, 7200 + 10 * 3600, 400, 0, 160, 96),
+        (1, 1, 7200 + 27 * 3600, 1080, 480, 160, 96),
+        (2, 1, 7200 + 40 * 3600, 1600, 1000, 160, 96),
+    ]
+    assert table["size_bytes"].to_list() == [len(frame.jpeg) for frame in frames]
+    stored = [phash(decode(frame.jpeg)) for frame in frames]
+    assert max((a ^ b).bit_count() for a, b in zip(table["phash"], stored, strict=True)) <= 4
+
+
+def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 50)
+    once, again = (list(extract(timeline(path), ExtractFramesSettings(fps=5))) for _ in range(2))
+    assert once == again
+
+
+def test_turned_video_gives_upright_frames(tmp_path: Path) -> None:
+    coded = [np.ascontiguousarray(np.rot90(numbered(number), -1)) for number in range(30)]
+    path = write_clip(tmp_path / "a.mp4", coded, rotation_deg=90)
+    frames = list(extract(timeline(path), ExtractFramesSettings()))
+    assert numbers(frames) == [0, 12, 25]
+    assert (frames[0].row["width_px"], frames[0].row["height_px"]) == (160, 96)
+
+
+SHAPES: dict[str, tuple[dict[str, object], int | None, tuple[int, int]]] = {
+    "odd": ({"width_px": 161, "height_px": 97, "codec": "ffv1", "pix_fmt": "yuv444p"}, None, (161, 97)),
+    "wide pixels": ({"aspect": Fraction(4, 3)}, None, (213, 96)),
+    "shrunk": ({"width_px": 640, "height_px": 360}, 64, (114, 64)),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_sizes(name: str, tmp_path: Path) -> None:
+    how, max_height_px, expected = SHAPES[name]
+    how = dict(how)
+    size = [int(str(how.pop(key, default))) for key, default in (("width_px", 160), ("height_px", 96))]
+    path = write_clip(tmp_path / "a.mkv", [numbered(3, *size)] * 3, **how)  # type: ignore[arg-type]
+    [frame] = extract(timeline(path), ExtractFramesSettings(max_height_px=max_height_px))
+    assert (frame.row["width_px"], frame.row["height_px"]) == expected
+    assert decode(frame.jpeg).shape[:2] == expected[::-1]
+    assert numbers([frame]) == [3]
+
+
+def test_a_chunk_without_a_frame_is_refused(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 50)
+    chunks = timeline(path, (0, 1000), (1001, 1039))
+    with pytest.raises(BadInput, match=r"Chunk 1 \(00:00:01.001 to 00:00:01.039 of .*a.mp4\) holds no frame"):
+        list(extract(chunks, ExtractFramesSettings()))
+
+
+def test_damage_is_named_and_no_frame_silently_lost(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 96, 160, 3), np.uint8)
+    path = write_clip(tmp_path / "a.mp4", list(noise), options={"g": "12"})
+    chunks = timeline(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4000] = b"\x55" * 4000
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"a.mp4 is damaged near 00:00:01\.\d+"):
+        list(extract(chunks, ExtractFramesSettings(fps=10)))
+    left = list(extract(chunks, ExtractFramesSettings(fps=10, allow_damage=True)))
+    assert 20 <= len(left) <= 24
+    assert left[-1].row["timeline_ms"] == 2280
+
+
+def test_progress_and_memory_follow_the_consumer(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 250)
+    told: list[tuple[int, int]] = []
+    decoded: list[int] = []
+
+    def counting(source: str, threads: int) -> object:
+        media = open_media(source, threads)
+        frames = media.frames
+
+        def counted(*arguments: object, **keywords: object) -> Iterator[object]:
+            for frame in frames(*arguments, **keywords):  # type: ignore[arg-type]
+                decoded.append(1)
+                yield frame
+
+        media.frames = counted  # type: ignore[method-assign, assignment]
+        return media
+
+    settings = ExtractFramesSettings(fps=25)
+    stream = extract(timeline(path), settings, counting, lambda done, at_ms: told.append((done, at_ms)))  # type: ignore[arg-type]
+    for _ in range(5):
+        next(stream)
+    assert told == [(1, 0), (2, 40), (3, 80), (4, 120), (5, 160)]
+    assert len(decoded) <= 5 + 3
+    stream.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *({"fps": 0}, {"fps": 61}, {"fps": -1}, {"jpeg_quality": 0}, {"jpeg_quality": 101}, {"max_height_px": 10}),
+        *({"decoder_threads": -1}, {"fsp": 2}),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(setting: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ExtractFramesSettings.model_validate(setting)
+
+
+def test_phash() -> None:
+    rng = np.random.default_rng(1)
+    scene = np.kron(rng.integers(0, 256, (9, 16, 3), np.uint8), np.ones((40, 40, 1), np.uint8))
+    other = np.kron(rng.integers(0, 256, (9, 16, 3), np.uint8), np.ones((40, 40, 1), np.uint8))
+    assert phash(np.zeros((90, 160, 3), np.uint8)) == 0
+    assert (phash(scene) ^ phash(decode(encode_jpeg(scene, 50)))).bit_count() <= 2
+    assert (phash(scene) ^ phash(np.ascontiguousarray(scene[::2, ::2]))).bit_count() <= 2
+    assert 20 <= (phash(scene) ^ phash(other)).bit_count() <= 44
+    assert 0 <= phash(scene) < 2**64
+
+
+def test_a_cut_between_two_instants_has_its_own_time(tmp_path: Path) -> None:
+    dark, bright = np.full((96, 160, 3), 20, np.uint8), np.full((96, 160, 3), 220, np.uint8)
+    path = write_clip(tmp_path / "a.mp4", (dark if number < 18 else bright for number in range(50)))
+    frames = list(extract(timeline(path, (0, 2000)), ExtractFramesSettings()))
+    assert [(frame.row["timeline_ms"], frame.row["cut_ms"]) for frame in frames] == [
+        (0, None),
+        (480, None),
+        (1000, 720),
+        (1480, None),
+    ]

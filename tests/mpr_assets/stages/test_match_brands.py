@@ -1,0 +1,532 @@
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mpr_assets.stages.match_brands import MatchBrandsSettings, match_brands
+from mpr_assets.text.detections import DETECTION_SCHEMA
+from mpr_resources.brands.brand_file import Brand, BrandList
+
+LINES = {
+    "seq": pl.Int64,
+    "line": pl.Int32,
+    "track": pl.Int64,
+    "text": pl.Utf8,
+    "confidence": pl.Float64,
+    "quad": pl.List(pl.Float64),
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "w": pl.Int32,
+    "h": pl.Int32,
+    "read": pl.Boolean,
+    "source": pl.Utf8,
+}
+OBJECTS = {
+    "seq": pl.Int64,
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "w": pl.Int32,
+    "h": pl.Int32,
+    "label": pl.Utf8,
+    "confidence": pl.Float64,
+    "engine": pl.Utf8,
+    "reference": pl.Utf8,
+}
+DEFAULTS = MatchBrandsSettings()
+NO_OBJECTS = pl.DataFrame(schema=OBJECTS)
+SURE, UNSURE = 0.97, 0.8
+
+Line = tuple[str, tuple[int, int, int, int]]
+
+
+def lines(*frame: Line, confidence: float = SURE, seq: int = 0) -> pl.DataFrame:
+    rows = []
+    for number, (text, (x, y, w, h)) in enumerate(frame):
+        quad = [float(v) for v in (x, y, x + w, y, x + w, y + h, x, y + h)]
+        rows.append((seq, number, number + 10, text, confidence, quad, x, y, w, h, True, "frame"))
+    return pl.DataFrame(rows, schema=LINES, orient="row")
+
+
+def as_brands(names: list[str | Brand], **others: Any) -> BrandList:
+    return BrandList(tuple(Brand(name=name) if isinstance(name, str) else name for name in names), **others)
+
+
+def read(names: list[str | Brand], text: str, confidence: float = SURE, **changes: object) -> list[str]:
+    """The brands found in one line, or the reason why there is none."""
+    frame = lines((text, (100, 100, 20 * max(len(text), 1), 30)), confidence=confidence)
+    table = match_brands(frame, NO_OBJECTS, as_brands(names), MatchBrandsSettings.model_validate(changes))
+    return [row["brand"] or row["reason"] for row in table.iter_rows(named=True)]
+
+
+def test_nothing_to_match() -> None:
+    table = match_brands(pl.DataFrame(schema=LINES), NO_OBJECTS, BrandList(), DEFAULTS)
+    assert table.is_empty()
+    assert table.schema == pl.Schema(DETECTION_SCHEMA)
+
+
+TV = "Everything you love on your TV."
+NOW = "Everything you love now on your TV."
+VICE = "Vice President - Southern & Eastern Europe, Middle East & Africa"
+APPLE = Brand(name="Apple", exclude=("apple juice", "Apple Street"))
+ALIASED = Brand(name="Acme", aliases=("Acme Corporation", "ACM"))
+
+FOUND: dict[str, tuple[list[str | Brand], str, list[str]]] = {
+    "exact": (["Acme"], "Acme", ["Acme"]),
+    "capitals": (["Acme"], "ACME", ["Acme"]),
+    "in_a_sentence": (["Acme"], "Fly with Acme today", ["Acme"]),
+    "between_punctuation": (["Acme"], "(Acme), -", ["Acme"]),
+    "trade_mark": (["Acme"], "Acme™", ["Acme"]),
+    "possessive": (["Acme"], "Acme's new shop", ["Acme"]),
+    "french_article": (["Oréal"], "L'OREAL", ["Oréal"]),
+    "diacritics": (["Citroën"], "CITROEN", ["Citroën"]),
+    "full_width": (["Acme"], "ＡＣＭＥ", ["Acme"]),
+    "alias": ([ALIASED], "ACM", ["Acme"]),
+    "longer_alias": ([ALIASED], "Acme Corporation", ["Acme"]),
+    "cyrillic_lookalikes": (["Acme"], "АСМЕ", ["Acme"]),
+    "greek_lookalikes": (["Nike"], "ΝΙΚΕ", ["Nike"]),
+    "cyrillic_brand": (["Москва"], "МОСКВА", ["Москва"]),
+    "han_in_a_sentence": (["可口可乐"], "喝可口可乐吧", ["可口可乐"]),
+    "latin_beside_han": (["Sony"], "索尼SONY", ["Sony"]),
+    "hangul": (["삼성"], "삼성 갤럭시", ["삼성"]),
+    "apostrophe_lost": (["McDonald's"], "MCDONALDS", ["McDonald's"]),
+    "apostrophe_not_in_list": (["McDonalds"], "McDonald's", ["McDonalds"]),
+    "elision_lost": (["L'Oréal"], "LOREAL PARIS", ["L'Oréal"]),
+    "ampersand_spaced": (["H&M"], "H & M", ["H&M"]),
+    "ampersand_tight": (["H & M"], "H&M", ["H & M"]),
+    "ampersand_as_8": (["Procter & Gamble"], "Procter 8 Gamble", ["Procter & Gamble"]),
+    "ampersand_lost": (["Procter & Gamble"], "Procter Gamble", ["Procter & Gamble"]),
+    "ampersand_spelt_out": (["Procter & Gamble"], "Procter and Gamble", ["Procter & Gamble"]),
+    "hyphen_as_space": (["Coca-Cola"], "Coca Cola", ["Coca-Cola"]),
+    "hyphen_lost": (["Coca-Cola"], "COCACOLA", ["Coca-Cola"]),
+    "spaces_lost": ([TV], "EverythingyouloveonyourTV.", [TV]),
+    "spaces_and_a_word_lost": ([NOW], "EverythingyouloveonyourTV.", [NOW]),
+    "space_lost": (["GOOGLE PARIS"], "GoogleParis", ["GOOGLE PARIS"]),
+    "some_spaces_lost": ([VICE], "VicePresident-Southern & EasternEurope; Middle East & Africa", [VICE]),
+    "spelt_out": (["SINTEL"], "S I N T E L", ["SINTEL"]),
+    "split_line": (["Samsung"], "SAM SUNG", ["Samsung"]),
+    "split_long": (["Mastercard"], "Pay by Master card here", ["Mastercard"]),
+    "zero_for_o": (["Google"], "G00GLE", ["Google"]),
+    "small_l_for_i": (["SINTEL"], "SlNTEL", ["SINTEL"]),
+    "small_l_for_i_short": (["IKEA"], "lKEA", ["IKEA"]),
+    "one_for_i_short": (["IKEA"], "1KEA", ["IKEA"]),
+    "five_for_s_short": (["Visa"], "V1SA", ["Visa"]),
+    "m_for_rn": (["Barnes"], "BAMES", ["Barnes"]),
+    "rn_for_m": (["Samsung"], "Sarnsung", ["Samsung"]),
+    "confused_in_long": (["chromecast"], "chromecost", ["chromecast"]),
+    "letters_lost_in_long": (["RUE DE LONDRES"], "RUE DE LONDR", ["RUE DE LONDRES"]),
+    "digits_read_as_letters": (["CAM 12"], "CAM l2", ["CAM 12"]),
+    "two_letters": (["HP"], "HP", ["HP"]),
+    "digit_and_letter": (["3M"], "3M", ["3M"]),
+    "one_letter_alone": (["X"], "X", ["X"]),
+    "domain": (["Acme"], "www.acme.com", ["Acme"]),
+    "e_mail": (["Acme"], "info@acme.com", ["Acme"]),
+    "handle": (["Acme"], "@acme", ["Acme"]),
+    "hashtag": (["Northgate FC"], "#NorthgateFC", ["Northgate FC"]),
+    "address_as_brand": (["http://durian.blender.org"], "http://durian.blender.org", ["http://durian.blender.org"]),
+    "address_misread": (["http://durian.blender.org"], "htp:/durian.blender.org", ["http://durian.blender.org"]),
+    "date_glued_to_time": (["2022-02-01"], "2022-02-0118:26:38", ["2022-02-01"]),
+    "phrase_glued_to_word": (["For Bigger Escapes"], "For Bigger EscapesNow", ["For Bigger Escapes"]),
+    "price_phrase": (["For $35. For everyone."], "For $35.Foreveryone.", ["For $35. For everyone."]),
+    "brackets_lost": (["(PLACE) SUR UN POINT"], "PLACE SUR UN POIN", ["(PLACE) SUR UN POINT"]),
+    "longest_wins": (["Google", "Google Play"], "Google Play", ["Google Play"]),
+    "longest_wins_misread": (["Google", "Google Play"], "Google P1ay right on your TV.", ["Google Play"]),
+    "longest_wins_in_address": (
+        ["chromecast", "google.com/chromecast", "Google"],
+        "google.com/chromecast",
+        ["google.com/chromecast"],
+    ),
+    "longest_wins_with_article": (
+        ["BLENDER FOUNDATION", "THE BLENDER FOUNDATION"],
+        "THE BLENDER FOUNDATION",
+        ["THE BLENDER FOUNDATION"],
+    ),
+    "shorter_where_longer_is_not": (["Google", "Google Play"], "Google Plan", ["Google"]),
+    "two_brands": (["Acme", "Beta"], "Acme and Beta", ["Acme", "Beta"]),
+    "twice": (["Acme"], "Acme Acme", ["Acme", "Acme"]),
+    "excluded_elsewhere": ([APPLE], "Apple juice by Apple", ["Apple"]),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_finds(name: str) -> None:
+    brands, text, expected = FOUND[name]
+    assert read(brands, text) == expected
+
+
+NOT_FOUND: dict[str, tuple[list[str | Brand], str, str]] = {
+    "no_brands": ([], "Acme", "no_brand"),
+    "empty_text": (["Acme"], "", "too_short"),
+    "punctuation": (["Acme"], "--", "too_short"),
+    "one_letter": (["Acme"], "x", "too_short"),
+    "score": (["Acme"], "2 - 1", "number"),
+    "clock": (["Acme"], "18:26:38", "number"),
+    "one_digit": (["Acme"], "7", "number"),
+    "in_a_longer_word": (["chrome"], "chromecast", "no_brand"),
+    "in_a_hashtag": (["Northgate FC"], "#NorthgateFCForever", "no_brand"),
+    "longer_by_a_letter": (["chrome"], "chromes", "near_miss:chrome"),
+    "longer_by_a_letter_unsure": (["Orange"], "Oranges", "near_miss:Orange"),
+    "two_letter_word_apart": (["HP"], "H P", "no_brand"),
+    "two_letters_in_a_word": (["HP"], "php", "no_brand"),
+    "initials": (["DC"], "Washington D.C.", "no_brand"),
+    "metres": (["3M"], "3 m", "no_brand"),
+    "visage": (["Visa"], "visage", "no_brand"),
+    "vista": (["Visa"], "VISTA", "near_miss:Visa"),
+    "vis_a_vis": (["Visa"], "vis a vis", "near_miss:Visa"),
+    "fjord": (["Ford"], "Fjord", "near_miss:Ford"),
+    "fort": (["Ford"], "Fort", "near_miss:Ford"),
+    "mike": (["Nike"], "Mike", "near_miss:Nike"),
+    "like": (["Nike"], "Like", "near_miss:Nike"),
+    "mall_for_mail": (["Mail"], "MALL", "near_miss:Mail"),
+    "initials_without_ampersand": (["H&M"], "HM", "no_brand"),
+    "contraction": (["Shell"], "she'll be back", "near_miss:Shell"),
+    "shelf": (["Shell"], "Shelf", "near_miss:Shell"),
+    "black": (["Block"], "Black", "near_miss:Block"),
+    "two_words_make_no_name": (["Amway"], "I am way ahead", "near_miss:Amway"),
+    "p_and_a": (["Panda"], "P and A", "near_miss:Panda"),
+    "other_club": (["Northgate FC"], "Northgate SC", "near_miss:Northgate FC"),
+    "other_number": (["CAM 12"], "CAM 11", "near_miss:CAM 12"),
+    "other_date": (["2022-02-01"], "2022-02-02", "number"),
+    "number_is_no_name": (["SOLOS"], "50105", "number"),
+    "other_phrase": (["FOR BIGGER ESCAPES"], "FOR BIGGER JOYRIDES", "no_brand"),
+    "one_letter_among_words": (["X"], "2 x 4", "no_brand"),
+    "cyrillic_word": (["Pop"], "рора", "no_brand"),
+    "excluded": ([APPLE], "Fresh apple juice", "excluded"),
+    "excluded_street": ([APPLE], "12 Apple Street", "excluded"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_FOUND)
+def test_finds_none_and_says_why(name: str) -> None:
+    brands, text, reason = NOT_FOUND[name]
+    assert read(brands, text) == [reason]
+
+
+UNCERTAIN: dict[str, tuple[list[str | Brand], str, float, list[str]]] = {
+    "short_name_misread": (["Google"], "Goagle", UNSURE, ["Google"]),
+    "short_name_misread_for_sure": (["Google"], "Goagle", SURE, ["near_miss:Google"]),
+    "first_letter_is_never_guessed": (["Lexus"], "Nexus", UNSURE, ["near_miss:Lexus"]),
+    "longer_word_is_never_it": (["Target"], "Targets", UNSURE, ["near_miss:Target"]),
+    "part_of_a_word_is_never_it": (["Sprint"], "print", UNSURE, ["near_miss:Sprint"]),
+    "short_name_misread_in_a_sentence": (["Google"], "with Goagle now", UNSURE, ["near_miss:Google"]),
+    "five_letters_are_not_guessed": (["Shell"], "Shelf", UNSURE, ["near_miss:Shell"]),
+    "long_name_misread_for_sure": (["Mastercard"], "Mastercord", SURE, ["Mastercard"]),
+    "long_name_in_the_plural": (["Western Union"], "western unions", SURE, ["near_miss:Western Union"]),
+    "badly_read": (["Google"], "Google", 0.4, ["low_confidence"]),
+    "badly_read_no_brand": ([], "Google", 0.4, ["low_confidence"]),
+    "short_name_needs_more": (["HDMI"], "HDMI", 0.6, ["low_confidence"]),
+    "longer_name_needs_less": (["Google"], "Google", 0.6, ["Google"]),
+}
+
+
+@pytest.mark.parametrize("name", UNCERTAIN)
+def test_how_sure_the_reading_is_counts(name: str) -> None:
+    brands, text, confidence, expected = UNCERTAIN[name]
+    assert read(brands, text, confidence) == expected
+
+
+CHANGED: dict[str, tuple[list[str | Brand], str, dict[str, object], list[str]]] = {
+    "no_domains": (["Acme"], "www.acme.com", {"match_addresses": False}, ["no_brand"]),
+    "no_handles": (["Acme"], "@acme", {"match_addresses": False}, ["no_brand"]),
+    "no_hashtags": (["Acme"], "#acme", {"match_addresses": False}, ["no_brand"]),
+    "name_before_a_handle": (["Acme"], "Acme @acme", {"match_addresses": False}, ["Acme"]),
+    "whole_address_still_counts": (["acme.com/x"], "See acme.com/x", {"match_addresses": False}, ["acme.com/x"]),
+    "no_edits": (["Mastercard"], "Mastercord", {"exact_letters": 20}, ["near_miss:Mastercard"]),
+    "fewer_edits": (["Mastercard"], "Mstrcard", {"edit_share": 0.1}, ["near_miss:Mastercard"]),
+    "lower_bar": (["Google"], "Google", {"min_confidence": 0.99}, ["low_confidence"]),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_settings(name: str) -> None:
+    brands, text, changes, expected = CHANGED[name]
+    assert read(brands, text, **changes) == expected
+
+
+Box = tuple[int, int, int, int]
+TILES = [(word, (100 + 110 * n, 100, 100, 30)) for n, word in enumerate(["Google", "Play", "Google", "Play", "Google"])]
+JOINED: dict[str, tuple[list[str], list[Line], list[tuple[str, Box]]]] = {
+    "stacked": (
+        ["Acme Fly Better"],
+        [("Acme", (100, 100, 80, 30)), ("Fly Better", (90, 140, 100, 20))],
+        [("Acme Fly Better", (90, 100, 100, 60))],
+    ),
+    "stacked_takes_the_words": (
+        ["Acme", "Acme Fly Better"],
+        [("Acme", (100, 100, 80, 30)), ("Fly Better", (90, 140, 100, 20))],
+        [("Acme Fly Better", (90, 100, 100, 60))],
+    ),
+    "stacked_in_any_order_of_lines": (
+        ["Acme Fly Better"],
+        [("Fly Better", (90, 140, 100, 20)), ("Acme", (100, 100, 80, 30))],
+        [("Acme Fly Better", (90, 100, 100, 60))],
+    ),
+    "upside_down": (
+        ["Acme Fly Better"],
+        [("Fly Better", (90, 100, 100, 30)), ("Acme", (100, 140, 80, 30))],
+        [("", (90, 100, 100, 30)), ("", (100, 140, 80, 30))],
+    ),
+    "side_by_side": (
+        ["Google Play"],
+        [("Google", (100, 100, 100, 30)), ("Play", (210, 102, 60, 28))],
+        [("Google Play", (100, 100, 170, 30))],
+    ),
+    "word_by_word": (
+        [NOW],
+        [(word, (100 + 100 * n, 100, 90, 30)) for n, word in enumerate(NOW.split())],
+        [(NOW, (100, 100, 690, 30))],
+    ),
+    "three_lines": (
+        [VICE],
+        [
+            ("Vice President - Southern &", (100, 100, 300, 20)),
+            ("EasternEurope, Middle", (100, 124, 250, 20)),
+            ("East & Africa", (100, 148, 140, 20)),
+        ],
+        [(VICE, (100, 100, 300, 68))],
+    ),
+    "wraps_from_the_end_of_a_row": (
+        ["Fly Better With Acme"],
+        [
+            ("Fly", (100, 100, 50, 30)),
+            ("Better", (160, 100, 100, 30)),
+            ("With", (100, 140, 60, 30)),
+            ("Acme", (170, 140, 80, 30)),
+        ],
+        [("Fly Better With Acme", (100, 100, 160, 70))],
+    ),
+    "part_of_each_line": (
+        ["Google Play"],
+        [("get it on Google", (100, 100, 320, 30)), ("Play today", (100, 140, 200, 30))],
+        [("Google Play", (100, 100, 320, 70))],
+    ),
+    "misread_over_two_lines": (
+        ["For Bigger Escapes"],
+        [("FOR BIGGFR", (100, 100, 200, 40)), ("ESCAPES", (100, 150, 200, 40))],
+        [("For Bigger Escapes", (100, 100, 200, 90))],
+    ),
+    "tiles": (
+        ["Google", "Google Play"],
+        TILES,
+        [("Google", (540, 100, 100, 30)), ("Google Play", (100, 100, 210, 30)), ("Google Play", (320, 100, 210, 30))],
+    ),
+    "too_far_below": (
+        ["Google", "Google Play"],
+        [("Google", (100, 100, 100, 30)), ("Play", (100, 300, 60, 30))],
+        [("Google", (100, 100, 100, 30)), ("", (100, 300, 60, 30))],
+    ),
+    "too_far_beside": (
+        ["Google", "Google Play"],
+        [("Google", (100, 100, 100, 30)), ("Play", (400, 100, 60, 30))],
+        [("Google", (100, 100, 100, 30)), ("", (400, 100, 60, 30))],
+    ),
+    "too_unlike_in_height": (
+        ["Google", "Google Play"],
+        [("Google", (100, 100, 400, 100)), ("Play", (100, 210, 30, 12))],
+        [("Google", (100, 100, 400, 100)), ("", (100, 210, 30, 12))],
+    ),
+    "same_place_read_twice": (
+        ["Acme"],
+        [("Acme", (100, 100, 80, 30)), ("ACME", (102, 101, 80, 30))],
+        [("Acme", (100, 100, 80, 30))],
+    ),
+    "two_places": (
+        ["Acme"],
+        [("Acme", (100, 100, 80, 30)), ("ACME", (300, 100, 80, 30))],
+        [("Acme", (100, 100, 80, 30)), ("Acme", (300, 100, 80, 30))],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_lines_that_stand_together(name: str) -> None:
+    names, frame, expected = JOINED[name]
+    table = match_brands(lines(*frame), NO_OBJECTS, as_brands([*names]), DEFAULTS)
+    got = [(r["brand"] or "", (r["x"], r["y"], r["w"], r["h"])) for r in table.iter_rows(named=True)]
+    assert got == expected
+
+
+def test_tilted_lines_are_joined() -> None:
+    # "Acme" and "Fly Better" 10 degrees down to the right, the second beside the first.
+    quads = [[100, 100, 198, 117, 193, 147, 95, 130], [208, 119, 306, 136, 301, 166, 203, 149]]
+    rows = [
+        (
+            0,
+            n,
+            n,
+            text,
+            SURE,
+            [float(v) for v in quad],
+            quad[6],
+            quad[1],
+            quad[2] - quad[6],
+            quad[5] - quad[1],
+            True,
+            "",
+        )
+        for n, (text, quad) in enumerate(zip(("Acme", "Fly Better"), quads, strict=True))
+    ]
+    table = match_brands(
+        pl.DataFrame(rows, schema=LINES, orient="row"), NO_OBJECTS, as_brands(["Acme Fly Better"]), DEFAULTS
+    )
+    assert table.select("brand", "x", "y", "w", "h").rows() == [("Acme Fly Better", 95, 100, 211, 66)]
+
+
+def test_row_of_a_detection() -> None:
+    table = match_brands(
+        lines(("aaaa Google aa", (100, 100, 280, 30)), confidence=0.8, seq=7),
+        NO_OBJECTS,
+        as_brands(["Google"]),
+        DEFAULTS,
+    )
+    [row] = table.rows(named=True)
+    assert row == {
+        "seq": 7,
+        "x": 200,
+        "y": 100,
+        "w": 124,
+        "h": 30,
+        "brand": "Google",
+        "confidence": 0.8,
+        "source": "ocr",
+        "text": "aaaa Google aa",
+        "reason": "",
+        "track": 10,
+    }
+
+
+def test_confidence_is_that_of_the_reading_times_the_likeness() -> None:
+    table = match_brands(
+        lines(("Mastercord", (0, 0, 200, 30)), confidence=0.8), NO_OBJECTS, as_brands(["Mastercard"]), DEFAULTS
+    )
+    assert table["confidence"].to_list() == pytest.approx([0.8 * 0.9])
+
+
+OBJECT_CASES: dict[
+    str, tuple[list[str], tuple[str, float, str], dict[str, object], list[tuple[str | None, str, str]]]
+] = {
+    "logo": (["Acme"], ("Acme", 0.8, "logo_match"), {}, [("Acme", "logo", "")]),
+    "clip": (["Acme"], ("Acme", 0.8, "clip"), {}, [("Acme", "logo", "")]),
+    "logo_without_a_brand_list": ([], ("Acme", 0.8, "logo_match"), {}, [("Acme", "logo", "")]),
+    "class_that_is_a_brand": (["Acme"], ("ACME", 0.8, "yolo"), {}, [("Acme", "object", "")]),
+    "class_that_is_none": (["Acme"], ("person", 0.8, "yolo"), {}, []),
+    "class_without_a_brand_list": ([], ("person", 0.8, "yolo"), {}, []),
+    "unsure": (
+        ["Acme"],
+        ("Acme", 0.3, "logo_match"),
+        {"min_object_confidence": 0.5},
+        [(None, "logo", "low_confidence")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBJECT_CASES)
+def test_objects(name: str) -> None:
+    names, (label, confidence, engine), changes, expected = OBJECT_CASES[name]
+    objects = pl.DataFrame([(3, 1, 2, 30, 40, label, confidence, engine, None)], schema=OBJECTS, orient="row")
+    table = match_brands(
+        pl.DataFrame(schema=LINES), objects, as_brands([*names]), MatchBrandsSettings.model_validate(changes)
+    )
+    assert table.select("brand", "source", "reason").rows() == expected
+    assert table.select("seq", "x", "y", "w", "h", "text", "track").rows() == [(3, 1, 2, 30, 40, "", None)] * len(
+        expected
+    )
+
+
+NEVER: dict[str, tuple[list[str], list[tuple[str, str | None, str]]]] = {
+    "none": ([], [("Zarvox", None, "no_brand"), ("ZARVOX cup", None, "no_brand"), ("Acme", "Acme", "")]),
+    "a text": (["Zarvox"], [("Zarvox", None, "excluded"), ("ZARVOX cup", None, "no_brand"), ("Acme", "Acme", "")]),
+    "spelt otherwise": (["zarvox CUP"], [("Zarvox", None, "no_brand"), ("ZARVOX cup", None, "excluded")]),
+}
+
+
+@pytest.mark.parametrize("name", NEVER)
+def test_a_text_that_is_never_a_brand_is_a_candidate_that_nobody_need_ask_about(name: str) -> None:
+    never, expected = NEVER[name]
+    frame = lines(*((text, (100, 60 * n, 200, 30)) for n, (text, _, _) in enumerate(expected)))
+    table = match_brands(frame, NO_OBJECTS, as_brands(["Acme"], never=tuple(never)), DEFAULTS)
+    assert sorted(table.select("text", "brand", "reason").rows()) == sorted(expected)
+
+
+@pytest.mark.parametrize(("label", "expected"), [("Acme", ["Acme"]), ("Zarvox", ["Zarvox"]), ("ZAR VOX", [])])
+def test_logos_where_only_the_registry_lists_brands(label: str, expected: list[str]) -> None:
+    brands = as_brands(["Acme"], any_logo=True, never=() if expected else ("Zarvox",))
+    objects = pl.DataFrame([(3, 1, 2, 30, 40, label, 0.8, "clip", None)], schema=OBJECTS, orient="row")
+    table = match_brands(pl.DataFrame(schema=LINES), objects, brands, DEFAULTS)
+    assert table["brand"].to_list() == expected
+
+
+ABSENT = (
+    "Shell", "Nike", "Puma", "Visa", "Ford", "Apple", "Orange", "Target", "Canon", "Sharp", "Block", "Chase", "Lexus",
+    "Total", "HP", "LG", "3M", "Coca-Cola", "Burger King", "Bank of America", "Under Armour", "Western Union",
+)  # fmt: skip
+ORDINARY = (
+    "The shelf is full of black clocks and smells of fresh apples and oranges.",
+    "She'll be in the fort by the fjord; Mike would like to share a shark story.",
+    "They had to chance it: the targets were cheap and the cannon was rusty.",
+    "We shall under no circumstances arm our western unions, said the king of burgers.",
+    "Length 3 m, 12 kg: the bank of an African river.",
+    "Le visage de la France en totalité, vis à vis du port et de l'orangerie.",
+    "Il a dit que la chasse est ouverte; on a mangé une pomme et du chocolat.",
+    "Quel est le total des points? Personne ne le sait pour l'instant.".replace("total", "compte"),
+    "Der Fuchs springt über den Zaun, und alle Leute schauen zu.",
+    "Die Küche ist scharf, das Pferd fort, der Block im Wald verschwunden.".replace("Block", "Blick"),
+    "Straßenbahn nach Süden, Abfahrt um 18:26 Uhr, Gleis 3.",
+    "Final score 2-1 after extra time; man of the match is number 10.",
+    "Breaking news: the lexicon of the nexus was shown to the public.",
+    "Subscribe now, click the link below and hit that like button!",
+    "Directed by A. Smith - Produced by P. & A. Jones - Music by L. G. Brown",
+)
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+@pytest.mark.parametrize("confidence", [0.7, SURE])
+def test_ordinary_text_names_no_brand(text: str, confidence: float) -> None:
+    words = text.split()
+    frame: list[Line] = [(text, (0, 0, 900, 30))]
+    frame += [(word, (90 * (n % 10), 60 + 40 * (n // 10), 80, 30)) for n, word in enumerate(words)]
+    table = match_brands(lines(*frame, confidence=confidence), NO_OBJECTS, as_brands([*ABSENT]), DEFAULTS)
+    assert table.filter(pl.col("brand").is_not_null()).rows() == []
+
+
+LETTERS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=4)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(ABSENT), LETTERS, LETTERS)
+def test_name_is_never_found_inside_a_longer_word(name: str, before: str, after: str) -> None:
+    word = before + name.replace(" ", "").replace("-", "") + after
+    assert not [brand for brand in read([name], word) if brand == name]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.permutations(ABSENT), st.sampled_from(ABSENT), st.sampled_from(ABSENT))
+def test_order_of_brands_does_not_matter(shuffled: list[str], one: str, other: str) -> None:
+    frame = lines((f"{one} {other}", (0, 0, 400, 30)), (other, (0, 40, 200, 30)), (one, (210, 40, 200, 30)))
+    expected = match_brands(frame, NO_OBJECTS, as_brands([*ABSENT]), DEFAULTS)
+    assert match_brands(frame, NO_OBJECTS, as_brands([*shuffled]), DEFAULTS).equals(expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(max_size=40), st.floats(0, 1))
+def test_any_text_gives_rows_in_its_line(text: str, confidence: float) -> None:
+    frame = lines((text, (10, 20, 300, 30)), confidence=confidence)
+    table = match_brands(frame, NO_OBJECTS, as_brands([*ABSENT]), DEFAULTS)
+    assert table.schema == pl.Schema(DETECTION_SCHEMA)
+    for row in table.iter_rows(named=True):
+        assert (row["brand"] is None) == (row["reason"] != "")
+        assert 10 <= row["x"] <= row["x"] + row["w"] <= 310
+        assert (row["y"], row["h"]) == (20, 30)
+
+
+def test_many_frames_and_brands_take_little_work_a_frame() -> None:
+    """Each distinct text is looked at once, however many frames show it."""
+    one = lines(*[(f"line {n} of Brand {n}", (100, 50 * n, 300, 30)) for n in range(10)])
+    frames = pl.concat([one.with_columns(pl.lit(seq, pl.Int64).alias("seq")) for seq in range(300)])
+    brands = as_brands([f"Brand {n:03}" for n in range(500)] + ["Brand 7"])
+    table = match_brands(frames, NO_OBJECTS, brands, DEFAULTS)
+    assert table["brand"].drop_nulls().value_counts().rows() == [("Brand 7", 300)]
+    assert table.height == 3000

@@ -1,0 +1,106 @@
+"""The command line where all is well; what is not is in `test_bad_input`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mpr_assets.definitions import ROOT
+from mpr_assets.runs import local_instance
+from mpr_cli import app
+from tests.world import BRAND, NAMES
+
+Mpr = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this module's commands keep things; each test leaves something for the next."""
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture
+def mpr(home: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mpr:
+    monkeypatch.setenv("MPR_STORAGE_URL", str(home / "storage"))
+    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    monkeypatch.setenv("MPR_PROFILES_DIR", str(inputs / "profiles"))
+    for variable in ("INFERENCE_URL", "INFERENCE_TOKEN", "SKIP_VLM", "SKIP_CLOUD"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def run(*argv: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["mpr", *argv])
+        with pytest.raises(SystemExit) as end:
+            app.main()
+        said = capsys.readouterr()
+        assert end.value.code in (None, 0), said.err
+        return said.out
+
+    return run
+
+
+def test_from_video_to_brands(mpr: Mpr, inputs: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video, brands = inputs / "clip.mp4", inputs / "brands.yaml"
+    table = mpr("run", str(video), "--brands", str(brands))
+    assert BRAND in table
+    assert table.endswith(f"\nReport: {home}/storage/reports/clip/report.html\n")
+    assert (home / "storage" / "reports" / "clip" / "report.html").is_file()
+    assert mpr("report", "clip") == table
+    assert mpr("timeline", "list") == "clip\n"
+
+
+def test_a_timeline_of_chunks_of_two_videos(mpr: Mpr, inputs: Path) -> None:
+    video = str(inputs / "clip.mp4")
+    chunks = ("--chunk", "1:0-0.5", "--chunk", "2:1-1.5", "--chunk", "2:0:00-0:01")
+    assert mpr("timeline", "create", video, video, *chunks, "--name", "Größe-2", "--profile", "board") == "Größe-2\n"
+    shown = yaml.safe_load(mpr("timeline", "show", "Größe-2"))
+    assert (shown["name"], shown["profile"], shown["brands"]) == ("Größe-2", "board", None)
+    assert [(one["source"], one["start_ms"], one["end_ms"]) for one in shown["chunks"]] == [
+        (video, 0, 500),
+        (video, 1000, 1500),
+        (video, 0, 1000),
+    ]
+
+
+def test_a_name_taken_is_given_again_with_replace(mpr: Mpr, inputs: Path) -> None:
+    video = str(inputs / "clip.mp4")
+    mpr("timeline", "create", video, "--name", "again")
+    mpr("timeline", "create", video, "--name", "again", "--chunk", "0-1", "--replace")
+    assert yaml.safe_load(mpr("timeline", "show", "again"))["chunks"][0]["end_ms"] == 1000
+
+
+def test_profiles_are_listed_shown_checked_and_copied(
+    mpr: Mpr, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mpr("profile", "list").splitlines() == [
+        f"{'board':20} a pitch with one board",
+        f"{'generic':20} a pitch with one board",
+    ]
+    shown = yaml.safe_load(mpr("profile", "show", "board"))
+    assert [name for name in shown if name in NAMES] == NAMES
+    assert shown["extract_frames"]["fps"] == 2.0
+    assert mpr("profile", "validate", "board") == "board is valid.\n"
+    (tmp_path / "mine.yaml").write_bytes((inputs / "profiles" / "board.yaml").read_bytes())
+    monkeypatch.setenv("MPR_PROFILES_DIR", str(tmp_path))
+    assert mpr("profile", "duplicate", "mine", "other") == f"{tmp_path}/other.yaml\n"
+    assert (tmp_path / "other.yaml").read_bytes() == (tmp_path / "mine.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("argv", [(), ("run",), ("timeline", "create"), ("profile",)], ids=" ".join)
+def test_help_tells_what_there_is(argv: tuple[str, ...], mpr: Mpr) -> None:
+    assert "Usage: " in mpr(*argv, "--help")
+
+
+def test_dagsters_folder_may_be_relative_and_its_settings_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", "home")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "dagster.yaml").symlink_to(tmp_path / "a clone that was moved" / "dagster.yaml")
+    with local_instance.dagster_instance() as instance:
+        assert instance.root_directory == str(tmp_path / "home")
+    assert (tmp_path / "home" / "dagster.yaml").resolve() == ROOT / "dagster.yaml"

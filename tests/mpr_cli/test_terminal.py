@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from mpr_assets.report.measures import measures
+from mpr_cli.terminal import (
+    BarProgress,
+    LineProgress,
+    print_brands,
+    progress,
+)
+from mpr_resources.progress import tracked
+from tests.world import BRAND, Ran, World
+
+
+def test_no_brand_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    print_brands(pl.DataFrame())
+    assert capsys.readouterr().out == "No brand was found.\n"
+
+
+def test_a_brand_is_a_row(finished: tuple[World, Ran], capsys: pytest.CaptureFixture[str]) -> None:
+    world, _ = finished
+    print_brands(measures(world.table("compile_report").rows, world.table("timeline").rows))
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["brand", "exposures", "seconds", "share", "mean", "size", "confidence", "first", "last"]
+    assert row.startswith(BRAND)
+    assert row.split()[2:5] == ["1", "2.00", "100.0%"]
+    assert row.split()[-2:] == ["00:00:00.000", "00:00:02.000"]
+
+
+def test_plain_lines_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = progress()
+    assert isinstance(shown, LineProgress)
+    list(tracked(shown, "run_ocr", range(3), 3))
+    shown.concluded("run_ocr", "3 rows in 0.1 s")
+    assert capsys.readouterr() == ("", "  run_ocr: 3 rows in 0.1 s\n")
+
+
+def terminal() -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, highlight=False, width=100, legacy_windows=False)
+
+
+def test_bars_on_a_terminal() -> None:
+    console = terminal()
+    shown = BarProgress(console)
+    list(tracked(shown, "run_ocr", range(3), 3))
+    shown.concluded("run_ocr", "3 rows in 0.1 s")
+    written = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "run_ocr (frames)" in written
+    assert "3 rows in 0.1 s" in written
+
+
+def test_a_bar_goes_away_when_the_work_breaks_off() -> None:
+    console = terminal()
+    shown = BarProgress(console)
+    work = tracked(shown, "run_ocr", range(3), 3)
+    next(work)
+    work.close()
+    assert "\x1b[?25h" in console.file.getvalue(), "the cursor is shown again"  # type: ignore[attr-defined]

@@ -1,0 +1,62 @@
+"""Abrupt changes between sampled frames, on frames made here."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+
+from mpr_resources.media.abrupt_changes import Changes
+
+
+def frame(pts: int, grey: int, size: tuple[int, int] = (64, 36), pixel_format: str = "gray") -> av.VideoFrame:
+    pixels = np.full((size[1], size[0]), grey, np.uint8)
+    made = av.VideoFrame.from_ndarray(pixels, format="gray").reformat(format=pixel_format)
+    made.pts = pts
+    return made
+
+
+CUTS = {
+    "nothing": ([], None),
+    "one frame": ([10], None),
+    "one step, none to compare it with": ([10, 200], None),
+    "still": ([10, 10, 10, 10], None),
+    "a cut": ([10, 10, 200, 200, 200], 2),
+    "a cut at the sampled frame": ([10, 10, 10, 200], 3),
+    "a small change is no cut": ([10, 10, 14, 14], None),
+    "even motion is no cut": ([10, 40, 70, 100, 130], None),
+    "a cut within motion": ([10, 20, 30, 200, 210], 3),
+    "two cuts: neither stands out": ([10, 10, 200, 200, 10], None),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_the_first_frame_after_an_abrupt_change(name: str) -> None:
+    greys, expected = CUTS[name]
+    changes = Changes()
+    for pts, grey in enumerate(greys):
+        changes.add(frame(pts, grey))
+    assert changes.cut_pts() == expected
+    assert changes.cut_pts() is None
+
+
+def test_the_step_from_the_sampled_frame_counts_for_the_next() -> None:
+    changes = Changes()
+    for pts, grey in enumerate([10, 10, 10]):
+        changes.add(frame(pts, grey))
+    assert changes.cut_pts() is None
+    for pts, grey in enumerate([200, 200], start=3):
+        changes.add(frame(pts, grey))
+    assert changes.cut_pts() == 3
+
+
+@pytest.mark.parametrize(
+    ("size", "pixel_format", "expected"),
+    [((64, 36), "yuv420p", 2), ((1920, 1080), "yuv420p", 2), ((64, 36), "yuv420p10le", None), ((32, 18), "gray", None)],
+    ids=["smallest", "large", "10 bits are not looked at", "too small"],
+)
+def test_sizes_and_formats(size: tuple[int, int], pixel_format: str, expected: int | None) -> None:
+    changes = Changes()
+    for pts, grey in enumerate([10, 10, 200, 200]):
+        changes.add(frame(pts, grey, size, pixel_format))
+    assert changes.cut_pts() == expected
