@@ -25,10 +25,10 @@ from bench.score_exposures import key, score
 from gpu_service.errors import MprError
 from gpu_service.pictures import decode
 from mpr_assets.runs.local_instance import dagster_instance, storage
-from mpr_cli.materialize import materialize
 from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract
 from mpr_assets.stages.timeline import resolve
 from mpr_cli import app
+from mpr_cli.materialize import materialize
 from mpr_resources.media.probe import probe
 from mpr_resources.storage.keys import Keys
 

@@ -91,8 +91,8 @@ def run_and_tell(video: Path, frames: int, args: argparse.Namespace) -> None:
     """Run the graph here; one JSON line with this process' peak in MB and the rows of each stage."""
     from mpr_assets.definitions import STAGES
     from mpr_assets.runs.local_instance import dagster_instance, storage
-    from mpr_cli.materialize import materialize
     from mpr_cli import app
+    from mpr_cli.materialize import materialize
     from mpr_resources.storage.keys import Keys
     from mpr_resources.storage.tables import from_parquet
 

@@ -55,8 +55,8 @@ def peak_mb(video: Path) -> float:
 def run_and_tell(video: Path) -> None:
     """Run the graph here and print this process' peak in MB."""
     from mpr_assets.runs.local_instance import dagster_instance
-    from mpr_cli.materialize import materialize
     from mpr_cli import app
+    from mpr_cli.materialize import materialize
 
     spec = app.timeline_spec([video], "soccer_broadcast", [], None, "memory")
     with dagster_instance() as instance:

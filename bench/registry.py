@@ -26,8 +26,8 @@ from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.brands.registry import (
     Airing,
-    Entry,
-    Found,
+    BrandRecord,
+    BrandSighting,
     Registry,
 )
 
@@ -72,7 +72,7 @@ def _one(registry: Registry, pick: random.Random, number: int, done: Done) -> No
     name, serial = _spelt(pick, operation), f"{number}-{operation}"
     what = pick.choices(("add", "alias", "merge", "record", "read"), (3, 3, 1, 2, 3))[0]
     if what == "add":
-        registry.add(Entry(name), f"process {number}")
+        registry.add(BrandRecord(name), f"process {number}")
         done.adds += 1
     elif what == "alias":
         registry.alias(name, [f"alias {serial}"], f"process {number}")
@@ -82,7 +82,7 @@ def _one(registry: Registry, pick: random.Random, number: int, done: Done) -> No
         done.merges += 1
     elif what == "record":
         timeline = f"timeline {serial}"
-        found = [Found(name, "cloud_vlm", Airing(operation, operation + 1))]
+        found = [BrandSighting(name, "cloud_vlm", Airing(operation, operation + 1))]
         registry.record(timeline, [Brand(name=_spelt(pick, operation))], found, f"process {number}")
         done.airings[timeline] = {name}
     else:
@@ -99,7 +99,7 @@ def _spelt(pick: random.Random, operation: int) -> str:
     return pick.choice((name, name.upper(), name.replace(" ", "-"), name.lower()))
 
 
-def _consistent(entries: list[Entry]) -> None:
+def _consistent(entries: list[BrandRecord]) -> None:
     """See that no text is two brands'."""
     keys = Counter(fold_key(text) for entry in entries for text in (entry.name, *entry.aliases, *entry.listed))
     twice = [key for key, count in keys.items() if count > 1]

@@ -34,7 +34,7 @@ from mpr_assets.definitions import (
     STAGES,
     definitions,
 )
-from mpr_assets.runs.try_stage import replay_stage
+from mpr_assets.runs.try_stage import try_stage
 from mpr_assets.stages.detect_edges import DetectEdgesSettings
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
@@ -106,7 +106,7 @@ def measure(rounds: int) -> dict[str, float | int]:
 
         def tried() -> object:
             resources.storage.__dict__["cache"] = PictureCache()  # the frame is read each time, as beside
-            return replay_stage(stage, TIMELINE, stages, resources, frames="0")
+            return try_stage(stage, TIMELINE, stages, resources, frames="0")
 
         jobs: dict[str, Callable[[], object]] = {"alone_ms": alone, "try_ms": tried}
         spent: dict[str, list[float]] = {name: [] for name in jobs}

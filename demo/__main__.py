@@ -12,8 +12,8 @@ from demo.broadcast import draw_broadcast
 from gpu_service.errors import MprError
 from mpr_assets.definitions import ROOT
 from mpr_assets.runs.local_instance import dagster_instance, storage
-from mpr_cli.materialize import materialize
 from mpr_cli import app, terminal
+from mpr_cli.materialize import materialize
 from mpr_resources.storage.keys import Keys
 
 TIMELINE = "demo"

@@ -211,7 +211,7 @@ class Phases(Message):
     run_ms: float = Field(ge=0)
 
 
-class Answered(Message, Generic[A]):
+class RoutineResponse(Message, Generic[A]):
     """Answers in the order of the pictures, one each."""
 
     routine: str
@@ -220,7 +220,7 @@ class Answered(Message, Generic[A]):
     answers: tuple[A, ...]
 
 
-class DebugAnswered(Message, Generic[A]):
+class DebugResponse(Message, Generic[A]):
     """The same, with the intermediate pictures of each picture as PNG files, by name, in the order to show them."""
 
     routine: str

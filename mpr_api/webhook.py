@@ -51,20 +51,20 @@ class _S3(_Named):
     object: _Object
 
 
-class Record(_Named):
+class EventRecord(_Named):
     """One thing that happened to an object."""
 
     event_name: str = Field(alias="eventName")
     s3: _S3
 
 
-class Event(_Named):
+class BucketEvent(_Named):
     """What a store posts."""
 
-    records: tuple[Record, ...] = Field(alias="Records")
+    records: tuple[EventRecord, ...] = Field(alias="Records")
 
 
-def noticed_keys(event: Event, bucket: str, prefix: str) -> list[str]:
+def noticed_keys(event: BucketEvent, bucket: str, prefix: str) -> list[str]:
     """Keys, below the prefix, of the media files that were created or whose sidecars were, each once."""
     keys: dict[str, None] = {}
     for record in event.records:
@@ -110,7 +110,7 @@ def webhook_app(storage: Storage, media_url: str, token: str) -> Starlette:
             if len(body) > MOST_BYTES:
                 return _said(413, f"The event is larger than {MOST_BYTES} bytes.")
         try:
-            event = Event.model_validate_json(bytes(body))
+            event = BucketEvent.model_validate_json(bytes(body))
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "the body"

@@ -42,18 +42,18 @@ ROOT = Path(__file__).resolve().parent.parent
 JOB = "mpr"
 
 STAGES: tuple[Stage, ...] = (
-    timeline.asset,
-    extract_frames.asset,
-    filter_scenes.asset,
-    field_segmentation.asset,
-    detect_edges.asset,
-    detect_objects.asset,
-    preprocess.asset,
-    run_ocr.asset,
-    match_brands.asset,
-    escalate_vlm.asset,
-    escalate_cloud.asset,
-    compile_report.asset,
+    timeline.stage,
+    extract_frames.stage,
+    filter_scenes.stage,
+    field_segmentation.stage,
+    detect_edges.stage,
+    detect_objects.stage,
+    preprocess.stage,
+    run_ocr.stage,
+    match_brands.stage,
+    escalate_vlm.stage,
+    escalate_cloud.stage,
+    compile_report.stage,
 )
 """In the order in which a run goes through them."""
 

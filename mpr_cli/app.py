@@ -23,7 +23,6 @@ from mpr_assets.definitions import storage_resource
 from mpr_assets.report.measures import measures
 from mpr_assets.runs.local_instance import dagster_instance, profiles, storage
 from mpr_assets.runs.local_run import StageFailed, observe_first
-from mpr_cli.materialize import materialize
 from mpr_assets.runs.run_lock import refuse_at_work
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.partitions import load_spec, register, registered
@@ -40,6 +39,7 @@ from mpr_cli import (
     watch,
 )
 from mpr_cli.exit_status import FAILED, INTERRUPTED, UNUSABLE
+from mpr_cli.materialize import materialize
 from mpr_resources.inference.resource import open_inference
 from mpr_resources.media.probe import probe
 from mpr_resources.media.sources import Sources, is_remote

@@ -17,9 +17,9 @@ from mpr_assets.runs.local_run import user_name
 from mpr_cli import terminal
 from mpr_resources.brands.brand_file import Brand, check_names, read_reference
 from mpr_resources.brands.registry import (
-    Entry,
+    BrandOrigin,
+    BrandRecord,
     Registry,
-    Source,
     Status,
 )
 from mpr_resources.brands.registry.files import read_entries, write_entries
@@ -92,12 +92,12 @@ def add(
     source: Annotated[str, typer.Option(help="who named it: manual, ocr, local_vlm or cloud_vlm")] = "manual",
 ) -> None:
     """A new brand, looked for in every timeline."""
-    if source not in set(Source):
-        raise BadInput(f"{source!r} is no source of a brand; choose one of {', '.join(Source)}.")
+    if source not in set(BrandOrigin):
+        raise BadInput(f"{source!r} is no source of a brand; choose one of {', '.join(BrandOrigin)}.")
     brand = Brand(name=name, aliases=tuple(alias or ()), exclude=tuple(exclude or ()))
     check_names([brand], "mpr brands add")
     pictures = tuple(read_reference(brand.name, path, path.name) for path in logo or ())
-    entry = Entry(brand.name, brand.aliases, source=Source(source), exclude=brand.exclude, pictures=pictures)
+    entry = BrandRecord(brand.name, brand.aliases, source=BrandOrigin(source), exclude=brand.exclude, pictures=pictures)
     registry().add(entry, user_name())
     _said(f"{brand.name} is looked for in every timeline.")
 
@@ -178,7 +178,7 @@ def export_command(file: File) -> None:
     terminal.out.print(f"{len(names)} brands written to {file}", markup=False)
 
 
-def where_looked_for(entry: Entry) -> str:
+def where_looked_for(entry: BrandRecord) -> str:
     if entry.status is not Status.CONFIRMED:
         return "nowhere"
     return "everywhere" if entry.everywhere else "where a brand file lists it"

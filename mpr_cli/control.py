@@ -17,7 +17,6 @@ from mpr_assets.runs.local_instance import (
     resources,
     storage,
 )
-from mpr_cli.materialize import materialize
 from mpr_assets.runs.run_control import (
     STOP_S,
     backfills_at_work,
@@ -33,6 +32,7 @@ from mpr_assets.runs.run_lock import refuse_at_work
 from mpr_assets.timelines.partitions import load_spec, registered
 from mpr_cli import terminal
 from mpr_cli.exit_status import FAILED
+from mpr_cli.materialize import materialize
 from mpr_resources.run_queue import held_by
 
 app = typer.Typer()

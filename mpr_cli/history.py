@@ -11,12 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from mpr_assets.compare.snapshots import Comparison, compare_states, find_state
+from mpr_assets.compare.snapshots import Comparison, compare_snapshots, find_snapshot
 from mpr_assets.compare.table_diff import change_line
 from mpr_assets.report.page.diff import diff_page
 from mpr_assets.runs.history import (
     Branch,
-    Entry,
+    HistoryEntry,
     read_entries,
     tree,
 )
@@ -57,7 +57,7 @@ def _branch(branch: Branch) -> Tree:
     return shown
 
 
-def describe(entry: Entry, *, parents: bool) -> list[str]:
+def describe(entry: HistoryEntry, *, parents: bool) -> list[str]:
     """The lines of an entry, in markup: what it is, then what is special about it."""
     name = f"{entry.stage} #{entry.number}"
     figures = ", ".join(f"{value:g} {what.replace('_', ' ')}" for what, value in entry.counts.items())
@@ -95,7 +95,7 @@ def when(time_s: float) -> str:
 def diff(before: Reference, after: Reference) -> None:
     """What differs between two results: settings, counts, rows gained, lost, moved, changed; and a picture page."""
     store = storage()
-    compared = compare_states(*(find_state(store, reference, NAMES) for reference in (before, after)))
+    compared = compare_snapshots(*(find_snapshot(store, reference, NAMES) for reference in (before, after)))
     for title, rows in {"settings": compared.settings, "made from": compared.facts}.items():
         _print_pairs(title, rows, compared)
     for section in compared.sections:

@@ -25,8 +25,8 @@ from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
 from mpr_assets.freshness.event_log import read_made
 from mpr_assets.freshness.judge import (
-    Made,
-    State,
+    Materialization,
+    StageState,
     Verdict,
     judge,
     of_timeline,
@@ -41,13 +41,13 @@ from mpr_assets.runs.local_instance import (
     resources,
     storage,
 )
-from mpr_cli.materialize import materialize
 from mpr_assets.runs.run_control import backfills_at_work, downstream
 from mpr_assets.runs.run_lock import refuse_at_work
-from mpr_assets.runs.try_stage import Tried, replay_stage
+from mpr_assets.runs.try_stage import Trial, try_stage
 from mpr_assets.timelines.partitions import load_spec, registered
 from mpr_cli import terminal
 from mpr_cli.control import stage_name
+from mpr_cli.materialize import materialize
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 
@@ -55,7 +55,12 @@ app = typer.Typer()
 
 NODES = [node(stage) for stage in STAGES]
 BY_NAME = {stage.name: stage for stage in STAGES}
-STYLES = {State.FRESH: "green", State.STALE: "yellow", State.MISSING: "red", State.OVERRIDDEN: "cyan"}
+STYLES = {
+    StageState.FRESH: "green",
+    StageState.STALE: "yellow",
+    StageState.MISSING: "red",
+    StageState.OVERRIDDEN: "cyan",
+}
 
 Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 StageName = Annotated[str, typer.Argument(metavar="STAGE", help="name of a stage")]
@@ -122,7 +127,7 @@ def try_command(
     """Try a stage on some frames from what is stored: no run, nothing kept; prints rows and writes pictures."""
     one = BY_NAME[stage_name(stage)]
     overrides = parse_settings(stage, changes or [])
-    tried = replay_stage(one, timeline, BY_NAME, resources(), frames=frames, overrides=overrides, debug=True, log=LOG)
+    tried = try_stage(one, timeline, BY_NAME, resources(), frames=frames, overrides=overrides, debug=True, log=LOG)
     _print_rows(tried)
     folder = to or ROOT / ".mpr" / "try" / timeline / stage
     for seq, pictures in tried.overlays.items():
@@ -213,7 +218,7 @@ def assignments(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
-def why_of(verdict: Verdict, made: Made | None) -> str:
+def why_of(verdict: Verdict, made: Materialization | None) -> str:
     """The causes, what was overridden, and why it was skipped."""
     parts = list(verdict.causes)
     if verdict.overrides:
@@ -236,7 +241,7 @@ def _status_of_all() -> None:
             continue
         states = Counter(verdict.state for verdict in verdicts[name])
         overridden = sum(bool(verdict.overrides) for verdict in verdicts[name])
-        counts = (states[State.STALE], states[State.MISSING], overridden)
+        counts = (states[StageState.STALE], states[StageState.MISSING], overridden)
         table.add_row(escape(name), load_spec(storage(), name).profile, *(str(count or "") for count in counts))
     if names:
         terminal.out.print(table)
@@ -250,7 +255,7 @@ def _status_of_all() -> None:
         )
 
 
-def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Made]], dict[str, list[Verdict]]]:
+def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Materialization]], dict[str, list[Verdict]]]:
     """What was made last, and the state of every stage of the timelines that can be used."""
     world = resources(patience_s=PATIENCE_S)
     config = config_versions(STAGES, usable_timelines(timelines, world, LOG), world, LOG)
@@ -259,7 +264,7 @@ def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Made]],
     return made, {name: judge(NODES, of_timeline(made, name), versions) for name, versions in config.items()}
 
 
-def _print_rows(tried: Tried) -> None:
+def _print_rows(tried: Trial) -> None:
     if tried.overrides:
         terminal.out.print(f"With {assignments(tried.overrides)}", markup=False)
     with pl.Config(tbl_rows=200, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=terminal.PIPE_WIDTH):

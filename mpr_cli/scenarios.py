@@ -12,7 +12,7 @@ import typer
 
 from gpu_service.errors import BadInput
 from mpr_assets.compare.scenarios import (
-    Checked,
+    ScenarioResult,
     check_scenario,
     save_scenario,
     validate_label,
@@ -123,7 +123,7 @@ def _check(scenario: Scenario) -> tuple[bool, str]:
     return checked.same, "\n".join([checked.sentence(), *_changes(checked)])
 
 
-def _changes(checked: Checked) -> list[str]:
+def _changes(checked: ScenarioResult) -> list[str]:
     changes = checked.difference.changes if checked.difference else ()
     told = [f"    {change_line(change)}" for change in changes[:MOST_CHANGES]]
     return told + ([f"    … {len(changes) - MOST_CHANGES} more"] if len(changes) > MOST_CHANGES else [])

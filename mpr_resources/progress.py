@@ -62,7 +62,7 @@ class LogProgress:
         """Nothing: the materialization says it."""
 
 
-class Report(BaseModel):
+class ProgressReport(BaseModel):
     """How far a stage of a timeline is, as it is stored.
 
     Attributes:
@@ -115,7 +115,7 @@ class StoredProgress:
         if now_s - self._last_s < STORE_EVERY_S:
             return
         self._last_s = now_s
-        report = Report(
+        report = ProgressReport(
             run_id=self._run_id,
             stage=self._stage,
             done=done,
@@ -139,10 +139,10 @@ class StoredProgress:
         self._inner.concluded(stage, summary)
 
 
-def stored_report(storage: Storage, timeline: str, run_id: str) -> Report | None:
+def stored_report(storage: Storage, timeline: str, run_id: str) -> ProgressReport | None:
     """How far the run's present stage is; None where nothing is told, by a run between two stages for example."""
     try:
-        report = Report.model_validate_json(storage.get(Keys.progress(timeline)))
+        report = ProgressReport.model_validate_json(storage.get(Keys.progress(timeline)))
     except MissingObject:
         return None
     except ValidationError as error:

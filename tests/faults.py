@@ -28,7 +28,7 @@ from gpu_service.client.local import LocalInference
 from gpu_service.pictures import Image
 from gpu_service.routines.vlm import VLM
 from gpu_service.wire import VlmAnswer
-from mpr_assets.engine import stage
+from mpr_assets.engine import materialize
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_cli import app
@@ -240,8 +240,8 @@ def die() -> Any:
 
 
 def wrap_bodies(work: Callable[[Stage, StageRun, Callable[[StageRun], Result]], Result]) -> None:
-    made = stage._made
-    stage._made = lambda stage, run, inputs: work(stage, run, lambda now: made(stage, now, inputs))
+    made = materialize._made
+    materialize._made = lambda stage, run, inputs: work(stage, run, lambda now: made(stage, now, inputs))
 
 
 def _some(frames: Callable[..., Iterator[Frame]]) -> Callable[..., Iterator[Frame]]:

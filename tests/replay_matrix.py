@@ -57,7 +57,7 @@ definitions.STAGES = tuple(
 )
 defs = definitions.defs
 """
-MPR = "import runpy, sys; runpy.run_path(sys.argv.pop(1)); from mpr_assets.cli import main; main()"
+MPR = "import runpy, sys; runpy.run_path(sys.argv.pop(1)); from mpr_cli.app import main; main()"
 """The command line with the stages of such a file."""
 RELOAD = """
 mutation Reload($name: String!) {

@@ -40,13 +40,13 @@ from gpu_service.routines import (
 )
 from gpu_service.settings import Settings
 from gpu_service.wire import (
-    Answered,
     Call,
-    DebugAnswered,
+    DebugResponse,
     Failure,
     IdentityAnswer,
     IdentityCall,
     ReferenceKey,
+    RoutineResponse,
 )
 
 T = TypeVar("T")
@@ -152,7 +152,7 @@ class HttpInference:
         path = f"/{routine.name}/debug"
         request = _request(routine, path, _Batch([self._bytes(picture)], [item]), settings, references)
         host, content = self._wait(self._send(request))
-        answered = _parsed(DebugAnswered[routine.answer], content, host, path)  # type: ignore[name-defined]
+        answered = _parsed(DebugResponse[routine.answer], content, host, path)  # type: ignore[name-defined]
         [answer], [pictures] = answered.answers, answered.pictures
         return answer, {name: decode(png) for name, png in pictures.items()}
 
@@ -208,7 +208,7 @@ class HttpInference:
         finally:
             future.cancel()
         path = f"/{routine.name}"
-        answered = _parsed(Answered[routine.answer], content, host, path)  # type: ignore[name-defined]
+        answered = _parsed(RoutineResponse[routine.answer], content, host, path)  # type: ignore[name-defined]
         if len(answered.answers) != count:
             raise PermanentError(f"{host.url} gave {len(answered.answers)} answers to {count} pictures of {path}.")
         identities.setdefault(answered.identity, host.url)

@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gpu_service.host import openapi
-from gpu_service.host.batching import AnyRoutine, Done, Work
+from gpu_service.host.batching import AnyRoutine, BatchResult, Work
 from gpu_service.host.bodies import (
     Lease,
     check_picture,
@@ -34,7 +34,7 @@ from gpu_service.host.bodies import (
     read_parts,
 )
 from gpu_service.host.config import ServiceConfig
-from gpu_service.host.refusals import Refused, from_error, from_validation
+from gpu_service.host.refusals import Refusal, from_error, from_validation
 from gpu_service.host.service import (
     VERSION,
     Health,
@@ -45,15 +45,15 @@ from gpu_service.pictures import encode_png
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
 from gpu_service.wire import (
-    Answered,
     Call,
-    DebugAnswered,
+    DebugResponse,
     Failure,
     IdentityAnswer,
     IdentityCall,
     Message,
     Phases,
     ReferenceKey,
+    RoutineResponse,
     SingleCall,
 )
 
@@ -137,8 +137,8 @@ def _add_routine(app: FastAPI, service: Service, routine: AnyRoutine, guarded: l
     failures = _failures(*openapi.FAILURES)
     name = routine.name
     for path, endpoint, model, body, summary in (
-        (f"/{name}", run, Answered[routine.answer], calls, "answers"),  # type: ignore[name-defined]
-        (f"/{name}/debug", debug, DebugAnswered[routine.answer], debug_calls, "answers with intermediate pictures"),  # type: ignore[name-defined]
+        (f"/{name}", run, RoutineResponse[routine.answer], calls, "answers"),  # type: ignore[name-defined]
+        (f"/{name}/debug", debug, DebugResponse[routine.answer], debug_calls, "answers with intermediate pictures"),  # type: ignore[name-defined]
         (f"/{name}/identity", identity, IdentityAnswer, openapi.identity_body(routine), "what would make the answers"),
     ):
         app.add_api_route(
@@ -175,10 +175,10 @@ async def _answer(
     return response
 
 
-def _fault(routine: AnyRoutine, error: Exception) -> Refused:
+def _fault(routine: AnyRoutine, error: Exception) -> Refusal:
     log.exception("the routine %s failed", routine.name)
     sentence = f"The routine {routine.name} failed on the host ({type(error).__name__}); its log says more."
-    return Refused(500, sentence, "internal")
+    return Refusal(500, sentence, "internal")
 
 
 def _encoded(message: Message, request: Request) -> Response:
@@ -191,7 +191,7 @@ def _json(message: BaseModel, status: int = 200, headers: Mapping[str, str] | No
     return Response(message.model_dump_json(), status, headers, "application/json")
 
 
-def _refusal(refused: Refused) -> Response:
+def _refusal(refused: Refusal) -> Response:
     headers = {} if refused.retry_after_s is None else {"Retry-After": str(refused.retry_after_s)}
     body = Failure(error=refused.sentence, kind=refused.kind, missing=refused.missing)
     return _json(body, refused.status, headers)
@@ -229,7 +229,7 @@ async def _read(service: Service, routine: AnyRoutine, request: Request, lease: 
             items = () if single.item is None else (single.item,)
             return _Asked(single.settings, items, [picture], inline=_inline_references(single))
         case other:
-            raise Refused(415, f"A body of type `{other[:60]}` is not understood; send multipart/form-data or JSON.")
+            raise Refusal(415, f"A body of type `{other[:60]}` is not understood; send multipart/form-data or JSON.")
 
 
 async def _run(service: Service, routine: AnyRoutine, request: Request, *, debug: bool) -> Callable[[], Message]:
@@ -268,7 +268,7 @@ def _parse(model: type[Any], body: bytes, what: str) -> Any:
     try:
         plain = pydantic_core.to_json(_integers(pydantic_core.from_json(body)), inf_nan_mode="constants")
     except ValueError as error:
-        raise Refused(400, f"The {what} is not JSON: {str(error)[:200]}.") from error
+        raise Refusal(400, f"The {what} is not JSON: {str(error)[:200]}.") from error
     try:
         return model.model_validate_json(plain, strict=True)
     except ValidationError as error:
@@ -298,7 +298,7 @@ def _items(items: tuple[Message, ...], count: int, routine: AnyRoutine) -> tuple
     if not items:
         return (_or_default(None, routine.item, "item"),) * count
     if len(items) != count:
-        raise Refused(422, f"There are {len(items)} items for {count} pictures; send one for each, or none.")
+        raise Refusal(422, f"There are {len(items)} items for {count} pictures; send one for each, or none.")
     return items
 
 
@@ -312,16 +312,16 @@ def _inline_references(call: Any) -> tuple[Reference, ...]:
 def _check_pictures(pictures: list[bytes], config: ServiceConfig, *, debug: bool) -> None:
     most = config.debug_pictures if debug else config.request_pictures
     if not pictures:
-        raise Refused(422, "There is no picture in the request; send at least one part `picture`.")
+        raise Refusal(422, "There is no picture in the request; send at least one part `picture`.")
     if len(pictures) > most:
-        raise Refused(413, f"There are {len(pictures)} pictures in the request; this host takes {most} at a time.")
+        raise Refusal(413, f"There are {len(pictures)} pictures in the request; this host takes {most} at a time.")
     for index, picture in enumerate(pictures):
         check_picture(picture, index, config)
 
 
-async def _unless_gone(request: Request, running: Any) -> list[Done]:
+async def _unless_gone(request: Request, running: Any) -> list[BatchResult]:
     """The result of `running`, which is cancelled when the client goes away."""
-    task: asyncio.Task[list[Done]] = asyncio.ensure_future(running)
+    task: asyncio.Task[list[BatchResult]] = asyncio.ensure_future(running)
     gone = asyncio.ensure_future(request.receive())
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -334,7 +334,7 @@ async def _unless_gone(request: Request, running: Any) -> list[Done]:
             task.cancel()
 
 
-def _message(work: Work, done: list[Done]) -> Message:
+def _message(work: Work, done: list[BatchResult]) -> Message:
     ms = Phases(
         queue_ms=max(one.ms.queue_ms for one in done),
         decode_ms=sum(one.ms.decode_ms for one in done),
@@ -343,6 +343,6 @@ def _message(work: Work, done: list[Done]) -> Message:
     answers = tuple(one.answer for one in done)
     name = work.routine.name
     if not work.debug:
-        return Answered[Any](routine=name, identity=work.identity, ms=ms, answers=answers)
+        return RoutineResponse[Any](routine=name, identity=work.identity, ms=ms, answers=answers)
     pictures = tuple({key: encode_png(image) for key, image in one.pictures.items()} for one in done)
-    return DebugAnswered[Any](routine=name, identity=work.identity, ms=ms, answers=answers, pictures=pictures)
+    return DebugResponse[Any](routine=name, identity=work.identity, ms=ms, answers=answers, pictures=pictures)

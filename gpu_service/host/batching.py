@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from gpu_service.errors import BadInput
-from gpu_service.host.refusals import Refused
+from gpu_service.host.refusals import Refusal
 from gpu_service.pictures import Image, decode
 from gpu_service.routines import (
     Batch,
@@ -58,7 +58,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Done:
+class BatchResult:
     """The answer to one picture, and what it took."""
 
     answer: Message
@@ -73,7 +73,7 @@ class _Entry:
     work: Work
     index: int
     arrived: float
-    future: asyncio.Future[Done]
+    future: asyncio.Future[BatchResult]
     decode_ms: float = 0.0
     image: Image | None = field(default=None, repr=False)
 
@@ -118,7 +118,7 @@ class Runner:
         """Run something short on a thread that no picture keeps waiting."""
         return await asyncio.get_running_loop().run_in_executor(self._aside, function)
 
-    async def run(self, work: Work) -> list[Done]:
+    async def run(self, work: Work) -> list[BatchResult]:
         """Answers in the order of the work's pictures. Cancelling drops the pictures that have not begun.
 
         Raises:
@@ -127,7 +127,7 @@ class Runner:
         """
         count = len(work.pictures)
         if self.waiting_pictures + count > self._queue_pictures:
-            raise Refused(
+            raise Refusal(
                 503,
                 f"The queue is full: {self.waiting_pictures} of {self._queue_pictures} pictures wait; try again later.",
                 "busy",
@@ -149,13 +149,13 @@ class Runner:
 
     # One picture at a time: CPU routines, on all cores; and debug answers.
 
-    def _submit_alone(self, work: Work) -> list[asyncio.Future[Done]]:
+    def _submit_alone(self, work: Work) -> list[asyncio.Future[BatchResult]]:
         loop = asyncio.get_running_loop()
         pool = self._cpu if work.routine.max_batch(work.settings) == 1 else self._accelerator
         arrived = time.monotonic()
         return [loop.run_in_executor(pool, self._alone, work, i, arrived) for i in range(len(work.pictures))]
 
-    def _alone(self, work: Work, index: int, arrived: float) -> Done:
+    def _alone(self, work: Work, index: int, arrived: float) -> BatchResult:
         began = time.monotonic()
         image = _decoded(work, index)
         decoded = time.monotonic()
@@ -166,7 +166,7 @@ class Runner:
             run_ms=(time.monotonic() - decoded) * 1000,
         )
         self._note(work, 1, ms)
-        return Done(answer, pictures, ms)
+        return BatchResult(answer, pictures, ms)
 
     def _answers(
         self, work: Work, images: Sequence[Image], items: Sequence[Message]
@@ -186,7 +186,7 @@ class Runner:
 
     # Batches: pictures of several requests, gathered while the batch before them runs.
 
-    def _submit_to_group(self, work: Work) -> list[asyncio.Future[Done]]:
+    def _submit_to_group(self, work: Work) -> list[asyncio.Future[BatchResult]]:
         loop = asyncio.get_running_loop()
         now = time.monotonic()
         entries = [_Entry(work, i, now, loop.create_future()) for i in range(len(work.pictures))]
@@ -256,7 +256,7 @@ class Runner:
             ms = Phases(queue_ms=queue_ms, decode_ms=entry.decode_ms, run_ms=run_ms)
             self._note(work, len(entries), ms)
             if not entry.future.done():
-                entry.future.set_result(Done(answer, pictures, ms))
+                entry.future.set_result(BatchResult(answer, pictures, ms))
 
 
 def _decoded(work: Work, index: int) -> Image:

@@ -18,7 +18,7 @@ from PIL import Image as PillowImage
 from starlette.requests import Request
 
 from gpu_service.host.config import MB, ServiceConfig
-from gpu_service.host.refusals import Refused
+from gpu_service.host.refusals import Refusal
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
@@ -48,7 +48,7 @@ class Lease:
     def take(self, count: int) -> None:
         """Raises Refused (503) when all bodies together would pass the limit."""
         if self._budget.held_bytes + count > self._budget.limit_bytes:
-            raise Refused(
+            raise Refusal(
                 503, "The host holds as many request bodies as it may; try again soon.", "busy", retry_after_s=1
             )
         self._budget.held_bytes += count
@@ -67,12 +67,12 @@ class Parts:
 @asynccontextmanager
 async def _arriving(request: Request, config: ServiceConfig, lease: Lease) -> AsyncIterator[AsyncIterator[bytes]]:
     """The body's chunks, under the limits of size and time."""
-    too_large = Refused(413, f"The request body is larger than the {config.body_mb} MB that this host takes.")
+    too_large = Refusal(413, f"The request body is larger than the {config.body_mb} MB that this host takes.")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > config.body_mb * MB:
         raise too_large
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise Refused(415, "A compressed request body is not understood; send it as it is.")
+        raise Refusal(415, "A compressed request body is not understood; send it as it is.")
 
     async def chunks() -> AsyncIterator[bytes]:
         async for chunk in request.stream():
@@ -86,7 +86,7 @@ async def _arriving(request: Request, config: ServiceConfig, lease: Lease) -> As
             yield chunks()
     except TimeoutError as error:
         sentence = f"The request body did not arrive within {config.body_timeout_s:g} s."
-        raise Refused(408, sentence, "busy") from error
+        raise Refusal(408, sentence, "busy") from error
 
 
 async def read_bytes(request: Request, config: ServiceConfig, lease: Lease) -> bytes:
@@ -110,11 +110,11 @@ async def read_parts(request: Request, config: ServiceConfig, lease: Lease) -> P
             async with _arriving(request, config, lease) as chunks:
                 await _collect(parser, chunks, parts)
     except multipart.ParserLimitReached as error:
-        raise Refused(
+        raise Refusal(
             413, f"The multipart body passes a limit: {error}; a request has at most {most} parts."
         ) from error
     except (multipart.MultipartError, UnicodeError) as error:
-        raise Refused(400, f"The body is not multipart/form-data as RFC 7578 has it: {str(error)[:200]}.") from error
+        raise Refusal(400, f"The body is not multipart/form-data as RFC 7578 has it: {str(error)[:200]}.") from error
     return parts
 
 
@@ -139,7 +139,7 @@ def _keep(name: str, content: bytes, parts: Parts) -> None:
         case "reference":
             parts.references.append(content)
         case _:
-            raise Refused(422, f"There is a part `{name[:60]}`; parts are `request`, `picture` and `reference`.")
+            raise Refusal(422, f"There is a part `{name[:60]}`; parts are `request`, `picture` and `reference`.")
 
 
 def from_base64(text: str, what: str) -> bytes:
@@ -149,7 +149,7 @@ def from_base64(text: str, what: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Refused(422, f"`{what}` is not base64.") from error
+        raise Refusal(422, f"`{what}` is not base64.") from error
 
 
 def check_picture(encoded: bytes, index: int, config: ServiceConfig) -> None:
@@ -160,14 +160,14 @@ def check_picture(encoded: bytes, index: int, config: ServiceConfig) -> None:
     except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
         raise _too_many_pixels(index, config) from error
     except Exception as error:  # Pillow raises many kinds on damaged headers; each means the same
-        raise Refused(
+        raise Refusal(
             422, f"Picture {index} ({len(encoded)} bytes) is not a JPEG, PNG or WebP file that can be read."
         ) from error
     if width * height > config.picture_megapixels * 1e6:
         raise _too_many_pixels(index, config, f"{width} x {height} pixels")
 
 
-def _too_many_pixels(index: int, config: ServiceConfig, size: str = "far too many pixels") -> Refused:
-    return Refused(
+def _too_many_pixels(index: int, config: ServiceConfig, size: str = "far too many pixels") -> Refusal:
+    return Refusal(
         413, f"Picture {index} has {size}; this host takes {config.picture_megapixels:g} megapixels at most."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from gpu_service.host.refusals import Refused
+from gpu_service.host.refusals import Refusal
 from gpu_service.routines import Reference
 from gpu_service.wire import ReferenceKey
 
@@ -26,7 +26,7 @@ class ReferenceStore:
         """
         by_hash = {Reference("", "", encoded).sha256: encoded for encoded in sent}
         if by_hash.keys() - {key.sha256 for key in keys}:
-            raise Refused(422, "There is a part `reference` that no entry of `references` names by its hash.")
+            raise Refusal(422, "There is a part `reference` that no entry of `references` names by its hash.")
         found: dict[ReferenceKey, Reference] = {}
         for key in keys:
             if key in self._known:
@@ -36,7 +36,7 @@ class ReferenceStore:
                 found[key] = Reference(key.brand, key.name, by_hash[key.sha256])
         missing = tuple(dict.fromkeys(key.sha256 for key in keys if key not in found))
         if missing:
-            raise Refused(
+            raise Refusal(
                 424,
                 f"{len(missing)} of {len(keys)} reference pictures are not known here; send them as parts `reference`.",
                 "unknown_reference",

@@ -16,7 +16,7 @@ from gpu_service.errors import (
 Kind: TypeAlias = Literal["bad_input", "missing_engine", "unknown_reference", "refused", "busy", "internal"]
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """Raised anywhere below an endpoint; the app turns it into the answer."""
 
     def __init__(
@@ -36,25 +36,25 @@ class Refused(Exception):
         self.missing = missing
 
 
-def from_validation(what: str, error: ValidationError) -> Refused:
+def from_validation(what: str, error: ValidationError) -> Refusal:
     """The first thing that is wrong with a message, as a sentence."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part)[:60] for part in first["loc"])
     place = f" at `{where[:200]}`" if where else ""
-    return Refused(422, f"The {what} is not usable{place}: {first['msg'][:300]}.")
+    return Refusal(422, f"The {what} is not usable{place}: {first['msg'][:300]}.")
 
 
-def from_error(error: Exception) -> Refused | None:
+def from_error(error: Exception) -> Refusal | None:
     """The answer for an error of MPR; None for any other exception."""
     match error:
-        case Refused():
+        case Refusal():
             return error
         case MissingEngine():
-            return Refused(422, str(error), "missing_engine")
+            return Refusal(422, str(error), "missing_engine")
         case BadInput():
-            return Refused(422, str(error))
+            return Refusal(422, str(error))
         case PermanentError():
-            return Refused(422, str(error), "refused")
+            return Refusal(422, str(error), "refused")
         case TransientError():
-            return Refused(503, str(error), "busy", retry_after_s=5)
+            return Refusal(503, str(error), "busy", retry_after_s=5)
     return None

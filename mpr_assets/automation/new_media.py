@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
-from mpr_resources.storage.store import Entry
+from mpr_resources.storage.store import ObjectInfo
 from mpr_resources.yaml_files.load import load_model
 
 SUFFIXES = frozenset(
@@ -128,10 +128,10 @@ def is_media(key: str) -> bool:
     return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
 
 
-def media_files(entries: Iterable[Entry]) -> list[MediaFile]:
+def media_files(entries: Iterable[ObjectInfo]) -> list[MediaFile]:
     """The media files of a listing, each with its sidecar where it has one."""
-    found: dict[str, Entry] = {}
-    sidecars: dict[str, Entry] = {}
+    found: dict[str, ObjectInfo] = {}
+    sidecars: dict[str, ObjectInfo] = {}
     for entry in entries:
         if is_media(entry.key):
             found[entry.key] = entry
@@ -140,7 +140,7 @@ def media_files(entries: Iterable[Entry]) -> list[MediaFile]:
     return [media_file(entry, sidecars.get(key)) for key, entry in found.items()]
 
 
-def media_file(entry: Entry, sidecar: Entry | None) -> MediaFile:
+def media_file(entry: ObjectInfo, sidecar: ObjectInfo | None) -> MediaFile:
     """The file as it is now."""
     # Whole seconds: S3 tells fractions in a listing and none of a single object.
     known = [one for one in (entry, sidecar) if one is not None]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mpr_assets.freshness.judge import (
-    MadeByStage,
+    MaterializationsByStage,
     StageNode,
-    State,
+    StageState,
     judge,
     of_timeline,
 )
@@ -49,7 +49,7 @@ class Replay:
 
 
 def decide(
-    made: MadeByStage,
+    made: MaterializationsByStage,
     config: Mapping[str, Mapping[str, str]],
     nodes: Sequence[StageNode],
     automatic: Collection[str],
@@ -115,17 +115,19 @@ def to_ask_for(
     return wanted
 
 
-def _to_make(nodes: Sequence[StageNode], states: Mapping[str, State]) -> tuple[str, ...]:
+def _to_make(nodes: Sequence[StageNode], states: Mapping[str, StageState]) -> tuple[str, ...]:
     """The stale stages, and the missing ones that they need, in order."""
     stages: list[StageNode] = []
     for one in reversed(nodes):
         needed = any(one.name in other.inputs for other in stages)
-        if states[one.name] is State.STALE or (states[one.name] is State.MISSING and needed):
+        if states[one.name] is StageState.STALE or (states[one.name] is StageState.MISSING and needed):
             stages.insert(0, one)
     return tuple(one.name for one in stages)
 
 
-def answered(replay: Replay, made: MadeByStage, nodes: Sequence[StageNode], changes: Mapping[str, str]) -> bool:
+def answered(
+    replay: Replay, made: MaterializationsByStage, nodes: Sequence[StageNode], changes: Mapping[str, str]
+) -> bool:
     """Whether this very replay has been made, from the inputs as they are, so that another would change nothing.
 
     It happens where the process that judges and the one that runs disagree, on a version of the code for example.

@@ -30,7 +30,7 @@ READS_ALL_FRAMES = frozenset({"filter_scenes", "compile_report"})
 
 
 @dataclass(frozen=True)
-class Checked:
+class ScenarioResult:
     """A bookmark and what the stage makes of its inputs now.
 
     Attributes:
@@ -165,7 +165,7 @@ def check_scenario(
     run: StageRun,
     stages: Mapping[str, Stage],
     made: StageTable | None = None,
-) -> Checked:
+) -> ScenarioResult:
     """Run the stage on the bookmark's inputs and compare. Nothing is stored.
 
     Args:
@@ -187,11 +187,11 @@ def check_scenario(
         after = made if made and _read_the_same(made, inputs) else None
         after = after or materialize_stage(stage, run, inputs).table
     except MprError as error:
-        return Checked(scenario, before, None, None, False, settings, f"it could not be run: {error}")
+        return ScenarioResult(scenario, before, None, None, False, settings, f"it could not be run: {error}")
     difference = compare(before.rows, after.rows)
     # Equal rows with another content are equal but for what lies beside them, unless columns changed their names.
     content = bool(difference.changes) or before.header.data_version == after.header.data_version
-    return Checked(scenario, before, after, difference, content, settings)
+    return ScenarioResult(scenario, before, after, difference, content, settings)
 
 
 def _read_the_same(made: StageTable, inputs: Mapping[str, StageTable]) -> bool:

@@ -34,7 +34,7 @@ FINDERS = ("match_brands", "escalate_vlm", "escalate_cloud")
 
 
 @dataclass(frozen=True)
-class State:
+class Snapshot:
     """A result that is stored somewhere.
 
     Attributes:
@@ -104,8 +104,8 @@ class Comparison:
         same_frames: whether a frame's number means the same in both.
     """
 
-    before: State
-    after: State
+    before: Snapshot
+    after: Snapshot
     settings: Mapping[str, tuple[Any, Any]]
     facts: Mapping[str, tuple[str, str]]
     sections: Sequence[Section]
@@ -116,7 +116,7 @@ class Comparison:
         return not any(section.difference.changes for section in self.sections)
 
 
-def find_state(storage: Storage, reference: str, stages: Sequence[str]) -> State:
+def find_snapshot(storage: Storage, reference: str, stages: Sequence[str]) -> Snapshot:
     """The state that `TIMELINE`, `TIMELINE:STAGE` or `scenario:LABEL` names.
 
     Raises:
@@ -127,12 +127,12 @@ def find_state(storage: Storage, reference: str, stages: Sequence[str]) -> State
     if first == "scenario" and colon:
         scenario = load(storage, validate_label(second))
         timeline, stage, place = scenario.timeline, scenario.stage, opened(storage, scenario.label)
-        return State(reference, timeline, stage, place, storage, _tables(place, timeline, stage, stages))
+        return Snapshot(reference, timeline, stage, place, storage, _tables(place, timeline, stage, stages))
     stage = second if colon else REPORT
     if stage not in stages:
         raise BadInput(f"{reference!r} names no stage; write TIMELINE, TIMELINE:STAGE or scenario:LABEL.")
     timeline = load_spec(storage, first).name
-    return State(reference, timeline, stage, storage, storage, _tables(storage, timeline, stage, stages))
+    return Snapshot(reference, timeline, stage, storage, storage, _tables(storage, timeline, stage, stages))
 
 
 def _tables(storage: Storage, timeline: str, stage: str, stages: Sequence[str]) -> dict[str, StageTable]:
@@ -145,7 +145,7 @@ def _tables(storage: Storage, timeline: str, stage: str, stages: Sequence[str]) 
     return tables
 
 
-def compare_states(before: State, after: State) -> Comparison:
+def compare_snapshots(before: Snapshot, after: Snapshot) -> Comparison:
     """What differs between two states of one stage.
 
     Raises:
@@ -170,7 +170,7 @@ def compare_states(before: State, after: State) -> Comparison:
     return Comparison(before, after, _settings(before, after), _facts(before, after), sections, same_frames)
 
 
-def _settings(before: State, after: State) -> dict[str, tuple[Any, Any]]:
+def _settings(before: Snapshot, after: Snapshot) -> dict[str, tuple[Any, Any]]:
     stages = [stage for stage in before.tables if stage in after.tables] if before.stage == REPORT else [before.stage]
     return {
         f"{stage}.{name}": values
@@ -181,8 +181,8 @@ def _settings(before: State, after: State) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def _facts(before: State, after: State) -> dict[str, tuple[str, str]]:
-    def told(state: State) -> dict[str, str]:
+def _facts(before: Snapshot, after: Snapshot) -> dict[str, tuple[str, str]]:
+    def told(state: Snapshot) -> dict[str, str]:
         header = state.table.header
         short = {f"read of {name}": version[:8] for name, version in header.upstream.items()}
         made_by = {"profile": header.profile, "code version": header.code_version, "skipped": header.skipped or "no"}

@@ -34,7 +34,7 @@ BLOCK_PX = 6
 
 
 @dataclass(frozen=True)
-class Likeness:
+class CropLikeness:
     """When two crops show the same: see the settings of `preprocess`."""
 
     max_phash_distance: int
@@ -96,7 +96,7 @@ class CropGrouper:
     camera. A group has one crop of a frame at most. The ids are 0, 1, ... in the order in which groups begin.
     """
 
-    def __init__(self, likeness: Likeness) -> None:
+    def __init__(self, likeness: CropLikeness) -> None:
         self._likeness = likeness
         self._open: list[_Open] = []
         self._shot: int | None = None
@@ -139,7 +139,7 @@ class CropGrouper:
         ]
         near.sort(key=lambda group: (_distance(group.cuts[-1].box, cut.box), group.crop))
         for group in near[:MOST_TRIES]:
-            from_first = same_place(
+            from_first = align_crops(
                 group.gray, gray, group.px_per_frame_px, _density(cut.crop), self._likeness.max_change
             )
             if from_first is not None:
@@ -178,7 +178,7 @@ def _finished(group: _Open) -> SameCrops:
     return SameCrops(group.crop, group.best.picture_png, group.best.width, group.best.height, tuple(members))
 
 
-def same_place(first: Gray, other: Gray, first_density: float, density: float, max_change: float) -> Matrix | None:
+def align_crops(first: Gray, other: Gray, first_density: float, density: float, max_change: float) -> Matrix | None:
     """Where the first crop's pixels lie in the other, or None when they do not show the same.
 
     Both are brought to one scale: that of the frame, else (the camera zooms) that of the crops' heights. Then the

@@ -15,9 +15,9 @@ from gpu_service.errors import (
     PermanentError,
 )
 from mpr_assets.engine.open_run import limited_to_frames
-from mpr_assets.engine.stage import Outcome, Stage
+from mpr_assets.engine.stage import Stage, StageOutcome
 from mpr_assets.engine.stage_run import Result, StageRun
-from mpr_resources.inference.resumable import KeptAnswers
+from mpr_resources.inference.resumable import ResumableInference
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import (
@@ -42,7 +42,7 @@ def materialize_stage(
     run: StageRun,
     inputs: Mapping[str, StageTable],
     prepare: Callable[[], None] = lambda: None,
-) -> Outcome:
+) -> StageOutcome:
     """The stage's table: what is stored under the fingerprint, or what the body makes now.
 
     `prepare`: called before the body is.
@@ -58,7 +58,7 @@ def materialize_stage(
     stored = _stored(stage, run)
     if stored is not None:
         asked = {"profile": run.spec.profile, "overrides": dict(run.overrides)}
-        return Outcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
+        return StageOutcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
     if skipped is None:
         prepare()
     result = _made(stage, run, inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
@@ -77,7 +77,7 @@ def materialize_stage(
         upstream=upstream,
         skipped=skipped,
     )
-    return Outcome(StageTable(result.rows, header), result.counts, reused=False)
+    return StageOutcome(StageTable(result.rows, header), result.counts, reused=False)
 
 
 def _made(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> Result:
@@ -85,7 +85,7 @@ def _made(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> Resu
     if not run.run_id or not stage.per_frame or "inference" not in stage.kinds:
         return stage.body(run, **inputs)
     with run.journal() as journal:
-        return stage.body(replace(run, inference=KeptAnswers(run.inference, journal)), **inputs)
+        return stage.body(replace(run, inference=ResumableInference(run.inference, journal)), **inputs)
 
 
 def make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], run: StageRun) -> None:

@@ -63,7 +63,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StageOutcome:
     """A stage's table, figures worth showing, and whether it was stored already."""
 
     table: StageTable
@@ -71,7 +71,7 @@ class Outcome:
     reused: bool
 
 
-def stage(
+def declare_stage(
     *,
     name: str,
     description: str,

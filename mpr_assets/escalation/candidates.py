@@ -18,7 +18,7 @@ from gpu_service.settings import Settings
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_resources.brands.folding import fold_key
-from mpr_resources.cloud.answers import Likeness
+from mpr_resources.cloud.answers import AnswerLikeness
 
 SAME_TEXT_LETTERS = 5
 """Texts of at least so many letters that are read alike are taken for one thing."""
@@ -92,8 +92,8 @@ class EscalationSettings(StageSettings):
     exclude: tuple[Text, ...] = Field((), description="names that are never taken for a brand")
 
     @property
-    def likeness(self) -> Likeness:
-        return Likeness(self.max_phash_distance, self.max_change)
+    def likeness(self) -> AnswerLikeness:
+        return AnswerLikeness(self.max_phash_distance, self.max_change)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ LARGEST_SIDE_PX = 768
 
 
 @dataclass(frozen=True)
-class Shown:
+class CropView:
     """A group with its picture, and what it looked like a moment before or after where that is not the same."""
 
     group: Group
@@ -44,9 +44,9 @@ def to_look_at(groups: Sequence[Group]) -> dict[int, list[tuple[int, Place]]]:
     return wanted
 
 
-def look(
+def render_crops(
     groups: Sequence[Group], frames: Iterable[Frame], settings: EscalationSettings, context: int
-) -> tuple[list[Shown], Counter[str]]:
+) -> tuple[list[CropView], Counter[str]]:
     """The groups with their clearest pictures, and how many are left out because all are blurred.
 
     Args:
@@ -71,7 +71,7 @@ def look(
         seen = Look(picture)
         others = [sized(crop) for _, _, crop in sorted(found[1:], key=lambda one: one[1])]
         unlike = [other for other in others if not seen.near(Look(other), settings.likeness)]
-        shown.append(Shown(group, picture, seen, tuple(unlike[:context])))
+        shown.append(CropView(group, picture, seen, tuple(unlike[:context])))
     return shown, left
 
 

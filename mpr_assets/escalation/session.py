@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from mpr_assets.escalation.candidates import (
     EscalationSettings,
 )
-from mpr_assets.escalation.pictures import Shown
+from mpr_assets.escalation.pictures import CropView
 from mpr_assets.text.name_index import NameIndex
 from mpr_assets.text.names import Tolerance
 from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import fold_key
-from mpr_resources.cloud.asking import Given
+from mpr_resources.cloud.asking import Outcome
 from mpr_resources.cloud.prompt import Answer
 
 SESSION_LETTERS = 4
@@ -22,15 +22,15 @@ SESSION_LETTERS = 4
 
 
 def ask_in_turn(
-    shown: Sequence[Shown], ask: Callable[[Sequence[Shown]], Sequence[Given]], settings: EscalationSettings
-) -> list[Given]:
+    shown: Sequence[CropView], ask: Callable[[Sequence[CropView]], Sequence[Outcome]], settings: EscalationSettings
+) -> list[Outcome]:
     """What became of each, in their order: those whose text may bear the name of an earlier one are asked after it.
 
     Names answered surely enough are the timeline's session: a later text that bears one of them, as whole words read
     well enough, is that brand's, and is not asked about. So a name read now well and now badly, or with more words
     around it, is asked about once. The threshold is one of its own: another `min_confidence` asks nothing anew.
     """
-    given: dict[int, Given] = {}
+    given: dict[int, Outcome] = {}
     texts = [one.group.text for one in shown]
     later = set() if settings.session_confidence is None else _later(texts)
     first = [number for number in range(len(shown)) if number not in later]
@@ -64,8 +64,8 @@ def _later(texts: Sequence[str]) -> set[int]:
 class _Session:
     """The names that a model has answered of a timeline, each with the surest answer."""
 
-    def __init__(self, given: Iterable[Given], confidence: float) -> None:
-        self._known: dict[str, Given] = {}
+    def __init__(self, given: Iterable[Outcome], confidence: float) -> None:
+        self._known: dict[str, Outcome] = {}
         for one in given:
             answer = one.answer
             if answer is None or answer.outcome != "brand" or answer.confidence < confidence:
@@ -78,7 +78,7 @@ class _Session:
                 self._known[key] = one
         self._index = NameIndex([Brand(name=key) for key in sorted(self._known)], Tolerance())
 
-    def answer(self, text: str) -> Given | None:
+    def answer(self, text: str) -> Outcome | None:
         """The answer that holds for this text too; None where it bears none of the names."""
         hits = [hit for hit in self._index[text].hits if not hit.unsure]
         if not hits:
@@ -88,4 +88,4 @@ class _Session:
         assert known.answer is not None
         sure = known.answer.confidence * best.score
         answer = Answer(outcome="brand", brand=known.answer.brand, confidence=sure, text=text)
-        return Given(answer, known.model, why="session")
+        return Outcome(answer, known.model, why="session")

@@ -14,7 +14,7 @@ from mpr_assets.escalation.candidates import (
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.brands.folding import fold_key
-from mpr_resources.cloud.asking import Given
+from mpr_resources.cloud.asking import Outcome
 
 NO_NAMES = frozenset(
     {
@@ -28,7 +28,7 @@ NO_NAMES = frozenset(
 
 def resolve(
     rows: pl.DataFrame,
-    given: Iterable[tuple[Group, Given]],
+    given: Iterable[tuple[Group, Outcome]],
     brands: BrandList,
     settings: EscalationSettings,
     source: str,
@@ -48,7 +48,7 @@ def resolve(
                 row[at["reason"]] = one.why or row[at["reason"]]
                 continue
             read = row[at["text"]]
-            brand, reason = judge(one, read, brands, settings)
+            brand, reason = accept(one, read, brands, settings)
             row[at["brand"]] = None if brand is None else spelt.setdefault(fold_key(brand), brand)
             row[at["reason"]] = reason
             row[at["confidence"]], row[at["source"]] = round(one.answer.confidence, 4), source
@@ -58,7 +58,7 @@ def resolve(
     return table.sort(order, nulls_last=True)
 
 
-def judge(given: Given, read: str, brands: BrandList, settings: EscalationSettings) -> tuple[str | None, str]:
+def accept(given: Outcome, read: str, brands: BrandList, settings: EscalationSettings) -> tuple[str | None, str]:
     """The brand, as the list spells it, or why the answer is none. `read`: the text that OCR read there."""
     answer = given.answer
     assert answer is not None

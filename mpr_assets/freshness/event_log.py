@@ -22,9 +22,9 @@ from dagster_shared.serdes import deserialize_value
 from sqlalchemy import select
 
 from mpr_assets.freshness.judge import (
-    Made,
+    Materialization,
     StageNode,
-    State,
+    StageState,
     Verdict,
 )
 from mpr_resources.storage.tables import hash_of
@@ -49,7 +49,7 @@ def config_key(stage: str) -> dg.AssetKey:
 
 def read_made(
     instance: dg.DagsterInstance, stages: Sequence[StageNode], timelines: Sequence[str] | None = None
-) -> dict[str, dict[str, Made]]:
+) -> dict[str, dict[str, Materialization]]:
     """What was made last of every stage, of all timelines or of some."""
     event = dg.DagsterEventType.ASSET_MATERIALIZATION
     return {
@@ -81,12 +81,12 @@ def _observed(record: dg.EventLogRecord) -> str:
     return (event.tags or {}).get(DATA_VERSION_TAG, "") if event is not None else ""
 
 
-def _made(record: dg.EventLogRecord) -> Made:
+def _made(record: dg.EventLogRecord) -> Materialization:
     event = record.asset_materialization
     assert event is not None
     tags, said = event.tags or {}, {name: value.value for name, value in event.metadata.items()}
     upstream, overrides = said.get("upstream"), said.get("overrides")
-    return Made(
+    return Materialization(
         event_id=record.storage_id,
         time_s=record.timestamp,
         data_version=tags.get(DATA_VERSION_TAG, ""),
@@ -163,7 +163,7 @@ def tell(instance: dg.DagsterInstance, verdicts: Mapping[str, Sequence[Verdict]]
     observations = [
         _states(timeline, of_timeline, version)
         for timeline, of_timeline in verdicts.items()
-        if timeline in told or any(one.state is not State.MISSING for one in of_timeline)
+        if timeline in told or any(one.state is not StageState.MISSING for one in of_timeline)
         for version in [hash_of([[one.stage, one.state, one.causes, dict(one.overrides)] for one in of_timeline])[:32]]
         if told.get(timeline) != version
     ]
@@ -178,7 +178,9 @@ def _states(timeline: str, verdicts: Sequence[Verdict], version: str) -> dg.Asse
         return "; ".join([*one.causes, *made_with])
 
     records = [dg.TableRecord({"stage": one.stage, "state": str(one.state), "why": why(one)}) for one in verdicts]
-    counts = {str(state): sum(one.state is state for one in verdicts) for state in State if state is not State.FRESH}
+    counts = {
+        str(state): sum(one.state is state for one in verdicts) for state in StageState if state is not StageState.FRESH
+    }
     return dg.AssetObservation(
         verdicts[0].stage,
         partition=timeline,

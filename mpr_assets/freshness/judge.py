@@ -15,7 +15,7 @@ CONFIG_CHANGED = "its settings, or a file or a model that it uses, changed"
 """The cause of a stage whose version of settings changed; a brand list and a logo are such files, and so is a video."""
 
 
-class State(StrEnum):
+class StageState(StrEnum):
     """What can be said of a stage of a timeline."""
 
     MISSING = "missing"
@@ -34,7 +34,7 @@ class StageNode:
 
 
 @dataclass(frozen=True)
-class Made:
+class Materialization:
     """The latest materialization of a stage: what it made, and from what.
 
     Attributes:
@@ -67,12 +67,12 @@ class Verdict:
     """
 
     stage: str
-    state: State
+    state: StageState
     causes: tuple[str, ...] = ()
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
-MadeByStage: TypeAlias = Mapping[str, Mapping[str, Made]]
+MaterializationsByStage: TypeAlias = Mapping[str, Mapping[str, Materialization]]
 """Latest materializations by stage, then timeline."""
 
 
@@ -86,7 +86,7 @@ def overridden_version(current: str, run_id: str) -> str:
     return f"{current}#{run_id}"
 
 
-def judge(stages: Sequence[StageNode], made: Mapping[str, Made], config: Mapping[str, str]) -> list[Verdict]:
+def judge(stages: Sequence[StageNode], made: Mapping[str, Materialization], config: Mapping[str, str]) -> list[Verdict]:
     """The state of every stage of one timeline.
 
     A stage that was overridden goes stale by what it depends on as any other does, not by its settings: those are
@@ -101,19 +101,19 @@ def judge(stages: Sequence[StageNode], made: Mapping[str, Made], config: Mapping
     for stage in stages:
         mine = made.get(stage.name)
         if mine is None:
-            verdicts[stage.name] = Verdict(stage.name, State.MISSING)
+            verdicts[stage.name] = Verdict(stage.name, StageState.MISSING)
             continue
         overrides = mine.overrides if mine.config != config.get(stage.name) else {}
         causes = tuple(_causes(stage, mine, made, config, verdicts))
-        state = State.STALE if causes else State.OVERRIDDEN if overrides else State.FRESH
+        state = StageState.STALE if causes else StageState.OVERRIDDEN if overrides else StageState.FRESH
         verdicts[stage.name] = Verdict(stage.name, state, causes, overrides)
     return list(verdicts.values())
 
 
 def _causes(
     stage: StageNode,
-    mine: Made,
-    made: Mapping[str, Made],
+    mine: Materialization,
+    made: Mapping[str, Materialization],
     config: Mapping[str, str],
     verdicts: Mapping[str, Verdict],
 ) -> Iterable[str]:
@@ -122,13 +122,13 @@ def _causes(
     if mine.config != config.get(stage.name, mine.config) and not mine.overrides:
         yield CONFIG_CHANGED
     for name in stage.inputs:
-        if verdicts[name].state in (State.STALE, State.MISSING):
+        if verdicts[name].state in (StageState.STALE, StageState.MISSING):
             yield f"{name} is {verdicts[name].state}"
         elif mine.upstream.get(name) != made[name].data_version:
             yield f"{name} has another result"
 
 
-def of_timeline(made: MadeByStage, timeline: str) -> dict[str, Made]:
+def of_timeline(made: MaterializationsByStage, timeline: str) -> dict[str, Materialization]:
     """What was made last of each stage of the timeline."""
     return {stage: by_timeline[timeline] for stage, by_timeline in made.items() if timeline in by_timeline}
 

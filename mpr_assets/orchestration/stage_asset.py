@@ -27,7 +27,7 @@ from mpr_assets.engine.materialize import (
     stage_config_version,
 )
 from mpr_assets.engine.open_run import stage_run
-from mpr_assets.engine.stage import Draw, Outcome, Stage
+from mpr_assets.engine.stage import Draw, Stage, StageOutcome
 from mpr_assets.engine.stage_run import StageRun
 from mpr_assets.freshness.event_log import config_key, read_observed, report
 from mpr_assets.freshness.judge import StageNode, overridden_version
@@ -166,7 +166,7 @@ def _observe_first(context: dg.AssetExecutionContext, stages: Sequence[Stage]) -
         observe(context.instance, stages, [context.partition_key], context.resources, context.log)
 
 
-def _summary(outcome: Outcome, seconds: float) -> str:
+def _summary(outcome: StageOutcome, seconds: float) -> str:
     if outcome.table.header.skipped is not None:
         return f"skipped: {outcome.table.header.skipped}"
     how = "as stored" if outcome.reused else f"in {seconds:.1f} s"

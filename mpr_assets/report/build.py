@@ -9,14 +9,14 @@ import polars as pl
 
 from mpr_assets.report.exposures import DECIMALS
 from mpr_assets.report.model import (
-    Brand,
-    Chunk,
+    BrandReport,
     Counts,
     Evidence,
     EvidenceBox,
     Exposure,
     Report,
-    Source,
+    ReportChunk,
+    ReportSource,
     StageProvenance,
 )
 from mpr_assets.timelines.chunks import timeline_ms
@@ -62,14 +62,14 @@ def build_report(
         kept = {name: row[name] for name in columns}
         of_brand.setdefault(row["brand"], []).append(Exposure(**kept, evidence=proof))
     brands = tuple(
-        Brand(**row | {"exposures": tuple(of_brand[row["brand"]])}) for row in measures.iter_rows(named=True)
+        BrandReport(**row | {"exposures": tuple(of_brand[row["brand"]])}) for row in measures.iter_rows(named=True)
     )
     found = detections.filter(pl.col("brand").is_not_null())
     return Report(
         timeline=subject.timeline,
         profile=subject.profile,
         duration_ms=timeline_ms(chunks),
-        chunks=tuple(Chunk(**row) for row in chunks.select(list(Chunk.model_fields)).iter_rows(named=True)),
+        chunks=tuple(ReportChunk(**row) for row in chunks.select(list(ReportChunk.model_fields)).iter_rows(named=True)),
         sources=_sources(chunks),
         counts=Counts(
             frames=len(frames),
@@ -138,10 +138,10 @@ def _boxes(
     return boxes
 
 
-def _sources(chunks: pl.DataFrame) -> tuple[Source, ...]:
+def _sources(chunks: pl.DataFrame) -> tuple[ReportSource, ...]:
     rows = chunks.unique("source", keep="first", maintain_order=True).iter_rows(named=True)
     return tuple(
-        Source(
+        ReportSource(
             name=row["source"],
             version=row["source_version"],
             fps=f"{row['fps_num']}/{row['fps_den']}",

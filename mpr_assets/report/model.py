@@ -10,11 +10,11 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
-class Entry(BaseModel):
+class ReportModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class StageProvenance(Entry):
+class StageProvenance(ReportModel):
     """What one stage did for this timeline, as its materialization says."""
 
     stage: str
@@ -29,7 +29,7 @@ class StageProvenance(Entry):
     seconds: float | None = Field(None, description="shown on the page only; report.json leaves it out")
 
 
-class Source(Entry):
+class ReportSource(ReportModel):
     """A video file, as probed."""
 
     name: str
@@ -42,7 +42,7 @@ class Source(Entry):
     rotation_deg: int
 
 
-class Chunk(Entry):
+class ReportChunk(ReportModel):
     """A span of a source, and where the timeline has it."""
 
     chunk: int
@@ -52,7 +52,7 @@ class Chunk(Entry):
     timeline_start_ms: int
 
 
-class EvidenceBox(Entry):
+class EvidenceBox(ReportModel):
     """A box as parts of the frame, 0 to 1 from its top left."""
 
     x: float
@@ -65,7 +65,7 @@ class EvidenceBox(Entry):
     text: str = Field(description="what was read there; empty for a logo")
 
 
-class Evidence(Entry):
+class Evidence(ReportModel):
     """The frame that proves an exposure best, with every box of the brand in it."""
 
     seq: int
@@ -75,7 +75,7 @@ class Evidence(Entry):
     boxes: tuple[EvidenceBox, ...]
 
 
-class Exposure(Entry):
+class Exposure(ReportModel):
     """An unbroken stay on screen, `[start_ms, end_ms)` on the timeline's clock."""
 
     start_ms: int
@@ -94,7 +94,7 @@ class Exposure(Entry):
     evidence: Evidence
 
 
-class Brand(Entry):
+class BrandReport(ReportModel):
     """A brand's measures and its exposures in the order of time."""
 
     brand: str
@@ -114,7 +114,7 @@ class Brand(Entry):
     exposures: tuple[Exposure, ...]
 
 
-class Counts(Entry):
+class Counts(ReportModel):
     frames: int
     kept_frames: int
     shots: int
@@ -123,17 +123,17 @@ class Counts(Entry):
     exposures: int
 
 
-class Report(Entry):
+class Report(ReportModel):
     """What `report.json` holds. Fields may be added within a version, never changed or removed."""
 
     version: Literal[1] = 1
     timeline: str
     profile: str
     duration_ms: int
-    chunks: tuple[Chunk, ...]
-    sources: tuple[Source, ...]
+    chunks: tuple[ReportChunk, ...]
+    sources: tuple[ReportSource, ...]
     counts: Counts
     looked_for: tuple[str, ...] = Field(description="the brands of the registry")
     cuts_ms: tuple[int, ...] = Field(description="shot boundaries on the timeline's clock, chunk edges left out")
-    brands: tuple[Brand, ...]
+    brands: tuple[BrandReport, ...]
     stages: tuple[StageProvenance, ...]

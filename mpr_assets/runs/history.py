@@ -25,7 +25,7 @@ NO_COUNTS = {"seconds"}
 
 
 @dataclass(frozen=True)
-class Event:
+class HistoryEvent:
     """A materialization as the log has it. `said`: its metadata, the values plain."""
 
     stage: str
@@ -38,7 +38,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Again:
+class RepeatedRuns:
     """A later run that gave an entry back as it was stored."""
 
     time_s: float
@@ -47,7 +47,7 @@ class Again:
 
 
 @dataclass(frozen=True)
-class Entry:
+class HistoryEntry:
     """A result of a stage, with where it came from.
 
     Attributes:
@@ -78,7 +78,7 @@ class Entry:
     note: str
     fingerprint: str
     settings: Mapping[str, Any]
-    again: tuple[Again, ...] = ()
+    again: tuple[RepeatedRuns, ...] = ()
     current: bool = False
 
 
@@ -86,11 +86,11 @@ class Entry:
 class Branch:
     """An entry of the tree, and what was made from it."""
 
-    entry: Entry
+    entry: HistoryEntry
     children: list[Branch] = field(default_factory=list)
 
 
-def entries(events: Iterable[Event], stages: Sequence[str], who: Mapping[str, str]) -> list[Entry]:
+def entries(events: Iterable[HistoryEvent], stages: Sequence[str], who: Mapping[str, str]) -> list[HistoryEntry]:
     """The results in the order in which they were made.
 
     Args:
@@ -98,13 +98,13 @@ def entries(events: Iterable[Event], stages: Sequence[str], who: Mapping[str, st
         stages: names, in the order of a run.
         who: who asked, by run.
     """
-    made: list[Entry] = []
+    made: list[HistoryEntry] = []
     last: dict[str, int] = {}  # place in `made` of a stage's last entry
     for event in sorted(events, key=lambda event: event.event_id):
         place = last.get(event.stage)
         entry = _entry(event, stages, who, made, made[place] if place is not None else None)
         if place is not None and entry.reused and entry.fingerprint == made[place].fingerprint:
-            again = Again(event.time_s, event.run_id, entry.who)
+            again = RepeatedRuns(event.time_s, event.run_id, entry.who)
             made[place] = replace(made[place], again=(*made[place].again, again))
             continue
         last[event.stage] = len(made)
@@ -114,12 +114,16 @@ def entries(events: Iterable[Event], stages: Sequence[str], who: Mapping[str, st
 
 
 def _entry(
-    event: Event, stages: Sequence[str], who: Mapping[str, str], made: Sequence[Entry], before: Entry | None
-) -> Entry:
+    event: HistoryEvent,
+    stages: Sequence[str],
+    who: Mapping[str, str],
+    made: Sequence[HistoryEntry],
+    before: HistoryEntry | None,
+) -> HistoryEntry:
     said = event.said
     settings, upstream = _mapping(said.get("settings")), _mapping(said.get("upstream"))
     counts = {name: value for name, value in said.items() if _is_count(name, value)}
-    return Entry(
+    return HistoryEntry(
         stage=event.stage,
         number=before.number + 1 if before else 1,
         time_s=event.time_s,
@@ -148,7 +152,7 @@ def _is_count(name: str, value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and name not in NO_COUNTS
 
 
-def _number_of(made: Sequence[Entry], stage: str, data_version: str) -> int | None:
+def _number_of(made: Sequence[HistoryEntry], stage: str, data_version: str) -> int | None:
     """The number of the stage's latest result with this content."""
     found = (one.number for one in reversed(made) if one.stage == stage and one.data_version == data_version)
     return next(found, None)
@@ -159,7 +163,7 @@ def _changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple
     return {name: (then.get(name), now.get(name)) for name in names if then.get(name) != now.get(name)}
 
 
-def tree(made: Sequence[Entry], stages: Sequence[str]) -> list[Branch]:
+def tree(made: Sequence[HistoryEntry], stages: Sequence[str]) -> list[Branch]:
     """The entries as trees: each stands below the one it read that is the farthest on in a run."""
     branches = {(entry.stage, entry.number): Branch(entry) for entry in made}
     roots: list[Branch] = []
@@ -192,7 +196,7 @@ def who_asked(tags: Mapping[str, str]) -> str:
 
 def read_entries(
     instance: dg.DagsterInstance, stages: Sequence[str], timeline: str, only: str | None = None
-) -> list[Entry]:
+) -> list[HistoryEntry]:
     """The history of a timeline. `only`: the entries of this stage alone, with parents as in the whole."""
     events = [event for stage in stages for event in _events(instance, stage, timeline)]
     run_ids = sorted({event.run_id for event in events} - {""})
@@ -203,7 +207,7 @@ def read_entries(
     return [entry for entry in entries(events, stages, who) if only in (None, entry.stage)]
 
 
-def _events(instance: dg.DagsterInstance, stage: str, timeline: str) -> Iterator[Event]:
+def _events(instance: dg.DagsterInstance, stage: str, timeline: str) -> Iterator[HistoryEvent]:
     records, cursor = dg.AssetRecordsFilter(dg.AssetKey(stage), asset_partitions=[timeline]), None
     while True:
         page = instance.fetch_materializations(records, limit=BATCH, cursor=cursor, ascending=True)
@@ -212,7 +216,7 @@ def _events(instance: dg.DagsterInstance, stage: str, timeline: str) -> Iterator
             if made is not None:
                 said = {name: value.value for name, value in made.metadata.items()}
                 tags = made.tags or {}
-                yield Event(
+                yield HistoryEvent(
                     stage,
                     record.storage_id,
                     record.timestamp,

@@ -17,14 +17,14 @@ from dagster_shared.error import SerializableErrorInfo
 from gpu_service.errors import MprError
 from mpr_assets.definitions import JOB, STAGES, definitions
 from mpr_assets.freshness.config_versions import observe
-from mpr_resources.progress import Progress
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, resources
 from mpr_assets.runs.run_lock import (
     COMMAND_TAG,
     PLACE_TAG,
-    alone,
     place,
+    run_lock,
 )
+from mpr_resources.progress import Progress
 
 USER_TAG = "user"
 CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION.value
@@ -85,7 +85,7 @@ def run_here(
         DagsterExecutionInterruptedError: the process was asked to end.
         StageFailed: a stage failed.
     """
-    with alone(instance, timeline):
+    with run_lock(instance, timeline):
         observe_first(instance, timeline)
         graph = definitions(os.environ, progress=progress)
         result = graph.resolve_job_def(JOB).execute_in_process(

@@ -27,7 +27,7 @@ from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
 from mpr_assets.freshness.event_log import CLEARED, read_made
 from mpr_assets.freshness.judge import (
-    State,
+    StageState,
     Verdict,
     judge,
     of_timeline,
@@ -52,7 +52,7 @@ STOP_S = 30.0
 
 
 @dataclass(frozen=True)
-class Stopped:
+class StopResult:
     """A run that was asked to stop, and what became of it: "canceled", "canceling" or "ended before"."""
 
     run_id: str
@@ -90,7 +90,9 @@ class Retry:
     tags: dict[str, str]
 
 
-def stop(instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wait_s: float = STOP_S) -> list[Stopped]:
+def stop(
+    instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wait_s: float = STOP_S
+) -> list[StopResult]:
     """Cancel the timeline's runs, those that wait and those at work.
 
     Args:
@@ -106,7 +108,7 @@ def stop(instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wa
         if force and became[run.run_id] == "canceling":
             instance.report_run_canceled(run, message="Taken for ended by mpr stop --force.")
             became[run.run_id] = "canceled"
-    return [Stopped(run_id, what) for run_id, what in became.items()]
+    return [StopResult(run_id, what) for run_id, what in became.items()]
 
 
 def backfills_at_work(instance: dg.DagsterInstance) -> list[Backfill]:
@@ -243,7 +245,7 @@ def next_step(
     config = config_versions(stages, usable_timelines([timeline], resources, log), resources, log).get(timeline, {})
     nodes = [*map(node, stages)]
     verdicts = judge(nodes, of_timeline(read_made(instance, nodes, [timeline]), timeline), config)
-    return next((one for one in verdicts if one.state in (State.MISSING, State.STALE)), None)
+    return next((one for one in verdicts if one.state in (StageState.MISSING, StageState.STALE)), None)
 
 
 def what_to_retry(instance: dg.DagsterInstance, stages: Sequence[str], timeline: str) -> Retry:

@@ -42,7 +42,7 @@ def place(instance: dg.DagsterInstance) -> str:
 
 
 @contextmanager
-def alone(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
+def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
     """While the block runs, no other command of this `DAGSTER_HOME` runs the timeline, nor does one begin.
 
     A run of a command line that takes the same locks, seems to be at work and holds none is marked failed: its process
@@ -79,5 +79,5 @@ def alone(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
 
 def refuse_at_work(instance: dg.DagsterInstance, timeline: str) -> None:
     """Raise BadInput when a run of the timeline is at work."""
-    with alone(instance, timeline):
+    with run_lock(instance, timeline):
         pass

@@ -38,7 +38,7 @@ TABLES_KEPT = 8
 
 
 @dataclass(frozen=True)
-class Tried:
+class Trial:
     """What a stage gives on some frames.
 
     Attributes:
@@ -67,7 +67,7 @@ class Tried:
         return found
 
 
-def replay_stage(
+def try_stage(
     stage: Stage,
     timeline: str,
     stages: Mapping[str, Stage],
@@ -77,7 +77,7 @@ def replay_stage(
     overrides: Mapping[str, Any] | None = None,
     debug: bool = False,
     log: logging.Logger | None = None,
-) -> Tried:
+) -> Trial:
     """Run a stage on some frames of a timeline.
 
     Args:
@@ -114,7 +114,7 @@ def replay_stage(
     else:
         rows, counts = pl.DataFrame(schema=dict(stage.schema)), {}
     overlays = _overlays(stage, run, rows, inputs, stages) if debug and run.skipped is None else {}
-    return Tried(seqs, rows, run.settings, run.overrides, counts, overlays, key)
+    return Trial(seqs, rows, run.settings, run.overrides, counts, overlays, key)
 
 
 def _input(run: StageRun, stages: Mapping[str, Stage], name: str) -> StageTable:

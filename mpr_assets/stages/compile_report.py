@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.report.build import Subject, build_report
 from mpr_assets.report.exporters.csv_file import exposures_csv
@@ -25,7 +25,7 @@ from mpr_assets.report.exposures import (
 from mpr_assets.report.measures import measures
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
-from mpr_resources.brands.registry import Airing, Found
+from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
@@ -39,7 +39,7 @@ class CompileReportSettings(ExposureSettings, PageSettings, StageSettings):
 
 
 @dataclass(frozen=True)
-class Compiled:
+class ReportFiles:
     """Everything the stage makes; the same bytes for the same input (the page also has the stages' seconds)."""
 
     exposures: pl.DataFrame
@@ -57,7 +57,7 @@ def compile_report(
     settings: CompileReportSettings,
     subject: Subject,
     picture: GetPicture,
-) -> Compiled:
+) -> ReportFiles:
     """Compile a timeline's report.
 
     Args:
@@ -75,7 +75,7 @@ def compile_report(
     measured = measures(found, chunks)
     spans = frame_spans(frames, scenes, chunks)
     report = build_report(subject, found, measured, detections, frames, spans, chunks)
-    return Compiled(
+    return ReportFiles(
         exposures=found,
         measures=measured,
         report_json=report_json(report),
@@ -138,13 +138,13 @@ def _record(run: StageRun, table: StageTable) -> None:
         pl.col("source").first(), pl.col("start_ms").min(), pl.col("end_ms").max()
     )
     found = [
-        Found(brand, source.partition("+")[0], Airing(first_ms, last_ms))
+        BrandSighting(brand, source.partition("+")[0], Airing(first_ms, last_ms))
         for brand, source, first_ms, last_ms in spans.iter_rows()
     ]
     registry.record(run.timeline, run.listed().brands, found, f"run {run.run_id[:8]}")
 
 
-@stage(
+@declare_stage(
     name="compile_report",
     description="Exposures, measures, exports and the report page, with the frames that prove them.",
     group="report",
@@ -157,7 +157,7 @@ def _record(run: StageRun, table: StageTable) -> None:
     complete=_report_holds,
     after=_record,
 )
-def asset(
+def stage(
     run: StageRun,
     timeline: StageTable,
     extract_frames: StageTable,

@@ -11,7 +11,7 @@ from gpu_service.routines.detect_edges import DETECT_EDGES, EdgeSettings
 from gpu_service.wire import EdgesItem
 from mpr_assets.engine.frame_map import by_seq
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_resources.storage.pictures import Frame
@@ -73,7 +73,7 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     return run.inference.debug(DETECT_EDGES, frame.picture, item, run.settings)[1]
 
 
-@stage(
+@declare_stage(
     name="detect_edges",
     description="Board-like regions between pairs of near-horizontal lines.",
     group="regions",
@@ -87,7 +87,7 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     debug=_debug,
     per_frame=True,
 )
-def asset(
+def stage(
     run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, field_segmentation: StageTable
 ) -> Result:
     """The regions of each kept frame."""

@@ -14,7 +14,7 @@ from gpu_service.routines import DebugPictures, Inference, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
 from gpu_service.wire import NoItem
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_resources.brands.brand_file import references_hash
@@ -86,7 +86,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     return run.inference.debug(DETECT, frame.picture, NoItem(), settings, references)[1]
 
 
-@stage(
+@declare_stage(
     name="detect_objects",
     description="Logos found by their reference pictures, and objects, each with its box.",
     group="regions",
@@ -100,7 +100,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     debug=_debug,
     per_frame=True,
 )
-def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
+def stage(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """Logos and objects of each kept frame."""
     references = run.references()
     frames = run.kept_frames(extract_frames, filter_scenes)

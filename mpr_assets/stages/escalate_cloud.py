@@ -15,18 +15,18 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from gpu_service.pictures import encode_jpeg
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.escalation.candidates import EscalationSettings, candidates, choose
-from mpr_assets.escalation.pictures import Shown, look, to_look_at
+from mpr_assets.escalation.pictures import CropView, render_crops, to_look_at
 from mpr_assets.escalation.session import ask_in_turn
 from mpr_assets.escalation.verdicts import resolve
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_resources.cloud.asking import (
     Asker,
-    Given,
     Label,
+    Outcome,
     Plan,
     Question,
 )
@@ -97,7 +97,7 @@ def _micro(usd: float | None) -> int | None:
     return None if usd is None else round(usd * 1_000_000)
 
 
-def questions(shown: Iterable[Shown]) -> list[Question]:
+def questions(shown: Iterable[CropView]) -> list[Question]:
     """The crops as they are sent."""
     return [Question(one.look, encode_jpeg(one.picture), tuple(map(encode_jpeg, one.context))) for one in shown]
 
@@ -136,7 +136,7 @@ def _all_asked(run: StageRun, _header: TableHeader) -> bool:
     return not run.stored(run.stage).rows["reason"].eq("budget").any()
 
 
-@stage(
+@declare_stage(
     name="escalate_cloud",
     description="Candidates that are still unresolved, put to a cloud provider's vision-language model.",
     group="brands",
@@ -153,7 +153,7 @@ def _all_asked(run: StageRun, _header: TableHeader) -> bool:
     complete=_all_asked,
     draw=preview_sheet.boxes("brand"),
 )
-def asset(
+def stage(
     run: StageRun,
     extract_frames: StageTable,
     preprocess: StageTable,
@@ -168,7 +168,7 @@ def asset(
     )
     groups, left = choose(rows, run.settings)
     frames = run.frames(extract_frames, sorted(to_look_at(groups)))
-    shown, blurred = look(groups, frames, run.settings, run.settings.context_pictures)
+    shown, blurred = render_crops(groups, frames, run.settings, run.settings.context_pictures)
 
     def tracked(items: Iterable[Any], total: int) -> Iterable[Any]:
         return run.tracked(items, total, "requests")
@@ -181,7 +181,7 @@ def asset(
     )
 
 
-def _counts(found: pl.DataFrame, given: list[Given], asking: Asker) -> dict[str, int | float]:
+def _counts(found: pl.DataFrame, given: list[Outcome], asking: Asker) -> dict[str, int | float]:
     detections = found.filter(pl.col("brand").is_not_null())
     tally = asking.tally
     answered: dict[str, int | float] = {

@@ -15,16 +15,16 @@ from gpu_service.pictures import Picture
 from gpu_service.routines import Inference
 from gpu_service.routines.vlm import VLM, VlmSettings
 from gpu_service.wire import VlmAnswer, VlmItem
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.escalation.candidates import EscalationSettings, candidates, choose
-from mpr_assets.escalation.pictures import Shown, look, to_look_at
+from mpr_assets.escalation.pictures import CropView, render_crops, to_look_at
 from mpr_assets.escalation.session import ask_in_turn
 from mpr_assets.escalation.verdicts import resolve
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_resources.cloud.answers import Answers, alike, family_of
-from mpr_resources.cloud.asking import Given
+from mpr_resources.cloud.asking import Outcome
 from mpr_resources.cloud.prompt import Answer
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
@@ -67,7 +67,7 @@ def prompt_hash(settings: VlmSettings) -> str:
     return hash_of(settings.model_dump(mode="json", exclude=HOW_FAST))
 
 
-def ask(shown: Sequence[Shown], inference: Inference, settings: VlmSettings, answers: Answers) -> list[Given]:
+def ask(shown: Sequence[CropView], inference: Inference, settings: VlmSettings, answers: Answers) -> list[Outcome]:
     """What became of each crop: an answer, or `late`. Of crops that show the same one is asked."""
     open_ = [number for number, one in enumerate(shown) if answers.find(one.look) is None]
     groups = alike([shown[number].look for number in open_], answers.likeness)
@@ -77,7 +77,7 @@ def ask(shown: Sequence[Shown], inference: Inference, settings: VlmSettings, ans
         if answer.outcome != "late":  # there may be time for it in another run
             answers.keep(one.look, _answer(answer))
     found = [answers.find(one.look) for one in shown]
-    return [Given(answer, settings.model) if answer else Given(why="late") for answer in found]
+    return [Outcome(answer, settings.model) if answer else Outcome(why="late") for answer in found]
 
 
 def _answer(answer: VlmAnswer) -> Answer:
@@ -105,7 +105,7 @@ def _all_answered(run: StageRun, _header: TableHeader) -> bool:
     return not run.stored(run.stage).rows["reason"].eq("late").any()
 
 
-@stage(
+@declare_stage(
     name="escalate_vlm",
     description="Candidates that reading left unresolved, put to a vision-language model on the inference host.",
     group="brands",
@@ -118,11 +118,13 @@ def _all_answered(run: StageRun, _header: TableHeader) -> bool:
     complete=_all_answered,
     draw=preview_sheet.boxes("brand"),
 )
-def asset(run: StageRun, extract_frames: StageTable, preprocess: StageTable, match_brands: StageTable) -> Result:
+def stage(run: StageRun, extract_frames: StageTable, preprocess: StageTable, match_brands: StageTable) -> Result:
     """Detections by the model, and what is left."""
     rows = candidates(match_brands.rows, preprocess.rows)
     groups, left = choose(rows, run.settings)
-    shown, blurred = look(groups, run.frames(extract_frames, sorted(to_look_at(groups))), run.settings, context=0)
+    shown, blurred = render_crops(
+        groups, run.frames(extract_frames, sorted(to_look_at(groups))), run.settings, context=0
+    )
     settings = _routine_settings_of(run)
     family = family_of(run.inference.identity(VLM, settings), prompt_hash(settings))
     answers = Answers(run.storage, family, run.settings.likeness)

@@ -23,7 +23,7 @@ from pydantic import Field
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, encode_jpeg
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.timelines.chunks import timeline_ms
@@ -93,7 +93,7 @@ class ExtractedFrame:
 
 
 @dataclass(frozen=True)
-class Taken:
+class SampledFrame:
     """A frame chosen and decoded, not yet turned into a picture."""
 
     frame: VideoFrame
@@ -204,7 +204,7 @@ def _taken(
     settings: ExtractFramesSettings,
     open_media: Callable[[str, int], Media],
     after: IndexRow | None,
-) -> Iterator[Taken]:
+) -> Iterator[SampledFrame]:
     fps = Fraction(str(settings.fps))
     for row in chunks.iter_rows(named=True):
         if after is not None and row["chunk"] < after["chunk"]:
@@ -221,7 +221,9 @@ def _taken(
             yield from _sample(media, chunk, fps, settings.allow_damage, after_pts)
 
 
-def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool, after_pts: int | None) -> Iterator[Taken]:
+def _sample(
+    media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool, after_pts: int | None
+) -> Iterator[SampledFrame]:
     times = media.times(chunk["start_ms"], chunk["end_ms"])
     if not len(times.pts):
         raise BadInput(
@@ -249,7 +251,7 @@ def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool, af
         if frame.pts == after_pts:
             continue
         source_ms = media.ms(frame.pts)
-        yield Taken(
+        yield SampledFrame(
             frame=frame,
             aspect=Fraction(aspect.numerator, aspect.denominator) if aspect else None,
             turn=turn,
@@ -261,7 +263,9 @@ def _sample(media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool, af
         )
 
 
-def _encoded(taken: Iterable[Taken], settings: ExtractFramesSettings, first_seq: int) -> Iterator[ExtractedFrame]:
+def _encoded(
+    taken: Iterable[SampledFrame], settings: ExtractFramesSettings, first_seq: int
+) -> Iterator[ExtractedFrame]:
     """Pictures in order, made by a few threads while the decoder works on."""
     waiting: deque[Future[ExtractedFrame]] = deque()
     with ThreadPoolExecutor(ENCODERS, "encode-jpeg") as pool:
@@ -277,7 +281,7 @@ def _encoded(taken: Iterable[Taken], settings: ExtractFramesSettings, first_seq:
                 future.cancel()
 
 
-def _encode(seq: int, one: Taken, settings: ExtractFramesSettings) -> ExtractedFrame:
+def _encode(seq: int, one: SampledFrame, settings: ExtractFramesSettings) -> ExtractedFrame:
     pixels = to_pixels(one.frame, one.aspect, one.turn, settings.max_height_px)
     jpeg = encode_jpeg(pixels, settings.jpeg_quality)
     height_px, width_px = pixels.shape[:2]
@@ -300,7 +304,7 @@ def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
     return run.frame_folder(header.fingerprint).finished()
 
 
-@stage(
+@declare_stage(
     name="extract_frames",
     description="The timeline sampled at even instants: JPEG frames, and an index with the exact times of each.",
     group="media",
@@ -313,7 +317,7 @@ def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
     pictures=True,
     draw=preview_sheet.as_it_is,
 )
-def asset(run: StageRun, timeline: StageTable) -> Result:
+def stage(run: StageRun, timeline: StageTable) -> Result:
     """The frames into storage, their index as the table."""
     folder = run.frame_folder(run.fingerprint)
     sources = Sources(run.storage.endpoint)

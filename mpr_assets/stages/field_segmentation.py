@@ -11,7 +11,7 @@ from gpu_service.routines.segment_field import SEGMENT_FIELD, SegmentFieldSettin
 from gpu_service.wire import NoItem
 from mpr_assets.engine.frame_map import by_seq
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_resources.storage.pictures import Frame
@@ -46,7 +46,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     return run.inference.debug(SEGMENT_FIELD, frame.picture, NoItem(), run.settings)[1]
 
 
-@stage(
+@declare_stage(
     name="field_segmentation",
     description="The playing field by its colour: its polygon and its share of the frame.",
     group="regions",
@@ -60,7 +60,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     debug=_debug,
     per_frame=True,
 )
-def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
+def stage(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """The field of each kept frame."""
     fields = field_segmentation(run.kept_frames(extract_frames, filter_scenes), run.inference, run.settings)
     return Result(fields, {"frames": fields.height, "frames_with_field": fields.filter(pl.col("share") > 0).height})

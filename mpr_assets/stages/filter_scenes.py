@@ -38,7 +38,7 @@ from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetecto
 
 from gpu_service.pictures import Image
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_resources.storage.pictures import Frame
@@ -96,7 +96,7 @@ class FilterScenesSettings(StageSettings):
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptFrames:
     """The last frame kept: what the next ones are compared with."""
 
     seq: int
@@ -166,13 +166,13 @@ def filter_scenes(frames: Iterable[Frame], index: pl.DataFrame, settings: Filter
         SCHEMA, one row a frame. The kept frame that stands for a dropped one is in the same shot and not later.
     """
     shots = Shots(settings)
-    kept: Kept | None = None
+    kept: KeptFrames | None = None
     stand_ins: list[int] = []
     for frame, row in zip(frames, index.iter_rows(named=True), strict=True):
         assert frame.seq == row["seq"]
         image = _reduced(frame.picture.pixels)
         shots.add(row["chunk"], image, row["cut_ms"] is not None)
-        candidate = Kept(frame.seq, row["chunk"], row["timeline_ms"], row["phash"], _grey(image))
+        candidate = KeptFrames(frame.seq, row["chunk"], row["timeline_ms"], row["phash"], _grey(image))
         if kept is None or not same_picture(kept, candidate, settings):
             kept = candidate
         stand_ins.append(kept.seq)
@@ -195,7 +195,7 @@ def same_scene(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     return bool(alike[0, 0] >= SAME_SCENE_LIKENESS)
 
 
-def same_picture(kept: Kept, other: Kept, settings: FilterScenesSettings) -> bool:
+def same_picture(kept: KeptFrames, other: KeptFrames, settings: FilterScenesSettings) -> bool:
     """Whether `kept` can stand for `other`: nothing that could be read changed between them."""
     if kept.chunk != other.chunk or kept.grey.shape != other.grey.shape:
         return False
@@ -261,7 +261,7 @@ def _detector(settings: FilterScenesSettings) -> Any:
             return HistogramDetector(threshold=threshold, min_scene_len=0)
 
 
-@stage(
+@declare_stage(
     name="filter_scenes",
     description="The shot of each frame, and near-duplicates with the kept frame that stands for them.",
     group="media",
@@ -272,7 +272,7 @@ def _detector(settings: FilterScenesSettings) -> Any:
     inputs=("extract_frames",),
     draw=preview_sheet.as_it_is,
 )
-def asset(run: StageRun, extract_frames: StageTable) -> Result:
+def stage(run: StageRun, extract_frames: StageTable) -> Result:
     """Shots and near-duplicates."""
     scenes = filter_scenes(run.frames(extract_frames), extract_frames.rows, run.settings)
     return Result(scenes, {"shots": scenes["shot"].n_unique(), "kept": int(scenes["kept"].sum())})

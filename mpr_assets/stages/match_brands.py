@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import Field
 
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.detections import DETECTION_SCHEMA
@@ -26,11 +26,11 @@ from mpr_assets.text.layout import (
     Line,
     Reach,
     followers,
+    overlaps,
     part_box,
-    same_place,
     union,
 )
-from mpr_assets.text.name_index import Hit, NameIndex, Reading
+from mpr_assets.text.name_index import Hit, NameIndex, ParsedText
 from mpr_assets.text.names import Tolerance
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.storage.tables import StageTable
@@ -139,7 +139,7 @@ def _frame_rows(
     for find in _resolved(finds, settings, reasons):
         box = union([part_box(lines[line], readings[line].folded, start, end) for line, start, end in find.parts])
         taken.update(line for line, _, _ in find.parts)
-        if not any(one.hit.name.brand == find.hit.name.brand and same_place(box, other) for one, other in detections):
+        if not any(one.hit.name.brand == find.hit.name.brand and overlaps(box, other) for one, other in detections):
             detections.append((find, box))
             text = " ".join(lines[line].text for line, _, _ in find.parts)
             track = lines[find.parts[0][0]].track
@@ -165,7 +165,7 @@ def _find(
 
 
 def _joined_finds(
-    lines: Sequence[Line], readings: Sequence[Reading], index: NameIndex, settings: MatchBrandsSettings
+    lines: Sequence[Line], readings: Sequence[ParsedText], index: NameIndex, settings: MatchBrandsSettings
 ) -> Iterator[_Find]:
     """Names that go over several lines."""
     parts = [number for number, reading in enumerate(readings) if reading.opens or reading.closes]
@@ -195,7 +195,7 @@ def _finds_along(
     path: tuple[int, ...],
     names: frozenset[int],
     lines: Sequence[Line],
-    readings: Sequence[Reading],
+    readings: Sequence[ParsedText],
     index: NameIndex,
     settings: MatchBrandsSettings,
 ) -> Iterator[_Find]:
@@ -252,7 +252,7 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
     return (*place, None if low else brand, row["confidence"], source, "", "low_confidence" if low else "", None)
 
 
-@stage(
+@declare_stage(
     name="match_brands",
     description="Text and objects matched with the brands; what stays unresolved becomes a candidate with a reason.",
     group="brands",
@@ -265,7 +265,7 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
     draw=preview_sheet.boxes("brand"),
     per_frame=True,
 )
-def asset(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Result:
+def stage(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Result:
     """Detections and candidates."""
     brands = run.brand_list()
     lines, objects = run.limited(run_ocr.rows), run.limited(detect_objects.rows)

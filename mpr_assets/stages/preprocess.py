@@ -17,13 +17,13 @@ from gpu_service.routines.preprocess import PREPROCESS, CropSettings
 from gpu_service.wire import Box, CropBox, PreprocessItem
 from mpr_assets.crops.grouping import (
     CropGrouper,
+    CropLikeness,
     Cut,
-    Likeness,
     SameCrops,
 )
 from mpr_assets.engine.frame_map import by_seq
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_resources.storage.keys import Keys
@@ -128,7 +128,7 @@ def crop_groups(
                 waiting[frame.seq] = (index, chosen)
                 yield frame, PreprocessItem(crops=tuple(CropBox(box=one.box) for one in chosen))
 
-    likeness = Likeness(settings.max_phash_distance, settings.max_change, settings.max_gap_frames)
+    likeness = CropLikeness(settings.max_phash_distance, settings.max_change, settings.max_gap_frames)
     grouper = CropGrouper(likeness)
     for seq, answer in by_seq(inference, PREPROCESS, items(), settings):
         index, chosen = waiting.pop(seq)
@@ -180,7 +180,7 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     return run.inference.debug(PREPROCESS, frame.picture, item, run.settings)[1]
 
 
-@stage(
+@declare_stage(
     name="preprocess",
     description="Crops of regions and objects, straightened and enlarged for reading; equal crops grouped.",
     group="text",
@@ -196,7 +196,7 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     debug=_debug,
     per_frame=True,
 )
-def asset(
+def stage(
     run: StageRun,
     extract_frames: StageTable,
     filter_scenes: StageTable,

@@ -21,13 +21,13 @@ from gpu_service.routines.ocr.engine import OcrSettings
 from gpu_service.routines.ocr.routine import OCR, to_quad
 from gpu_service.wire import OcrItem, TextLine
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.tracking import (
     Follower,
     Quad,
-    Read,
+    Recognition,
     Row,
     near,
 )
@@ -129,10 +129,10 @@ def _find(
         yield frame, shot, [np.array(line.quad, np.float32) for line in answer.lines]
 
 
-def _read(picture: Picture, inference: Inference, settings: OcrSettings, quads: list[Quad]) -> list[Read]:
+def _read(picture: Picture, inference: Inference, settings: OcrSettings, quads: list[Quad]) -> list[Recognition]:
     item = OcrItem(find=False, thorough=True, quads=tuple(map(to_quad, quads)))
     [answer] = inference.map(OCR, [(picture, item)], settings)
-    return [Read(line.text, line.confidence, np.array(line.quad, np.float32)) for line in answer.lines]
+    return [Recognition(line.text, line.confidence, np.array(line.quad, np.float32)) for line in answer.lines]
 
 
 def _read_crops(crops: Iterable[CropGroup], inference: Inference, settings: OcrSettings, free: int) -> list[Row]:
@@ -221,7 +221,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     return run.inference.debug(OCR, frame.picture, OcrItem(), run.settings)[1]
 
 
-@stage(
+@declare_stage(
     name="run_ocr",
     description="Text lines of frames and crops, followed while they stay; their readings vote.",
     group="text",
@@ -235,7 +235,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     debug=_debug,
     per_frame=True,
 )
-def asset(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, preprocess: StageTable) -> Result:
+def stage(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, preprocess: StageTable) -> Result:
     """The lines of each kept frame."""
     shots: dict[int, int] = dict(filter_scenes.rows.select("seq", "shot").iter_rows())
     frames = ((frame, shots[frame.seq]) for frame in run.kept_frames(extract_frames, filter_scenes))

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from gpu_service.errors import BadInput, PermanentError
 from mpr_assets.engine.settings import StageSettings
-from mpr_assets.engine.stage import stage
+from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.timelines.chunks import timeline_ms
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
@@ -130,7 +130,7 @@ def _files(run: StageRun) -> dict[str, str]:
     return state
 
 
-@stage(
+@declare_stage(
     name="timeline",
     description="The chunks on one clock, each source probed: what the container says, and what is really in it.",
     group="media",
@@ -140,7 +140,7 @@ def _files(run: StageRun) -> dict[str, str]:
     code_version=CODE_VERSION,
     depends_on=_files,
 )
-def asset(run: StageRun) -> Result:
+def stage(run: StageRun) -> Result:
     """The timeline's chunks."""
     sources = Sources(run.storage.endpoint)
     chunks = resolve(run.spec, lambda source: probe(sources.at(source)))

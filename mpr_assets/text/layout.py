@@ -90,7 +90,7 @@ def union(boxes: Sequence[Box]) -> Box:
     return left, top, right - left, bottom - top
 
 
-def same_place(a: Box, b: Box) -> bool:
+def overlaps(a: Box, b: Box) -> bool:
     """Whether most of the smaller box lies in the other."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])

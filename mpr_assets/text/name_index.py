@@ -54,7 +54,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedText:
     """What is known of a text.
 
     Attributes:
@@ -91,7 +91,7 @@ class NameIndex:
         self._verbatim = [n for n in self.names if len(n.words) >= VERBATIM_WORDS and n.letters >= VERBATIM_LETTERS]
         self._reach = [name.letters + near_edits(name.letters, tolerance) for name in self.names]
         self._longest = max(self._reach, default=0)
-        self._readings: dict[str, Reading] = {}
+        self._readings: dict[str, ParsedText] = {}
         self._over: dict[tuple[str, str], frozenset[int]] = {}
         self._longest_of: dict[frozenset[int], int] = {}
         self._joined: dict[tuple[str, ...], tuple[Hit, ...]] = {}
@@ -112,7 +112,7 @@ class NameIndex:
             ]
             hits += [hit for hit in self._verbatim_hits(folded.words) if hit not in hits]
             missed = [near[key] for _, _, key in windows[text] if key in near]
-            self._readings[text] = Reading(
+            self._readings[text] = ParsedText(
                 folded,
                 tuple(hits),
                 _reason(folded.key, min(missed)[1] if missed else None),
@@ -120,7 +120,7 @@ class NameIndex:
                 closes.get(folded.words[0].text, NONE) if folded.words else NONE,
             )
 
-    def __getitem__(self, text: str) -> Reading:
+    def __getitem__(self, text: str) -> ParsedText:
         if text not in self._readings:
             self.read([text])
         return self._readings[text]

@@ -29,7 +29,7 @@ Patch: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Read:
+class Recognition:
     """What a line says, and its place: it may go on beyond the ends that were found first."""
 
     text: str
@@ -37,7 +37,7 @@ class Read:
     quad: Quad
 
 
-Reader: TypeAlias = Callable[[list[Quad]], list[Read]]
+Reader: TypeAlias = Callable[[list[Quad]], list[Recognition]]
 """Reads lines of the present frame."""
 
 
@@ -61,7 +61,7 @@ class Track:
     number: int
     quad: Quad
     patch: Patch
-    readings: list[Read]
+    readings: list[Recognition]
     places: dict[int, tuple[Quad, bool]] = field(default_factory=dict)
     step: NDArray[np.float32] = field(default_factory=lambda: np.zeros(2, np.float32))
 
@@ -156,7 +156,7 @@ class Follower:
         alike = [r for r in track.readings if r.confidence >= SETTLED and fold(r.text) == fold(last.text)]
         return self._similarity * SETTLED_EASE if len(alike) >= 2 else self._similarity
 
-    def _add(self, seq: int, grey: Grey, reading: Read, held: list[Track], lost: list[Track]) -> None:
+    def _add(self, seq: int, grey: Grey, reading: Recognition, held: list[Track], lost: list[Track]) -> None:
         """Give a reading to the track of its text, or start one; one place has one track."""
         rivals = [track for track in held + lost if near(track.quad, reading.quad)]
         track = next((track for track in rivals if one_text(track.readings, reading)), None)
@@ -289,7 +289,7 @@ SURE = 0.9
 SETTLED, SETTLED_EASE = 0.95, 0.7
 
 
-def one_text(readings: list[Read], new: Read) -> bool:
+def one_text(readings: list[Recognition], new: Recognition) -> bool:
     """Whether a reading may be of the text that was read there: alike, and not both sure of different words."""
     text, confidence = vote(readings)
     a, b = fold(text), fold(new.text)
@@ -302,7 +302,7 @@ def one_text(readings: list[Read], new: Read) -> bool:
     return int(Levenshtein.distance(a, b)) <= max(1, max(len(a), len(b)) // 3)
 
 
-def same_elsewhere(track: Track, new: Read) -> bool:
+def same_elsewhere(track: Track, new: Recognition) -> bool:
     """Whether a reading is that of a line which has left its place: the same text in the same size."""
     text = fold(vote(track.readings)[0])
     return bool(text) and text == fold(new.text) and alike(track.quad, new.quad)
@@ -313,7 +313,7 @@ def fold(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
-def vote(readings: list[Read]) -> tuple[str, float]:
+def vote(readings: list[Recognition]) -> tuple[str, float]:
     """The reading that the others support most, weighted by their confidence, and how sure it is.
 
     A reading supports texts like itself (edit distance), and fully those that it is a part of: characters are lost at

@@ -69,7 +69,7 @@ class _Claim(BaseModel):
 
 
 @dataclass(frozen=True)
-class Likeness:
+class AnswerLikeness:
     """When two crops show the same.
 
     Attributes:
@@ -97,13 +97,13 @@ class Look:
     def levels(self) -> Gray:
         return _levels(self.thumbnail)
 
-    def like(self, thumbnail: bytes, aspect: float, likeness: Likeness) -> bool:
+    def like(self, thumbnail: bytes, aspect: float, likeness: AnswerLikeness) -> bool:
         """Whether the thumbnail and the ratio of sides are of a crop that shows the same."""
         if not 0.87 < aspect / self.aspect < 1.15:
             return False
         return change(self.levels, _levels(thumbnail)) <= likeness.max_change
 
-    def near(self, other: Look, likeness: Likeness) -> bool:
+    def near(self, other: Look, likeness: AnswerLikeness) -> bool:
         """Whether another crop shows the same."""
         return _distance(self.phash, other.phash) <= likeness.max_phash_distance and self.like(
             other.thumbnail, other.aspect, likeness
@@ -149,7 +149,7 @@ def _distance(one: int, other: int) -> int:
     return (one ^ other).bit_count()
 
 
-def alike(looks: Sequence[Look], likeness: Likeness) -> dict[int, list[int]]:
+def alike(looks: Sequence[Look], likeness: AnswerLikeness) -> dict[int, list[int]]:
     """Crops that show the same, by number: the first of each, with all of them."""
     groups: dict[int, list[int]] = {}
     for number, look in enumerate(looks):
@@ -167,7 +167,7 @@ class Answers:
     """The answers of one family. Thread-safe."""
 
     def __init__(
-        self, storage: Storage, family: str, likeness: Likeness, clock: Callable[[], float] = time.time
+        self, storage: Storage, family: str, likeness: AnswerLikeness, clock: Callable[[], float] = time.time
     ) -> None:
         self._storage = storage
         self._answers = f"answers/{family}"

@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 from gpu_service.errors import MprError
 from mpr_resources.cloud import ledger
 from mpr_resources.cloud.answers import (
+    AnswerLikeness,
     Answers,
-    Likeness,
     Look,
     alike,
     family_of,
@@ -41,9 +41,9 @@ from mpr_resources.cloud.prompt import (
     read_answers,
 )
 from mpr_resources.cloud.providers import (
-    Ask,
     Model,
     Provider,
+    Request,
     Usage,
     failures,
     key_of,
@@ -68,7 +68,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Given:
+class Outcome:
     """What became of a question: an answer with its model, or why there is none (`budget`).
 
     An answer that another question's stands for says why too: `session`.
@@ -98,7 +98,7 @@ class Plan:
     longest_wait_s: float
     max_output_tokens: int
     requests_per_minute: int
-    likeness: Likeness
+    likeness: AnswerLikeness
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Asker:
         self._lock = threading.Lock()
         self.tally = Tally()
 
-    def answer(self, questions: Sequence[Question], tracked: Tracked = lambda items, _: items) -> list[Given]:
+    def answer(self, questions: Sequence[Question], tracked: Tracked = lambda items, _: items) -> list[Outcome]:
         """What became of each question, in their order. Answers are kept as they come, whatever happens then.
 
         Raises:
@@ -155,9 +155,9 @@ class Asker:
         """
         for model, _ in self._plan.models:
             key_of(model.provider, self._environ)
-        given = [Given() for _ in questions]
+        given = [Outcome() for _ in questions]
         open_ = list(range(len(questions)))
-        trouble: failures.Failed | None = None
+        trouble: failures.ProviderError | None = None
         for model, price in self._plan.models:
             if not open_:
                 break
@@ -166,9 +166,9 @@ class Asker:
             trouble = round_.unavailable or trouble
             for number, answer in zip(open_, answers, strict=True):
                 if answer is not None and _rank(answer) > _rank(given[number].answer):
-                    given[number] = Given(answer, str(model))
+                    given[number] = Outcome(answer, str(model))
                 elif answer is None and round_.beyond and given[number].answer is None:
-                    given[number] = Given(why="budget")
+                    given[number] = Outcome(why="budget")
             open_ = [number for number in open_ if not self._is_enough(given[number].answer)]
         if trouble is not None and any(one.answer is None and not one.why for one in given):
             raise trouble
@@ -195,7 +195,7 @@ class _Round:
         )
         self._provider: Provider | None = None
         self._stop = threading.Event()
-        self.unavailable: failures.Failed | None = None
+        self.unavailable: failures.ProviderError | None = None
         self.beyond = ""
 
     def answer(self, questions: Sequence[Question], tracked: Tracked) -> list[Answer | None]:
@@ -246,7 +246,7 @@ class _Round:
             unknown = [question for question in mine if self._answers.find(question.look) is None]
             if unknown:
                 self._ask(unknown)
-        except failures.Unavailable as error:
+        except failures.ProviderUnavailable as error:
             self.unavailable = error
             self._stop.set()
         except BaseException:
@@ -270,11 +270,11 @@ class _Round:
                 self.beyond = str(error)
                 self._stop.set()
                 return
-            except failures.Refused:
+            except failures.ContentRefusal:
                 if len(questions) == 1:
                     self._answers.keep(questions[0].look, Answer(outcome="refused"))
                     return
-            except failures.Unavailable as error:
+            except failures.ProviderUnavailable as error:
                 if len(questions) == 1 or error.outcome != "truncated":
                     self._wait(attempt, error)
                     continue
@@ -282,7 +282,7 @@ class _Round:
                 self._ask([question])
             return
 
-    def _wait(self, attempt: int, error: failures.Unavailable) -> None:
+    def _wait(self, attempt: int, error: failures.ProviderUnavailable) -> None:
         wait_s = FIRST_WAIT_S * 2.0 ** (attempt - 1) * (0.75 + random.random() / 2)
         wait_s = max(wait_s, error.retry_after_s or 0.0)
         if attempt == self._plan.attempts or wait_s > self._plan.longest_wait_s:
@@ -302,7 +302,7 @@ class _Round:
         """One request: reserved before; after it first its answers are kept, then it is settled and entered."""
         shown = parts([(question.picture, question.context) for question in questions])
         longest = self._plan.max_output_tokens
-        ask = Ask(self._model.model, SYSTEM, shown, SCHEMA, longest, self._plan.timeout_s)
+        ask = Request(self._model.model, SYSTEM, shown, SCHEMA, longest, self._plan.timeout_s)
         texts = len(SYSTEM) + len(str(SCHEMA)) + sum(len(part) for part in shown if isinstance(part, str))
         most = self._price.most_micro_usd(texts, sum(isinstance(part, bytes) for part in shown), longest)
         provider = self._opened()
@@ -317,7 +317,7 @@ class _Round:
             for question, answer in zip(questions, self._read(said.text, len(questions), usage), strict=True):
                 self._answers.keep(question.look, answer)
             outcome, charged = "answered", self._price.micro_usd(usage)
-        except failures.Failed as error:
+        except failures.ProviderError as error:
             outcome, usage = error.outcome, error.usage
             # What was begun and not finished may be charged all the same: then the reservation stands.
             charged = most if outcome in ("timeout", "cut") else self._price.micro_usd(usage)
@@ -334,7 +334,7 @@ class _Round:
     def _enter(self, crops: int, usage: Usage, outcome: str, charged: int, reserved: int, milliseconds: int) -> None:
         asker = self._asker
         asker._budget.settle(reserved, charged)
-        entry = ledger.Entry(
+        entry = ledger.LedgerRow(
             time_ms=round(asker._clock() * 1000),
             timeline=asker._label.timeline,
             stage=asker._label.stage,

@@ -77,7 +77,7 @@ class Limit:
     micro_usd: int | None = None
 
 
-class Spent(BaseModel):
+class Totals(BaseModel):
     """Totals of a scope."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,8 +85,8 @@ class Spent(BaseModel):
     requests: int = 0
     micro_usd: int = 0
 
-    def plus(self, requests: int, micro_usd: int) -> Spent:
-        return Spent(requests=self.requests + requests, micro_usd=self.micro_usd + micro_usd)
+    def plus(self, requests: int, micro_usd: int) -> Totals:
+        return Totals(requests=self.requests + requests, micro_usd=self.micro_usd + micro_usd)
 
     def within(self, limit: Limit) -> bool:
         few = limit.requests is None or self.requests <= limit.requests
@@ -101,9 +101,9 @@ class Chain:
         self._folder = f"budget/{scope}"
         self._lock = threading.Lock()
         self._length = 0
-        self._spent: Spent | None = None
+        self._spent: Totals | None = None
 
-    def spent(self) -> Spent:
+    def spent(self) -> Totals:
         """The totals as they are now."""
         with self._lock:
             return self._follow()
@@ -122,16 +122,16 @@ class Chain:
     def _key(self, number: int) -> str:
         return f"{self._folder}/{number:09d}.json"
 
-    def _follow(self) -> Spent:
+    def _follow(self) -> Totals:
         """To the chain's end: from a listing at first, then link by link."""
         if self._spent is None:
             last = max(self._storage.list(self._folder), default=None)
-            self._spent = Spent()
+            self._spent = Totals()
             if last is not None:
                 self._length = int(last.rpartition("/")[2].removesuffix(".json"))
         while True:
             try:
-                self._spent = Spent.model_validate_json(self._storage.get(self._key(self._length)))
+                self._spent = Totals.model_validate_json(self._storage.get(self._key(self._length)))
             except MissingObject:
                 return self._spent
             self._length += 1

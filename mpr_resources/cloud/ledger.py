@@ -40,7 +40,7 @@ By: TypeAlias = Literal["provider", "timeline", "day"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerRow:
     """A request; see `SCHEMA`."""
 
     time_ms: int
@@ -63,7 +63,7 @@ def day_of(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")
 
 
-def write(storage: Storage, entry: Entry) -> None:
+def write(storage: Storage, entry: LedgerRow) -> None:
     """Add a row."""
     buffer = io.BytesIO()
     pl.DataFrame([asdict(entry)], schema=SCHEMA).write_parquet(buffer)

@@ -24,7 +24,7 @@ from gpu_service.routines import (
 from mpr_resources.storage.journal import Journal
 
 
-class KeptAnswers:
+class ResumableInference:
     """Inference through another, with a journal of its answers. For one stage's run, from its beginning."""
 
     def __init__(self, inference: Inference, journal: Journal) -> None:

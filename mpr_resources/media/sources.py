@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 from gpu_service.errors import BadInput, PermanentError, TransientError
 from mpr_resources.storage.store import (
     TIMEOUTS,
-    Entry,
     MissingObject,
+    ObjectInfo,
     Storage,
 )
 
@@ -147,10 +147,10 @@ class RemoteFile:
         return b"".join(parts)[start - offset : end - offset]
 
     @cached_property
-    def _found(self) -> Entry:
+    def _found(self) -> ObjectInfo:
         return self._look()
 
-    def _look(self) -> Entry:
+    def _look(self) -> ObjectInfo:
         try:
             # By reading, not by a look-up: a signed address holds for reading alone.
             _, found = self._storage.read_range(self._key, 0, 1)
@@ -158,7 +158,7 @@ class RemoteFile:
             raise BadInput(f"{self.name} does not exist; check the address.") from error
         except PermanentError as error:
             if "416" in str(error) or "InvalidRange" in str(error):
-                return Entry(self._key, 0, 0.0, "")
+                return ObjectInfo(self._key, 0, 0.0, "")
             if self.name.startswith("http") and not isinstance(error.__cause__, NotSupportedError):
                 raise BadInput(
                     f"{self.name} may not be read; a signed address may have expired: get a new one."
@@ -254,5 +254,5 @@ def is_remote(address: str) -> bool:
     return re.match(r"(s3|https?)://", address) is not None
 
 
-def _state(found: Entry) -> str:
+def _state(found: ObjectInfo) -> str:
     return f"{found.size_bytes} bytes, {found.etag or found.modified_s}"

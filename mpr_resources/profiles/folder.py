@@ -18,7 +18,7 @@ from mpr_resources.brands.brand_file import (
     unique,
 )
 from mpr_resources.brands.registry import Registry
-from mpr_resources.brands.registry.known import Known, added, looked_for
+from mpr_resources.brands.registry.known import BrandKnowledge, added, looked_for
 from mpr_resources.profiles.profile import Profile, profile_model
 from mpr_resources.yaml_files.edit import with_values
 from mpr_resources.yaml_files.load import load_model, read_file, validate
@@ -162,8 +162,8 @@ class Profiles:
             found += self.registry.pictures(brand.name for brand in looked_for(listed, known).brands)
         return unique(found)
 
-    def _known(self, profile: Profile) -> Known:
-        return self.registry.known() if self.registry is not None and profile.registry else Known()
+    def _known(self, profile: Profile) -> BrandKnowledge:
+        return self.registry.known() if self.registry is not None and profile.registry else BrandKnowledge()
 
     def brands_path(self, profile: Profile) -> Path | None:
         return self.folder / profile.brands if profile.brands else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from gpu_service.errors import BadInput
-from mpr_resources.storage.store import Entry, Storage
+from mpr_resources.storage.store import ObjectInfo, Storage
 
 ROOT = "cache/timelines"
 UNFINISHED_S = 3600.0
@@ -40,7 +40,7 @@ class CacheFolder:
 
 def cache_folders(storage: Storage, timeline: str | None = None) -> list[CacheFolder]:
     """What is in the cache, of one timeline or of all, the oldest first."""
-    found: dict[str, list[Entry]] = {}
+    found: dict[str, list[ObjectInfo]] = {}
     for entry in storage.entries(ROOT if timeline is None else f"{ROOT}/{timeline}"):
         # cache/timelines/TIMELINE/KIND/NAME/...
         found.setdefault("/".join(entry.key.split("/")[:5]), []).append(entry)

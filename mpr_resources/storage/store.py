@@ -50,7 +50,7 @@ class MissingObject(PermanentError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class ObjectInfo:
     """An object as a listing shows it.
 
     Attributes:
@@ -167,7 +167,7 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "read", key) from error
 
-    def read_range(self, key: str, start: int, end: int) -> tuple[bytes, Entry]:
+    def read_range(self, key: str, start: int, end: int) -> tuple[bytes, ObjectInfo]:
         """Bytes `[start, end)` of an object, fewer where it ends earlier, and what a listing would show of it.
 
         Raises:
@@ -206,7 +206,7 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", prefix) from error
 
-    def entries(self, prefix: str = "") -> Iterator[Entry]:
+    def entries(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """What a listing shows of the objects below the folder `prefix`, in no order."""
         try:
             for page in obstore.list(self.store, prefix or None, chunk_size=LISTED_AT_ONCE):
@@ -214,7 +214,7 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", prefix) from error
 
-    def readable_entries(self) -> tuple[Sequence[Entry], Sequence[str]]:
+    def readable_entries(self) -> tuple[Sequence[ObjectInfo], Sequence[str]]:
         """What a listing shows of all objects; and the names, escaped, that are no keys: those that are not UTF-8, and
         in a bucket those with a part that is empty, `.` or `..`.
 
@@ -231,7 +231,7 @@ class Storage:
         except (BaseError, OSError) as error:
             raise self._explain(error, "list", "") from error
 
-    def _readable_objects(self, store: S3Store) -> tuple[Sequence[Entry], Sequence[str]]:
+    def _readable_objects(self, store: S3Store) -> tuple[Sequence[ObjectInfo], Sequence[str]]:
         """By boto3: obstore gives up the whole listing at such a key."""
         try:
             import boto3
@@ -248,10 +248,10 @@ class Storage:
                 if {"", ".", ".."} & set(key.split("/")):
                     bad.append(ascii(key))
                 else:
-                    found.append(Entry(key, one["Size"], one["LastModified"].timestamp(), one["ETag"]))
+                    found.append(ObjectInfo(key, one["Size"], one["LastModified"].timestamp(), one["ETag"]))
         return found, sorted(bad)
 
-    def _readable_below(self, top: Path) -> tuple[Sequence[Entry], Sequence[str]]:
+    def _readable_below(self, top: Path) -> tuple[Sequence[ObjectInfo], Sequence[str]]:
         """Slower, as each file is looked up."""
         found, bad = [], []
         for folder, folders, files in os.walk(top, followlinks=True):
@@ -264,7 +264,7 @@ class Storage:
                     found.append(self.entry((here / name).as_posix()))
         return found, sorted(bad)
 
-    def entry(self, key: str) -> Entry:
+    def entry(self, key: str) -> ObjectInfo:
         """The same of one object.
 
         Raises:
@@ -357,8 +357,8 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
-def _entry(found: ObjectMeta) -> Entry:
-    return Entry(found["path"], found["size"], found["last_modified"].timestamp(), found["e_tag"] or "")
+def _entry(found: ObjectMeta) -> ObjectInfo:
+    return ObjectInfo(found["path"], found["size"], found["last_modified"].timestamp(), found["e_tag"] or "")
 
 
 def _s3(bucket: str, prefix: str, endpoint_url: str | None) -> S3Store:

@@ -6,7 +6,7 @@ import pytest
 
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch
-from gpu_service.routines.ocr.engine import OcrSettings, Reading
+from gpu_service.routines.ocr.engine import OcrSettings, StripText
 from gpu_service.routines.ocr.routine import (
     OCR,
     _own_part,
@@ -141,7 +141,7 @@ def test_identity_names_engine_version_and_models():
     ],
 )
 def test_what_belongs_to_a_line(text, confidences, centres, expected):
-    part, beyond = _own_part(Reading(text, confidences, centres), (10, 90))
+    part, beyond = _own_part(StripText(text, confidences, centres), (10, 90))
     assert (part.text, *beyond) == expected
 
 

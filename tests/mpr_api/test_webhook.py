@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from gpu_service.errors import BadInput
 from mpr_api.webhook import (
     MOST_BYTES,
-    Event,
+    BucketEvent,
     bucket_of,
     noticed_keys,
     webhook_app,
@@ -45,7 +44,7 @@ def record(key: str, event: str = "ObjectCreated:Put", bucket: str = "media") ->
     ],
 )
 def test_which_files_an_event_is_about(records: list[dict[str, Any]], keys: list[str]) -> None:
-    assert noticed_keys(Event.model_validate({"Records": records}), "media", "in/") == keys
+    assert noticed_keys(BucketEvent.model_validate({"Records": records}), "media", "in/") == keys
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from mpr_assets.definitions import (
 from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
 from mpr_assets.freshness.event_log import read_made, read_observed, report
 from mpr_assets.freshness.judge import (
-    MadeByStage,
-    State,
+    MaterializationsByStage,
+    StageState,
     Verdict,
     changed,
     judge,
@@ -112,7 +112,7 @@ class Matrix:
     instance: dg.DagsterInstance
     host: Host = field(default_factory=Host)
     switches: dict[str, str] = field(default_factory=dict)
-    made: MadeByStage | None = None
+    made: MaterializationsByStage | None = None
     observed: dict[str, dict[str, str]] | None = None
     """Both as last read; a run makes them None."""
 
@@ -210,7 +210,9 @@ class Matrix:
             self.made = read_made(self.instance, NODES)
         made, config = self.made, self.config(timelines)
         judged = {name: judge(NODES, of_timeline(made, name), config[name]) for name in timelines}
-        found = {name: {one.stage for one in all_of if one.state != State.FRESH} for name, all_of in judged.items()}
+        found = {
+            name: {one.stage for one in all_of if one.state != StageState.FRESH} for name, all_of in judged.items()
+        }
         return {name: stages for name, stages in found.items() if stages}
 
     def stale_in_dagster(

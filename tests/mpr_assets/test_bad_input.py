@@ -19,7 +19,7 @@ import pytest
 
 from gpu_service.pictures import encode_jpeg, encode_png
 from mpr_assets.definitions import ROOT
-from mpr_assets.engine import stage
+from mpr_assets.orchestration import stage_asset
 from mpr_cli import app
 from mpr_resources.storage import io_manager
 from mpr_resources.storage.keys import Keys
@@ -415,7 +415,7 @@ def test_what_may_not_be_read_is_named(what: str, mpr: Mpr, inputs: Path, kept: 
 def test_a_storage_that_stops_working_fails_the_stage_after_some_tries(
     mpr: Mpr, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "FIRST_RETRY_S", 0.0)
+    monkeypatch.setattr(stage_asset, "FIRST_RETRY_S", 0.0)
     monkeypatch.setattr(io_manager, "RETRY_WAIT_S", 0.0)
     (tmp_path / "stages").write_text("a file where a folder should be")
     said = mpr("run", str(inputs / "clip.mp4"), MPR_STORAGE_URL=str(tmp_path), DAGSTER_HOME=str(tmp_path / "home"))
@@ -492,7 +492,7 @@ SUBPROCESS = {
 def test_the_installed_command_does_the_same(name: str, tmp_path: Path) -> None:
     argv, status, says = SUBPROCESS[name]
     environ = os.environ | {"MPR_STORAGE_URL": str(tmp_path / "storage"), "DAGSTER_HOME": str(tmp_path / "home")}
-    command = [sys.executable, "-c", "from mpr_assets.cli import main; main()", *argv]
+    command = [sys.executable, "-c", "from mpr_cli.app import main; main()", *argv]
     ran = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (status, "")
     assert re.fullmatch(says, ran.stderr)

@@ -6,11 +6,11 @@ import dagster as dg
 import pytest
 
 from mpr_cli.watch import _follow, _state
-from mpr_resources.progress import Report
+from mpr_resources.progress import ProgressReport
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import Storage
 
-REPORT = Report(run_id="r1", stage="run_ocr", done=30, total=120, unit="frames", elapsed_s=10.0)
+REPORT = ProgressReport(run_id="r1", stage="run_ocr", done=30, total=120, unit="frames", elapsed_s=10.0)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,9 @@ REPORT = Report(run_id="r1", stage="run_ocr", done=30, total=120, unit="frames",
         ),
     ],
 )
-def test_how_far_a_run_is(tmp_path: Path, status: dg.DagsterRunStatus, report: Report | None, said: str) -> None:
+def test_how_far_a_run_is(
+    tmp_path: Path, status: dg.DagsterRunStatus, report: ProgressReport | None, said: str
+) -> None:
     storage = Storage.open(str(tmp_path))
     if report is not None:
         storage.put(Keys.progress("match"), report.model_dump_json().encode())

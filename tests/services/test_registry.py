@@ -11,8 +11,8 @@ from gpu_service.errors import PermanentError, TransientError
 from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.registry import (
     Airing,
-    Entry,
-    Found,
+    BrandRecord,
+    BrandSighting,
     Registry,
 )
 from mpr_resources.brands.registry.known import KnownBrand
@@ -24,8 +24,8 @@ def test_it_makes_its_tables_beside_others_and_keeps_what_it_is_told(postgres_ur
     administer(postgres_url, "CREATE TABLE alembic_version (version_num varchar(32))")
     registry = Registry(postgres_url)
     assert registry.entries() == []
-    registry.add(Entry("Acme", ("Akme",), airings={"cup": Airing(1, 2)}), "ann")
-    registry.record("match", [Brand(name="Ajax")], [Found("Zarvox", "cloud_vlm", Airing(5, 9))], "run 1")
+    registry.add(BrandRecord("Acme", ("Akme",), airings={"cup": Airing(1, 2)}), "ann")
+    registry.record("match", [Brand(name="Ajax")], [BrandSighting("Zarvox", "cloud_vlm", Airing(5, 9))], "run 1")
     registry.merge("zarvox", "AKME", "bob")
     again = Registry(postgres_url.replace("postgresql+psycopg2://", "postgresql://"))
     assert again.entry("Zarvox").airings == {"cup": Airing(1, 2), "match": Airing(5, 9)}
@@ -53,13 +53,13 @@ def test_what_cannot_be_used_says_so(
 ) -> None:
     url = make_url(postgres_url).set(**change).render_as_string(hide_password=False)  # type: ignore[arg-type]
     with pytest.raises(kind) as refused:
-        Registry(url).add(Entry("Acme"), "ann")
+        Registry(url).add(BrandRecord("Acme"), "ann")
     assert sentence in str(refused.value)
     assert "canary" not in str(refused.value)
 
 
 def test_a_user_who_may_not_write(postgres_url: str) -> None:
-    Registry(postgres_url).add(Entry("Acme"), "ann")
+    Registry(postgres_url).add(BrandRecord("Acme"), "ann")
     name = f"reader_{make_url(postgres_url).database}"
     administer(postgres_url, f"CREATE ROLE {name} LOGIN PASSWORD 'canary'")
     try:
@@ -67,7 +67,7 @@ def test_a_user_who_may_not_write(postgres_url: str) -> None:
         reader = Registry(make_url(postgres_url).set(username=name, password="canary").render_as_string(False))
         assert [entry.name for entry in reader.entries()] == ["Acme"]
         with pytest.raises(PermanentError, match="permission denied"):
-            reader.add(Entry("Ajax"), "ann")
+            reader.add(BrandRecord("Ajax"), "ann")
     finally:
         administer(postgres_url, f"DROP OWNED BY {name}")
         administer(postgres_url, f"DROP ROLE {name}")
@@ -75,7 +75,7 @@ def test_a_user_who_may_not_write(postgres_url: str) -> None:
 
 def test_a_connection_that_is_cut_is_said_and_the_next_call_has_another(postgres_url: str) -> None:
     registry = Registry(postgres_url)
-    registry.add(Entry("Acme"), "ann")
+    registry.add(BrandRecord("Acme"), "ann")
 
     def cut_off(connection: object) -> None:
         own = connection.connection.dbapi_connection  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ from gpu_service.routines.logos import votes as votes
 from gpu_service.routines.logos.references import LogoSet, logo_set, root_sift
 from gpu_service.routines.logos.regions import Floats
 from gpu_service.routines.logos.verify import (
-    Evidence,
+    PoseEvidence,
     corners_of,
     project,
     pyramid,
@@ -126,7 +126,7 @@ def _proposals(
     return owners[order], poses[order], features
 
 
-def flat_score(evidence: Evidence, plainness: NDArray[np.float64]) -> Floats:
+def flat_score(evidence: PoseEvidence, plainness: NDArray[np.float64]) -> Floats:
     """Log-odds (k,) that a pose of a flat logo is right.
 
     Started from a logistic regression on a few hundred poses of symbols pasted on plain and on cluttered frames; then
@@ -139,7 +139,7 @@ def flat_score(evidence: Evidence, plainness: NDArray[np.float64]) -> Floats:
     return np.asarray(z, np.float32)
 
 
-def picture_score(evidence: Evidence, supported: Floats) -> Floats:
+def picture_score(evidence: PoseEvidence, supported: Floats) -> Floats:
     """Log-odds (k,) that a pose of a photographed logo is right.
 
     Weights set by hand between those of a logistic regression on some 500 poses in drawn photographs
@@ -151,7 +151,7 @@ def picture_score(evidence: Evidence, supported: Floats) -> Floats:
     return np.asarray(z + 0.7 * np.log1p(supported) - 9.5, np.float32)
 
 
-def _scores(evidence: Evidence, logos: LogoSet, owners: NDArray[np.int32], features: votes.Features) -> Floats:
+def _scores(evidence: PoseEvidence, logos: LogoSet, owners: NDArray[np.int32], features: votes.Features) -> Floats:
     """Calibrated scores (k,), 0 to 1; 0 where the pose is not one that a logo can have."""
     flat = logos.flat[owners]
     z = flat_score(evidence, np.array([logos.logos[i].plainness for i in owners]))

@@ -35,7 +35,7 @@ def pyramid(image: Image) -> list[Image]:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PoseEvidence:
     """What the comparison of proposals says, arrays of length k (homographies (k, 3, 3) to the pyramid's first level).
 
     Attributes:
@@ -168,7 +168,7 @@ def _correlation(a: Floats, b: Floats, weight: Floats) -> float:
 
 
 def _compare(level: Image, homography: NDArray[np.float64], logo: Logo) -> tuple[float, float, float]:
-    """Likeness of the straightened patch to the reference: `likeness`, `trimmed` and `slopes` of `Evidence`."""
+    """Likeness of the straightened patch to the reference: `likeness`, `trimmed` and `slopes` of `PoseEvidence`."""
     face, weight = logo.face, logo.face_weight
     h, w = face.shape
     rows, columns = np.mgrid[0:h, 0:w].astype(np.float64)
@@ -214,7 +214,7 @@ def _plausible(quads: NDArray[np.float64], sides: NDArray[Any]) -> NDArray[np.bo
     return np.asarray((turn > 0).all(axis=1) & (stretch < 2.6) & (squash < 4) & (sheared > 0.5))
 
 
-def verify(levels: list[Image], logos: list[Logo], homographies: NDArray[np.float64]) -> Evidence:
+def verify(levels: list[Image], logos: list[Logo], homographies: NDArray[np.float64]) -> PoseEvidence:
     """Refine poses (k, 3, 3), from pixels of each logo to pixels of the pyramid's first level, and weigh them.
 
     The poses are drawn to the edges by iterated weighted least squares along the outline's normals (active contours in
@@ -243,4 +243,4 @@ def verify(levels: list[Image], logos: list[Logo], homographies: NDArray[np.floa
     for i in np.flatnonzero(plausible & (edges > 0.35)):
         local = shrink[level_of[i]] @ refined[i]
         likeness[i], trimmed[i], slopes[i] = _compare(levels[level_of[i]], local, logos[i])
-    return Evidence(refined, edges, likeness, trimmed, slopes, long_px.astype(np.float32), plausible)
+    return PoseEvidence(refined, edges, likeness, trimmed, slopes, long_px.astype(np.float32), plausible)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_service.pictures import Image
-from gpu_service.routines.ocr.engine import Reading
+from gpu_service.routines.ocr.engine import StripText
 
 STRIP_STEP_PX, STRIP_MIN_PX = 16, 160
 """Strips are padded to a multiple and to a least width; the engines' own least width is 320, at twice the time."""
@@ -31,7 +31,7 @@ def planes(image: Image) -> NDArray[np.float32]:
     return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
 
-def decode(probabilities: NDArray[np.float32], characters: Sequence[str], space_threshold: float) -> Reading:
+def decode(probabilities: NDArray[np.float32], characters: Sequence[str], space_threshold: float) -> StripText:
     """CTC: the best character of each step, repeats and blanks (0) left out.
 
     A space is also put where its probability peaks between two characters though blank is likelier: the recognisers
@@ -57,4 +57,4 @@ def decode(probabilities: NDArray[np.float32], characters: Sequence[str], space_
         text += characters[best[step]]
         confidences.append(float(probabilities[step, best[step]]))
         centres.append(step + 0.5)
-    return Reading(text, tuple(confidences), tuple(centre * COLUMN_PX for centre in centres))
+    return StripText(text, tuple(confidences), tuple(centre * COLUMN_PX for centre in centres))

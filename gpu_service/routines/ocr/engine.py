@@ -62,7 +62,7 @@ class OcrSettings(Settings):
 
 
 @dataclass(frozen=True)
-class Reading:
+class StripText:
     """What a strip says: its characters, the confidence of each, and where the centre of each is (pixels)."""
 
     text: str
@@ -74,8 +74,8 @@ class Reading:
         """Mean over the characters; 0 where there is none."""
         return sum(self.confidences) / len(self.confidences) if self.confidences else 0.0
 
-    def part(self, start: int, end: int) -> Reading:
-        return Reading(self.text[start:end], self.confidences[start:end], self.centres_px[start:end])
+    def part(self, start: int, end: int) -> StripText:
+        return StripText(self.text[start:end], self.confidences[start:end], self.centres_px[start:end])
 
 
 class Engine(Protocol):
@@ -89,6 +89,6 @@ class Engine(Protocol):
         """The lines in a heat map, in pixels of a picture of `size` (width, height)."""
         ...
 
-    def read(self, strip: Image, space_threshold: float) -> Reading:
+    def read(self, strip: Image, space_threshold: float) -> StripText:
         """The text of a strip, a straightened line `LINE_HEIGHT_PX` high."""
         ...

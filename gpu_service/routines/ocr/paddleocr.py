@@ -25,7 +25,7 @@ from gpu_service.routines.ocr.engine import (
     HeatMap,
     OcrSettings,
     Quads,
-    Reading,
+    StripText,
 )
 
 ENGINE = "the engine `paddleocr`"
@@ -58,7 +58,7 @@ class PaddleOcrEngine:
             return np.zeros((0, 4, 2), np.float32)
         return np.asarray(np.asarray(found[0], np.float32) / np.float32(step), np.float32)
 
-    def read(self, strip: Image, space_threshold: float) -> Reading:
+    def read(self, strip: Image, space_threshold: float) -> StripText:
         [picture] = self._reader.predictor.pre_tfs["Read"](imgs=[strip])
         return decode(self._reader.run(strip_planes(picture))[0], self._reader.characters, space_threshold)
 

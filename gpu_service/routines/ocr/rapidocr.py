@@ -20,7 +20,7 @@ from gpu_service.routines.ocr.engine import (
     HeatMap,
     OcrSettings,
     Quads,
-    Reading,
+    StripText,
 )
 
 QUAD_STEP = 8
@@ -56,7 +56,7 @@ class RapidOcrEngine:
             return np.zeros((0, 4, 2), np.float32)
         return np.asarray(np.asarray(quads, np.float32) / QUAD_STEP, np.float32)
 
-    def read(self, strip: Image, space_threshold: float) -> Reading:
+    def read(self, strip: Image, space_threshold: float) -> StripText:
         return decode(np.asarray(self._reader.session(strip_planes(strip))[0]), self._characters, space_threshold)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
-from gpu_service.routines.ocr.engine import Engine, HeatMap, OcrSettings, Reading
+from gpu_service.routines.ocr.engine import Engine, HeatMap, OcrSettings, StripText
 from gpu_service.wire import (
     OcrAnswer,
     OcrItem,
@@ -230,14 +230,14 @@ def _recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings
     return TextLine(quad=to_quad(quad), text=text, confidence=min(1.0, inner.confidence) if text else 0.0)
 
 
-def _own_part(reading: Reading, core: tuple[float, float]) -> tuple[Reading, tuple[float, float]]:
+def _own_part(reading: StripText, core: tuple[float, float]) -> tuple[StripText, tuple[float, float]]:
     """The characters of a line and those that stick to it, and by how many line heights these lie beyond its ends.
 
     `core` is where the line starts and ends on the strip, in pixels.
     """
     inside = [i for i, centre in enumerate(reading.centres_px) if core[0] <= centre <= core[1]]
     if not inside:
-        return Reading("", (), ()), (0.0, 0.0)
+        return StripText("", (), ()), (0.0, 0.0)
     start, end = inside[0], inside[-1]
 
     def sticks(i: int) -> bool:

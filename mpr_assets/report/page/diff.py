@@ -37,7 +37,7 @@ SIGNS: dict[Kind, str] = {"gained": "+", "lost": "−", "moved": "~", "changed":
 
 
 @dataclass(frozen=True)
-class Shown:
+class PicturePair:
     """A frame with its changes drawn on it."""
 
     title: str
@@ -64,7 +64,7 @@ def diff_page(comparison: Comparison) -> str:
     )
 
 
-def pictures(comparison: Comparison) -> list[Shown]:
+def pictures(comparison: Comparison) -> list[PicturePair]:
     """The frames with most changes, in their order, each drawn once; frames that are no longer kept are left out."""
     by_frame: defaultdict[int, list[Change]] = defaultdict(list)
     for section in comparison.sections:
@@ -76,7 +76,7 @@ def pictures(comparison: Comparison) -> list[Shown]:
     return [one for one in shown if one is not None]
 
 
-def _shown(comparison: Comparison, at: int, changes: Sequence[Change]) -> Shown | None:
+def _shown(comparison: Comparison, at: int, changes: Sequence[Change]) -> PicturePair | None:
     """`at`: the frame's number, or its time where numbers do not mean the same in both."""
     for state in (comparison.after, comparison.before):
         seqs = [at] if comparison.same_frames else [seq for seq, time in state.times_ms.items() if time == at]
@@ -86,7 +86,7 @@ def _shown(comparison: Comparison, at: int, changes: Sequence[Change]) -> Shown 
             drawn = encode_jpeg(draw(picture.pixels, marks, PICTURE_WIDTH_PX), QUALITY)
             title = f"frame {at}" if comparison.same_frames else f"{at} ms"
             uri = f"data:image/jpeg;base64,{base64.b64encode(drawn).decode()}"
-            return Shown(title, uri, tuple(change_line(change) for change in changes))
+            return PicturePair(title, uri, tuple(change_line(change) for change in changes))
     return None
 
 

@@ -27,7 +27,7 @@ from mpr_assets.overlays.marks import (
 )
 from mpr_assets.report.build import STAGE_OF_SOURCE
 from mpr_assets.report.model import (
-    Brand,
+    BrandReport,
     Evidence,
     Exposure,
     Report,
@@ -75,7 +75,7 @@ class Lane:
     """A brand on the page."""
 
     number: int
-    brand: Brand
+    brand: BrandReport
     hue: int
     path: str
     cards: Sequence[Card]
@@ -273,7 +273,7 @@ def _cards(report: Report, picture: GetPicture, per_brand: int, room: int) -> li
     return [sorted(of_brand, key=lambda card: card.number) for of_brand in cards]
 
 
-def _by_turns(brands: Sequence[Brand], per_brand: int) -> Iterator[tuple[int, int]]:
+def _by_turns(brands: Sequence[BrandReport], per_brand: int) -> Iterator[tuple[int, int]]:
     """(brand, exposure) numbers: the first choice of every brand, then the second of every brand, and so on."""
     choices = [_chosen(brand.exposures, per_brand) for brand in brands]
     for turn in range(per_brand):

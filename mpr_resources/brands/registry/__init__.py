@@ -25,13 +25,13 @@ from mpr_resources.brands.registry import rows
 from mpr_resources.brands.registry.database import Database
 from mpr_resources.brands.registry.entries import (
     Airing,
-    Change,
-    Entry,
-    Found,
-    Source,
+    BrandOrigin,
+    BrandRecord,
+    BrandSighting,
+    RegistryChange,
     Status,
 )
-from mpr_resources.brands.registry.known import Known
+from mpr_resources.brands.registry.known import BrandKnowledge
 from mpr_resources.brands.registry.schema import (
     airing,
     brand,
@@ -40,7 +40,7 @@ from mpr_resources.brands.registry.schema import (
     picture,
 )
 
-__all__ = ["Airing", "Change", "Entry", "Found", "Registry", "Source", "Status"]
+__all__ = ["Airing", "BrandOrigin", "BrandRecord", "BrandSighting", "Registry", "RegistryChange", "Status"]
 
 
 class Registry:
@@ -55,24 +55,24 @@ class Registry:
     def __init__(self, url: str) -> None:
         self.database = Database(url)
 
-    def known(self) -> Known:
+    def known(self) -> BrandKnowledge:
         """What a run has of it."""
         if self.database.absent:
-            return Known()
+            return BrandKnowledge()
         return self.database.read(rows.read_known)
 
-    def entries(self, status: Status | None = None) -> list[Entry]:
+    def entries(self, status: Status | None = None) -> list[BrandRecord]:
         """All brands, or those of a status, by name. Their pictures have no content; see `entry`."""
         if self.database.absent:
             return []
         return self.database.read(lambda connection: rows.read_entries(connection, status))
 
-    def entry(self, name: str) -> Entry:
+    def entry(self, name: str) -> BrandRecord:
         """The brand that a name or alias means, with its pictures."""
         if self.database.absent:
             raise rows.unknown(name, [])
 
-        def read(connection: Connection) -> Entry:
+        def read(connection: Connection) -> BrandRecord:
             found = rows.brand_of(connection, name)
             [entry] = rows.read_entries(connection, None, only=found, content=True)
             return entry
@@ -93,23 +93,23 @@ class Registry:
         found = self.database.read(lambda connection: connection.execute(query).all())
         return [Reference(wanted[key], name, content) for key, name, content in found]
 
-    def history(self, name: str | None = None) -> list[Change]:
+    def history(self, name: str | None = None) -> list[RegistryChange]:
         """What was done to a brand and to those merged into it, or to all; the latest last."""
         if self.database.absent:
             if name is not None:
                 raise rows.unknown(name, [])
             return []
 
-        def read(connection: Connection) -> list[Change]:
+        def read(connection: Connection) -> list[RegistryChange]:
             columns = (change.c.time_ms, change.c.who, change.c.action, change.c.name, change.c.detail)
             query = select(*columns).order_by(change.c.id)
             if name is not None:
                 query = query.where(change.c.brand_id == rows.brand_of(connection, name))
-            return [Change(*row) for row in connection.execute(query)]
+            return [RegistryChange(*row) for row in connection.execute(query)]
 
         return self.database.read(read)
 
-    def add(self, entry: Entry, who: str) -> None:
+    def add(self, entry: BrandRecord, who: str) -> None:
         """A new brand, or one that only brand files have until now."""
 
         def write(connection: Connection) -> None:
@@ -121,7 +121,7 @@ class Registry:
 
         self.database.write(write)
 
-    def put(self, entries: Sequence[Entry], who: str) -> tuple[int, int]:
+    def put(self, entries: Sequence[BrandRecord], who: str) -> tuple[int, int]:
         """Add the brands that are not there, and what is said of the others: all or none.
 
         A brand that is there gets the status, and keeps what it has besides. Gives how many are new, and how many
@@ -201,7 +201,7 @@ class Registry:
             for name in names:
                 found = rows.owner_of(connection, name)
                 if found is None:
-                    rows.add(connection, Entry(name, status=Status.EXCLUDED), log, "excluded")
+                    rows.add(connection, BrandRecord(name, status=Status.EXCLUDED), log, "excluded")
                     new.append(name)
                 elif rows.set_status(connection, found, Status.EXCLUDED, log):
                     new.append(name)
@@ -209,7 +209,7 @@ class Registry:
 
         return self.database.write(write)
 
-    def record(self, timeline: str, listed: Iterable[Brand], found: Sequence[Found], who: str) -> None:
+    def record(self, timeline: str, listed: Iterable[Brand], found: Sequence[BrandSighting], who: str) -> None:
         """Take over what a timeline's report has: the brands of its brand file, those that models named, and airings.
 
         A listed brand arrives as confirmed, one that is neither listed nor known as proposed. What is there is kept.

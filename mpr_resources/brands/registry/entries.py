@@ -22,7 +22,7 @@ class Status(StrEnum):
     EXCLUDED = "excluded"
 
 
-class Source(StrEnum):
+class BrandOrigin(StrEnum):
     """Who named a brand first."""
 
     MANUAL = "manual"
@@ -43,7 +43,7 @@ class Airing:
 
 
 @dataclass(frozen=True)
-class Entry:
+class BrandRecord:
     """A brand of the registry.
 
     Attributes:
@@ -56,7 +56,7 @@ class Entry:
     name: str
     aliases: tuple[str, ...] = ()
     status: Status = Status.CONFIRMED
-    source: Source = Source.MANUAL
+    source: BrandOrigin = BrandOrigin.MANUAL
     everywhere: bool = True
     listed: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Found:
+class BrandSighting:
     """A brand that a timeline's report has. `source`: of its detections: `ocr`, `logo`, `cloud_vlm`, …"""
 
     name: str
@@ -75,7 +75,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Change:
+class RegistryChange:
     """Something that was done to a brand, and by whom. `name`: of the brand at that time."""
 
     time_ms: int

@@ -20,8 +20,8 @@ from gpu_service.settings import Settings
 from mpr_resources.brands.brand_file import Brand, check_names, read_reference
 from mpr_resources.brands.registry.entries import (
     Airing,
-    Entry,
-    Source,
+    BrandOrigin,
+    BrandRecord,
     Status,
 )
 from mpr_resources.yaml_files.load import load_file, read_file, validate
@@ -40,7 +40,7 @@ class _Span(BaseModel):
 
 class _Listed(Brand):
     status: Status = Status.CONFIRMED
-    source: Source = Source.MANUAL
+    source: BrandOrigin = BrandOrigin.MANUAL
     everywhere: bool = True
     airings: Mapping[str, _Span] = {}
 
@@ -49,7 +49,7 @@ class _RegistryFile(Settings):
     brands: tuple[_Listed, ...]
 
 
-def read_entries(path: Path) -> list[Entry]:
+def read_entries(path: Path) -> list[BrandRecord]:
     """The brands of a `.csv`, `.yaml` or `.yml` file.
 
     Raises:
@@ -60,7 +60,7 @@ def read_entries(path: Path) -> list[Entry]:
     return [_entry(one, path.parent) for one in listed]
 
 
-def write_entries(path: Path, entries: Iterable[Entry]) -> None:
+def write_entries(path: Path, entries: Iterable[BrandRecord]) -> None:
     """Write the brands as the file's name says; pictures of a YAML file beside it.
 
     Raises:
@@ -84,8 +84,8 @@ def _is_csv(path: Path) -> bool:
     return suffix == ".csv"
 
 
-def _entry(listed: _Listed, folder: Path) -> Entry:
-    return Entry(
+def _entry(listed: _Listed, folder: Path) -> BrandRecord:
+    return BrandRecord(
         name=listed.name,
         aliases=listed.aliases,
         status=listed.status,
@@ -98,7 +98,7 @@ def _entry(listed: _Listed, folder: Path) -> Entry:
     )
 
 
-def _plain(entry: Entry, folder: Path) -> dict[str, Any]:
+def _plain(entry: BrandRecord, folder: Path) -> dict[str, Any]:
     """The brand as YAML has it; its pictures go into the folder."""
     logos = []
     for picture in entry.pictures:
@@ -118,7 +118,7 @@ def _plain(entry: Entry, folder: Path) -> dict[str, Any]:
     }
 
 
-def _to_csv(entries: Iterable[Entry]) -> str:
+def _to_csv(entries: Iterable[BrandRecord]) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
@@ -127,7 +127,7 @@ def _to_csv(entries: Iterable[Entry]) -> str:
     return text.getvalue()
 
 
-def _cell(entry: Entry, column: str) -> str:
+def _cell(entry: BrandRecord, column: str) -> str:
     value = getattr(entry, column)
     if column not in LISTS:
         return str(value).lower() if isinstance(value, bool) else str(value)

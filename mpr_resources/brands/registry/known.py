@@ -33,14 +33,14 @@ class KnownBrand:
 
 
 @dataclass(frozen=True)
-class Known:
+class BrandKnowledge:
     """What a run has of the registry. `never`: texts that are never taken for a brand."""
 
     brands: tuple[KnownBrand, ...] = ()
     never: tuple[str, ...] = ()
 
 
-def looked_for(listed: BrandList, known: Known) -> BrandList:
+def looked_for(listed: BrandList, known: BrandKnowledge) -> BrandList:
     """The brands that are looked for. `listed`: of the brand file; it wins where the two differ."""
     never = {fold_key(text) for text in known.never}
     renamed = {fold_key(alias): brand.name for brand in known.brands for alias in brand.aliases}
@@ -66,7 +66,7 @@ def looked_for(listed: BrandList, known: Known) -> BrandList:
     return replace(listed, brands=tuple(made.values()), never=known.never, any_logo=not listed.brands)
 
 
-def added(listed: BrandList, known: Known) -> list[str]:
+def added(listed: BrandList, known: BrandKnowledge) -> list[str]:
     """Names of the brands that the registry adds to those of the brand file."""
     texts = {fold_key(text) for brand in listed.brands for text in brand.texts}
     return [one.name for one in known.brands if one.everywhere and fold_key(one.name) not in texts]

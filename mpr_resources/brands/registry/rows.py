@@ -13,14 +13,14 @@ from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.brands.registry.entries import (
     Airing,
-    Entry,
-    Found,
-    Source,
+    BrandOrigin,
+    BrandRecord,
+    BrandSighting,
     Status,
     key_of,
     squeezed,
 )
-from mpr_resources.brands.registry.known import Known, KnownBrand
+from mpr_resources.brands.registry.known import BrandKnowledge, KnownBrand
 from mpr_resources.brands.registry.schema import (
     airing,
     brand,
@@ -90,7 +90,7 @@ def name_of(connection: Connection, brand_id: int) -> str:
     return str(connection.execute(row).scalar_one())
 
 
-def read_known(connection: Connection) -> Known:
+def read_known(connection: Connection) -> BrandKnowledge:
     """What a run has of the registry."""
     texts: dict[int, list[tuple[str, bool, bool]]] = {}
     columns = (brand_text.c.brand_id, brand_text.c.text, brand_text.c.is_name, brand_text.c.from_file)
@@ -109,12 +109,12 @@ def read_known(connection: Connection) -> Known:
             # What only files say of it, the files say.
             kept = ((), ()) if from_file else (tuple(row.exclude), tuple(row.tags))
             brands.append(KnownBrand(name, aliases, *kept, everywhere=not from_file))
-    return Known(tuple(brands), tuple(sorted(never)))
+    return BrandKnowledge(tuple(brands), tuple(sorted(never)))
 
 
 def read_entries(
     connection: Connection, status: Status | None, *, only: int | None = None, content: bool = False
-) -> list[Entry]:
+) -> list[BrandRecord]:
     wanted = select(brand)
     if status is not None:
         wanted = wanted.where(brand.c.status == status)
@@ -137,12 +137,12 @@ def read_entries(
     for row in connection.execute(select(airing).order_by(airing.c.timeline)):
         airings.setdefault(row.brand_id, {})[row.timeline] = Airing(row.first_ms, row.last_ms)
     entries = [
-        Entry(
+        BrandRecord(
             name=names[number][0],
             aliases=tuple(aliases.get((number, False), ())),
             listed=tuple(aliases.get((number, True), ())),
             status=Status(row.status),
-            source=Source(row.source),
+            source=BrandOrigin(row.source),
             everywhere=not names[number][1],
             exclude=tuple(row.exclude),
             tags=tuple(row.tags),
@@ -154,7 +154,7 @@ def read_entries(
     return sorted(entries, key=lambda entry: (entry.name.casefold(), entry.name))
 
 
-def add(connection: Connection, entry: Entry, log: Log, action: str = "added", detail: str = "") -> int:
+def add(connection: Connection, entry: BrandRecord, log: Log, action: str = "added", detail: str = "") -> int:
     """A new brand; gives its number.
 
     Raises:
@@ -229,7 +229,7 @@ def give(connection: Connection, owner: int, text: str, *, from_file: bool) -> b
     return False
 
 
-def extend(connection: Connection, entry: Entry, log: Log) -> None:
+def extend(connection: Connection, entry: BrandRecord, log: Log) -> None:
     """Add to a brand that is there what an import says of it."""
     owner = brand_of(connection, entry.name)
     added = [text for text in entry.aliases if give(connection, owner, text, from_file=False)]
@@ -346,7 +346,7 @@ def seed(connection: Connection, listed: Iterable[Brand], log: Log) -> None:
             continue
         if status is None:
             owner = add(
-                connection, Entry(one.name, everywhere=False, exclude=one.exclude, tags=one.tags), log, "listed"
+                connection, BrandRecord(one.name, everywhere=False, exclude=one.exclude, tags=one.tags), log, "listed"
             )
         else:
             owner = brand_of(connection, one.name)
@@ -362,7 +362,7 @@ def seed(connection: Connection, listed: Iterable[Brand], log: Log) -> None:
                 there[key_of(text)] = (False, Status.CONFIRMED)
 
 
-def propose(connection: Connection, seen: Found, timeline: str, log: Log) -> int | None:
+def propose(connection: Connection, seen: BrandSighting, timeline: str, log: Log) -> int | None:
     """The brand of this name, proposed when it is new; None where the name cannot be one."""
     try:
         owner = owner_of(connection, seen.name)
@@ -370,10 +370,10 @@ def propose(connection: Connection, seen: Found, timeline: str, log: Log) -> int
         return None
     if owner is not None:
         return owner
-    source = Source(seen.source) if seen.source in set(Source) else Source.MANUAL
+    source = BrandOrigin(seen.source) if seen.source in set(BrandOrigin) else BrandOrigin.MANUAL
     return add(
         connection,
-        Entry(seen.name, status=Status.PROPOSED, source=source),
+        BrandRecord(seen.name, status=Status.PROPOSED, source=source),
         log,
         "proposed",
         f"by {seen.source} in {timeline}",

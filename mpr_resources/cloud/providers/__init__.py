@@ -32,7 +32,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Ask:
+class Request:
     """One request.
 
     Attributes:
@@ -53,7 +53,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Said:
+class Completion:
     """What came back: JSON as text, not checked yet."""
 
     text: str
@@ -63,7 +63,7 @@ class Said:
 class Provider(Protocol):
     """What all of them can do. A request is sent once: who asks decides whether it is sent again. Thread-safe."""
 
-    def ask(self, ask: Ask) -> Said:
+    def ask(self, ask: Request) -> Completion:
         """Send one request and wait for the whole answer.
 
         Raises:

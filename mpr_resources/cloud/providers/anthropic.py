@@ -6,8 +6,8 @@ import base64
 from typing import Any
 
 from mpr_resources.cloud.providers import (
-    Ask,
-    Said,
+    Completion,
+    Request,
     Usage,
     failures,
 )
@@ -29,7 +29,7 @@ class Anthropic:
             api_key=key, base_url=base_url or "https://api.anthropic.com", max_retries=0
         )
 
-    def ask(self, ask: Ask) -> Said:
+    def ask(self, ask: Request) -> Completion:
         """See `Provider.ask`."""
         sdk = self._sdk
         try:
@@ -64,7 +64,7 @@ def _part(part: str | bytes) -> dict[str, Any]:
     return {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": data}}
 
 
-def _said(message: Any) -> Said:
+def _said(message: Any) -> Completion:
     used = getattr(message, "usage", None)
     if used is None or not isinstance(getattr(message, "content", None), list):
         raise failures.unreadable(NAME, Usage())
@@ -74,7 +74,7 @@ def _said(message: Any) -> Said:
         raise failures.refused(NAME, usage)
     if message.stop_reason in ("max_tokens", "model_context_window_exceeded"):
         raise failures.truncated(NAME, usage)
-    return Said("".join(block.text for block in message.content if block.type == "text"), usage)
+    return Completion("".join(block.text for block in message.content if block.type == "text"), usage)
 
 
 open_ = Anthropic

@@ -6,8 +6,8 @@ import base64
 from typing import Any
 
 from mpr_resources.cloud.providers import (
-    Ask,
-    Said,
+    Completion,
+    Request,
     Usage,
     failures,
 )
@@ -23,7 +23,7 @@ class ChatProvider:
         self._key = key
         self._longest = longest
 
-    def ask(self, ask: Ask) -> Said:
+    def ask(self, ask: Request) -> Completion:
         """See `Provider.ask`."""
         sdk = self._sdk
         schema = {"name": "answer", "strict": True, "schema": dict(ask.schema)}
@@ -53,7 +53,7 @@ class ChatProvider:
     def close(self) -> None:
         self._client.close()
 
-    def _said(self, completion: Any) -> Said:
+    def _said(self, completion: Any) -> Completion:
         used = getattr(completion, "usage", None)
         details = getattr(used, "prompt_tokens_details", None)
         usage = Usage(
@@ -68,7 +68,7 @@ class ChatProvider:
             raise failures.refused(self._name, usage)
         if choices[0].finish_reason == "length":
             raise failures.truncated(self._name, usage)
-        return Said(choices[0].message.content or "", usage)
+        return Completion(choices[0].message.content or "", usage)
 
 
 def _part(part: str | bytes) -> dict[str, Any]:

@@ -29,7 +29,7 @@ LONGEST_SAID = 200
 """Characters of a server's own words that are repeated."""
 
 
-class Failed(MprError):
+class ProviderError(MprError):
     """A request without an answer.
 
     Attributes:
@@ -43,7 +43,7 @@ class Failed(MprError):
         self.usage = usage or Usage()
 
 
-class Unavailable(Failed, TransientError):
+class ProviderUnavailable(ProviderError, TransientError):
     """The same request may work later; `retry_after_s`: when the provider said so."""
 
     def __init__(self, message: str, outcome: str, retry_after_s: float | None = None) -> None:
@@ -51,7 +51,7 @@ class Unavailable(Failed, TransientError):
         self.retry_after_s = retry_after_s
 
 
-class Unreadable(Unavailable):
+class UnreadableAnswer(ProviderUnavailable):
     """What came back is not what was asked for: another try may."""
 
     def __init__(self, message: str, outcome: str, usage: Usage) -> None:
@@ -59,11 +59,11 @@ class Unreadable(Unavailable):
         self.usage = usage
 
 
-class Refused(Failed):
+class ContentRefusal(ProviderError):
     """The model or the provider's filter will not answer this."""
 
 
-class Rejected(Failed, PermanentError):
+class RequestRejection(ProviderError, PermanentError):
     """The key, the model's name or the request is wrong."""
 
 
@@ -71,55 +71,69 @@ def no_sdk(provider: str) -> MissingEngine:
     return MissingEngine(f"The SDK of {provider} is not installed; run: pip install 'mpr[cloud]'")
 
 
-def timed_out(provider: str, timeout_s: float) -> Unavailable:
-    return Unavailable(f"{provider} did not answer within {timeout_s:g} s; run the stage again later.", "timeout")
+def timed_out(provider: str, timeout_s: float) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        f"{provider} did not answer within {timeout_s:g} s; run the stage again later.", "timeout"
+    )
 
 
-def cut_off(provider: str) -> Unavailable:
+def cut_off(provider: str) -> ProviderUnavailable:
     variable = PROVIDERS[provider][1]
-    return Unavailable(
+    return ProviderUnavailable(
         f"The connection to {provider} failed or broke off; see whether it can be reached, and {variable} if set.",
         "cut",
     )
 
 
-def unreadable(provider: str, usage: Usage) -> Unreadable:
-    return Unreadable(f"{provider} answered what is not the JSON asked for; run the stage again.", "malformed", usage)
+def unreadable(provider: str, usage: Usage) -> UnreadableAnswer:
+    return UnreadableAnswer(
+        f"{provider} answered what is not the JSON asked for; run the stage again.", "malformed", usage
+    )
 
 
-def truncated(provider: str, usage: Usage) -> Unreadable:
-    return Unreadable(
+def truncated(provider: str, usage: Usage) -> UnreadableAnswer:
+    return UnreadableAnswer(
         f"The answer of {provider} was cut off at its longest; raise max_output_tokens.", "truncated", usage
     )
 
 
-def refused(provider: str, usage: Usage) -> Refused:
-    return Refused(f"{provider} refuses to answer this.", "refused", usage)
+def refused(provider: str, usage: Usage) -> ContentRefusal:
+    return ContentRefusal(f"{provider} refuses to answer this.", "refused", usage)
 
 
-def of_status(provider: str, model: str, status: int, headers: Mapping[str, str], said: Any, key: str) -> Failed:
+def of_status(provider: str, model: str, status: int, headers: Mapping[str, str], said: Any, key: str) -> ProviderError:
     """What an answer with this HTTP status means. `said`: the body, as the SDK read it."""
     variable = PROVIDERS[provider][0]
     if status == 401:
-        return Rejected(f"{provider} refuses the key in {variable}; set {variable} to a valid one.", "wrong_key")
+        return RequestRejection(
+            f"{provider} refuses the key in {variable}; set {variable} to a valid one.", "wrong_key"
+        )
     if status == 403:
-        return Rejected(f"{provider} does not let the key in {variable} use {model}; check its rights.", "forbidden")
+        return RequestRejection(
+            f"{provider} does not let the key in {variable} use {model}; check its rights.", "forbidden"
+        )
     if status == 402:
-        return Rejected(f"{provider} wants to be paid: the account of {variable} has no credit.", "no_credit")
+        return RequestRejection(f"{provider} wants to be paid: the account of {variable} has no credit.", "no_credit")
     if status == 404:
-        return Rejected(f"{provider} knows no model {model!r}; correct its name in the settings.", "no_model")
+        return RequestRejection(f"{provider} knows no model {model!r}; correct its name in the settings.", "no_model")
     if status == 429:
         after_s = retry_after_s(headers)
-        return Unavailable(f"{provider} takes no more requests for now; run the stage again later.", "busy", after_s)
+        return ProviderUnavailable(
+            f"{provider} takes no more requests for now; run the stage again later.", "busy", after_s
+        )
     if status in (408, 409, 425) or status >= 500:
         after_s = retry_after_s(headers)
-        return Unavailable(f"{provider} is in trouble (HTTP {status}); run the stage again later.", "down", after_s)
+        return ProviderUnavailable(
+            f"{provider} is in trouble (HTTP {status}); run the stage again later.", "down", after_s
+        )
     words = _words(said, key)
     if "api key not valid" in words.lower() or "api_key_invalid" in str(said).lower():  # Gemini says so with 400
-        return Rejected(f"{provider} refuses the key in {variable}; set {variable} to a valid one.", "wrong_key")
+        return RequestRejection(
+            f"{provider} refuses the key in {variable}; set {variable} to a valid one.", "wrong_key"
+        )
     if "json_validate_failed" in str(said):  # Groq, when its own model did not keep to the schema
         return unreadable(provider, Usage())
-    return Rejected(f"{provider} rejects the request to {model} (HTTP {status}): {words}", "rejected")
+    return RequestRejection(f"{provider} rejects the request to {model} (HTTP {status}): {words}", "rejected")
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

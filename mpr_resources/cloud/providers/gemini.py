@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mpr_resources.cloud.providers import (
-    Ask,
-    Said,
+    Completion,
+    Request,
     Usage,
     failures,
 )
@@ -41,7 +41,7 @@ class Gemini:
         )
         self._client: Any = genai.Client(api_key=key, enterprise=False, http_options=options)
 
-    def ask(self, ask: Ask) -> Said:
+    def ask(self, ask: Request) -> Completion:
         """See `Provider.ask`."""
         types = self._types
         config = types.GenerateContentConfig(
@@ -74,7 +74,7 @@ class Gemini:
         self._client.close()
 
 
-def _said(response: Any) -> Said:
+def _said(response: Any) -> Completion:
     used = response.usage_metadata
     usage = Usage()
     if used is not None:
@@ -93,7 +93,7 @@ def _said(response: Any) -> Said:
         raise failures.truncated(NAME, usage)
     parts = first.content.parts if first.content is not None else None
     texts = [part.text for part in parts or () if part.text and not part.thought]
-    return Said("".join(texts), usage)
+    return Completion("".join(texts), usage)
 
 
 open_ = Gemini

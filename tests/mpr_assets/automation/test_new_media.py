@@ -33,7 +33,7 @@ from mpr_assets.timelines.spec import ChunkSpec, validate_timeline_name
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource
 from mpr_resources.storage.notices import leave, noticed
-from mpr_resources.storage.store import Entry
+from mpr_resources.storage.store import ObjectInfo
 from tests.mpr_assets.settings_matrix import LOG, Host
 
 SIDE = "cup/final.mp4.yaml"
@@ -87,11 +87,11 @@ def test_names_that_look_alike_differ() -> None:
     assert len({timeline_name(key) for key in keys}) == len(keys)
 
 
-def entry(key: str, size: int = 1, modified_s: float = 1.0, etag: str = "e") -> Entry:
-    return Entry(key, size, modified_s, etag)
+def entry(key: str, size: int = 1, modified_s: float = 1.0, etag: str = "e") -> ObjectInfo:
+    return ObjectInfo(key, size, modified_s, etag)
 
 
-def version(*entries: Entry) -> str:
+def version(*entries: ObjectInfo) -> str:
     [file] = media_files(entries)
     return file.version
 
@@ -112,7 +112,7 @@ def version(*entries: Entry) -> str:
         pytest.param([entry("b.mp4")], False, id="another file"),
     ],
 )
-def test_a_version_is_what_is_seen_of_a_file(entries: list[Entry], same: bool) -> None:
+def test_a_version_is_what_is_seen_of_a_file(entries: list[ObjectInfo], same: bool) -> None:
     assert (version(*entries) == version(entry("a.mp4"))) is same
 
 

@@ -35,7 +35,7 @@ from mpr_assets.definitions import (
 )
 from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
 from mpr_assets.freshness.event_log import read_observed
-from mpr_assets.freshness.judge import CONFIG_CHANGED, Made, StageNode
+from mpr_assets.freshness.judge import CONFIG_CHANGED, Materialization, StageNode
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.profiles.folder import Profiles
@@ -47,8 +47,10 @@ NODES = [A, B, C]
 CONFIG = {"t": {"a": "s", "b": "s", "c": "s"}}
 
 
-def made(event_id: int = 1, *, config: str = "s", time_s: float = 10.0, run_id: str = "r", **upstream: str) -> Made:
-    return Made(event_id, time_s, "d", "1", upstream, config, run_id=run_id)
+def made(
+    event_id: int = 1, *, config: str = "s", time_s: float = 10.0, run_id: str = "r", **upstream: str
+) -> Materialization:
+    return Materialization(event_id, time_s, "d", "1", upstream, config, run_id=run_id)
 
 
 WHOLE = {"a": {"t": made(1)}, "b": {"t": made(2, a="d")}, "c": {"t": made(3, b="d")}}
@@ -57,7 +59,7 @@ STALE = CONFIG["t"] | {"b": "u"}
 
 @dataclass(frozen=True)
 class Case:
-    made: dict[str, dict[str, Made]]
+    made: dict[str, dict[str, Materialization]]
     config: dict[str, dict[str, str]]
     stages: tuple[str, ...] | None = None
     automatic: tuple[str, ...] = ("t",)

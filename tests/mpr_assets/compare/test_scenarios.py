@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from gpu_service.errors import BadInput, PermanentError
-from mpr_assets.compare.scenarios import Checked, check_scenario, save_scenario
+from mpr_assets.compare.scenarios import ScenarioResult, check_scenario, save_scenario
 from mpr_assets.definitions import STAGES, inference_resource, storage_resource
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.open_run import run_of
@@ -34,7 +34,7 @@ def save(world: World, stage: str, label: str = "one", **options: Any) -> kept.S
     return save_scenario(world.storage, BY_NAME[stage], TIMELINE, label, **told, **options)
 
 
-def check(world: World, label: str = "one", **overrides: Any) -> Checked:
+def check(world: World, label: str = "one", **overrides: Any) -> ScenarioResult:
     scenario = kept.load(world.storage, label)
     resources = Resources(storage_resource(world.environ), inference_resource({}), world.profiles, None, {})
     spec = load_spec(kept.opened(world.storage, label), scenario.timeline)

@@ -14,8 +14,8 @@ from mpr_assets.compare.scenarios import save_scenario
 from mpr_assets.compare.snapshots import (
     FINDERS,
     Comparison,
-    compare_states,
-    find_state,
+    compare_snapshots,
+    find_snapshot,
 )
 from mpr_assets.definitions import STAGES
 from mpr_assets.report.page.diff import diff_page, pictures
@@ -35,7 +35,7 @@ def bookmark(world: World, stage: str) -> None:
 
 
 def compared(world: World, before: str, after: str) -> Comparison:
-    return compare_states(*(find_state(world.storage, reference, NAMES) for reference in (before, after)))
+    return compare_snapshots(*(find_snapshot(world.storage, reference, NAMES) for reference in (before, after)))
 
 
 SAME = {

@@ -17,19 +17,19 @@ from mpr_assets.escalation.candidates import (
     choose,
 )
 from mpr_assets.escalation.pictures import (
-    Shown,
+    CropView,
     cut,
-    look,
+    render_crops,
     sized,
     to_look_at,
 )
 from mpr_assets.escalation.session import ask_in_turn
-from mpr_assets.escalation.verdicts import judge, resolve
+from mpr_assets.escalation.verdicts import accept, resolve
 from mpr_assets.stages import preprocess
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_resources.brands.brand_file import Brand, BrandList
 from mpr_resources.cloud.answers import Look
-from mpr_resources.cloud.asking import Given
+from mpr_resources.cloud.asking import Outcome
 from mpr_resources.cloud.prompt import Answer
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.yaml_files.load import load_model
@@ -125,17 +125,17 @@ def test_the_clearest_picture_is_shown_with_its_surroundings() -> None:
     groups, _ = choose(table(*(row(seq, track=1) for seq in range(5))), PLAIN)
     assert sorted(to_look_at(groups)) == [0, 1]
     frames = [frame(0, None), frame(1, 5)]
-    [shown], left = look(groups, frames, PLAIN, context=1)
+    [shown], left = render_crops(groups, frames, PLAIN, context=1)
     assert shown.picture.shape == (64 + 2 * 26, 224 + 2 * 26, 3)
     assert left == Counter()
     assert len(shown.context) == 1, "what was there a moment before is another thing, and is shown too"
-    [shown], _ = look(groups, [frame(0, 5), frame(1, 5)], PLAIN, context=1)
+    [shown], _ = render_crops(groups, [frame(0, 5), frame(1, 5)], PLAIN, context=1)
     assert shown.context == (), "equal pictures are not sent twice"
 
 
 def test_what_is_blurred_in_all_its_frames_is_left_out() -> None:
     groups, _ = choose(table(row(0)), PLAIN)
-    assert look(groups, [frame(0, None)], PLAIN, context=0) == ([], Counter({"blurred": 1}))
+    assert render_crops(groups, [frame(0, None)], PLAIN, context=0) == ([], Counter({"blurred": 1}))
 
 
 def test_a_cut_ends_at_the_frame() -> None:
@@ -150,16 +150,16 @@ def test_crops_are_of_a_size_that_can_be_read(shape: tuple[int, int], expected: 
     assert sized(np.zeros((*shape, 3), np.uint8)).shape[:2] == expected
 
 
-def brand(name: str, confidence: float = 0.9, text: str = "") -> Given:
-    return Given(Answer(outcome="brand", brand=name, confidence=confidence, text=text), "p/m")
+def brand(name: str, confidence: float = 0.9, text: str = "") -> Outcome:
+    return Outcome(Answer(outcome="brand", brand=name, confidence=confidence, text=text), "p/m")
 
 
-JUDGED: dict[str, tuple[Given, dict[str, Any], tuple[str | None, str]]] = {
+JUDGED: dict[str, tuple[Outcome, dict[str, Any], tuple[str | None, str]]] = {
     "a listed brand": (brand("ACME"), {}, ("Acme Motors", "")),
     "another brand": (brand("Zephyr"), {}, ("Zephyr", "")),
-    "none": (Given(Answer(outcome="none", confidence=0.9)), {}, (None, "no_brand_seen")),
-    "unknown": (Given(Answer(outcome="unknown", confidence=0.9)), {}, (None, "unknown")),
-    "refused": (Given(Answer(outcome="refused")), {}, (None, "refused")),
+    "none": (Outcome(Answer(outcome="none", confidence=0.9)), {}, (None, "no_brand_seen")),
+    "unknown": (Outcome(Answer(outcome="unknown", confidence=0.9)), {}, (None, "unknown")),
+    "refused": (Outcome(Answer(outcome="refused")), {}, (None, "refused")),
     "below the threshold": (brand("Acme", 0.59), {}, (None, "below_threshold:Acme Motors")),
     "above another": (brand("Acme", 0.59), {"min_confidence": 0.5}, ("Acme Motors", "")),
     "excluded by the brand file": (brand("Acme", text="ACME STREET"), {}, (None, "excluded:Acme Motors")),
@@ -178,7 +178,7 @@ JUDGED: dict[str, tuple[Given, dict[str, Any], tuple[str | None, str]]] = {
 @pytest.mark.parametrize("case", JUDGED)
 def test_what_an_answer_is_worth(case: str) -> None:
     given, changes, expected = JUDGED[case]
-    assert judge(given, "", BRANDS, EscalationSettings.model_validate({"enabled": True, **changes})) == expected
+    assert accept(given, "", BRANDS, EscalationSettings.model_validate({"enabled": True, **changes})) == expected
 
 
 def test_an_answer_holds_for_all_of_its_group_and_the_others_stay_as_they_are() -> None:
@@ -188,8 +188,8 @@ def test_an_answer_holds_for_all_of_its_group_and_the_others_stay_as_they_are() 
     groups = {group.text: group for group in choose(rows, PLAIN)[0]}
     given = [
         (groups["Zyxwv"], brand("Acme", text="ACME")),
-        (groups["Abcdef"], Given(Answer(outcome="none", confidence=0.7))),
-        (groups["Budget"], Given(why="budget")),
+        (groups["Abcdef"], Outcome(Answer(outcome="none", confidence=0.7))),
+        (groups["Budget"], Outcome(why="budget")),
         (groups["Unsure"], brand("Zephyr", 0.2)),
     ]
     found = resolve(rows, given, BRANDS, PLAIN, "cloud_vlm")
@@ -212,16 +212,16 @@ def test_a_name_that_no_list_has_is_spelt_one_way() -> None:
     assert found["brand"].to_list() == ["Zar-Vox", "Zar-Vox"]
 
 
-def shown(text: str) -> Shown:
+def shown(text: str) -> CropView:
     picture = board(len(text))
-    return Shown(Group(text, "no_brand"), picture, Look(picture), ())
+    return CropView(Group(text, "no_brand"), picture, Look(picture), ())
 
 
-def zarvox(confidence: float = 0.9) -> dict[str, Given]:
+def zarvox(confidence: float = 0.9) -> dict[str, Outcome]:
     return {"Zarvox": brand("Zarvox", confidence)}
 
 
-SESSIONS: dict[str, tuple[list[str], dict[str, Given], dict[str, Any], list[list[str]], list[str]]] = {
+SESSIONS: dict[str, tuple[list[str], dict[str, Outcome], dict[str, Any], list[list[str]], list[str]]] = {
     "nothing to ask": ([], {}, {}, [[]], []),
     "texts that have nothing in common": (["Zarvox", "Quemby"], zarvox(), {}, [["Zarvox", "Quemby"]], ["Zarvox", ""]),
     "misread": (["Zarvox", "Zarv0x"], zarvox(), {}, [["Zarvox"]], ["Zarvox", "Zarvox"]),
@@ -251,9 +251,9 @@ def test_a_name_that_was_answered_is_not_asked_about_again_in_the_timeline(case:
     texts, answers, changes, expected, names = SESSIONS[case]
     asked: list[list[str]] = []
 
-    def ask(some: Sequence[Shown]) -> list[Given]:
+    def ask(some: Sequence[CropView]) -> list[Outcome]:
         asked.append([one.group.text for one in some])
-        return [answers.get(text, Given(Answer(outcome="unknown"))) for text in asked[-1]]
+        return [answers.get(text, Outcome(Answer(outcome="unknown"))) for text in asked[-1]]
 
     given = ask_in_turn([shown(text) for text in texts], ask, PLAIN.model_copy(update=changes))
     assert asked == expected

@@ -19,9 +19,9 @@ from mpr_assets.freshness.event_log import (
 )
 from mpr_assets.freshness.judge import (
     CONFIG_CHANGED,
-    Made,
+    Materialization,
     StageNode,
-    State,
+    StageState,
     Verdict,
     changed,
     judge,
@@ -41,39 +41,39 @@ A, B, C = StageNode("a", (), "1"), StageNode("b", ("a",), "1"), StageNode("c", (
 CONFIG = {"a": "s", "b": "s", "c": "s"}
 
 
-def made(data: str = "d", *, code: str = "1", config: str = "s", **upstream: str) -> Made:
-    return Made(1, 0.0, data, code, upstream, config)
+def made(data: str = "d", *, code: str = "1", config: str = "s", **upstream: str) -> Materialization:
+    return Materialization(1, 0.0, data, code, upstream, config)
 
 
 WHOLE = {"a": made(), "b": made(a="d"), "c": made(a="d", b="d")}
-FRESH = [Verdict("a", State.FRESH), Verdict("b", State.FRESH), Verdict("c", State.FRESH)]
+FRESH = [Verdict("a", StageState.FRESH), Verdict("b", StageState.FRESH), Verdict("c", StageState.FRESH)]
 
 
-def overridden(one: Made, config: str = "other") -> Made:
+def overridden(one: Materialization, config: str = "other") -> Materialization:
     return replace(one, overrides={"fps": 3}, config=config)
 
 
-JUDGED: dict[str, tuple[Mapping[str, Made], Mapping[str, str], list[Verdict]]] = {
-    "nothing was made": ({}, CONFIG, [Verdict(name, State.MISSING) for name in "abc"]),
+JUDGED: dict[str, tuple[Mapping[str, Materialization], Mapping[str, str], list[Verdict]]] = {
+    "nothing was made": ({}, CONFIG, [Verdict(name, StageState.MISSING) for name in "abc"]),
     "all is as it was": (WHOLE, CONFIG, FRESH),
     "the first has other settings": (
         WHOLE,
         CONFIG | {"a": "t"},
         [
-            Verdict("a", State.STALE, (CONFIG_CHANGED,)),
-            Verdict("b", State.STALE, ("a is stale",)),
-            Verdict("c", State.STALE, ("a is stale", "b is stale")),
+            Verdict("a", StageState.STALE, (CONFIG_CHANGED,)),
+            Verdict("b", StageState.STALE, ("a is stale",)),
+            Verdict("c", StageState.STALE, ("a is stale", "b is stale")),
         ],
     ),
     "the last has other settings": (
         WHOLE,
         CONFIG | {"c": "t"},
-        [*FRESH[:2], Verdict("c", State.STALE, (CONFIG_CHANGED,))],
+        [*FRESH[:2], Verdict("c", StageState.STALE, (CONFIG_CHANGED,))],
     ),
     "the middle was made anew with another result": (
         WHOLE | {"b": made("e", a="d")},
         CONFIG,
-        [*FRESH[:2], Verdict("c", State.STALE, ("b has another result",))],
+        [*FRESH[:2], Verdict("c", StageState.STALE, ("b has another result",))],
     ),
     "the middle was made anew with an equal result": (
         WHOLE | {"b": made("d", config="t", a="d")},
@@ -83,31 +83,31 @@ JUDGED: dict[str, tuple[Mapping[str, Made], Mapping[str, str], list[Verdict]]] =
     "the middle is missing": (
         {"a": made(), "c": made(a="d", b="d")},
         CONFIG,
-        [FRESH[0], Verdict("b", State.MISSING), Verdict("c", State.STALE, ("b is missing",))],
+        [FRESH[0], Verdict("b", StageState.MISSING), Verdict("c", StageState.STALE, ("b is missing",))],
     ),
     "older code": (
         WHOLE | {"c": made(code="0", a="d", b="d")},
         CONFIG,
-        [*FRESH[:2], Verdict("c", State.STALE, ("code version 0 is now 1",))],
+        [*FRESH[:2], Verdict("c", StageState.STALE, ("code version 0 is now 1",))],
     ),
     "code, settings and an input at once": (
         {"a": made("e"), "b": made(code="0", config="t", a="d")},
         CONFIG,
         [
             FRESH[0],
-            Verdict("b", State.STALE, ("code version 0 is now 1", CONFIG_CHANGED, "a has another result")),
-            Verdict("c", State.MISSING),
+            Verdict("b", StageState.STALE, ("code version 0 is now 1", CONFIG_CHANGED, "a has another result")),
+            Verdict("c", StageState.MISSING),
         ],
     ),
     "overridden": (
         WHOLE | {"c": overridden(WHOLE["c"])},
         CONFIG,
-        [*FRESH[:2], Verdict("c", State.OVERRIDDEN, (), {"fps": 3})],
+        [*FRESH[:2], Verdict("c", StageState.OVERRIDDEN, (), {"fps": 3})],
     ),
     "overridden, and the profile changed": (
         WHOLE | {"c": overridden(WHOLE["c"])},
         CONFIG | {"c": "t"},
-        [*FRESH[:2], Verdict("c", State.OVERRIDDEN, (), {"fps": 3})],
+        [*FRESH[:2], Verdict("c", StageState.OVERRIDDEN, (), {"fps": 3})],
     ),
     "overridden, and the profile took it over": (
         WHOLE | {"c": overridden(WHOLE["c"], "t")},
@@ -117,15 +117,15 @@ JUDGED: dict[str, tuple[Mapping[str, Made], Mapping[str, str], list[Verdict]]] =
     "overridden with an equal result leaves the rest": (
         WHOLE | {"a": overridden(WHOLE["a"])},
         CONFIG,
-        [Verdict("a", State.OVERRIDDEN, (), {"fps": 3}), *FRESH[1:]],
+        [Verdict("a", StageState.OVERRIDDEN, (), {"fps": 3}), *FRESH[1:]],
     ),
     "overridden, and its input has another result": (
         WHOLE | {"a": made("e"), "b": overridden(WHOLE["b"])},
         CONFIG,
         [
             FRESH[0],
-            Verdict("b", State.STALE, ("a has another result",), {"fps": 3}),
-            Verdict("c", State.STALE, ("a has another result", "b is stale")),
+            Verdict("b", StageState.STALE, ("a has another result",), {"fps": 3}),
+            Verdict("c", StageState.STALE, ("a has another result", "b is stale")),
         ],
     ),
     "settings that cannot be told": (WHOLE, {"a": "s", "c": "s"}, FRESH),
@@ -329,7 +329,7 @@ def test_a_new_version_of_a_stages_code(matrix: Matrix, stage: str) -> None:
     nodes = [replace(one, code_version="99") if one.name == stage else one for one in NODES]
     of_all = read_made(matrix.instance, nodes, ["two-1"])
     judged = judge(nodes, of_timeline(of_all, "two-1"), matrix.config(["two-1"])["two-1"])
-    assert {one.stage for one in judged if one.state is not State.FRESH} == below(stage)
+    assert {one.stage for one in judged if one.state is not StageState.FRESH} == below(stage)
     before = next(one.code_version for one in NODES if one.name == stage)
     assert next(one.causes for one in judged if one.stage == stage) == (f"code version {before} is now 99",)
 
@@ -378,7 +378,7 @@ def test_overrides_are_shown_until_a_run_without_them(matrix: Matrix) -> None:
     timeline = "two-2"
     matrix.run(timeline, "match_brands", overrides={"match_brands": {"min_confidence": 0.7, "edit_share": 0.18}})
     assert matrix.verdicts(timeline)["match_brands"] == Verdict(
-        "match_brands", State.OVERRIDDEN, (), {"min_confidence": 0.7}
+        "match_brands", StageState.OVERRIDDEN, (), {"min_confidence": 0.7}
     )
     assert set(matrix.stale_in_dagster([one.name for one in NODES], [timeline])) == {(timeline, "match_brands")}
     assert matrix.observe() == []
@@ -407,7 +407,7 @@ def test_frames_are_an_override(matrix: Matrix) -> None:
     timeline = "two-2"
     matrix.run(timeline, "field_segmentation", overrides={"field_segmentation": {"frames": "0"}})
     verdict = matrix.verdicts(timeline)["field_segmentation"]
-    assert (verdict.state, verdict.overrides) == (State.OVERRIDDEN, {"frames": "0"})
+    assert (verdict.state, verdict.overrides) == (StageState.OVERRIDDEN, {"frames": "0"})
     matrix.run(timeline, "field_segmentation")
     assert matrix.stale([timeline]) == {}
 
@@ -416,7 +416,7 @@ def test_a_cleared_stage_is_missing(matrix: Matrix) -> None:
     matrix.made = None
     cleared = dg.AssetMaterialization("compile_report", partition="one-2", tags={"dagster/data_version": "cleared"})
     matrix.instance.report_runless_asset_event(cleared)
-    assert matrix.verdicts("one-2")["compile_report"] == Verdict("compile_report", State.MISSING)
+    assert matrix.verdicts("one-2")["compile_report"] == Verdict("compile_report", StageState.MISSING)
     matrix.run("one-2", "compile_report")
     assert matrix.stale() == {}
 

@@ -21,7 +21,7 @@ from mpr_assets.report.page.render import (
     percent,
     rate,
 )
-from mpr_assets.stages.compile_report import Compiled, CompileReportSettings, compile_report
+from mpr_assets.stages.compile_report import CompileReportSettings, ReportFiles, compile_report
 from tests.mpr_assets.report.tables import (
     HEIGHT,
     WIDTH,
@@ -58,7 +58,7 @@ def compiled(
     name: str = "derby",
     kept: bool = True,
     settings: CompileReportSettings = CompileReportSettings(max_gap_ms=0),  # noqa: B008
-) -> Compiled:
+) -> ReportFiles:
     subject = Subject(name, "generic", looked_for, [OCR, SKIPPED], lambda seq: f"frames/{seq}.jpg")
     return compile_report(
         detections(*rows), SAMPLED, SHOTS, SPANS, settings, subject, picture if kept else lambda seq: None

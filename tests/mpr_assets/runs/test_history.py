@@ -6,8 +6,8 @@ import pytest
 
 from mpr_assets.runs.history import (
     Branch,
-    Entry,
-    Event,
+    HistoryEntry,
+    HistoryEvent,
     entries,
     read_entries,
     tree,
@@ -21,14 +21,14 @@ STAGES = ["a", "b", "c"]
 READS = {"a": [], "b": ["a"], "c": ["a", "b"]}
 
 
-def event(place: int, stage: str, content: str, /, *read: str, **said: Any) -> Event:
+def event(place: int, stage: str, content: str, /, *read: str, **said: Any) -> HistoryEvent:
     """A materialization whose content has one letter; `read`: content of each upstream stage."""
     upstream = dict(zip(READS[stage], read, strict=True)) | {"model": "m"}
     defaults = {"fingerprint": f"{stage}{content}", "settings": {"x": 1}, "upstream": upstream, "seconds": 0.5}
-    return Event(stage, place, float(place), f"run{place}", content, "1", defaults | said)
+    return HistoryEvent(stage, place, float(place), f"run{place}", content, "1", defaults | said)
 
 
-def told(made: list[Entry]) -> list[str]:
+def told(made: list[HistoryEntry]) -> list[str]:
     """Each entry as `stage#number<parents`."""
     return [
         f"{one.stage}#{one.number}" + "".join(f"<{stage}{number}" for stage, number in one.parents.items())
@@ -36,7 +36,7 @@ def told(made: list[Entry]) -> list[str]:
     ]
 
 
-CASES: dict[str, tuple[list[Event], list[str]]] = {
+CASES: dict[str, tuple[list[HistoryEvent], list[str]]] = {
     "nothing": ([], []),
     "one stage": ([event(1, "a", "A")], ["a#1"]),
     "in line": (

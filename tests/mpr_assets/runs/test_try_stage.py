@@ -22,7 +22,7 @@ from mpr_assets.overlays.overlay_store import (
     overlays,
     seen_in,
 )
-from mpr_assets.runs.try_stage import replay_stage
+from mpr_assets.runs.try_stage import try_stage
 from mpr_cli import app, replay
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.storage.io_manager import StorageResource
@@ -71,7 +71,7 @@ def resources(world: World) -> Any:
 def test_a_stage_tried_on_all_frames_finds_what_its_run_found_and_stores_nothing(world: World, stage: str) -> None:
     before = world.listing()
     stored = world.table(stage).rows
-    tried = replay_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), frames="0-3")
+    tried = try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), frames="0-3")
     assert tried.rows.equals(stored)
     assert {seq: len(rows) for seq, rows in tried.by_frame().items() if rows} == dict(
         stored.group_by("seq").len().sort("seq").iter_rows()
@@ -85,7 +85,7 @@ def test_a_stage_tried_on_all_frames_finds_what_its_run_found_and_stores_nothing
 )
 def test_frames_that_are_tried(world: World, frames: str | None, seqs: tuple[int, ...] | None) -> None:
     kept = tuple(world.table("filter_scenes").rows.filter("kept")["seq"])
-    tried = replay_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), frames=frames)
+    tried = try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), frames=frames)
     assert tried.seqs == (seqs or (kept[0], kept[round((len(kept) - 1) / 2)], kept[-1]))
     assert set(tried.rows["seq"]) <= set(tried.seqs)
 
@@ -93,8 +93,8 @@ def test_frames_that_are_tried(world: World, frames: str | None, seqs: tuple[int
 def test_overrides_are_used_and_overlays_drawn(world: World) -> None:
     before = world.listing()
     stage, world_now = BY_NAME["field_segmentation"], resources(world)
-    found = replay_stage(stage, TIMELINE, BY_NAME, world_now, frames="0", debug=True)
-    none = replay_stage(stage, TIMELINE, BY_NAME, world_now, frames="0", overrides={"min_area_ratio": 0.9}, debug=True)
+    found = try_stage(stage, TIMELINE, BY_NAME, world_now, frames="0", debug=True)
+    none = try_stage(stage, TIMELINE, BY_NAME, world_now, frames="0", overrides={"min_area_ratio": 0.9}, debug=True)
     assert (found.rows["share"][0] > 0, none.rows["share"][0]) == (True, 0)
     assert none.overrides == {"min_area_ratio": 0.9, "frames": "0"}
     assert list(found.overlays) == [0]
@@ -105,9 +105,7 @@ def test_overrides_are_used_and_overlays_drawn(world: World) -> None:
 
 
 def test_a_stage_that_is_off_finds_nothing(world: World) -> None:
-    tried = replay_stage(
-        BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), overrides={"enabled": False}, debug=True
-    )
+    tried = try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), overrides={"enabled": False}, debug=True)
     assert (tried.rows.height, tried.overlays) == (0, {})
     assert tried.rows.schema == world.table("run_ocr").rows.schema
 
@@ -127,14 +125,14 @@ TRIES: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_a_try_that_cannot_be(world: World, name: str) -> None:
     stage, asked, said = TRIES[name]
     with pytest.raises(BadInput) as error:
-        replay_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), **asked)
+        try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), **asked)
     assert said in str(error.value)
 
 
 def test_a_missing_input_is_named(world: World) -> None:
     (world.storage_folder / Keys.table("preprocess", TIMELINE)).unlink()
     with pytest.raises(MissingObject, match="preprocess of the timeline 'match' is not stored; materialize it first"):
-        replay_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), frames="0")
+        try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), frames="0")
 
 
 @pytest.mark.parametrize(
@@ -145,13 +143,13 @@ def test_a_missing_input_is_named(world: World) -> None:
 def test_pictures_that_were_cleared_are_named(world: World, stage: str, folder: str, made_by: str) -> None:
     shutil.rmtree(world.storage_folder / "cache" / "timelines" / TIMELINE / folder)
     with pytest.raises(MissingObject, match=rf"There is nothing at .*; materialize {made_by}\.$"):
-        replay_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), overrides=CROPS.get(stage))
+        try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), overrides=CROPS.get(stage))
 
 
 def test_an_input_of_an_old_version_is_refused(world: World) -> None:
     old = {**BY_NAME, "preprocess": dataclasses.replace(BY_NAME["preprocess"], code_version="99")}
     with pytest.raises(PermanentError, match=r"version 99 is read now; materialize preprocess again\.$"):
-        replay_stage(BY_NAME["run_ocr"], TIMELINE, old, resources(world), frames="0")
+        try_stage(BY_NAME["run_ocr"], TIMELINE, old, resources(world), frames="0")
 
 
 # Overlays
@@ -168,7 +166,7 @@ def test_overlays_are_drawn_kept_listed_and_loaded(world: World, stage: str, mon
     assert set(drawn) >= {stage, *DEBUG[stage]}
     assert list_overlays(*place) == list(drawn)
     assert all((load_overlay(*place, name) == picture).all() for name, picture in drawn.items())
-    monkeypatch.setattr("mpr_assets.stage_overlays.draw_overlays", None)
+    monkeypatch.setattr("mpr_assets.overlays.overlay_store.draw_overlays", None)
     kept = overlays(one, run, "run", 0)
     assert list(kept) == list(drawn)
     assert all(np.array_equal(kept[name], picture) for name, picture in drawn.items())
@@ -180,7 +178,7 @@ def test_overlays_show_what_was_made_not_what_the_profile_says_now(world: World)
     one = BY_NAME["field_segmentation"]
     run = stage_run(one, TIMELINE, {}, resources(world), LOG)
     as_stored = overlays(one, run, "run", 0)
-    as_in_profile = replay_stage(one, TIMELINE, BY_NAME, resources(world), frames="0", debug=True).overlays[0]
+    as_in_profile = try_stage(one, TIMELINE, BY_NAME, resources(world), frames="0", debug=True).overlays[0]
     assert any(not np.array_equal(as_stored[name], picture) for name, picture in as_in_profile.items())
 
 

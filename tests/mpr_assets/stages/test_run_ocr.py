@@ -22,7 +22,7 @@ from mpr_assets.stages.run_ocr import (
     RunOcrSettings,
     read_text,
 )
-from mpr_assets.text.tracking import Read, vote
+from mpr_assets.text.tracking import Recognition, vote
 from mpr_resources.storage.pictures import Frame
 
 FONT = cv2.FontFace("sans")
@@ -201,7 +201,7 @@ def test_readings_of_one_place_vote(readings, expected):
 )
 def test_vote(readings, expected):
     quad = np.zeros((4, 2), np.float32)
-    assert vote([Read(text, confidence, quad) for text, confidence in readings]) == expected
+    assert vote([Recognition(text, confidence, quad) for text, confidence in readings]) == expected
 
 
 def test_crops_are_read_and_laid_into_each_frame():

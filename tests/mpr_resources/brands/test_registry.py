@@ -24,27 +24,27 @@ from gpu_service.routines import Reference
 from mpr_resources.brands.brand_file import Brand, BrandList
 from mpr_resources.brands.registry import (
     Airing,
-    Entry,
-    Found,
+    BrandOrigin,
+    BrandRecord,
+    BrandSighting,
     Registry,
-    Source,
     Status,
 )
 from mpr_resources.brands.registry.database import MIGRATIONS
 from mpr_resources.brands.registry.files import read_entries, write_entries
 from mpr_resources.brands.registry.known import (
-    Known,
+    BrandKnowledge,
     KnownBrand,
     added,
     looked_for,
 )
 
 LOGO = Reference("Acme", "acme.png", cv2.imencode(".png", np.full((16, 16, 3), 90, np.uint8))[1].tobytes())
-FULL = Entry(
+FULL = BrandRecord(
     "Acme",
     ("Acme Corp",),
     Status.CONFIRMED,
-    Source.OCR,
+    BrandOrigin.OCR,
     exclude=("Acme Street",),
     tags=("car",),
     pictures=(LOGO,),
@@ -73,7 +73,7 @@ def told(registry: Registry, name: str | None = None) -> list[tuple[str, str, st
 
 
 def test_an_empty_registry_knows_nothing_and_makes_no_file(registry: Registry, tmp_path: Path) -> None:
-    assert registry.known() == Known()
+    assert registry.known() == BrandKnowledge()
     assert registry.entries() == []
     assert registry.history() == []
     assert registry.pictures(["Acme"]) == []
@@ -93,66 +93,69 @@ def change(registry: Registry, how: str) -> None:
     """A change, written as the command line has it."""
     verb, *names = how.split(" ")
     {
-        "add": lambda: registry.add(Entry(names[0], tuple(names[1:])), "bob"),
+        "add": lambda: registry.add(BrandRecord(names[0], tuple(names[1:])), "bob"),
         "alias": lambda: registry.alias(names[0], names[1:], "bob"),
         "forget": lambda: registry.forget_alias(names[0], names[1:], "bob"),
         "merge": lambda: registry.merge(names[0], names[1], "bob"),
         "confirm": lambda: registry.confirm(names[0], "bob"),
         "exclude": lambda: registry.exclude(names, "bob"),
-        "report": lambda: registry.record("t", [], [Found(names[0], "cloud_vlm", Airing(0, 9))], "run 1"),
+        "report": lambda: registry.record("t", [], [BrandSighting(names[0], "cloud_vlm", Airing(0, 9))], "run 1"),
         "list": lambda: registry.record("t", [Brand(name=names[0], aliases=tuple(names[1:]))], [], "run 1"),
     }[verb]()
 
 
-WHAT_COMES_OF_IT: dict[str, tuple[list[str], dict[str, tuple[str, ...]], Known]] = {
-    "nothing": ([], {}, Known()),
-    "added": (["add Acme ACM"], {"Acme": ("ACM",)}, Known((KnownBrand("Acme", ("ACM",)),))),
-    "an alias": (["add Acme", "alias acme ACM"], {"Acme": ("ACM",)}, Known((KnownBrand("Acme", ("ACM",)),))),
-    "an alias taken away": (["add Acme ACM", "forget acme acm"], {"Acme": ()}, Known((KnownBrand("Acme"),))),
+WHAT_COMES_OF_IT: dict[str, tuple[list[str], dict[str, tuple[str, ...]], BrandKnowledge]] = {
+    "nothing": ([], {}, BrandKnowledge()),
+    "added": (["add Acme ACM"], {"Acme": ("ACM",)}, BrandKnowledge((KnownBrand("Acme", ("ACM",)),))),
+    "an alias": (["add Acme", "alias acme ACM"], {"Acme": ("ACM",)}, BrandKnowledge((KnownBrand("Acme", ("ACM",)),))),
+    "an alias taken away": (["add Acme ACM", "forget acme acm"], {"Acme": ()}, BrandKnowledge((KnownBrand("Acme"),))),
     "merged": (
         ["add Acme ACM", "add Ajax AJ", "merge AJ acm"],
         {"Acme": ("ACM", "AJ", "Ajax")},
-        Known((KnownBrand("Acme", ("ACM", "AJ", "Ajax")),)),
+        BrandKnowledge((KnownBrand("Acme", ("ACM", "AJ", "Ajax")),)),
     ),
     "merged into what only a brand file has": (
-        ["list Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)}, Known((KnownBrand("Acme", ("Ajax",)),)),
+        ["list Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)},
+        BrandKnowledge((KnownBrand("Acme", ("Ajax",)),)),
     ),
     "a proposal merged into what only a brand file has": (
         ["list Acme", "report Ajax", "merge Ajax Acme"],
         {"Acme": ("Ajax",)},
-        Known((KnownBrand("Acme", ("Ajax",), everywhere=False),)),
+        BrandKnowledge((KnownBrand("Acme", ("Ajax",), everywhere=False),)),
     ),
     "merged into a proposal": (
-        ["report Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)}, Known((KnownBrand("Acme", ("Ajax",)),)),
+        ["report Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)},
+        BrandKnowledge((KnownBrand("Acme", ("Ajax",)),)),
     ),
     "merged into what is excluded": (
-        ["exclude Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)}, Known(never=("Acme", "Ajax")),
+        ["exclude Acme", "add Ajax", "merge Ajax Acme"], {"Acme": ("Ajax",)}, BrandKnowledge(never=("Acme", "Ajax")),
     ),
-    "excluded": (["add Acme ACM", "exclude acm"], {"Acme": ("ACM",)}, Known(never=("ACM", "Acme"))),
-    "excluded before it was known": (["exclude FIFA"], {"FIFA": ()}, Known(never=("FIFA",))),
-    "excluded and confirmed": (["exclude Acme", "confirm Acme"], {"Acme": ()}, Known((KnownBrand("Acme"),))),
-    "a model named it": (["report Zarvox"], {"Zarvox": ()}, Known()),
+    "excluded": (["add Acme ACM", "exclude acm"], {"Acme": ("ACM",)}, BrandKnowledge(never=("ACM", "Acme"))),
+    "excluded before it was known": (["exclude FIFA"], {"FIFA": ()}, BrandKnowledge(never=("FIFA",))),
+    "excluded and confirmed": (["exclude Acme", "confirm Acme"], {"Acme": ()}, BrandKnowledge((KnownBrand("Acme"),))),
+    "a model named it": (["report Zarvox"], {"Zarvox": ()}, BrandKnowledge()),
     "a model named it and somebody confirmed": (
-        ["report Zarvox", "confirm ZARVOX"], {"Zarvox": ()}, Known((KnownBrand("Zarvox"),)),
+        ["report Zarvox", "confirm ZARVOX"], {"Zarvox": ()}, BrandKnowledge((KnownBrand("Zarvox"),)),
     ),
-    "a brand file lists it": (["list Acme ACM"], {"Acme": ("ACM",)}, Known()),
+    "a brand file lists it": (["list Acme ACM"], {"Acme": ("ACM",)}, BrandKnowledge()),
     "a brand file lists it and somebody adds it": (
-        ["list Acme ACM", "add Acme"], {"Acme": ("ACM",)}, Known((KnownBrand("Acme", ("ACM",)),)),
+        ["list Acme ACM", "add Acme"], {"Acme": ("ACM",)}, BrandKnowledge((KnownBrand("Acme", ("ACM",)),)),
     ),
     "a brand file lists it and somebody gives it an alias": (
         ["list Acme ACM", "alias Acme Akme"],
         {"Acme": ("Akme", "ACM")},
-        Known((KnownBrand("Acme", ("Akme",), everywhere=False),)),
+        BrandKnowledge((KnownBrand("Acme", ("Akme",), everywhere=False),)),
     ),
-    "a brand file lists what a model named": (["report Acme", "list Acme ACM"], {"Acme": ("ACM",)}, Known()),
-    "a brand file lists what is excluded": (["exclude Acme", "list Acme ACM"], {"Acme": ()}, Known(never=("Acme",))),
+    "a brand file lists what a model named": (["report Acme", "list Acme ACM"], {"Acme": ("ACM",)}, BrandKnowledge()),
+    "a brand file lists what is excluded": (["exclude Acme", "list Acme ACM"], {"Acme": ()},
+        BrandKnowledge(never=("Acme",))),
     "a brand file lists what was merged": (
         ["add Acme", "add Ajax", "merge Ajax Acme", "list Ajax AJ"],
         {"Acme": ("Ajax",)},
-        Known((KnownBrand("Acme", ("Ajax",)),)),
+        BrandKnowledge((KnownBrand("Acme", ("Ajax",)),)),
     ),
-    "two brand files differ": (["list Acme ACM", "list ACM Acme"], {"Acme": ("ACM",)}, Known()),
-    "a model writes what nobody can look for": (["report ?!"], {}, Known()),
+    "two brand files differ": (["list Acme ACM", "list ACM Acme"], {"Acme": ("ACM",)}, BrandKnowledge()),
+    "a model writes what nobody can look for": (["report ?!"], {}, BrandKnowledge()),
 }  # fmt: skip
 
 
@@ -199,11 +202,16 @@ def test_what_is_refused_changes_nothing(registry: Registry, case: str) -> None:
 
 def test_a_merge_keeps_all_that_both_had(registry: Registry) -> None:
     registry.add(FULL, "ann")
-    other = Entry("Akme", exclude=("Akme Road",), tags=("car", "bus"), pictures=(LOGO,))
+    other = BrandRecord("Akme", exclude=("Akme Road",), tags=("car", "bus"), pictures=(LOGO,))
     registry.add(other, "ann")
     for timeline, first_ms in (("match", 100), ("cup", 700)):
-        registry.record(timeline, [], [Found("Akme", "ocr", Airing(first_ms, 900))], "run 1")
-    registry.record("match", [], [Found("Akme", "ocr", Airing(100, 900)), Found("Acme", "ocr", Airing(500, 2000))], "r")
+        registry.record(timeline, [], [BrandSighting("Akme", "ocr", Airing(first_ms, 900))], "run 1")
+    registry.record(
+        "match",
+        [],
+        [BrandSighting("Akme", "ocr", Airing(100, 900)), BrandSighting("Acme", "ocr", Airing(500, 2000))],
+        "r",
+    )
     registry.merge("Akme", "Acme", "bob")
     merged = registry.entry("Acme")
     assert merged.aliases == ("Acme Corp", "Akme")
@@ -215,7 +223,9 @@ def test_a_merge_keeps_all_that_both_had(registry: Registry) -> None:
 
 def test_a_timeline_has_the_airings_of_its_last_report(registry: Registry) -> None:
     def report(*found: tuple[str, int, int]) -> dict[str, dict[str, Airing]]:
-        registry.record("match", [], [Found(n, "cloud_vlm", Airing(first, last)) for n, first, last in found], "run 1")
+        registry.record(
+            "match", [], [BrandSighting(n, "cloud_vlm", Airing(first, last)) for n, first, last in found], "run 1"
+        )
         return {entry.name: dict(entry.airings) for entry in registry.entries()}
 
     assert report(("Acme", 0, 10), ("Ajax", 5, 9)) == {
@@ -223,42 +233,45 @@ def test_a_timeline_has_the_airings_of_its_last_report(registry: Registry) -> No
         "Ajax": {"match": Airing(5, 9)},
     }
     assert report(("ACME", 2, 4), ("acme", 3, 8)) == {"Acme": {"match": Airing(2, 8)}, "Ajax": {}}
-    assert [entry.source for entry in registry.entries()] == [Source.CLOUD_VLM] * 2
+    assert [entry.source for entry in registry.entries()] == [BrandOrigin.CLOUD_VLM] * 2
     assert [one.detail for one in registry.history()] == ["by cloud_vlm in match"] * 2
 
 
 # a brand file and the registry
 
 ACME, AJAX = Brand(name="Acme", aliases=("ACM",)), Brand(name="Ajax")
-COMBINED: dict[str, tuple[list[Brand], Known, list[Brand], list[str]]] = {
-    "nothing": ([], Known(), [], []),
-    "a brand file alone": ([ACME, AJAX], Known(), [ACME, AJAX], []),
+COMBINED: dict[str, tuple[list[Brand], BrandKnowledge, list[Brand], list[str]]] = {
+    "nothing": ([], BrandKnowledge(), [], []),
+    "a brand file alone": ([ACME, AJAX], BrandKnowledge(), [ACME, AJAX], []),
     "the registry alone": (
-        [], Known((KnownBrand("Zarvox", ("ZX",)),)), [Brand(name="Zarvox", aliases=("ZX",))], ["Zarvox"],
+        [], BrandKnowledge((KnownBrand("Zarvox", ("ZX",)),)), [Brand(name="Zarvox", aliases=("ZX",))], ["Zarvox"],
     ),
-    "one more": ([ACME], Known((KnownBrand("Zarvox"),)), [ACME, Brand(name="Zarvox")], ["Zarvox"]),
-    "the same": ([ACME], Known((KnownBrand("acme"),)), [ACME], []),
+    "one more": ([ACME], BrandKnowledge((KnownBrand("Zarvox"),)), [ACME, Brand(name="Zarvox")], ["Zarvox"]),
+    "the same": ([ACME], BrandKnowledge((KnownBrand("acme"),)), [ACME], []),
     "an alias": (
         [ACME],
-        Known((KnownBrand("ACME", ("Akme",), everywhere=False),)),
+        BrandKnowledge((KnownBrand("ACME", ("Akme",), everywhere=False),)),
         [Brand(name="Acme", aliases=("ACM", "Akme"))],
         [],
     ),
-    "an alias of what no file lists": ([AJAX], Known((KnownBrand("Acme", ("Akme",), everywhere=False),)), [AJAX], []),
+    "an alias of what no file lists": ([AJAX],
+        BrandKnowledge((KnownBrand("Acme", ("Akme",), everywhere=False),)), [AJAX], []),
     "merged": (
-        [ACME, AJAX], Known((KnownBrand("Acme", ("Ajax",)),)), [Brand(name="Acme", aliases=("ACM", "Ajax"))], [],
+        [ACME, AJAX],
+        BrandKnowledge((KnownBrand("Acme", ("Ajax",)),)), [Brand(name="Acme", aliases=("ACM", "Ajax"))], [],
     ),
     "merged into what no file lists": (
-        [AJAX], Known((KnownBrand("Zarvox", ("Ajax",)),)), [Brand(name="Zarvox", aliases=("Ajax",))], ["Zarvox"],
+        [AJAX],
+        BrandKnowledge((KnownBrand("Zarvox", ("Ajax",)),)), [Brand(name="Zarvox", aliases=("Ajax",))], ["Zarvox"],
     ),
-    "excluded": ([ACME, AJAX], Known(never=("Ajax",)), [ACME], []),
-    "an alias excluded": ([ACME], Known(never=("acm",)), [Brand(name="Acme")], []),
+    "excluded": ([ACME, AJAX], BrandKnowledge(never=("Ajax",)), [ACME], []),
+    "an alias excluded": ([ACME], BrandKnowledge(never=("acm",)), [Brand(name="Acme")], []),
     "the file's alias is the registry's brand": (
-        [ACME], Known((KnownBrand("ACM", ("AC Ltd",)),)), [Brand(name="Acme", aliases=("ACM", "AC Ltd"))], [],
+        [ACME], BrandKnowledge((KnownBrand("ACM", ("AC Ltd",)),)), [Brand(name="Acme", aliases=("ACM", "AC Ltd"))], [],
     ),
     "the file's brand is the registry's alias of another": (
         [Brand(name="Akme", aliases=("AK",)), ACME],
-        Known((KnownBrand("Ajax", ("AK",)),)),
+        BrandKnowledge((KnownBrand("Ajax", ("AK",)),)),
         [Brand(name="Akme", aliases=("AK",)), ACME, AJAX],
         ["Ajax"],
     ),
@@ -285,7 +298,7 @@ def test_an_export_is_imported_as_it_was(tmp_path: Path) -> None:
     one.exclude(["FIFA"], "ann")
     one.record("cup", [Brand(name="Ajax", aliases=("AJ",))], [], "run 1")
     one.alias("Ajax", ["Ayax"], "ann")
-    one.record("cup", [], [Found("Zarvox", "local_vlm", Airing(1, 2))], "run 1")
+    one.record("cup", [], [BrandSighting("Zarvox", "local_vlm", Airing(1, 2))], "run 1")
     whole = [one.entry(entry.name) for entry in one.entries()]
     write_entries(tmp_path / "all.yaml", whole)
     assert other.put(read_entries(tmp_path / "all.yaml"), "ann") == (4, 0)
@@ -299,7 +312,7 @@ def test_an_export_is_imported_as_it_was(tmp_path: Path) -> None:
 
 
 def test_csv_has_all_but_pictures_and_airings(registry: Registry, tmp_path: Path) -> None:
-    registry.put([FULL, Entry("Ajax", ("A, J", "Jax"), Status.PROPOSED, Source.LOCAL_VLM)], "ann")
+    registry.put([FULL, BrandRecord("Ajax", ("A, J", "Jax"), Status.PROPOSED, BrandOrigin.LOCAL_VLM)], "ann")
     write_entries(tmp_path / "all.csv", registry.entries())
     assert (tmp_path / "all.csv").read_text().splitlines() == [
         "name,aliases,exclude,tags,status,source,everywhere",
@@ -330,7 +343,7 @@ IMPORTS = {
 @pytest.mark.parametrize("case", IMPORTS)
 def test_imports(registry: Registry, tmp_path: Path, case: str) -> None:
     name, content, expected = IMPORTS[case]
-    registry.add(Entry("Ajax"), "ann")
+    registry.add(BrandRecord("Ajax"), "ann")
     before = registry.entries()
     path = tmp_path / (name or "missing.yaml")
     if name:
@@ -346,7 +359,7 @@ def test_imports(registry: Registry, tmp_path: Path, case: str) -> None:
 
 def test_what_a_cell_cannot_hold(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="parts texts in CSV; export to YAML"):
-        write_entries(tmp_path / "x.csv", [Entry("Acme", ("A|B",))])
+        write_entries(tmp_path / "x.csv", [BrandRecord("Acme", ("A|B",))])
 
 
 # the database
@@ -371,11 +384,11 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, case: str) -> None:
     url, kind, sentence = URLS[case]
     (tmp_path / "text").write_text("name: Acme\n" * 100)
     at_later = Registry(f"sqlite:///{tmp_path / 'later'}")
-    at_later.add(Entry("Acme"), "ann")
+    at_later.add(BrandRecord("Acme"), "ann")
     with sqlite3.connect(tmp_path / "later") as later:
         later.execute("UPDATE mpr_alembic_version SET version_num = '9999'")
     later.close()
-    for call in (lambda r: r.known(), lambda r: r.add(Entry("Ajax"), "ann")):
+    for call in (lambda r: r.known(), lambda r: r.add(BrandRecord("Ajax"), "ann")):
         if case == "a folder that cannot be" and call.__code__.co_names[0] == "known":
             continue  # a file that is not there reads as empty
         with pytest.raises(kind) as refused:
@@ -386,15 +399,15 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, case: str) -> None:
 
 def test_others_that_write_for_too_long(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpr_resources.brands.registry.database.PATIENCE_S", 0.3)
-    registry.add(Entry("Acme"), "ann")
+    registry.add(BrandRecord("Acme"), "ann")
     other = sqlite3.connect(str(registry.database.file), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(TransientError, match="is being written by others; try again later"):
-        registry.add(Entry("Ajax"), "ann")
+        registry.add(BrandRecord("Ajax"), "ann")
     assert texts(registry) == {"Acme": ()}, "readers wait for nobody"
     other.rollback()
     other.close()
-    registry.add(Entry("Ajax"), "ann")
+    registry.add(BrandRecord("Ajax"), "ann")
 
 
 def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +417,7 @@ def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_steps_lead_to_the_tables_as_they_are_declared(registry: Registry) -> None:
-    registry.add(Entry("Acme"), "ann")
+    registry.add(BrandRecord("Acme"), "ann")
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     engine = create_engine(f"sqlite:///{registry.database.file}")
@@ -422,7 +435,7 @@ def test_many_who_make_it_at_once(tmp_path: Path) -> None:
 
     def one(number: int) -> None:
         try:
-            at(tmp_path).add(Entry(f"Brand {number}"), "ann")
+            at(tmp_path).add(BrandRecord(f"Brand {number}"), "ann")
         except BaseException as error:
             errors.append(error)
 

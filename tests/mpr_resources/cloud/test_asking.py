@@ -18,11 +18,11 @@ import pytest
 from gpu_service.errors import BadInput, MprError
 from gpu_service.pictures import decode, encode_jpeg
 from mpr_resources.cloud import ledger
-from mpr_resources.cloud.answers import Likeness, Look
+from mpr_resources.cloud.answers import AnswerLikeness, Look
 from mpr_resources.cloud.asking import (
     Asker,
-    Given,
     Label,
+    Outcome,
     Plan,
     Question,
 )
@@ -30,7 +30,7 @@ from mpr_resources.cloud.budget import (
     Chain,
     Limit,
     Price,
-    Spent,
+    Totals,
 )
 from mpr_resources.cloud.prompt import Answer
 from mpr_resources.cloud.providers import Model, failures
@@ -45,7 +45,7 @@ from tests.cloud_server import (
 )
 from tests.crops import board, word
 
-LIKENESS = Likeness(max_phash_distance=10, max_change=9.0)
+LIKENESS = AnswerLikeness(max_phash_distance=10, max_change=9.0)
 PRICE = Price(input=1.0, output=4.0, cached=0.1)
 COST = 900 + 10 + 4 * 50
 """What an answer of the test server costs in micro-dollars: 1000 tokens, 100 of them cached, for 50."""
@@ -79,12 +79,12 @@ def asker(storage: Storage, cloud: CloudServer, plan: Plan, *limits: Limit, **mo
 
 def ask(
     storage: Storage, cloud: CloudServer, numbers: Sequence[int], plan: Plan, *limits: Limit, **more: Any
-) -> list[Given]:
+) -> list[Outcome]:
     return asker(storage, cloud, plan, *limits, **more).answer([question(number) for number in numbers])
 
 
-def acme(model: str = "anthropic/m") -> Given:
-    return Given(Answer(outcome="brand", brand="Acme", confidence=0.9, text="ACME"), model)
+def acme(model: str = "anthropic/m") -> Outcome:
+    return Outcome(Answer(outcome="brand", brand="Acme", confidence=0.9, text="ACME"), model)
 
 
 def test_no_questions_cost_nothing(storage: Storage, cloud: CloudServer) -> None:
@@ -172,7 +172,7 @@ def test_retry_after_is_waited_for(storage: Storage, cloud: CloudServer) -> None
     assert ask(storage, cloud, [1], plan(), sleep=waits.append) == [acme()]
     assert [1.0 <= seconds <= 1.5 for seconds in waits] == [True]
     cloud.script = lambda request, number: "429"
-    with pytest.raises(failures.Unavailable, match="takes no more requests for now"):
+    with pytest.raises(failures.ProviderUnavailable, match="takes no more requests for now"):
         ask(storage, cloud, [2], plan(longest_wait_s=0.5), sleep=waits.append)
     assert len(cloud.requests) == 3, "a provider that wants more patience than there is is left alone"
 
@@ -213,7 +213,7 @@ def test_the_request_that_would_pass_a_limit_is_not_sent(
     given = ask(storage, cloud, range(8), plan(in_flight=4), limit)
     assert len(cloud.requests) == sent
     assert given.count(acme()) == sent
-    assert given.count(Given(why="budget")) == 8 - sent
+    assert given.count(Outcome(why="budget")) == 8 - sent
     given = ask(storage, cloud, range(8), plan(in_flight=4))
     assert given == [acme()] * 8
     assert len(cloud.requests) == 8, "what was answered is not asked again when there is money again"
@@ -225,7 +225,7 @@ def test_money_is_reserved_at_its_most_and_settled_at_what_was_charged(storage: 
     sent = len(cloud.requests)
     assert 2 <= sent <= 9, "unsettled, one would have gone; without a limit, ten"
     assert int(ledger.read(storage)["micro_usd"].sum()) == sent * COST <= 12_000
-    assert Chain(storage, "run/1").spent() == Spent(requests=sent, micro_usd=sent * COST)
+    assert Chain(storage, "run/1").spent() == Totals(requests=sent, micro_usd=sent * COST)
 
 
 def test_a_key_that_is_missing_is_told_before_anything_is_sent(storage: Storage, cloud: CloudServer) -> None:
@@ -277,7 +277,7 @@ def worker(folder: Path, cloud: CloudServer, first: int, last: int, limit: int =
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert started.stdout is not None
     assert started.stdout.readline() == "ready\n", started.communicate()[1]

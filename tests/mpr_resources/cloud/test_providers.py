@@ -16,10 +16,10 @@ from mpr_resources.cloud.prompt import (
 )
 from mpr_resources.cloud.providers import (
     PROVIDERS,
-    Ask,
+    Completion,
     Model,
     Provider,
-    Said,
+    Request,
     Usage,
     failures,
     key_of,
@@ -42,27 +42,27 @@ WRONG_KEY = "{p} refuses the key in {k}; set {k} to a valid one."
 DOWN = "{p} is in trouble (HTTP {s}); " + AGAIN
 
 CASES: dict[str, tuple[type[Exception], str]] = {
-    "refusal": (failures.Refused, "{p} refuses to answer this."),
-    "malformed": (failures.Unreadable, MALFORMED),
-    "other_shape": (failures.Unreadable, MALFORMED),
-    "short": (failures.Unreadable, MALFORMED),
-    "garbage": (failures.Unreadable, MALFORMED),
-    "nothing": (failures.Unreadable, MALFORMED),
-    "truncated": (failures.Unreadable, "The answer of {p} was cut off at its longest; raise max_output_tokens."),
-    "429": (failures.Unavailable, "{p} takes no more requests for now; " + AGAIN),
-    "500": (failures.Unavailable, DOWN),
-    "503": (failures.Unavailable, DOWN),
-    "529": (failures.Unavailable, DOWN),
-    "slow": (failures.Unavailable, "{p} did not answer within 0.3 s; " + AGAIN),
+    "refusal": (failures.ContentRefusal, "{p} refuses to answer this."),
+    "malformed": (failures.UnreadableAnswer, MALFORMED),
+    "other_shape": (failures.UnreadableAnswer, MALFORMED),
+    "short": (failures.UnreadableAnswer, MALFORMED),
+    "garbage": (failures.UnreadableAnswer, MALFORMED),
+    "nothing": (failures.UnreadableAnswer, MALFORMED),
+    "truncated": (failures.UnreadableAnswer, "The answer of {p} was cut off at its longest; raise max_output_tokens."),
+    "429": (failures.ProviderUnavailable, "{p} takes no more requests for now; " + AGAIN),
+    "500": (failures.ProviderUnavailable, DOWN),
+    "503": (failures.ProviderUnavailable, DOWN),
+    "529": (failures.ProviderUnavailable, DOWN),
+    "slow": (failures.ProviderUnavailable, "{p} did not answer within 0.3 s; " + AGAIN),
     "cut": (
-        failures.Unavailable,
+        failures.ProviderUnavailable,
         "The connection to {p} failed or broke off; see whether it can be reached, and {b} if set.",
     ),
-    "401": (failures.Rejected, WRONG_KEY),
-    "402": (failures.Rejected, "{p} wants to be paid: the account of {k} has no credit."),
-    "403": (failures.Rejected, "{p} does not let the key in {k} use some-model; check its rights."),
-    "404": (failures.Rejected, "{p} knows no model 'some-model'; correct its name in the settings."),
-    "400": (failures.Rejected, "{p} rejects the request to some-model (HTTP 400): bad: your key is ***"),
+    "401": (failures.RequestRejection, WRONG_KEY),
+    "402": (failures.RequestRejection, "{p} wants to be paid: the account of {k} has no credit."),
+    "403": (failures.RequestRejection, "{p} does not let the key in {k} use some-model; check its rights."),
+    "404": (failures.RequestRejection, "{p} knows no model 'some-model'; correct its name in the settings."),
+    "400": (failures.RequestRejection, "{p} rejects the request to some-model (HTTP 400): bad: your key is ***"),
 }
 
 
@@ -80,16 +80,16 @@ def providers(cloud: CloudServer) -> Iterator[dict[str, Provider]]:
         provider.close()
 
 
-Ask1 = Callable[..., tuple[list[Answer], Said]]
+Ask1 = Callable[..., tuple[list[Answer], Completion]]
 
 
 @pytest.fixture
 def ask(cloud: CloudServer, providers: dict[str, Provider]) -> Ask1:
-    def ask(name: str, fault: str, pictures: int = 1, timeout_s: float = 30.0) -> tuple[list[Answer], Said]:
+    def ask(name: str, fault: str, pictures: int = 1, timeout_s: float = 30.0) -> tuple[list[Answer], Completion]:
         cloud.requests.clear()
         cloud.script = lambda request, number: fault
         shown = parts([(b"\xff\xd8 a picture", [b"\xff\xd8 context"])] * pictures)
-        said = providers[name].ask(Ask("some-model", SYSTEM, shown, SCHEMA, 500, timeout_s))
+        said = providers[name].ask(Request("some-model", SYSTEM, shown, SCHEMA, 500, timeout_s))
         try:
             return read_answers(said.text, pictures), said
         except ValueError:
@@ -141,8 +141,8 @@ def test_nobody_listens(name: str) -> None:
     with serving() as gone:
         environ = gone.environ()
     provider = open_provider(name, environ)
-    with pytest.raises(failures.Unavailable) as raised:
-        provider.ask(Ask("m", SYSTEM, parts([(b"x", [])]), SCHEMA, 500, 5.0))
+    with pytest.raises(failures.ProviderUnavailable) as raised:
+        provider.ask(Request("m", SYSTEM, parts([(b"x", [])]), SCHEMA, 500, 5.0))
     assert str(raised.value) == CASES["cut"][1].format(p=name, b=ADDRESS[name])
     provider.close()
 

@@ -16,7 +16,7 @@ from mpr_resources.media.sources import (
     RemoteFile,
     Sources,
 )
-from mpr_resources.storage.store import Entry, Storage
+from mpr_resources.storage.store import ObjectInfo, Storage
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ class Counted(Storage):
     def __init__(self, data: bytes) -> None:
         self.data, self.etag, self.asked, self.url = data, "1", [], "s3://b"
 
-    def read_range(self, key: str, start: int, end: int) -> tuple[bytes, Entry]:
+    def read_range(self, key: str, start: int, end: int) -> tuple[bytes, ObjectInfo]:
         self.asked.append((start, end))
-        return self.data[start:end], Entry(key, len(self.data), 0.0, self.etag)
+        return self.data[start:end], ObjectInfo(key, len(self.data), 0.0, self.etag)
 
 
 def test_blocks_are_read_ahead_once_each_and_no_more_than_needed() -> None:
