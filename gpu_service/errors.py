@@ -7,31 +7,70 @@
         ├── BadInput        a file, a name or a value that a user gave
         └── MissingEngine   a package or a model that is not installed here
 
-Every message is one sentence or two: what is wrong, where, what to do.
+An error carries facts: the terminal's sentence, the service's `{"error", "kind"}` and Dagster's failure are made of
+them.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class MprError(Exception):
-    """Root of the tree. Its text is shown to the user as it is."""
+    """Root of the tree. As text it is one sentence: where, what is wrong, what to do.
+
+    Attributes:
+        kind: one word for programs, the same for all errors of a class.
+        what: what is wrong, as the beginning of a sentence; or whole sentences, ended by a full stop.
+        where: the file, the address or the setting that it is about, where `what` does not name it already.
+        remedy: what to do about it, as the end of the sentence; empty where nothing can be said.
+
+    >>> str(BadInput("the colour is not known", "choose red or blue", where="flag.yaml:3"))
+    'flag.yaml:3: the colour is not known; choose red or blue.'
+    """
+
+    kind: ClassVar[str] = "failed"
+
+    def __init__(self, what: str, remedy: str = "", *, where: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        super().__init__(what, remedy, where)
+
+    def __str__(self) -> str:
+        text = "; ".join(filter(None, (self.what, self.remedy)))
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{text}{'.' if self.remedy else ''}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self).__new__, (type(self), self.what, self.remedy, self.where), self.__dict__
 
 
 class TransientError(MprError):
     """The same call may succeed later; Dagster retries it with backoff."""
 
+    kind = "busy"
+
 
 class HostAway(TransientError):
     """No inference host has answered for `give_up_after_s`; the stage fails then, and is not tried again by itself."""
+
+    kind = "host_away"
 
 
 class PermanentError(MprError):
     """The same call fails again; it is not retried."""
 
+    kind = "refused"
+
 
 class BadInput(PermanentError):
     """Something that the user gave cannot be used."""
 
+    kind = "bad_input"
+
 
 class MissingEngine(PermanentError):
     """The chosen engine needs a package or a model that is not here."""
+
+    kind = "missing_engine"

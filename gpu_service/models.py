@@ -71,7 +71,7 @@ def parse_files(text: str) -> dict[str, str]:
         return {str(name): str(path) for name, path in given.items()}
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     if not all(name.strip() and path.strip() for name, _, path in pairs):
-        raise BadInput(f"The list of models must be NAME=PATH,NAME=PATH; it is {text!r}.")
+        raise BadInput("The list of models must be NAME=PATH,NAME=PATH", f"it is {text!r}")
     return {name.strip(): path.strip() for name, _, path in pairs}
 
 
@@ -89,8 +89,8 @@ def find(name: str, setting: str) -> Path:
         raise MissingEngine(f"No model is chosen: set `{setting}` to one that the host knows ({_known()}).")
     if name not in _host.files:
         raise MissingEngine(
-            f"This host knows no model `{name}`, which `{setting}` asks for ({_known()}); start it with "
-            "--models NAME=PATH, or set INFERENCE_MODELS."
+            f"This host knows no model `{name}`, which `{setting}` asks for ({_known()})",
+            "start it with --models NAME=PATH, or set INFERENCE_MODELS",
         )
     where = _host.files[name]
     if where.startswith(HUB):
@@ -98,8 +98,9 @@ def find(name: str, setting: str) -> Path:
     path = Path(where)
     if not path.exists():
         raise MissingEngine(
-            f"The model `{name}`, which `{setting}` asks for, is not where --models (or INFERENCE_MODELS) of the host "
-            "says; correct the path."
+            f"The model `{name}`, which `{setting}` asks for, is not where --models (or "
+            "INFERENCE_MODELS) of the host says",
+            "correct the path",
         )
     return path
 
@@ -116,8 +117,8 @@ def _snapshot(name: str, repository: str) -> Path:
             folder = hub.snapshot_download(owner_and_name, revision=revision or None)
         except Exception as error:
             raise MissingEngine(
-                f"The model `{name}` cannot be fetched from the hub as {owner_and_name}: {one_line(error)}; "
-                "give a path in --models (or INFERENCE_MODELS) where there is no network."
+                f"The model `{name}` cannot be fetched from the hub as {owner_and_name}: {one_line(error)}",
+                "give a path in --models (or INFERENCE_MODELS) where there is no network",
             ) from error
         _snapshots[repository] = Path(folder)
     return _snapshots[repository]
@@ -227,7 +228,9 @@ def torch_device() -> str:
     if _host.device == "auto":
         return "cuda:0" if here else "cpu"
     if _host.device.startswith("cuda") and not here:
-        raise MissingEngine("--device (or INFERENCE_DEVICE) asks for a GPU, but torch sees none here; set auto or cpu.")
+        raise MissingEngine(
+            "--device (or INFERENCE_DEVICE) asks for a GPU, but torch sees none here", "set auto or cpu"
+        )
     return _host.device
 
 

@@ -71,7 +71,7 @@ def decode(encoded: bytes) -> Image:
     """
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR) if encoded else None
     if pixels is None:
-        raise BadInput(f"These {len(encoded)} bytes are not a picture that can be decoded; send PNG, JPEG or WebP.")
+        raise BadInput(f"These {len(encoded)} bytes are not a picture that can be decoded", "send PNG, JPEG or WebP")
     return np.asarray(pixels, np.uint8)
 
 

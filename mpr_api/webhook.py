@@ -85,7 +85,9 @@ def bucket_of(media_url: str) -> tuple[str, str]:
         BadInput: it is no bucket.
     """
     if not media_url.startswith("s3://"):
-        raise BadInput("MPR_MEDIA_URL is not a bucket; only buckets tell of new objects: set it to s3://bucket/prefix.")
+        raise BadInput(
+            "MPR_MEDIA_URL is not a bucket", "only buckets tell of new objects: set it to s3://bucket/prefix"
+        )
     bucket, _, prefix = media_url.removeprefix("s3://").partition("/")
     return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
@@ -97,7 +99,7 @@ def webhook_app(storage: Storage, media_url: str, token: str) -> Starlette:
         BadInput: there is no token, or the media are in no bucket.
     """
     if not token:
-        raise BadInput(f"The webhook takes nobody's word without a token; set {TOKEN}.")
+        raise BadInput("The webhook takes nobody's word without a token", f"set {TOKEN}")
     bucket, prefix = bucket_of(media_url)
 
     async def take(request: Request) -> JSONResponse:

@@ -184,7 +184,7 @@ def timeline_spec(
         number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
         if not colon or not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= len(videos):
             raise BadInput(
-                f"The chunk {text!r} does not say which of the {len(videos)} videos it is of; write N:START-END."
+                f"The chunk {text!r} does not say which of the {len(videos)} videos it is of", "write N:START-END"
             )
         spans[int(number) - 1].append(parse_chunk(span))
     addresses = [str(video) for video in videos]
@@ -211,7 +211,7 @@ def _readable(path: Path) -> str:
     try:
         return str(path.absolute()).encode().decode()
     except UnicodeEncodeError as error:
-        raise BadInput(f"The path {str(path)!r} is not UTF-8; rename the file.") from error
+        raise BadInput(f"The path {str(path)!r} is not UTF-8", "rename the file") from error
 
 
 def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:
@@ -227,7 +227,7 @@ def show_report(timeline: str) -> None:
         exposures = _table(store, "compile_report", timeline)
         chunks = _table(store, "timeline", timeline)
     except MissingObject as error:
-        raise BadInput(f"The timeline {timeline!r} has no report yet; run it first.") from error
+        raise BadInput(f"The timeline {timeline!r} has no report yet", "run it first") from error
     terminal.print_brands(measures(exposures.rows, chunks.rows))
     for line in replay.overridden(store, timeline):
         terminal.out.print(line, markup=False)

@@ -93,7 +93,7 @@ def add(
 ) -> None:
     """A new brand, looked for in every timeline."""
     if source not in set(BrandOrigin):
-        raise BadInput(f"{source!r} is no source of a brand; choose one of {', '.join(BrandOrigin)}.")
+        raise BadInput(f"{source!r} is no source of a brand", f"choose one of {', '.join(BrandOrigin)}")
     brand = Brand(name=name, aliases=tuple(alias or ()), exclude=tuple(exclude or ()))
     check_names([brand], "mpr brands add")
     pictures = tuple(read_reference(brand.name, path, path.name) for path in logo or ())
@@ -186,7 +186,7 @@ def where_looked_for(entry: BrandRecord) -> str:
 
 def _status(word: str) -> Status:
     if word not in set(Status):
-        raise BadInput(f"{word!r} is no status of a brand; choose one of {', '.join(Status)}.")
+        raise BadInput(f"{word!r} is no status of a brand", f"choose one of {', '.join(Status)}")
     return Status(word)
 
 

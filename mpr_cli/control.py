@@ -51,7 +51,7 @@ def stage_name(name: str) -> str:
         BadInput: none has.
     """
     if name not in NAMES:
-        raise BadInput(f"There is no stage {name!r}; choose one of {', '.join(NAMES)}.")
+        raise BadInput(f"There is no stage {name!r}", f"choose one of {', '.join(NAMES)}")
     return name
 
 

@@ -21,7 +21,7 @@ WAYS: dict[str, ledger.By] = {"provider": "provider", "timeline": "timeline", "d
 def costs(by: Annotated[str, typer.Option(help="provider, timeline or day (UTC)")] = "provider") -> None:
     """Requests to cloud providers, their tokens and their price."""
     if by not in WAYS:
-        raise BadInput(f"Costs cannot be summed up by {by!r}; choose one of {', '.join(WAYS)}.")
+        raise BadInput(f"Costs cannot be summed up by {by!r}", f"choose one of {', '.join(WAYS)}")
     rows = ledger.sums(ledger.read(storage()), WAYS[by])
     table = Table(box=None, pad_edge=False)
     table.add_column("provider/model" if by == "provider" else by)

@@ -166,14 +166,14 @@ def selection(stages: Sequence[Stage], first: str, *, only: bool, through: str |
         BadInput: both limits are given, or `through` does not depend on the first.
     """
     if only and through is not None:
-        raise BadInput("--only and --through exclude each other; give one of them.")
+        raise BadInput("--only and --through exclude each other", "give one of them")
     if only:
         return [first]
     below = downstream(stages, first)
     if through is None:
         return below
     if through not in below:
-        raise BadInput(f"{through} does not depend on {first}; choose one of {', '.join(below)}.")
+        raise BadInput(f"{through} does not depend on {first}", f"choose one of {', '.join(below)}")
     needed = {through}
     for stage in reversed(stages):
         if stage.name in needed:
@@ -286,5 +286,5 @@ def _write(folder: Path, seq: int, pictures: DebugPictures) -> list[Path]:
             paths.append(folder / f"{seq:08d}_{name}.png")
             paths[-1].write_bytes(encode_png(picture))
     except OSError as error:
-        raise BadInput(f"The folder {folder} cannot be written ({error.strerror}); give another with --to.") from error
+        raise BadInput(f"The folder {folder} cannot be written ({error.strerror})", "give another with --to") from error
     return paths

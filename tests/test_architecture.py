@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import structure
 from mpr_assets.definitions import (
     ROOT,
     SECTIONS,
@@ -18,8 +19,17 @@ from mpr_assets.definitions import (
 )
 from mpr_assets.engine.stage import Stage
 
-PACKAGES = ("gpu_service", "mpr_resources", "mpr_assets", "mpr_api", "mpr_cli")
+PACKAGES = [name for name in structure.PACKAGES if (ROOT / name).is_dir()]
 """Each may import itself and those before it."""
+ROOMS = {
+    "gpu_service": "errors settings pictures wire models routines client host",
+    "mpr_resources": "run_queue heartbeat yaml_files storage progress media brands profiles inference cloud",
+    "mpr_assets": "timelines engine freshness overlays text crops compare report escalation orchestration automation "
+    "stages definitions runs webhook",
+    "mpr_api": "webhook",
+    "mpr_cli": "exit_status terminal materialize brands cache control costs history replay scenarios watch app",
+}
+"""Folders and files of each package, in the order in which they may import one another: those before them."""
 OUTER = {"demo", "bench", "tests"}
 HEAVY = {"torch", "torchvision", "ultralytics", "paddleocr", "paddle", "transformers"}
 NAMES = [stage.name for stage in STAGES]
@@ -65,6 +75,27 @@ def test_imports_run_one_way(package: str) -> None:
         if name in forbidden
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_rooms_import_one_way(package: str) -> None:
+    edges = structure.between_rooms(structure.imports(ROOT))
+    mine = {room.partition(".")[2]: imported for room, imported in edges.items() if room.startswith(f"{package}.")}
+    within = {
+        room: frozenset(name.partition(".")[2] for name in imported if name.startswith(f"{package}."))
+        for room, imported in mine.items()
+        if room != "__main__"
+    }
+    assert set(within) == set(ROOMS[package].split()), "a room is missing from the list, or not there any more"
+    assert structure.upward(within, ROOMS[package].split()) == []
+
+
+def test_no_files_import_one_another() -> None:
+    assert structure.circles(structure.imports(ROOT)) == []
+
+
+def test_no_class_name_is_used_twice() -> None:
+    assert structure.duplicate_classes(ROOT) == []
 
 
 @pytest.mark.parametrize("package", [*PACKAGES, "demo", "bench"])
@@ -126,7 +157,7 @@ def test_every_module_opens_with_what_belongs_in_it(package: str) -> None:
 @pytest.mark.parametrize("stage", STAGES, ids=NAMES)
 def test_a_stage_has_its_module_its_section_and_its_tests(stage: Stage) -> None:
     module = sys.modules[f"mpr_assets.stages.{stage.name}"]
-    assert module.asset is stage
+    assert module.stage is stage
     assert stage.code_version == module.CODE_VERSION
     assert SECTIONS[stage.name] is stage.settings
     assert stage.settings.__name__ == "".join(word.capitalize() for word in stage.name.split("_")) + "Settings"

@@ -107,7 +107,7 @@ class HttpInference:
         self._config = config or ClientConfig()
         self._hosts = Hosts(urls)
         if not (token.isascii() and token.isprintable() and token == token.strip()):
-            raise BadInput("INFERENCE_TOKEN has characters that a bearer token cannot have; use letters and digits.")
+            raise BadInput("INFERENCE_TOKEN has characters that a bearer token cannot have", "use letters and digits")
         self._token = token
         self._background: _Background | None = None
         self._starting = threading.Lock()
@@ -214,7 +214,7 @@ class HttpInference:
         identities.setdefault(answered.identity, host.url)
         if len(identities) > 1:
             models = "; ".join(f"{url}: {identity}" for identity, url in identities.items())
-            raise PermanentError(f"The answers to {path} come from different models ({models}); use equal hosts.")
+            raise PermanentError(f"The answers to {path} come from different models ({models})", "use equal hosts")
         answers: tuple[A, ...] = answered.answers
         return answers
 
@@ -364,7 +364,7 @@ def _parsed(model: type[M], content: bytes, host: Host, path: str) -> M:
         return model.model_validate(msgpack.unpackb(content))
     except (ValidationError, ValueError) as error:
         raise PermanentError(
-            f"{host.url} answers {path} in a form that is not understood here; use the same version on both sides."
+            f"{host.url} answers {path} in a form that is not understood here", "use the same version on both sides"
         ) from error
 
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 from pydantic import ValidationError
 
-from gpu_service.errors import (
-    BadInput,
-    MissingEngine,
-    PermanentError,
-    TransientError,
-)
-
-Kind: TypeAlias = Literal["bad_input", "missing_engine", "unknown_reference", "refused", "busy", "internal"]
+from gpu_service.errors import PermanentError, TransientError
 
 
 class Refusal(Exception):
-    """Raised anywhere below an endpoint; the app turns it into the answer."""
+    """Raised anywhere below an endpoint; the app turns it into the answer.
+
+    `kind`: that of an `MprError`, or `unknown_reference` or `internal`.
+    """
 
     def __init__(
         self,
         status: int,
         sentence: str,
-        kind: Kind = "bad_input",
+        kind: str = "bad_input",
         *,
         retry_after_s: int | None = None,
         missing: tuple[str, ...] = (),
@@ -49,12 +43,8 @@ def from_error(error: Exception) -> Refusal | None:
     match error:
         case Refusal():
             return error
-        case MissingEngine():
-            return Refusal(422, str(error), "missing_engine")
-        case BadInput():
-            return Refusal(422, str(error))
         case PermanentError():
-            return Refusal(422, str(error), "refused")
+            return Refusal(422, str(error), error.kind)
         case TransientError():
-            return Refusal(503, str(error), "busy", retry_after_s=5)
+            return Refusal(503, str(error), error.kind, retry_after_s=5)
     return None

@@ -145,7 +145,7 @@ class Service:
 
 def _chosen(routines: Mapping[str, AnyRoutine], name: str, given: dict[str, Any]) -> Settings:
     if name not in routines:
-        raise BadInput(f"There is no routine `{name}` to preload; there are {', '.join(routines)}.")
+        raise BadInput(f"There is no routine `{name}` to preload", f"there are {', '.join(routines)}")
     try:
         settings: Settings = routines[name].settings.model_validate(given)
     except ValidationError as error:

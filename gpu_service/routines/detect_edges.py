@@ -116,7 +116,7 @@ def find_boards(image: Image, settings: EdgeSettings, field: tuple[Point, ...] =
 def _detect(image: Image, settings: EdgeSettings, field: tuple[Point, ...]) -> _Edges:
     height, width = image.shape[:2]
     if not height or not width:
-        raise BadInput(f"A picture of {width} x {height} pixels has no edges; send one with pixels.")
+        raise BadInput(f"A picture of {width} x {height} pixels has no edges", "send one with pixels")
     scale = min(1.0, math.sqrt(WORKING_AREA_PX / (width * height)))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image

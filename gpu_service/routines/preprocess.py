@@ -124,8 +124,9 @@ def cut(image: Image, what: CropBox, settings: CropSettings) -> Crop:
         if left >= right or top >= bottom:
             box = what.box
             raise BadInput(
-                f"The crop at x {box.x}, y {box.y} of {box.w} x {box.h} pixels lies outside its picture of "
-                f"{width} x {height} pixels; give boxes in pixels of that picture."
+                f"The crop at x {box.x}, y {box.y} of {box.w} x {box.h} pixels lies outside its picture "
+                f"of {width} x {height} pixels",
+                "give boxes in pixels of that picture",
             )
         inside = image[top:bottom, left:right]
         band = _sloping_band(inside) if settings.straighten else None
@@ -145,7 +146,8 @@ def _quad_corners(what: CropBox) -> Matrix:
     area = cv2.contourArea(corners.astype(np.float32))
     if area < 1 or not cv2.isContourConvex(corners.astype(np.float32).reshape(-1, 1, 2)):
         raise BadInput(
-            f"The quad {corners.round(1).tolist()} is flat or crosses itself; give its corners clockwise from top left."
+            f"The quad {corners.round(1).tolist()} is flat or crosses itself",
+            "give its corners clockwise from top left",
         )
     return corners
 
@@ -233,8 +235,8 @@ def _bounds(image: Image, corners: NDArray[np.float64]) -> Image:
     inside = image[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
     if not inside.size:
         raise BadInput(
-            f"The quad {corners.round(1).tolist()} lies outside its picture of {width} x {height} pixels; "
-            "give corners in pixels of that picture."
+            f"The quad {corners.round(1).tolist()} lies outside its picture of {width} x {height} pixels",
+            "give corners in pixels of that picture",
         )
     return inside
 

@@ -81,7 +81,7 @@ def find_field(image: Image, settings: SegmentFieldSettings) -> FieldAnswer:
 def _segment(image: Image, settings: SegmentFieldSettings) -> _Field:
     height, width = image.shape[:2]
     if not height or not width:
-        raise BadInput(f"A picture of {width} x {height} pixels has no field; send one with pixels.")
+        raise BadInput(f"A picture of {width} x {height} pixels has no field", "send one with pixels")
     step = -(-max(height, width) // WORKING_SIDE_PX)
     size = (max(1, width // step), max(1, height // step))
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8) if step > 1 else image

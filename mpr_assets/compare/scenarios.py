@@ -155,7 +155,7 @@ def stored(storage: Storage, stage: str, timeline: str) -> StageTable:
     except MissingObject as error:
         where = storage.where(key)
         raise MissingObject(
-            f"{stage} of the timeline {timeline!r} is not stored at {where}; materialize {stage} first."
+            f"{stage} of the timeline {timeline!r} is not stored at {where}", f"materialize {stage} first"
         ) from error
 
 

@@ -130,7 +130,7 @@ def find_snapshot(storage: Storage, reference: str, stages: Sequence[str]) -> Sn
         return Snapshot(reference, timeline, stage, place, storage, _tables(place, timeline, stage, stages))
     stage = second if colon else REPORT
     if stage not in stages:
-        raise BadInput(f"{reference!r} names no stage; write TIMELINE, TIMELINE:STAGE or scenario:LABEL.")
+        raise BadInput(f"{reference!r} names no stage", "write TIMELINE, TIMELINE:STAGE or scenario:LABEL")
     timeline = load_spec(storage, first).name
     return Snapshot(reference, timeline, stage, storage, storage, _tables(storage, timeline, stage, stages))
 
@@ -153,8 +153,8 @@ def compare_snapshots(before: Snapshot, after: Snapshot) -> Comparison:
     """
     if before.stage != after.stage:
         raise BadInput(
-            f"{before.reference} is a state of {before.stage} and {after.reference} one of {after.stage}; "
-            "compare two of the same stage."
+            f"{before.reference} is a state of {before.stage} and {after.reference} one of {after.stage}",
+            "compare two of the same stage",
         )
     same_frames = not before.times_ms or not after.times_ms or before.times_ms == after.times_ms
     times_ms = None if same_frames else (before.times_ms, after.times_ms)

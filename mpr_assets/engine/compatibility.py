@@ -43,7 +43,7 @@ def refuse_incompatible(inputs: Mapping[str, StageTable], stages: Mapping[str, S
         else:
             continue
         raise PermanentError(
-            f"What is stored of {name} for the timeline {table.header.timeline!r} {why}; materialize {name} again."
+            f"What is stored of {name} for the timeline {table.header.timeline!r} {why}", f"materialize {name} again"
         )
 
 

@@ -106,8 +106,9 @@ def make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], ru
         made = materialize_stage(stage, again, inputs).table.header
         if (made.fingerprint, made.data_version) != (header.fingerprint, header.data_version):
             raise PermanentError(
-                f"The pictures of {name} of the timeline {run.timeline!r} were cleared, and what they were made from "
-                f"has changed since; materialize {name} first."
+                f"The pictures of {name} of the timeline {run.timeline!r} were cleared, and what they "
+                "were made from has changed since",
+                f"materialize {name} first",
             )
         run.storage.delete_below(Keys.parts(run.timeline, name))
 

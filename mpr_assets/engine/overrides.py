@@ -38,7 +38,7 @@ class FrameChoice:
         for part in text.split(","):
             form = re.fullmatch(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?", part)
             if form is None or int(form[2] or form[1]) < int(form[1]):
-                raise BadInput(f"The frames {text!r} are not numbers and spans; write them like 10,12,40-60.")
+                raise BadInput(f"The frames {text!r} are not numbers and spans", "write them like 10,12,40-60")
             spans.append((int(form[1]), int(form[2] or form[1])))
         return cls(tuple(_joined(sorted(spans))))
 
@@ -60,7 +60,7 @@ class FrameChoice:
         last = max(kept_seqs, default=-1)
         if self.spans[-1][1] > last:
             there = f"has frames 0 to {last}" if kept_seqs else "has no frames"
-            raise BadInput(f"The frames {self} are not all in the timeline, which {there}; choose among those.")
+            raise BadInput(f"The frames {self} are not all in the timeline, which {there}", "choose among those")
         return frozenset(kept for seq, kept in kept_seqs.items() if seq in self)
 
 
@@ -86,9 +86,11 @@ def parse_settings(stage: str, assignments: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise BadInput(f"{text!r} does not set anything; write it as key=value, with a setting of {stage} as key.")
+            raise BadInput(
+                f"{text!r} does not set anything", f"write it as key=value, with a setting of {stage} as key"
+            )
         if key in settings:
-            raise BadInput(f"{key} is set twice; give it once.")
+            raise BadInput(f"{key} is set twice", "give it once")
         settings[key] = parse(f"the value of {key}", value)
     return settings
 
@@ -101,7 +103,7 @@ def resolve_settings(stage: Stage, profile: Profile, overrides: Mapping[str, Any
     """
     section = profile.section(stage.name)
     if FRAMES in overrides and not stage.per_frame:
-        raise BadInput(f"{stage.name} does not go frame by frame; leave its frames out.")
+        raise BadInput(f"{stage.name} does not go frame by frame", "leave its frames out")
     settings = {name: value for name, value in overrides.items() if name != FRAMES}
     if not settings:
         return section

@@ -32,7 +32,7 @@ def draw_overlays(
         BadInput: there is nothing to see of the stage.
     """
     if stage.draw is None:
-        raise BadInput(f"{stage.name} finds nothing in pictures; look at a stage that does, like match_brands.")
+        raise BadInput(f"{stage.name} finds nothing in pictures", "look at a stage that does, like match_brands")
     drawn = {stage.name: stage.draw(frame.picture.pixels, rows.filter(pl.col("seq") == frame.seq))}
     return drawn | (stage.debug(run, frame, inputs) if stage.debug is not None else {})
 
@@ -99,5 +99,5 @@ def seen_in(stage: Stage, run: StageRun, seq: int) -> int:
     column = "kept_seq" if stage.per_frame else "seq"
     found = rows.filter(pl.col("seq") == seq)[column]
     if found.is_empty():
-        raise BadInput(f"The timeline {run.timeline!r} has no frame {seq}; its frames are 0 to {rows.height - 1}.")
+        raise BadInput(f"The timeline {run.timeline!r} has no frame {seq}", f"its frames are 0 to {rows.height - 1}")
     return int(found[0])

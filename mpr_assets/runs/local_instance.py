@@ -79,6 +79,6 @@ def dagster_instance() -> dg.DagsterInstance:
     except (OSError, SQLAlchemyError, YAMLError, dg.DagsterError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise BadInput(
-            f"Dagster's folder {home} cannot be used ({reason}); set DAGSTER_HOME to a folder that can be written, "
-            "with a dagster.yaml that Dagster accepts or none."
+            f"Dagster's folder {home} cannot be used ({reason})",
+            "set DAGSTER_HOME to a folder that can be written, with a dagster.yaml that Dagster accepts or none",
         ) from error

@@ -145,7 +145,7 @@ def stop_backfill(instance: dg.DagsterInstance, backfill_id: str) -> None:
     """
     backfill = instance.get_backfill(backfill_id)
     if backfill is None or backfill.status != BulkActionStatus.REQUESTED:
-        raise BadInput(f"No backfill {backfill_id!r} is at work; mpr status lists those that are.")
+        raise BadInput(f"No backfill {backfill_id!r} is at work", "mpr status lists those that are")
     instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))  # type: ignore[no-untyped-call]
 
 
@@ -182,8 +182,8 @@ def hold(
     """
     if not can_hold(instance):
         raise BadInput(
-            "This Dagster instance's queue knows no holds; take over `run_coordinator` and the limit of `mpr/hold` "
-            "from MPR's dagster.yaml and restart Dagster."
+            "This Dagster instance's queue knows no holds",
+            "take over `run_coordinator` and the limit of `mpr/hold` from MPR's dagster.yaml and restart Dagster",
         )
     if timeline is not None:
         note_profile(instance, timeline, load_spec(storage, timeline).profile)
@@ -258,14 +258,14 @@ def what_to_retry(instance: dg.DagsterInstance, stages: Sequence[str], timeline:
     if last is None:
         raise BadInput(f"No run of the timeline {timeline!r} has ended; start one with: mpr replay {timeline} timeline")
     if last.status == dg.DagsterRunStatus.SUCCESS:
-        raise BadInput(f"The last run {last.run_id[:8]} of the timeline {timeline!r} did not fail; nothing is left.")
+        raise BadInput(f"The last run {last.run_id[:8]} of the timeline {timeline!r} did not fail", "nothing is left")
     made = instance.get_records_for_run(last.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
     done = {record.asset_key.path[-1] for record in made if record.asset_key is not None}
     asked = {key.path[-1] for key in last.asset_selection} if last.asset_selection else set(stages)
     left = tuple(stage for stage in stages if stage in asked - done)
     if not left:
         raise BadInput(
-            f"Every stage of the last run {last.run_id[:8]} was made; what failed was a check of them: see its log."
+            f"Every stage of the last run {last.run_id[:8]} was made", "what failed was a check of them: see its log"
         )
     ops: Mapping[str, Any] = last.run_config.get("ops", {})  # type: ignore[assignment]  # Dagster says object
     return Retry(

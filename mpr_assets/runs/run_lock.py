@@ -57,7 +57,7 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
         file = (folder / timeline).open("ab")
     except OSError as error:
         raise BadInput(
-            f"Dagster's folder {folder.parent} cannot be written ({error.strerror}); set DAGSTER_HOME to one that can."
+            f"Dagster's folder {folder.parent} cannot be written ({error.strerror})", "set DAGSTER_HOME to one that can"
         ) from error
     with file:
         try:

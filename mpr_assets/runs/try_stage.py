@@ -94,7 +94,7 @@ def try_stage(
         PermanentError: an input was made by a version whose tables are not read any more.
     """
     if not stage.per_frame:
-        raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried; replay it.")
+        raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried", "replay it")
     run = stage_run(stage, timeline, overrides or {}, resources, log or logging.getLogger(__name__))
     scenes = _input(run, stages, "filter_scenes").rows
     if frames is not None:
@@ -122,7 +122,7 @@ def _input(run: StageRun, stages: Mapping[str, Stage], name: str) -> StageTable:
     try:
         table = _table(run.storage.get(key), run.storage.where(key))
     except MissingObject as error:
-        raise MissingObject(f"{name} of the timeline {run.timeline!r} is not stored; materialize it first.") from error
+        raise MissingObject(f"{name} of the timeline {run.timeline!r} is not stored", "materialize it first") from error
     refuse_incompatible({name: table}, stages)
     return table
 

@@ -227,8 +227,9 @@ def _sample(
     times = media.times(chunk["start_ms"], chunk["end_ms"])
     if not len(times.pts):
         raise BadInput(
-            f"Chunk {chunk['chunk']} ({clock(chunk['start_ms'])} to {clock(chunk['end_ms'])} of {chunk['source']}) "
-            "holds no frame; make it longer."
+            f"Chunk {chunk['chunk']} ({clock(chunk['start_ms'])} to {clock(chunk['end_ms'])} of "
+            f"{chunk['source']}) holds no frame",
+            "make it longer",
         )
     shift = chunk["start_ms"] - chunk["timeline_start_ms"]
     unit_ms = 1000 * media.time_base

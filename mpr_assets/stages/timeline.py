@@ -66,7 +66,7 @@ def resolve(spec: TimelineSpec, probe: Callable[[str], Probe] = probe) -> pl.Dat
     if spec.refused:
         raise BadInput(spec.refused)
     if not spec.chunks:
-        raise BadInput(f"The timeline {spec.name!r} has no chunk; give it at least one video.")
+        raise BadInput(f"The timeline {spec.name!r} has no chunk", "give it at least one video")
     probes: dict[str, Probe] = {}
     rows: list[dict[str, object]] = []
     timeline_ms = 0
@@ -86,13 +86,13 @@ def _span(number: int, chunk: ChunkSpec, found: Probe) -> tuple[int, int]:
     said = f"Chunk {number} ({clock(max(0, start_ms))} to {clock(max(0, end_ms))} of {chunk.source})"
     lasts = f"the source lasts {clock(found.duration_ms)}"
     if start_ms < 0:
-        raise BadInput(f"{said} starts before the source does; start it at 0 ms or later ({lasts}).")
+        raise BadInput(f"{said} starts before the source does", f"start it at 0 ms or later ({lasts})")
     if start_ms >= found.duration_ms:
-        raise BadInput(f"{said} starts after the source ends; {lasts}, so start it earlier.")
+        raise BadInput(f"{said} starts after the source ends", f"{lasts}, so start it earlier")
     if end_ms > found.duration_ms:
-        raise BadInput(f"{said} reaches past the end of the source; {lasts}, so end it there or leave its end out.")
+        raise BadInput(f"{said} reaches past the end of the source", f"{lasts}, so end it there or leave its end out")
     if end_ms <= start_ms:
-        raise BadInput(f"{said} ends at or before its start; put the earlier time first ({lasts}).")
+        raise BadInput(f"{said} ends at or before its start", f"put the earlier time first ({lasts})")
     return start_ms, end_ms
 
 

@@ -34,7 +34,7 @@ def load_spec(storage: Storage, timeline: str) -> TimelineSpec:
         ) from error
     except ValidationError as error:
         raise PermanentError(
-            f"{storage.where(key)} does not describe a timeline; register it again with --replace."
+            f"{storage.where(key)} does not describe a timeline", "register it again with --replace"
         ) from error
 
 
@@ -62,8 +62,8 @@ def register(instance: dg.DagsterInstance, storage: Storage, spec: TimelineSpec,
         storage.put(Keys.spec(spec.name), encoded)
     elif not storage.create(Keys.spec(spec.name), encoded) and load_spec(storage, spec.name) != spec:
         raise BadInput(
-            f"The timeline {spec.name!r} is already registered with other chunks, profile or brands; "
-            "give another --name, or --replace to change it."
+            f"The timeline {spec.name!r} is already registered with other chunks, profile or brands",
+            "give another --name, or --replace to change it",
         )
     note_profile(instance, spec.name, spec.profile)
     instance.add_dynamic_partitions(str(timelines.name), [spec.name])

@@ -58,7 +58,9 @@ def validate_timeline_name(name: str) -> str:
         holds = f"holds {', '.join(map(repr, wrong))}" if wrong else "does not begin with a letter or digit"
         holds = holds if name else "is empty"
         suggestion = re.sub(r"[^\w-]+", "-", name).strip("-_") or "match-1"
-        raise BadInput(f"The timeline name {name!r} {holds}; use letters, digits, _ and -, for example {suggestion!r}.")
+        raise BadInput(
+            f"The timeline name {name!r} {holds}", f"use letters, digits, _ and -, for example {suggestion!r}"
+        )
     return name
 
 
@@ -73,9 +75,9 @@ def parse_chunk(text: str) -> tuple[int, int]:
     start, dash, end = text.strip().partition("-")
     start_ms, end_ms = _parse_time(start), _parse_time(end)
     if not dash or start_ms is None or end_ms is None:
-        raise BadInput(f"The chunk {text!r} is not a span of time; write it as START-END, like 00:10:00-00:12:30.")
+        raise BadInput(f"The chunk {text!r} is not a span of time", "write it as START-END, like 00:10:00-00:12:30")
     if end_ms <= start_ms:
-        raise BadInput(f"The chunk {text!r} ends at or before its start; put the earlier time first.")
+        raise BadInput(f"The chunk {text!r} ends at or before its start", "put the earlier time first")
     return start_ms, end_ms
 
 

@@ -212,8 +212,9 @@ def check_names(brands: Sequence[Brand], where: str) -> None:
             owner, other = owners.setdefault(fold_key(text), (number, text))
             if owner != number:
                 raise BadInput(
-                    f"{where}: {text!r} of the brand {brand.name!r} is the same as {other!r} of the brand "
-                    f"{brands[owner].name!r} (case, spaces and punctuation do not count); leave it with one of them."
+                    f"{where}: {text!r} of the brand {brand.name!r} is the same as {other!r} of the "
+                    f"brand {brands[owner].name!r} (case, spaces and punctuation do not count)",
+                    "leave it with one of them",
                 )
 
 
@@ -223,16 +224,16 @@ def _check_texts(number: int, brand: Brand, where: str) -> None:
     for kind, text in _labelled_texts(brand):
         label = f"the name of brands[{number}]" if kind == "name" else f"an {kind} of {brand.name!r}"
         if not text:
-            raise BadInput(f"{where}: {label} is empty; write the text as it is seen.")
+            raise BadInput(f"{where}: {label} is empty", "write the text as it is seen")
         if not any(character.isalnum() for character in fold_key(text)):
-            raise BadInput(f"{where}: {label}, {text!r}, has no letter or digit; give it one.")
+            raise BadInput(f"{where}: {label}, {text!r}, has no letter or digit", "give it one")
         if text.casefold() in seen:
-            raise BadInput(f"{where}: {text!r} is there twice in the brand {brand.name!r}; remove one of the two.")
+            raise BadInput(f"{where}: {text!r} is there twice in the brand {brand.name!r}", "remove one of the two")
         seen.add(text.casefold())
     own = {fold_key(text) for text in brand.texts}
     for text in brand.exclude:
         if fold_key(text) in own:
-            raise BadInput(f"{where}: {brand.name!r} excludes {text!r}, which is itself; exclude longer texts only.")
+            raise BadInput(f"{where}: {brand.name!r} excludes {text!r}, which is itself", "exclude longer texts only")
 
 
 def _labelled_texts(brand: Brand) -> Iterator[tuple[str, str]]:
@@ -245,13 +246,13 @@ def _labelled_texts(brand: Brand) -> Iterator[tuple[str, str]]:
 
 def _folders(logos_dir: Path) -> list[Path]:
     if not logos_dir.is_dir():
-        raise BadInput(f"{logos_dir} is not a folder; make it, with one folder of pictures a brand, or name another.")
+        raise BadInput(f"{logos_dir} is not a folder", "make it, with one folder of pictures a brand, or name another")
     entries = sorted(one for one in logos_dir.iterdir() if not one.name.startswith("."))
     for entry in entries:
         if entry.is_file() and entry.suffix.lower() in PICTURES:
-            raise BadInput(f"{entry} is in no brand's folder; move it to {logos_dir / 'BRAND' / entry.name}.")
+            raise BadInput(f"{entry} is in no brand's folder", f"move it to {logos_dir / 'BRAND' / entry.name}")
         if entry.is_dir() and not any(character.isalnum() for character in fold_key(entry.name)):
-            raise BadInput(f"{entry} has a name without letters or digits; name the folder for its brand.")
+            raise BadInput(f"{entry} has a name without letters or digits", "name the folder for its brand")
     return [one for one in entries if one.is_dir()]
 
 
@@ -259,7 +260,7 @@ def _pictures(folder: Path) -> list[Path]:
     files = sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
     for file in files:
         if file.suffix.lower() in OTHER_PICTURES:
-            raise BadInput(f"{file} is not a PNG, JPEG, WebP or SVG picture; convert it or take it away.")
+            raise BadInput(f"{file} is not a PNG, JPEG, WebP or SVG picture", "convert it or take it away")
     return [one for one in files if one.suffix.lower() in PICTURES]
 
 
@@ -271,19 +272,19 @@ def read_reference(brand: str, file: Path, name: str) -> Reference:
     """
     what = f"the logo {file} of the brand {brand!r}"
     if file.suffix.lower() not in PICTURES:
-        raise BadInput(f"{what} is not a PNG, JPEG, WebP or SVG file; convert it.")
+        raise BadInput(f"{what} is not a PNG, JPEG, WebP or SVG file", "convert it")
     try:
         if file.exists() and not file.is_file():
-            raise BadInput(f"{what} is not a regular file; name a picture file.")
+            raise BadInput(f"{what} is not a regular file", "name a picture file")
         encoded = file.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"{what} does not exist; correct the path, which is relative to the brand file.") from None
+        raise BadInput(f"{what} does not exist", "correct the path, which is relative to the brand file") from None
     except OSError as error:
-        raise BadInput(f"{what} cannot be read: {error.strerror}; check its permissions.") from None
+        raise BadInput(f"{what} cannot be read: {error.strerror}", "check its permissions") from None
     try:
         decode(_rasterised(encoded) if file.suffix.lower() == ".svg" else encoded)
     except (BadInput, ValueError, cv2.error):
-        raise BadInput(f"{what} cannot be decoded; it is empty, damaged or not what its name says it is.") from None
+        raise BadInput(f"{what} cannot be decoded", "it is empty, damaged or not what its name says it is") from None
     return Reference(brand, name, encoded)
 
 

@@ -177,7 +177,7 @@ class Media:
                     yield packet
         except av.FFmpegError as error:
             raise BadInput(
-                f"{self.source} cannot be read to its end ({reason(error)}); copy the file again."
+                f"{self.source} cannot be read to its end ({reason(error)})", "copy the file again"
             ) from error
 
     def _seek(self, pts: int) -> bool:
@@ -345,8 +345,9 @@ class Media:
     def _damaged(self, pts: int | None) -> BadInput:
         where = "near its end" if pts is None else f"near {clock(self.ms(pts))}"
         return BadInput(
-            f"{self.source} is damaged {where}: a frame cannot be decoded; copy the file again, "
-            "choose a chunk without that time, or set extract_frames.allow_damage to go on without such frames."
+            f"{self.source} is damaged {where}: a frame cannot be decoded",
+            "copy the file again, choose a chunk without that time, or set "
+            "extract_frames.allow_damage to go on without such frames",
         )
 
 

@@ -24,11 +24,11 @@ def open_video(source: Source) -> tuple[InputContainer, VideoStream]:
     try:
         container = av.open(source.opened(), "r", buffer_size=BUFFER_BYTES)
     except (PermissionError, av.PermissionError):
-        raise BadInput(f"{source.name} may not be read by this user; change its permissions.") from None
+        raise BadInput(f"{source.name} may not be read by this user", "change its permissions") from None
     except av.FFmpegError as error:
         raise BadInput(
-            f"{source.name} cannot be opened as video ({reason(error)}): it is not a video or it is cut off; "
-            "copy it again or convert it to MP4."
+            f"{source.name} cannot be opened as video ({reason(error)}): it is not a video or it is cut off",
+            "copy it again or convert it to MP4",
         ) from error
     try:
         return container, _video_stream(source.name, container)
@@ -39,14 +39,14 @@ def open_video(source: Source) -> tuple[InputContainer, VideoStream]:
 
 def _video_stream(source: str, container: InputContainer) -> VideoStream:
     if container.format.name in PICTURE_FORMATS or container.format.name.endswith("_pipe"):
-        raise BadInput(f"{source} is a picture or a text, not a video; name a video file.")
+        raise BadInput(f"{source} is a picture or a text, not a video", "name a video file")
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:
         has = "only sound" if container.streams.audio else "no video"
-        raise BadInput(f"{source} holds {has}; name a file that holds video.")
+        raise BadInput(f"{source} holds {has}", "name a file that holds video")
     stream = streams[0]
     if cast("object | None", stream.codec_context) is None:
-        raise BadInput(f"{source} uses a video codec that is not known here; convert it to H.264.")
+        raise BadInput(f"{source} uses a video codec that is not known here", "convert it to H.264")
     return stream
 
 

@@ -125,9 +125,9 @@ def _walk(media: Media) -> _Walk:
             pts.append(packet.pts)
             last = max(last, (packet.pts, packet.duration or 0))
     except av.FFmpegError as error:
-        raise BadInput(f"{media.source} cannot be read to its end ({reason(error)}); copy the file again.") from error
+        raise BadInput(f"{media.source} cannot be read to its end ({reason(error)})", "copy the file again") from error
     if packets == 0:
-        raise BadInput(f"{media.source} holds a video track without a frame; record or export it again.")
+        raise BadInput(f"{media.source} holds a video track without a frame", "record or export it again")
     if packets < len(media.stream.index_entries) and "mp4" in media.container.format.name:
         raise _cut(media, last[0])
     shown = media.times().pts if media.times_need_decoding else np.unique(np.array(pts, np.int64))
@@ -174,8 +174,8 @@ def _first_frame(media: Media) -> tuple[tuple[int, int], int]:
     frame = next(media.frames([media.start_pts], media.times(start_ms, start_ms + 1)))
     if min(frame.width, frame.height) < MIN_SIDE_PX or max(frame.width, frame.height) > MAX_SIDE_PX:
         raise BadInput(
-            f"{media.source} is {frame.width}x{frame.height} pixels; use video between "
-            f"{MIN_SIDE_PX} and {MAX_SIDE_PX} pixels a side."
+            f"{media.source} is {frame.width}x{frame.height} pixels",
+            f"use video between {MIN_SIDE_PX} and {MAX_SIDE_PX} pixels a side",
         )
     width, height = display_size(frame.width, frame.height, media.stream.sample_aspect_ratio)
     turn = orientation(frame)

@@ -72,17 +72,17 @@ class LocalFile:
         try:
             status = path.stat()
         except FileNotFoundError:
-            raise BadInput(f"{path} does not exist; check the path.") from None
+            raise BadInput(f"{path} does not exist", "check the path") from None
         except PermissionError:
-            raise BadInput(f"{path} may not be read by this user; change its permissions.") from None
+            raise BadInput(f"{path} may not be read by this user", "change its permissions") from None
         except (OSError, ValueError) as error:
-            raise BadInput(f"{path} cannot be read ({error}); check the path.") from None
+            raise BadInput(f"{path} cannot be read ({error})", "check the path") from None
         if stat.S_ISDIR(status.st_mode):
-            raise BadInput(f"{path} is a folder; name one video file in it.")
+            raise BadInput(f"{path} is a folder", "name one video file in it")
         if not stat.S_ISREG(status.st_mode):
-            raise BadInput(f"{path} is not a regular file; save the video to a file first.")
+            raise BadInput(f"{path} is not a regular file", "save the video to a file first")
         if status.st_size == 0:
-            raise BadInput(f"{path} is empty (0 bytes); copy the file again.")
+            raise BadInput(f"{path} is empty (0 bytes)", "copy the file again")
 
     def opened(self) -> str:
         return f"file:{self._path}"  # keeps a name with a colon from being taken for a protocol
@@ -118,7 +118,7 @@ class RemoteFile:
 
     def check(self) -> None:
         if self.size_bytes() == 0:
-            raise BadInput(f"{self.name} is empty (0 bytes); upload the file again.")
+            raise BadInput(f"{self.name} is empty (0 bytes)", "upload the file again")
 
     def opened(self) -> io.RawIOBase:
         return _Reader(self)
@@ -155,13 +155,13 @@ class RemoteFile:
             # By reading, not by a look-up: a signed address holds for reading alone.
             _, found = self._storage.read_range(self._key, 0, 1)
         except MissingObject as error:
-            raise BadInput(f"{self.name} does not exist; check the address.") from error
+            raise BadInput(f"{self.name} does not exist", "check the address") from error
         except PermanentError as error:
             if "416" in str(error) or "InvalidRange" in str(error):
                 return ObjectInfo(self._key, 0, 0.0, "")
             if self.name.startswith("http") and not isinstance(error.__cause__, NotSupportedError):
                 raise BadInput(
-                    f"{self.name} may not be read; a signed address may have expired: get a new one."
+                    f"{self.name} may not be read", "a signed address may have expired: get a new one"
                 ) from error
             raise BadInput(str(error)) from error
         return found
@@ -188,7 +188,7 @@ class RemoteFile:
     def _fetch(self, start: int) -> bytes:
         data, found = self._storage.read_range(self._key, start, min(start + BLOCK_BYTES, self.size_bytes()))
         if _state(found) != _state(self._found):
-            raise TransientError(f"{self.name} was replaced while it was read; run again.")
+            raise TransientError(f"{self.name} was replaced while it was read", "run again")
         return data
 
 
@@ -237,7 +237,7 @@ class Sources:
         if address.startswith("s3://"):
             bucket, _, key = address.removeprefix("s3://").partition("/")
             if not key:
-                raise BadInput(f"{address} names no object; write s3://bucket/path/of/video.mp4.")
+                raise BadInput(f"{address} names no object", "write s3://bucket/path/of/video.mp4")
             return RemoteFile(Storage.open(f"s3://{bucket}", s3_endpoint_url=self._s3_endpoint_url), key, address)
         name = re.split("[?#]", address)[0]  # what follows may hold a signature
         options: ClientConfig = {**TIMEOUTS, "allow_http": address.startswith("http:")}
@@ -245,7 +245,7 @@ class Sources:
             store = HTTPStore.from_url(address, client_options=options)
         except ValueError as error:
             reason = str(error).partition("\n")[0]
-            raise BadInput(f"{name} is no address ({reason}); it looks like https://host/path/of/video.mp4.") from None
+            raise BadInput(f"{name} is no address ({reason})", "it looks like https://host/path/of/video.mp4") from None
         return RemoteFile(Storage(store, name), "", name)
 
 

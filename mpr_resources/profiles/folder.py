@@ -41,7 +41,7 @@ class Profiles:
         """
         names = sorted(path.stem for path in self.folder.glob("*.yaml"))
         if not names:
-            raise BadInput(f"There is no profile in {self.folder}; set MPR_PROFILES_DIR to a folder of profiles.")
+            raise BadInput(f"There is no profile in {self.folder}", "set MPR_PROFILES_DIR to a folder of profiles")
         return names
 
     def path(self, name: str) -> Path:
@@ -52,7 +52,7 @@ class Profiles:
         """
         names = self.names()
         if name not in names:
-            raise BadInput(f"There is no profile {name!r} in {self.folder}; choose one of {', '.join(names)}.")
+            raise BadInput(f"There is no profile {name!r} in {self.folder}", f"choose one of {', '.join(names)}")
         return self.folder / f"{name}.yaml"
 
     def load(self, name: str) -> Profile:
@@ -95,7 +95,7 @@ class Profiles:
             type(before.section(stage)),
         )
         if load_model(target, edited, self._model) != before.model_copy(update={stage: section}):
-            raise BadInput(f"The profile {name!r} cannot be edited as it is written; duplicate it and edit the copy.")
+            raise BadInput(f"The profile {name!r} cannot be edited as it is written", "duplicate it and edit the copy")
         self._write(target, edited.encode())
         return target
 
@@ -108,7 +108,7 @@ class Profiles:
         if not new_name or not new_name.replace("_", "a").replace("-", "a").isalnum():
             raise BadInput(f"The profile name {new_name!r} may hold only letters, digits, '_' and '-'.")
         if new_name in self.names():
-            raise BadInput(f"There is already a profile {new_name!r} in {self.folder}; choose another name.")
+            raise BadInput(f"There is already a profile {new_name!r} in {self.folder}", "choose another name")
         return self.folder / f"{new_name}.yaml"
 
     def _write(self, target: Path, text: bytes) -> None:
@@ -117,11 +117,11 @@ class Profiles:
                 file.write(text)
         except FileExistsError as error:
             raise BadInput(
-                f"There is already a profile {target.stem!r} in {self.folder}; choose another name."
+                f"There is already a profile {target.stem!r} in {self.folder}", "choose another name"
             ) from error
         except OSError as error:
             raise BadInput(
-                f"The profile {target} cannot be written: {error.strerror}; choose another place."
+                f"The profile {target} cannot be written: {error.strerror}", "choose another place"
             ) from error
 
     def listed(self, profile: Profile, file: Path | None = None) -> BrandList:

@@ -111,7 +111,7 @@ def parse_age(text: str) -> float:
     """
     form = re.fullmatch(r"([0-9]{1,6})([mhdw])", text.strip())
     if form is None:
-        raise BadInput(f"{text!r} is not an age; write a number and m, h, d or w, like 30d.")
+        raise BadInput(f"{text!r} is not an age", "write a number and m, h, d or w, like 30d")
     return float(int(form[1]) * UNITS_S[form[2]])
 
 
@@ -123,7 +123,7 @@ def parse_size(text: str) -> int:
     """
     form = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([KMGT]B)", text.strip().upper())
     if form is None:
-        raise BadInput(f"{text!r} is not a size; write a number and KB, MB, GB or TB, like 10GB.")
+        raise BadInput(f"{text!r} is not a size", "write a number and KB, MB, GB or TB, like 10GB")
     return round(float(form[1]) * UNITS_BYTES[form[2]])
 
 

@@ -51,38 +51,41 @@ def explain(error: Exception, verb: str, where: str, endpoint: str) -> MprError:
     server = f" at {endpoint}" if endpoint else ""
     if any(address in str(error) for address in INSTANCE_CREDENTIALS):
         return PermanentError(
-            f"There are no keys to {verb} {where} with; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            f"There are no keys to {verb} {where} with", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     if code in WRONG_KEYS:
         return PermanentError(
-            f"The S3 server{server} does not know the keys ({code}); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            f"The S3 server{server} does not know the keys ({code})",
+            "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     if code in EXPIRED_KEYS:
-        return PermanentError(f"The keys for {where} have expired ({code}); set new ones, AWS_SESSION_TOKEN included.")
+        return PermanentError(f"The keys for {where} have expired ({code})", "set new ones, AWS_SESSION_TOKEN included")
     if code == "RequestTimeTooSkewed":
-        return PermanentError(f"The S3 server{server} has another time than this machine; set the clock right.")
+        return PermanentError(f"The S3 server{server} has another time than this machine", "set the clock right")
     if code == "NoSuchBucket":
-        return PermanentError(f"The bucket of {where} does not exist{server}; create it, or correct its name.")
+        return PermanentError(f"The bucket of {where} does not exist{server}", "create it, or correct its name")
     if code in WRONG_REGION or "configured region" in str(error):
-        return PermanentError(f"The bucket of {where} lies in another region; set AWS_DEFAULT_REGION to it.")
+        return PermanentError(f"The bucket of {where} lies in another region", "set AWS_DEFAULT_REGION to it")
     if code in DAMAGED_ON_THE_WAY:
-        return TransientError(f"What was sent to {where} arrived damaged ({code}) and was not stored; try again.")
+        return TransientError(f"What was sent to {where} arrived damaged ({code}) and was not stored", "try again")
     if isinstance(error, UnauthenticatedError | PermissionDeniedError | PermissionError) or status in (401, 403):
-        return PermanentError(f"The storage refuses to {verb} {where}; check its keys and permissions.")
+        return PermanentError(f"The storage refuses to {verb} {where}", "check its keys and permissions")
     if isinstance(error, NotSupportedError) and "Range request" in str(error):
-        return PermanentError(f"The server of {where} does not send parts of a file; copy it to this machine or to S3.")
+        return PermanentError(
+            f"The server of {where} does not send parts of a file", "copy it to this machine or to S3"
+        )
     if code in OVERLOADED or status in MAY_PASS:
-        return TransientError(f"The storage did not {verb} {where}: it answers {code or status}; try again later.")
+        return TransientError(f"The storage did not {verb} {where}: it answers {code or status}", "try again later")
     if status is not None and 400 <= status < 500:
         return PermanentError(f"The storage refuses to {verb} {where} ({code or f'status {status}'}).")
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
-        return PermanentError(f"The storage cannot {verb} {where}: its disk is full; make room.")
+        return PermanentError(f"The storage cannot {verb} {where}: its disk is full", "make room")
     reason = _reason(error)
     if endpoint and status is None:
         return TransientError(
-            f"The S3 server{server} did not {verb} {where} ({reason}); see whether it runs, and check S3_ENDPOINT_URL."
+            f"The S3 server{server} did not {verb} {where} ({reason})", "see whether it runs, and check S3_ENDPOINT_URL"
         )
-    return TransientError(f"The storage did not {verb} {where} ({reason}); see whether it is there.")
+    return TransientError(f"The storage did not {verb} {where} ({reason})", "see whether it is there")
 
 
 def _reason(error: Exception) -> str:

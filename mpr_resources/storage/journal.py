@@ -87,7 +87,9 @@ class Journal:
             TransientError: always.
         """
         self.clear()
-        raise TransientError(f"What was kept at {self._storage.where(self._prefix)} cannot be used: {why}; begin anew.")
+        raise TransientError(
+            f"What was kept at {self._storage.where(self._prefix)} cannot be used: {why}", "begin anew"
+        )
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}/{_name(number)}"

@@ -90,10 +90,10 @@ def load(storage: Storage, label: str) -> Scenario:
         return Scenario.model_validate_json(storage.get(_manifest(label)))
     except MissingObject as error:
         known = ", ".join(labels(storage)) or "there is none yet"
-        raise BadInput(f"There is no scenario {label!r}; known: {known}.") from error
+        raise BadInput(f"There is no scenario {label!r}", f"known: {known}") from error
     except ValidationError as error:
         raise PermanentError(
-            f"{storage.where(_manifest(label))} does not describe a scenario; save it again with --replace."
+            f"{storage.where(_manifest(label))} does not describe a scenario", "save it again with --replace"
         ) from error
 
 
@@ -105,14 +105,14 @@ def save(storage: Storage, scenario: Scenario, keys: Iterable[str], *, replace: 
         MissingObject: an object is not there; no bookmark is left.
     """
     if not replace and storage.exists(_manifest(scenario.label)):
-        raise BadInput(f"The scenario {scenario.label!r} is there already; give another label, or --replace.")
+        raise BadInput(f"The scenario {scenario.label!r} is there already", "give another label, or --replace")
     folder = Keys.scenario(scenario.label)
     if replace:
         delete(storage, scenario.label)
     if not storage.create(f"{folder}/{CLAIM}", b""):
         raise BadInput(
-            f"The scenario {scenario.label!r} is being saved by somebody else, or was broken off while it was saved; "
-            "wait for it, give another label, or --replace."
+            f"The scenario {scenario.label!r} is being saved by somebody else, or was broken off while it was saved",
+            "wait for it, give another label, or --replace",
         )
     try:
         storage.delete(key for key in list(storage.list(folder)) if key != f"{folder}/{CLAIM}")  # of a save that failed

@@ -37,7 +37,7 @@ class ScratchStorage(Storage):
         if key in self.written:
             return self.written[key]
         if key in self._hidden:
-            raise MissingObject(f"There is nothing at {self.where(key)}; materialize {Keys.made_by(key)}.")
+            raise MissingObject(f"There is nothing at {self.where(key)}", f"materialize {Keys.made_by(key)}")
         return self._stored.get(key)
 
     def exists(self, key: str) -> bool:

@@ -84,17 +84,17 @@ class Storage:
         if scheme and scheme[1] == "s3":
             bucket, _, prefix = url.removeprefix("s3://").partition("/")
             if not bucket:
-                raise BadInput(f"The storage URL {url!r} names no bucket; write s3://bucket/prefix.")
+                raise BadInput(f"The storage URL {url!r} names no bucket", "write s3://bucket/prefix")
             return cls(_s3(bucket, prefix, s3_endpoint_url), url, s3_endpoint_url or "")
         if scheme and scheme[1] != "file":
             raise BadInput(
-                f"The storage URL {url!r} starts with {scheme[0]}; set MPR_STORAGE_URL to a folder, "
-                "a file:// URL or s3://bucket/prefix."
+                f"The storage URL {url!r} starts with {scheme[0]}",
+                "set MPR_STORAGE_URL to a folder, a file:// URL or s3://bucket/prefix",
             )
         if scheme and urlsplit(url).netloc not in ("", "localhost"):
             raise BadInput(
-                f"The storage URL {url!r} names the host {urlsplit(url).netloc!r}; write a folder of this machine "
-                "with three slashes, like file:///data/mpr."
+                f"The storage URL {url!r} names the host {urlsplit(url).netloc!r}",
+                "write a folder of this machine with three slashes, like file:///data/mpr",
             )
         path = unquote(urlsplit(url).path) if scheme else url
         try:
@@ -103,7 +103,7 @@ class Storage:
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise BadInput(
-                f"The storage folder {path!r} cannot be made ({reason}); set MPR_STORAGE_URL to one that can."
+                f"The storage folder {path!r} cannot be made ({reason})", "set MPR_STORAGE_URL to one that can"
             ) from error
         return cls(LocalStore(folder), folder.as_uri())
 
@@ -237,7 +237,7 @@ class Storage:
             import boto3
         except ModuleNotFoundError as error:
             raise BadInput(
-                f"{self.url} holds a key with a part that is empty or dots; delete it, or install MPR's extra `team`."
+                f"{self.url} holds a key with a part that is empty or dots", "delete it, or install MPR's extra `team`"
             ) from error
         top = f"{store.prefix}/" if store.prefix else ""
         pages = boto3.client("s3", endpoint_url=self.endpoint or None).get_paginator("list_objects_v2")
@@ -344,7 +344,7 @@ class Storage:
     def _explain(self, error: Exception, verb: str, key: str) -> MprError:
         where = self.where(key)
         if isinstance(error, NotFoundError | FileNotFoundError) and code_of(error) != "NoSuchBucket":
-            return MissingObject(f"There is nothing at {where}; materialize {Keys.made_by(key)}.")
+            return MissingObject(f"There is nothing at {where}", f"materialize {Keys.made_by(key)}")
         return explain(error, verb, where, self.endpoint)
 
 
@@ -365,12 +365,12 @@ def _s3(bucket: str, prefix: str, endpoint_url: str | None) -> S3Store:
     config: S3Config = {"endpoint": endpoint_url} if endpoint_url else {}
     plain_http = bool(endpoint_url and endpoint_url.startswith("http://"))
     if endpoint_url and urlsplit(endpoint_url).scheme not in ("http", "https"):
-        raise BadInput(f"The S3 endpoint {endpoint_url!r} is not a URL; set S3_ENDPOINT_URL like http://minio:9000.")
+        raise BadInput(f"The S3 endpoint {endpoint_url!r} is not a URL", "set S3_ENDPOINT_URL like http://minio:9000")
     try:
         options: ClientConfig = {**TIMEOUTS, "allow_http": plain_http}
         return S3Store(bucket, prefix=prefix or None, config=config, client_options=options, retry_config=RETRIES)
     except BaseError as error:
         reason = str(error).partition("\n")[0].rpartition(": ")[2]
         raise BadInput(
-            f"The bucket {bucket!r} cannot be opened ({reason}); check its name and the AWS variables."
+            f"The bucket {bucket!r} cannot be opened ({reason})", "check its name and the AWS variables"
         ) from error

@@ -91,7 +91,7 @@ def from_parquet(data: bytes, where: str) -> StageTable:
         rows = pl.read_parquet(io.BytesIO(data))
     except (pl.exceptions.PolarsError, KeyError, ValidationError) as error:
         raise PermanentError(
-            f"{where} is not a table that this version of MPR can read ({type(error).__name__}); "
-            "delete it and materialize its stage again."
+            f"{where} is not a table that this version of MPR can read ({type(error).__name__})",
+            "delete it and materialize its stage again",
         ) from error
     return StageTable(rows, header)

@@ -65,17 +65,17 @@ def read_file(path: Path) -> bytes:
         BadInput: it cannot be read.
     """
     if path.is_dir():
-        raise BadInput(f"{path} is a folder; name a YAML file in it.")
+        raise BadInput(f"{path} is a folder", "name a YAML file in it")
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for, and be empty the next time
-            raise BadInput(f"{path} is not a regular file; save the YAML to a file first.")
+            raise BadInput(f"{path} is not a regular file", "save the YAML to a file first")
         if path.stat().st_size > MAX_BYTES:
             raise BadInput(f"{path} is larger than {MAX_BYTES // 1_000_000} MB; is it really a YAML file?")
         return path.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"{path} does not exist; check the path.") from None
+        raise BadInput(f"{path} does not exist", "check the path") from None
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}; check its permissions.") from None
+        raise BadInput(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
 
 
 def load_model(path_or_name: str | Path, text: str | bytes, model: type[M]) -> M:
@@ -88,9 +88,9 @@ def load_model(path_or_name: str | Path, text: str | bytes, model: type[M]) -> M
     name = str(path_or_name)
     data = parse(name, text)
     if data is None:
-        raise BadInput(f"{name} is empty; it needs at least {_known_keys(model)}.")
+        raise BadInput(f"{name} is empty", f"it needs at least {_known_keys(model)}")
     if not isinstance(data, dict):
-        raise BadInput(f"{name} holds {_kind(data)} at its top level; it needs keys there: {_known_keys(model)}.")
+        raise BadInput(f"{name} holds {_kind(data)} at its top level", f"it needs keys there: {_known_keys(model)}")
     return validate(name, data, model)
 
 
@@ -109,7 +109,7 @@ def validate(name: str, data: dict[Any, Any], model: type[M]) -> M:
         others = [one for one in errors[1:] if (first["type"], one["type"]) != ("extra_forbidden", "missing")]
         raise BadInput(_sentence(name, first, model) + _and_more(len(others))) from None
     except RecursionError:
-        raise BadInput(f"{name} contains itself through an anchor (&) and an alias (*); write it out.") from None
+        raise BadInput(f"{name} contains itself through an anchor (&) and an alias (*)", "write it out") from None
 
 
 def parse(name: str, text: str | bytes) -> Any:
@@ -125,16 +125,17 @@ def parse(name: str, text: str | bytes) -> Any:
     except yaml.MarkedYAMLError as error:
         said = " ".join(filter(None, (error.context, error.problem)))
         remedy = "check the indentation, colons and quotes there"
-        raise BadInput(f"{name}{_place(error)}: this is not YAML: {said}; {remedy}.") from None
+        raise BadInput(f"{name}{_place(error)}: this is not YAML: {said}", f"{remedy}") from None
     except yaml.reader.ReaderError as error:
         raise BadInput(
-            f"{name} is not a text file: it has the control character U+{error.character:04X} at position "
-            f"{error.position}; save it as plain UTF-8 text."
+            f"{name} is not a text file: it has the control character U+{error.character:04X} at "
+            f"position {error.position}",
+            "save it as plain UTF-8 text",
         ) from None
     except ValueError as error:
-        raise BadInput(f"{name} has a value that cannot be read ({error}); put it in quotes.") from None
+        raise BadInput(f"{name} has a value that cannot be read ({error})", "put it in quotes") from None
     except RecursionError:
-        raise BadInput(f"{name} is nested too deeply; brackets may be left open.") from None
+        raise BadInput(f"{name} is nested too deeply", "brackets may be left open") from None
 
 
 def nearest(word: str, known: list[str]) -> str | None:
@@ -188,7 +189,7 @@ def _decode(name: str, text: str | bytes) -> str:
     try:
         return text.decode(encoding)
     except UnicodeDecodeError:
-        raise BadInput(f"{name} is not a text file in UTF-8; save it as plain UTF-8 text.") from None
+        raise BadInput(f"{name} is not a text file in UTF-8", "save it as plain UTF-8 text") from None
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:

@@ -220,7 +220,7 @@ def read_logo(reference: Reference) -> tuple[Image, Mask, bool]:
         encoded = _rasterised(reference, what)
     raw: Any = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
     if raw is None or raw.dtype.kind != "u":
-        raise BadInput(f"{what} cannot be read; give a PNG, JPEG or SVG picture.")
+        raise BadInput(f"{what} cannot be read", "give a PNG, JPEG or SVG picture")
     bytes_a_pixel = raw.dtype.itemsize
     return _inked(np.asarray(raw if bytes_a_pixel == 1 else raw >> 8, np.uint8), what)
 
@@ -234,7 +234,7 @@ def _rasterised(reference: Reference, what: str) -> bytes:
         drawn = resvg_py.svg_to_bytes(svg_string=markup, width=side_px, height=side_px, skip_system_fonts=fontless)
         return bytes(drawn)
     except (ValueError, UnicodeDecodeError) as error:
-        raise BadInput(f"{what} is not an SVG picture that can be drawn ({error}); give PNG, JPEG or SVG.") from error
+        raise BadInput(f"{what} is not an SVG picture that can be drawn ({error})", "give PNG, JPEG or SVG") from error
 
 
 def _inked(raw: NDArray[np.uint8], what: str) -> tuple[Image, Mask, bool]:
@@ -255,7 +255,7 @@ def _inked(raw: NDArray[np.uint8], what: str) -> tuple[Image, Mask, bool]:
             ink = np.full(ink.shape, bool(apart.max() > BORDER_SPREAD))
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if len(rows) == 0 or max(np.ptp(rows), np.ptp(columns)) < MIN_INK_PX:
-        raise BadInput(f"{what} has nothing drawn in it that could be looked for; give a larger picture.")
+        raise BadInput(f"{what} has nothing drawn in it that could be looked for", "give a larger picture")
     window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     pixels, ink = pixels[window], ink[window]
     flat = cut_out and bool(pixels[ink].astype(np.float32).std(axis=0).max() < FLAT_SPREAD)

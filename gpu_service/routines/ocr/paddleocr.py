@@ -136,8 +136,8 @@ def _fetched(kind: str, threads: int) -> _Model:
     except Exception as error:
         setting = "paddle_finder" if kind == FINDER else "paddle_reader"
         raise MissingEngine(
-            f"PaddleOCR cannot fetch its model for {kind} ({models.one_line(error)}); give the host a folder "
-            f"(--models NAME=FOLDER) and set `{setting}` to its name."
+            f"PaddleOCR cannot fetch its model for {kind} ({models.one_line(error)})",
+            f"give the host a folder (--models NAME=FOLDER) and set `{setting}` to its name",
         ) from error
 
 

@@ -164,7 +164,7 @@ class Registry:
                     mine = rows.name_of(connection, found)
                     raise BadInput(f"{text!r} is no alias of {mine!r}; to see those that are: mpr brands show {mine!r}")
                 if row.is_name:
-                    raise BadInput(f"{text!r} is the name of the brand; merge it into another or exclude it.")
+                    raise BadInput(f"{text!r} is the name of the brand", "merge it into another or exclude it")
                 connection.execute(delete(brand_text).where(brand_text.c.key == row.key))
             rows.Log(connection, who)("alias removed", found, ", ".join(texts))
 

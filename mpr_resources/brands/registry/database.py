@@ -179,7 +179,7 @@ class Database:
                 command.upgrade(config, "head")
             except CommandError as error:
                 raise PermanentError(
-                    f"The brand registry at {self.where} was made by a newer version of MPR; update this one."
+                    f"The brand registry at {self.where} was made by a newer version of MPR", "update this one"
                 ) from error
 
         self._written(upgrade)
@@ -189,8 +189,8 @@ class Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(
-                f"The folder {file.parent} of the brand registry cannot be made ({error.strerror}); "
-                "set MPR_DATABASE_URL to sqlite:///FILE or postgresql://USER@HOST/NAME."
+                f"The folder {file.parent} of the brand registry cannot be made ({error.strerror})",
+                "set MPR_DATABASE_URL to sqlite:///FILE or postgresql://USER@HOST/NAME",
             ) from error
         try:
             with closing(sqlite3.connect(file, timeout=PATIENCE_S / 2)) as raw:
@@ -204,14 +204,14 @@ class Database:
         password = self.url.password
         reason = reason.replace(str(password), "***") if password else reason
         if "database is locked" in reason:
-            return TransientError(f"The brand registry at {self.where} is being written by others; try again later.")
+            return TransientError(f"The brand registry at {self.where} is being written by others", "try again later")
         if any(part in reason for part in FOR_GOOD) or not isinstance(error, OperationalError):
             return PermanentError(
-                f"The brand registry at {self.where} cannot be used ({reason}); see whether MPR_DATABASE_URL names "
-                "the right database and user."
+                f"The brand registry at {self.where} cannot be used ({reason})",
+                "see whether MPR_DATABASE_URL names the right database and user",
             )
         return TransientError(
-            f"The brand registry at {self.where} cannot be reached ({reason}); check MPR_DATABASE_URL and its server."
+            f"The brand registry at {self.where} cannot be reached ({reason})", "check MPR_DATABASE_URL and its server"
         )
 
 
@@ -224,12 +224,12 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise BadInput(f"MPR_DATABASE_URL is no URL; {wanted}.") from None
+        raise BadInput("MPR_DATABASE_URL is no URL", f"{wanted}") from None
     kind = parsed.drivername.partition("+")[0]
     if kind in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg2")
     if kind != "sqlite":
-        raise BadInput(f"MPR_DATABASE_URL starts with {parsed.drivername}://; {wanted}.")
+        raise BadInput(f"MPR_DATABASE_URL starts with {parsed.drivername}://", f"{wanted}")
     if not parsed.database or parsed.database == ":memory:":
-        raise BadInput(f"MPR_DATABASE_URL names no file; {wanted}.")
+        raise BadInput("MPR_DATABASE_URL names no file", f"{wanted}")
     return parsed.set(drivername="sqlite+pysqlite")

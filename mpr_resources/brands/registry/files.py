@@ -74,13 +74,13 @@ def write_entries(path: Path, entries: Iterable[BrandRecord]) -> None:
             brands = [_plain(entry, folder) for entry in entries]
             path.write_text(yaml.safe_dump({"brands": brands}, sort_keys=False, allow_unicode=True), encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}); give another path.") from error
+        raise BadInput(f"{path} cannot be written ({error.strerror})", "give another path") from error
 
 
 def _is_csv(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".yaml", ".yml"):
-        raise BadInput(f"{path} ends neither in .csv nor in .yaml; name it so, and MPR knows which of them it is.")
+        raise BadInput(f"{path} ends neither in .csv nor in .yaml", "name it so, and MPR knows which of them it is")
     return suffix == ".csv"
 
 
@@ -133,7 +133,7 @@ def _cell(entry: BrandRecord, column: str) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
     for text in value:
         if "|" in text:
-            raise BadInput(f"{text!r} of the brand {entry.name!r} has a |, which parts texts in CSV; export to YAML.")
+            raise BadInput(f"{text!r} of the brand {entry.name!r} has a |, which parts texts in CSV", "export to YAML")
     return BETWEEN.join(value)
 
 
@@ -141,14 +141,14 @@ def _from_csv(path: Path) -> list[_Listed]:
     try:
         text = read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadInput(f"{path} is not a text file in UTF-8; save it as CSV UTF-8.") from None
+        raise BadInput(f"{path} is not a text file in UTF-8", "save it as CSV UTF-8") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = reader.fieldnames or ()
         unknown = [column for column in columns if column not in COLUMNS]
         if unknown or "name" not in columns:
             which = f"the column {unknown[0]!r}" if unknown else "no column `name`"
-            raise BadInput(f"{path} has {which}; the first line names columns, of {', '.join(COLUMNS)}, with commas.")
+            raise BadInput(f"{path} has {which}", f"the first line names columns, of {', '.join(COLUMNS)}, with commas")
         return [_of_row(f"{path}, line {reader.line_num}", row) for row in reader]
     except csv.Error as error:
         raise BadInput(f"{path}, line {reader.line_num}: this is not CSV: {error}.") from None
@@ -157,7 +157,7 @@ def _from_csv(path: Path) -> list[_Listed]:
 def _of_row(where: str, row: Mapping[str | None, Any]) -> _Listed:
     if None in row or None in row.values():
         raise BadInput(
-            f"{where}: it has not as many cells as the first line has columns; put texts with commas in quotes."
+            f"{where}: it has not as many cells as the first line has columns", "put texts with commas in quotes"
         )
     data: dict[str, Any] = {}
     for column, cell in row.items():

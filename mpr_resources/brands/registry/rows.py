@@ -301,7 +301,7 @@ def _put_picture(connection: Connection, owner: int, reference: Reference) -> bo
     """Gives whether it is new."""
     if len(reference.encoded) > MAX_PICTURE_BYTES:
         raise BadInput(
-            f"The picture {reference.name} has more than {MAX_PICTURE_BYTES // 1_000_000} MB; make it smaller."
+            f"The picture {reference.name} has more than {MAX_PICTURE_BYTES // 1000000} MB", "make it smaller"
         )
     digest = reference.sha256
     there = select(picture.c.sha256).where(picture.c.brand_id == owner, picture.c.sha256 == digest)

@@ -108,9 +108,9 @@ def key_of(provider: str, environ: Mapping[str, str]) -> str:
     variable = PROVIDERS[provider][0]
     key = environ.get(variable, "").strip()
     if not key:
-        raise BadInput(f"{variable} is not set, so {provider} cannot be asked; set it, or take {provider} out.")
+        raise BadInput(f"{variable} is not set, so {provider} cannot be asked", f"set it, or take {provider} out")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise BadInput(f"{variable} has characters that no key has; copy the key of {provider} again.")
+        raise BadInput(f"{variable} has characters that no key has", f"copy the key of {provider} again")
     return key
 
 
@@ -123,6 +123,6 @@ def open_provider(provider: str, environ: Mapping[str, str]) -> Provider:
     key, variable = key_of(provider, environ), PROVIDERS[provider][1]
     base_url = environ.get(variable, "").strip() or None
     if base_url is not None and not base_url.startswith(("http://", "https://")):
-        raise BadInput(f"{variable} is not a URL; write it like https://gateway.example/{provider}, or unset it.")
+        raise BadInput(f"{variable} is not a URL", f"write it like https://gateway.example/{provider}, or unset it")
     opened: Provider = import_module(f"mpr_resources.cloud.providers.{provider}").open_(key, base_url)
     return opened
