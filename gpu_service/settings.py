@@ -1,11 +1,63 @@
-"""The base of every settings model. The models themselves live beside what they set."""
+"""The base of every settings model, and the old names of settings. The models themselves live beside what they set.
+
+A setting that is renamed keeps its old names: `Field(..., validation_alias=AliasChoices("new_name", "old_name"))`.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
+from pydantic.fields import FieldInfo
+
+from gpu_service.errors import BadInput
 
 
 class Settings(BaseModel):
     """Frozen, and strict about its keys: a misspelt setting is an error, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_set_once(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and (doubles := _doubles(cls, data)):
+            raise ValueError(doubles)
+        return data
+
+
+def old_names(field: FieldInfo) -> tuple[str, ...]:
+    """The names that a setting had before, the latest first."""
+    alias = field.validation_alias
+    return tuple(str(name) for name in alias.choices[1:]) if isinstance(alias, AliasChoices) else ()
+
+
+def current_names(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with old names replaced by those of the model; unknown names stay as they are.
+
+    Raises:
+        BadInput: a setting is given under two of its names.
+    """
+    if doubles := _doubles(model, settings):
+        raise BadInput(doubles)
+    renamed = _renamed(model)
+    return {renamed.get(name, name): value for name, value in settings.items()}
+
+
+def _renamed(model: type[BaseModel]) -> dict[str, str]:
+    """The present name of a setting by each of its old names."""
+    return {old: name for name, field in model.model_fields.items() for old in old_names(field)}
+
+
+def _doubles(model: type[BaseModel], settings: Mapping[Any, Any]) -> str:
+    """One sentence where a setting is given under two of its names, empty otherwise."""
+    first: dict[str, str] = {}
+    renamed = _renamed(model)
+    for given in settings:
+        name = renamed.get(given, given)
+        if name in first:
+            old = given if given != name else first[name]
+            return f"`{old}` is an old name of `{name}`, which is set twice that way; remove one of the two"
+        first[name] = given
+    return ""

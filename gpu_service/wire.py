@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from gpu_service.settings import Settings
 
@@ -114,7 +114,11 @@ class OcrItem(Message):
     """What to do with the picture: find the lines, recognise the lines of given quads, or both."""
 
     find: bool = True
-    thorough: bool = Field(True, description="false: a quick look, which may miss small and faint lines")
+    full_scan: bool = Field(
+        True,
+        validation_alias=AliasChoices("full_scan", "thorough"),
+        description="false: a quick look, which may miss small and faint lines",
+    )
     recognise: bool = True
     quads: tuple[Quad, ...] = Field((), description="lines to recognise when find is false")
 

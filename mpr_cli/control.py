@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gpu_service.errors import BadInput
+from gpu_service.settings import current_names
 from mpr_assets.definitions import STAGES
 from mpr_assets.engine.overrides import parse_settings, resolve_settings
 from mpr_assets.orchestration.launchpad import as_config, from_config
@@ -189,8 +190,10 @@ def retry(
         refuse_at_work(instance, timeline)
         left = what_to_retry(instance, NAMES, timeline)
         first = left.stages[0]
-        overrides = from_config(left.config.get(first, {})) | parse_settings(first, changes or [])
-        resolve_settings(STAGES[NAMES.index(first)], profile, overrides)
+        stage = STAGES[NAMES.index(first)]
+        before = current_names(stage.settings, from_config(left.config.get(first, {})))
+        overrides = before | current_names(stage.settings, parse_settings(first, changes or []))
+        resolve_settings(stage, profile, overrides)
         terminal.out.print(f"Run {left.run_id[:8]} goes on with {first}.", markup=False)
         config = left.config | {first: as_config(overrides)}
         materialize(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)

@@ -45,7 +45,7 @@ extract_frames: {fps: 5}
 filter_scenes: {max_stand_in_ms: 0}
 field_segmentation: {enabled: true}
 detect_edges: {enabled: true}
-run_ocr: {thorough_every: 4}
+run_ocr: {full_scan_every: 4}
 escalate_vlm: {enabled: true, model: small}
 escalate_cloud: {enabled: true, models: [anthropic/m]}
 """

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gpu_service.errors import BadInput, MprError
+from gpu_service.settings import current_names
 from mpr_assets.compare.table_diff import Difference, compare, differing_settings
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.stage_run import StageRun
@@ -178,7 +179,8 @@ def check_scenario(
     stage = stages[scenario.stage]
     kept = opened(storage, scenario.label)
     before = stored(kept, scenario.stage, scenario.timeline)
-    settings = differing_settings(before.header.settings, run.settings.model_dump(mode="json"))
+    then = current_names(stage.settings, before.header.settings)
+    settings = differing_settings(then, run.settings.model_dump(mode="json"))
     scratch = ScratchStorage(kept, hidden=[Keys.table(scenario.stage, scenario.timeline)])
     try:
         inputs = {name: stored(kept, name, scenario.timeline) for name in stage.inputs}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_service.errors import BadInput
-from gpu_service.settings import Settings
+from gpu_service.settings import Settings, current_names
 from mpr_assets.engine.stage import Stage
 from mpr_resources.profiles.profile import Profile
 from mpr_resources.yaml_files.load import parse, validate
@@ -99,12 +99,13 @@ def resolve_settings(stage: Stage, profile: Profile, overrides: Mapping[str, Any
     """The profile's section with the overrides laid over it.
 
     Raises:
-        BadInput: an override is unknown or out of its range; or frames are given to a stage that does not go by frames.
+        BadInput: an override is unknown, out of its range, or there under its old name too; or frames are given to a
+            stage that does not go by frames.
     """
     section = profile.section(stage.name)
     if FRAMES in overrides and not stage.per_frame:
         raise BadInput(f"{stage.name} does not go frame by frame", "leave its frames out")
-    settings = {name: value for name, value in overrides.items() if name != FRAMES}
+    settings = current_names(stage.settings, {name: value for name, value in overrides.items() if name != FRAMES})
     if not settings:
         return section
     return validate(f"the overrides of {stage.name}", {**section.model_dump(), **settings}, stage.settings)
@@ -113,5 +114,6 @@ def resolve_settings(stage: Stage, profile: Profile, overrides: Mapping[str, Any
 def differing(section: Settings, settings: Settings, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The overrides that are not as the profile's section has it anyway, as their models spell them."""
     before, after = section.model_dump(mode="json"), settings.model_dump(mode="json")
-    different = {name: after[name] for name in overrides if name != FRAMES and after[name] != before[name]}
+    names = current_names(type(settings), overrides)
+    different = {name: after[name] for name in names if name != FRAMES and after[name] != before[name]}
     return different | ({FRAMES: str(FrameChoice.parse(overrides[FRAMES]))} if FRAMES in overrides else {})

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 import dagster as dg
 from pydantic import Field, create_model
 
+from gpu_service.settings import old_names
 from mpr_assets.engine.overrides import FRAMES
 from mpr_assets.engine.stage import Stage
 
@@ -24,6 +25,9 @@ def overrides_model(stage: Stage) -> type[dg.Config]:
         name: (_launchpad_type(info.annotation) | None, Field(None, description=info.description))
         for name, info in stage.settings.model_fields.items()
     }
+    for name, info in stage.settings.model_fields.items():
+        for old in old_names(info):
+            fields[old] = (fields[name][0], Field(None, description=f"the old name of {name}"))
     if stage.per_frame:
         fields[FRAMES] = (str | None, Field(None, description="only these frames by seq, like 10,12,40-60"))
     may_be_none = [

@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference
@@ -41,8 +41,12 @@ class RunOcrSettings(OcrSettings, StageSettings):
     """How text is found, recognised and followed."""
 
     read_crops: bool = Field(True, description="false: the crops of preprocess are not read, the frames alone")
-    thorough_every: int = Field(
-        8, ge=1, le=100, description="of the kept frames every so manieth is looked at thoroughly; 1: each"
+    full_scan_every: int = Field(
+        8,
+        ge=1,
+        le=100,
+        validation_alias=AliasChoices("full_scan_every", "thorough_every"),
+        description="one kept frame in this many is scanned in full, the others quickly; 1: each in full",
     )
     follow_similarity: float = Field(
         0.9,
@@ -100,9 +104,9 @@ def read_text(
         stays has one track, and on all frames of the track the text that its readings agree on.
     """
     ocr = OcrSettings(**{name: getattr(settings, name) for name in OcrSettings.model_fields})
-    follower = Follower(settings.follow_similarity, settings.thorough_every)
+    follower = Follower(settings.follow_similarity, settings.full_scan_every)
     sizes: dict[int, tuple[int, int]] = {}
-    for frame, shot, quads in _find(frames, inference, ocr, settings.thorough_every):
+    for frame, shot, quads in _find(frames, inference, ocr, settings.full_scan_every):
         sizes[frame.seq] = (frame.picture.pixels.shape[1], frame.picture.pixels.shape[0])
         follower.step(frame.seq, shot, frame.picture.pixels, quads, partial(_read, frame.picture, inference, ocr))
     rows = follower.finish()
@@ -113,7 +117,7 @@ def read_text(
 
 
 def _find(
-    frames: Iterable[tuple[Frame, int]], inference: Inference, settings: OcrSettings, thorough_every: int
+    frames: Iterable[tuple[Frame, int]], inference: Inference, settings: OcrSettings, full_scan_every: int
 ) -> Iterator[tuple[Frame, int, list[Quad]]]:
     """The lines' places in each frame. Inference may read ahead: the frames it has taken wait in a queue."""
     waiting: deque[tuple[Frame, int]] = deque()
@@ -121,8 +125,8 @@ def _find(
     def requests() -> Iterator[tuple[Picture, OcrItem]]:
         for number, (frame, shot) in enumerate(frames):
             waiting.append((frame, shot))
-            thorough = number % thorough_every == 0
-            yield frame.picture, OcrItem(recognise=False, thorough=thorough, quads=())
+            full_scan = number % full_scan_every == 0
+            yield frame.picture, OcrItem(recognise=False, full_scan=full_scan, quads=())
 
     for answer in inference.map(OCR, requests(), settings):
         frame, shot = waiting.popleft()
@@ -130,7 +134,7 @@ def _find(
 
 
 def _read(picture: Picture, inference: Inference, settings: OcrSettings, quads: list[Quad]) -> list[Recognition]:
-    item = OcrItem(find=False, thorough=True, quads=tuple(map(to_quad, quads)))
+    item = OcrItem(find=False, full_scan=True, quads=tuple(map(to_quad, quads)))
     [answer] = inference.map(OCR, [(picture, item)], settings)
     return [Recognition(line.text, line.confidence, np.array(line.quad, np.float32)) for line in answer.lines]
 
@@ -142,7 +146,7 @@ def _read_crops(crops: Iterable[CropGroup], inference: Inference, settings: OcrS
     def requests() -> Iterator[tuple[Picture, OcrItem]]:
         for group in crops:
             waiting.append(group)
-            yield group.picture, OcrItem(thorough=True, quads=())
+            yield group.picture, OcrItem(full_scan=True, quads=())
 
     # A crop is enlarged as much as it needs already.
     sized = settings.model_copy(update={"find_enlarge_max": 1.0})

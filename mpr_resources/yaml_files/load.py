@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from rapidfuzz import fuzz, process
 
 from gpu_service.errors import BadInput
+from gpu_service.settings import old_names
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -270,7 +271,7 @@ def _types_at(annotation: Any, where: tuple[int | str, ...]) -> Iterator[Any]:
 
 def _field(model: type[BaseModel], key: int | str) -> FieldInfo | None:
     for name, field in model.model_fields.items():
-        if key in (name, field.alias):
+        if key in (name, field.alias, *old_names(field)):
             return field
     return None
 

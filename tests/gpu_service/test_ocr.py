@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch
 from gpu_service.routines.ocr.engine import OcrSettings, StripText
@@ -58,7 +59,7 @@ def test_no_pictures_give_no_answers():
     assert OCR.run(Batch([], [], SETTINGS)) == []
 
 
-@pytest.mark.parametrize("thorough", [True, False], ids=["thorough", "quick"])
+@pytest.mark.parametrize("full_scan", [True, False], ids=["full scan", "quick"])
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
@@ -72,8 +73,8 @@ def test_no_pictures_give_no_answers():
         pytest.param(np.rot90(written("KORVAX", 200, 180), -1).copy(), ["KORVAX"], id="downwards"),
     ],
 )
-def test_finds_and_reads(image: Image, expected: list[str], thorough: bool):
-    assert texts(ask(image, OcrItem(thorough=thorough))) == expected
+def test_finds_and_reads(image: Image, expected: list[str], full_scan: bool):
+    assert texts(ask(image, OcrItem(full_scan=full_scan))) == expected
 
 
 def test_finds_without_reading():
@@ -94,6 +95,16 @@ def test_reads_given_quads_in_their_order_and_says_where_there_is_nothing():
     answer = ask(image, OcrItem(find=False, quads=tuple(around(*box) for box in boxes)))
     assert texts(answer) == ["Lumen", "", "KORVAX"]
     assert answer.lines[1].confidence == 0
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(0, 0, 200_000, 200_000), (-1_000, 0, 100, 40), (0, 1_000, 100, 40)],
+    ids=["far larger than the picture", "far to the left", "far below"],
+)
+def test_a_line_far_outside_the_picture_is_refused(box: tuple[int, int, int, int]):
+    with pytest.raises(BadInput, match="A line to be read lies far outside the picture of 640 x 360 pixels"):
+        ask(canvas(), OcrItem(find=False, quads=(around(*box),)))
 
 
 def test_a_line_cut_off_is_read_beyond_its_ends_to_the_next_space():

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from gpu_service.pictures import Image
 from gpu_service.settings import Settings
@@ -45,8 +45,20 @@ class OcrSettings(Settings):
     warm_threshold: float = Field(
         0.05, gt=0, lt=1, description="text heat from which a place without clear text is looked at alone"
     )
-    heat_threshold: float = Field(0.3, gt=0, lt=1, description="text heat from which a pixel belongs to a line")
-    line_threshold: float = Field(0.5, gt=0, lt=1, description="mean text heat from which a line is kept")
+    det_threshold: float = Field(
+        0.3,
+        gt=0,
+        lt=1,
+        validation_alias=AliasChoices("det_threshold", "heat_threshold"),
+        description="text heat from which a pixel belongs to a line",
+    )
+    det_box_threshold: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        validation_alias=AliasChoices("det_box_threshold", "line_threshold"),
+        description="mean text heat from which a line is kept",
+    )
     unclip_ratio: float = Field(1.6, ge=1, le=4, description="how far the shrunken core of a line is grown again")
     space_threshold: float = Field(
         0.03, gt=0, le=1, description="probability of a space between two characters from which there is one"

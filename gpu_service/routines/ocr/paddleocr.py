@@ -50,8 +50,8 @@ class PaddleOcrEngine:
         found, _ = self._finder.predictor.post_op(
             [heat[None, None]],
             [(size[1] * step, size[0] * step, 1.0, 1.0)],
-            thresh=settings.heat_threshold,
-            box_thresh=settings.line_threshold,
+            thresh=settings.det_threshold,
+            box_thresh=settings.det_box_threshold,
             unclip_ratio=settings.unclip_ratio,
         )
         if len(found[0]) == 0:

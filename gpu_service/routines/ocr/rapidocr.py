@@ -46,8 +46,8 @@ class RapidOcrEngine:
 
     def quads(self, heat: HeatMap, size: tuple[int, int], settings: OcrSettings) -> Quads:
         find = self._post_process(
-            thresh=settings.heat_threshold,
-            box_thresh=settings.line_threshold,
+            thresh=settings.det_threshold,
+            box_thresh=settings.det_box_threshold,
             unclip_ratio=settings.unclip_ratio,
             use_dilation=True,
         )

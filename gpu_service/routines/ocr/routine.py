@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.routines.ocr.engine import Engine, HeatMap, OcrSettings, StripText
@@ -83,17 +84,35 @@ OCR: Routine[OcrSettings, OcrItem, OcrAnswer] = Routine(
 
 def _answer(engine: Engine, image: Image, item: OcrItem, settings: OcrSettings) -> tuple[OcrAnswer, HeatMap | None]:
     heat = None
-    quads = [np.array(quad, np.float32) for quad in item.quads]
     if item.find:
-        quads, heat = find(engine, image, settings, item.thorough)
+        quads, heat = find(engine, image, settings, item.full_scan)
+    else:
+        quads = [_within_reach(np.array(quad, np.float32), image) for quad in item.quads]
     if not item.recognise:
         return OcrAnswer(lines=tuple(TextLine(quad=to_quad(quad), confidence=0.0) for quad in quads)), heat
     lines = [recognise(engine, image, quad, settings) for quad in quads]
     return OcrAnswer(lines=tuple(line for line in lines if line.text or not item.find)), heat
 
 
+def _within_reach(quad: NDArray[np.float32], image: Image) -> NDArray[np.float32]:
+    """The quad of a line that is to be read.
+
+    Raises:
+        BadInput: it reaches beyond the picture by more than the picture's longer side; straightening it would take
+            memory without end.
+    """
+    height, width = image.shape[:2]
+    most = max(height, width)
+    if quad.min() < -most or (quad.max(axis=0) > (width + most, height + most)).any():
+        raise BadInput(
+            f"A line to be read lies far outside the picture of {width} x {height} pixels",
+            "give its corners in pixels of the picture",
+        )
+    return quad
+
+
 def find(
-    engine: Engine, image: Image, settings: OcrSettings, thorough: bool
+    engine: Engine, image: Image, settings: OcrSettings, full_scan: bool
 ) -> tuple[list[NDArray[np.float32]], HeatMap]:
     """The places of the lines from top to bottom, and the text heat of the whole picture.
 
@@ -104,7 +123,7 @@ def find(
     height, width = image.shape[:2]
     scale = _find_scale(width, height, settings)
     quick_scale = max(scale * settings.quick_share, settings.quick_side_min_px / max(width, height))
-    if thorough or quick_scale >= QUICK_GAIN * scale:
+    if full_scan or quick_scale >= QUICK_GAIN * scale:
         quick_scale = scale
     heat = engine.heat(_resized(image, quick_scale))
     quads = _closer(engine, image, heat, scale, settings)
@@ -122,7 +141,7 @@ MARGIN_PX = 24
 
 
 def _find_scale(width: int, height: int, settings: OcrSettings) -> float:
-    """How many times larger than the picture is that in which text is found thoroughly."""
+    """How many times larger than the picture is that in which a full scan finds text."""
     scale = min(max(1.0, settings.find_side_min_px / min(height, width)), settings.find_enlarge_max)
     return min(scale, settings.find_side_max_px / max(height, width))
 

@@ -123,6 +123,7 @@ def test_the_launchpad_offers_frames_and_none_where_they_mean_something() -> Non
         "match_brands",
     }
     assert {name for name, fields in offers.items() if "set_to_none" in fields} >= {"extract_frames", "filter_scenes"}
+    assert offers["run_ocr"] == {"frames", "heat_threshold", "line_threshold", "thorough_every"}
 
 
 DIFFERENT: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -132,6 +133,8 @@ DIFFERENT: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "none": ("extract_frames", {"max_height_px": None}, {"max_height_px": None}),
     "frames": ("detect_edges", {"frames": "2,1"}, {"frames": "1-2"}),
     "a list": ("detect_objects", {"engines": ["logo_match"]}, {}),
+    "under its old name": ("run_ocr", {"heat_threshold": 0.2}, {"det_threshold": 0.2}),
+    "under its old name, as in the profile": ("run_ocr", {"thorough_every": 8}, {}),
 }
 
 
@@ -149,8 +152,17 @@ def test_what_is_as_in_the_profile_is_no_override(name: str) -> None:
         ("match_brands", {"min_confidence": 7}, "min_confidence is 7, which is out of range; give 0 to 1."),
         ("extract_frames", {"frames": "1"}, "extract_frames does not go frame by frame; leave its frames out."),
         ("extract_frames", {"fps": None}, "the overrides of extract_frames: fps"),
+        ("run_ocr", {"line_threshold": 0.2, "det_box_threshold": 0.2}, "`line_threshold` is an old name of"),
+        ("run_ocr", {"line_threshold": 7}, "det_box_threshold is 7, which is out of range"),
     ],
-    ids=["a key that is none", "out of range", "frames of a stage that has none", "none where a number must be"],
+    ids=[
+        "a key that is none",
+        "out of range",
+        "frames of a stage that has none",
+        "none where a number must be",
+        "under both its names",
+        "out of range under its old name",
+    ],
 )
 def test_overrides_that_cannot_be(stage: str, overrides: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInput) as error:

@@ -35,7 +35,7 @@ extract_frames: {fps: 10}
 filter_scenes: {max_stand_in_ms: 0}
 field_segmentation: {enabled: true}
 detect_edges: {enabled: true}
-run_ocr: {thorough_every: 4}
+run_ocr: {full_scan_every: 4}
 """
 FRAMES = 20
 

@@ -103,10 +103,10 @@ def test_no_text_is_an_empty_table(frames):
     assert dict(table.schema) == SCHEMA
 
 
-@pytest.mark.parametrize("every", [1, 4], ids=["every frame thoroughly", "every fourth"])
+@pytest.mark.parametrize("every", [1, 4], ids=["every frame in full", "every fourth"])
 def test_text_that_stays_is_read_once_and_followed(every):
     inference = Counting()
-    table = read_text(shot([written("KORVAX")] * 10), [], inference, RunOcrSettings(thorough_every=every))
+    table = read_text(shot([written("KORVAX")] * 10), [], inference, RunOcrSettings(full_scan_every=every))
     assert texts(table) == {seq: ["KORVAX"] for seq in range(10)}
     assert table["track"].n_unique() == 1
     assert table["read"].to_list() == [True] + [False] * 9

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_png
@@ -13,7 +13,7 @@ from tests.mpr_resources.storage.test_pictures import picture
 
 
 class Read(Settings):
-    side_px: int = Field(960, ge=32, le=4096)
+    side_px: int = Field(960, ge=32, le=4096, validation_alias=AliasChoices("side_px", "edge_px"))
     enabled: bool = True
 
 
@@ -36,6 +36,30 @@ def test_a_section_left_out_has_its_defaults(profiles: Profiles) -> None:
 def test_a_section_says_only_what_differs(profiles: Profiles) -> None:
     assert profiles.names() == ["empty", "small"]
     assert profiles.load("small").section("read") == Read(side_px=64)
+
+
+def test_a_setting_may_have_its_old_name(profiles: Profiles, tmp_path: Path) -> None:
+    (tmp_path / "old.yaml").write_text("read: {edge_px: 64}\n")
+    assert profiles.load("old").section("read") == Read(side_px=64)
+
+
+UNUSABLE = {
+    "both names": (
+        "read: {side_px: 64, edge_px: 64}",
+        "old.yaml: read: `edge_px` is an old name of `side_px`, which is set twice that way; remove one of the two.",
+    ),
+    "out of range": ("read: {edge_px: 1}", "old.yaml: read.edge_px is 1, which is out of range; give 32 to 4096."),
+    "misspelt": ("read: {sid_px: 64}", "unknown key `sid_px` in old.yaml at read; did you mean `side_px`?"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_an_unusable_setting_is_named_as_it_was_written(name: str, profiles: Profiles, tmp_path: Path) -> None:
+    text, says = UNUSABLE[name]
+    (tmp_path / "old.yaml").write_text(text)
+    with pytest.raises(BadInput) as error:
+        profiles.load("old")
+    assert str(error.value).replace(f"{tmp_path}/", "") == says
 
 
 REFUSED = {
