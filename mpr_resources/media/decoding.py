@@ -57,11 +57,10 @@ SEEK_BACK_S = (0, 2, 10, 60)
 class Media:
     """An open video file. Use it in a `with` statement."""
 
-    def __init__(self, file: Source, container: InputContainer, stream: VideoStream, threads: int) -> None:
+    def __init__(self, file: Source, threads: int) -> None:
         self.file = file
         self.source = file.name
-        self.container = container
-        self.stream = stream
+        self._video = open_video(file)
         self._threads = threads
         self._patching = False
         self._set_up_decoder()
@@ -81,7 +80,15 @@ class Media:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.container.close()
+        self._video.close()
+
+    @property
+    def container(self) -> InputContainer:
+        return self._video.container
+
+    @property
+    def stream(self) -> VideoStream:
+        return self._video.stream
 
     @property
     def time_base(self) -> Fraction:
@@ -190,8 +197,8 @@ class Media:
     def _rewind(self, *, patching: bool | None = None) -> None:
         """Back to the first byte, also in containers that cannot seek; with another decoder where asked."""
         self._patching = self._patching if patching is None else patching
-        self.container.close()
-        self.container, self.stream = open_video(self.file)
+        self._video.close()
+        self._video = open_video(self.file)
         self._set_up_decoder()
 
     # Frames
@@ -363,8 +370,7 @@ def open_media(source: Source | str | Path, threads: int = 0) -> Media:
     """
     file = LocalFile(source) if isinstance(source, str | Path) else source
     file.check()
-    container, stream = open_video(file)
-    return Media(file, container, stream, threads)
+    return Media(file, threads)
 
 
 def clock(ms: int) -> str:

@@ -1,7 +1,15 @@
-"""Opening video files, and refusing what is none. Reading them is in `decoding`; where they lie, in `sources`."""
+"""Opening video files, and refusing what is none. Reading them is in `decoding`; where they lie, in `sources`.
+
+Media come from strangers, and some formats name other media: playlists, DASH manifests, lists of files, session
+descriptions, numbered pictures. FFmpeg would follow them to any file and address that this machine reaches. So only
+demuxers of `CONTAINERS` are used, FFmpeg gets the bytes from us, and no protocol is open to it.
+"""
 
 from __future__ import annotations
 
+import io
+import re
+from dataclasses import dataclass
 from typing import cast
 
 import av
@@ -13,32 +21,100 @@ from gpu_service.errors import BadInput
 from mpr_resources.media.sources import Source
 
 BUFFER_BYTES = 64 * 2**10
-"""What FFmpeg asks a source for at once."""
+"""What FFmpeg reads from a source at once."""
 
-PICTURE_FORMATS = frozenset({"image2", "image2pipe", "ico", "apng", "tty", "bin", "xbin", "adf", "idf"})
-"""Demuxers that read pictures or text files as if they were video (and everything named *_pipe)."""
+TIME_LIMIT_S = 300.0
+"""For opening, and for each packet: more than the storage's own time-outs, so that those speak first."""
+
+CONTAINERS = (
+    "3g2,3gp,asf,av1,avi,avs2,avs3,cavsvideo,cine,dhav,dirac,dnxhd,dv,flv,gif,gxf,h261,h263,h264,hevc,ivf,kux,lmlm4,"
+    "m4v,matroska,mjpeg,mlv,mov,mp4,mpeg,mpegts,mpegvideo,mxf,mxg,nsv,nut,nuv,obu,ogg,pva,r3d,rm,smk,swf,ty,vc1,vivo,"
+    "vvc,webm,wtv,xmv,yuv4mpegpipe"
+)
+"""FFmpeg's demuxers of video files that open nothing but the file itself."""
+
+SOUND = "aac,ac3,aiff,amr,ape,au,caf,dts,eac3,flac,loas,mp3,tta,voc,w64,wav,wv"
+"""Demuxers of sound alone, known only to say so."""
+
+PICTURES = frozenset({"ico", "apng", "tty", "bin", "xbin", "adf", "idf"}).union(
+    name for name in av.formats_available if name.endswith("_pipe")
+)
+"""Demuxers that read pictures or text files as if they were video, known only to say so."""
+
+LISTS = (
+    (re.compile(rb"\s*#EXTM3U"), "an HLS playlist"),
+    (re.compile(rb"\s*ffconcat version"), "a list of files to join"),
+    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)?<MPD\b", re.DOTALL), "a DASH manifest"),
+    (re.compile(rb"\s*v=0\r?\n"), "a session description (SDP)"),
+    (re.compile(rb"\s*(<asx\b|\[reference\]|\[playlist\])", re.IGNORECASE), "a playlist"),
+    (re.compile(rb"\s*(<\?xml[^>]*>\s*)?<smil\b", re.IGNORECASE), "a playlist"),
+)
+"""How files begin that name other media."""
 
 
-def open_video(source: Source) -> tuple[InputContainer, VideoStream]:
-    """The container and its first video stream that is no cover picture; BadInput when there is none."""
+@dataclass(frozen=True)
+class OpenVideo:
+    """An open file and its video stream. Close it."""
+
+    container: InputContainer
+    stream: VideoStream
+    file: io.RawIOBase
+
+    def close(self) -> None:
+        self.container.close()
+        self.file.close()
+
+
+def open_video(source: Source) -> OpenVideo:
+    """The container and its first video stream that is no cover picture.
+
+    Raises:
+        BadInput: the file may not be read, is no video, or names other media.
+    """
+    file = source.opened()
     try:
-        container = av.open(source.opened(), "r", buffer_size=BUFFER_BYTES)
-    except (PermissionError, av.PermissionError):
-        raise BadInput(f"{source.name} may not be read by this user", "change its permissions") from None
+        return _opened(source, file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _opened(source: Source, file: io.RawIOBase) -> OpenVideo:
+    try:
+        container = av.open(file, "r", options=_OPTIONS, buffer_size=BUFFER_BYTES, timeout=(TIME_LIMIT_S, TIME_LIMIT_S))
+    except av.ExitError:
+        raise BadInput(f"{source.name} took more than {TIME_LIMIT_S:.0f} s to open", "convert it to MP4") from None
     except av.FFmpegError as error:
+        _refuse_list(source)
         raise BadInput(
             f"{source.name} cannot be opened as video ({reason(error)}): it is not a video or it is cut off",
             "copy it again or convert it to MP4",
         ) from error
     try:
-        return container, _video_stream(source.name, container)
+        return OpenVideo(container, _video_stream(source.name, container), file)
     except BadInput:
         container.close()
         raise
 
 
+_OPTIONS = {
+    "format_whitelist": ",".join([CONTAINERS, SOUND, *sorted(PICTURES)]),
+    "protocol_whitelist": "none",  # no protocol has this name
+}
+
+
+def _refuse_list(source: Source) -> None:
+    head = source.head(4096)
+    for begins, kind in LISTS:
+        if begins.match(head):
+            raise BadInput(
+                f"{source.name} is {kind}: it names other media, which are not followed",
+                "name the video files themselves",
+            )
+
+
 def _video_stream(source: str, container: InputContainer) -> VideoStream:
-    if container.format.name in PICTURE_FORMATS or container.format.name.endswith("_pipe"):
+    if container.format.name in PICTURES:
         raise BadInput(f"{source} is a picture or a text, not a video", "name a video file")
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:

@@ -45,8 +45,8 @@ class Source(Protocol):
     def check(self) -> None:
         """Refuse, with BadInput, what cannot be a readable file with content."""
 
-    def opened(self) -> str | io.RawIOBase:
-        """What PyAV opens."""
+    def opened(self) -> io.RawIOBase:
+        """Its bytes, as PyAV reads them. Raises BadInput where they may not be read."""
 
     def size_bytes(self) -> int: ...
 
@@ -84,8 +84,11 @@ class LocalFile:
         if status.st_size == 0:
             raise BadInput(f"{path} is empty (0 bytes)", "copy the file again")
 
-    def opened(self) -> str:
-        return f"file:{self._path}"  # keeps a name with a colon from being taken for a protocol
+    def opened(self) -> io.RawIOBase:
+        try:
+            return self._path.open("rb", buffering=0)
+        except PermissionError:
+            raise BadInput(f"{self._path} may not be read by this user", "change its permissions") from None
 
     def size_bytes(self) -> int:
         return self._path.stat().st_size
