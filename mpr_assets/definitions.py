@@ -60,9 +60,6 @@ STAGES: tuple[Stage, ...] = (
 SECTIONS = {stage.name: stage.settings for stage in STAGES}
 """The sections of a profile."""
 
-SWITCHES = {"escalate_vlm": "SKIP_VLM", "escalate_cloud": "SKIP_CLOUD"}
-"""Environment variables that switch a stage off when set to 1."""
-
 
 def storage_resource(environ: Mapping[str, str]) -> StorageResource:
     """Storage as `MPR_STORAGE_URL` says; a folder in the clone by default."""
@@ -97,7 +94,11 @@ def brand_registry(environ: Mapping[str, str]) -> Registry:
 
 def switched_off(environ: Mapping[str, str]) -> dict[str, str]:
     """Stages that the environment switches off, with the reason that their metadata shows."""
-    return {stage: f"{name}=1 is set" for stage, name in SWITCHES.items() if environ.get(name) == "1"}
+    return {
+        stage.name: f"{stage.off_switch}=1 is set"
+        for stage in STAGES
+        if stage.off_switch and environ.get(stage.off_switch) == "1"
+    }
 
 
 def definitions(

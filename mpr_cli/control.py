@@ -42,7 +42,8 @@ Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 Which = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline")]
 OfProfile = Annotated[str | None, typer.Option("--profile", help="every timeline of this profile")]
 StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="this stage and what depends on it")]
-NAMES = [stage.name for stage in STAGES]
+BY_NAME = {stage.name: stage for stage in STAGES}
+NAMES = list(BY_NAME)
 
 
 def stage_name(name: str) -> str:
@@ -173,7 +174,7 @@ def clear_command(
         typer.confirm(f"Delete what {', '.join(stages)} made of {timeline}?", abort=True)
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
-        deleted = clear(instance, store, timeline, stages)
+        deleted = clear(instance, store, timeline, [BY_NAME[name] for name in stages])
     terminal.out.print(f"{deleted} objects deleted.", markup=False)
 
 
@@ -190,7 +191,7 @@ def retry(
         refuse_at_work(instance, timeline)
         left = what_to_retry(instance, NAMES, timeline)
         first = left.stages[0]
-        stage = STAGES[NAMES.index(first)]
+        stage = BY_NAME[first]
         before = current_names(stage.settings, from_config(left.config.get(first, {})))
         overrides = before | current_names(stage.settings, parse_settings(first, changes or []))
         resolve_settings(stage, profile, overrides)

@@ -23,7 +23,7 @@ from mpr_assets.runs.history import (
 from mpr_assets.runs.local_instance import dagster_instance, storage
 from mpr_assets.timelines.partitions import load_spec
 from mpr_cli import terminal
-from mpr_cli.control import NAMES, stage_name
+from mpr_cli.control import BY_NAME, NAMES, stage_name
 from mpr_resources.storage.keys import Keys
 
 app = typer.Typer()
@@ -95,7 +95,7 @@ def when(time_s: float) -> str:
 def diff(before: Reference, after: Reference) -> None:
     """What differs between two results: settings, counts, rows gained, lost, moved, changed; and a picture page."""
     store = storage()
-    compared = compare_snapshots(*(find_snapshot(store, reference, NAMES) for reference in (before, after)))
+    compared = compare_snapshots(*(find_snapshot(store, reference, BY_NAME) for reference in (before, after)))
     for title, rows in {"settings": compared.settings, "made from": compared.facts}.items():
         _print_pairs(title, rows, compared)
     for section in compared.sections:

@@ -46,7 +46,7 @@ from mpr_assets.runs.run_lock import refuse_at_work
 from mpr_assets.runs.try_stage import Trial, try_stage
 from mpr_assets.timelines.partitions import load_spec, registered
 from mpr_cli import terminal
-from mpr_cli.control import stage_name
+from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.materialize import materialize
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
@@ -54,7 +54,6 @@ from mpr_resources.storage.store import MissingObject, Storage
 app = typer.Typer()
 
 NODES = [node(stage) for stage in STAGES]
-BY_NAME = {stage.name: stage for stage in STAGES}
 STYLES = {
     StageState.FRESH: "green",
     StageState.STALE: "yellow",

@@ -18,12 +18,11 @@ from mpr_assets.compare.scenarios import (
     validate_label,
 )
 from mpr_assets.compare.table_diff import change_line
-from mpr_assets.definitions import STAGES
 from mpr_assets.engine.open_run import run_of
 from mpr_assets.runs.local_instance import resources, storage
 from mpr_assets.timelines.partitions import load_spec
 from mpr_cli import terminal
-from mpr_cli.control import NAMES, stage_name
+from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.exit_status import FAILED
 from mpr_resources.storage import scenario_store as kept
 from mpr_resources.storage.scenario_store import Scenario
@@ -35,8 +34,6 @@ StageName = Annotated[str, typer.Argument(metavar="STAGE", help="name of a stage
 Label = Annotated[str, typer.Argument(help="letters, digits, _ and -")]
 Labels = Annotated[list[str] | None, typer.Argument(metavar="[LABEL...|all]", help="which; all by default")]
 MOST_CHANGES = 20
-
-BY_NAME = {stage.name: stage for stage in STAGES}
 
 
 @app.command("save")
@@ -54,7 +51,7 @@ def save_command(
         BY_NAME[stage_name(stage)],
         timeline,
         label,
-        stages=NAMES,
+        stages=BY_NAME,
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
         saved_by=_user(),
         replace=replace,

@@ -29,7 +29,8 @@ from tests.clips import write_clip
 
 TIMELINE = "match"
 BRAND = "Acme Motors"
-NAMES = [stage.name for stage in STAGES]
+BY_NAME = {stage.name: stage for stage in STAGES}
+NAMES = list(BY_NAME)
 PROFILE = """
 description: a pitch with one board
 field_segmentation: {enabled: true}

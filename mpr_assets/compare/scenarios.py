@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpu_service.errors import BadInput, MprError
 from gpu_service.settings import current_names
 from mpr_assets.compare.table_diff import Difference, compare, differing_settings
 from mpr_assets.engine.compatibility import refuse_incompatible
-from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.engine.materialize import materialize_stage
+from mpr_assets.engine.stage import Stage
+from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.timelines.spec import validate_timeline_name
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache
@@ -22,12 +24,6 @@ from mpr_resources.storage.scenario_store import Scenario, opened, save
 from mpr_resources.storage.scratch import ScratchStorage
 from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import StageTable, from_parquet
-
-if TYPE_CHECKING:
-    from mpr_assets.engine.stage import Stage
-
-READS_ALL_FRAMES = frozenset({"filter_scenes", "compile_report"})
-"""The other stages that read frames read the kept ones."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +77,7 @@ def save_scenario(
     timeline: str,
     label: str,
     *,
-    stages: Sequence[str],
+    stages: Mapping[str, Stage],
     saved: str,
     saved_by: str,
     replace: bool = False,
@@ -115,7 +111,7 @@ def save_scenario(
     return scenario
 
 
-def needed_keys(storage: Storage, stage: Stage, timeline: str, stages: Sequence[str]) -> list[str]:
+def needed_keys(storage: Storage, stage: Stage, timeline: str, stages: Mapping[str, Stage]) -> list[str]:
     """Keys of all that the stage's state consists of: spec, tables, and the frames and crops that it reads.
 
     Raises:
@@ -124,23 +120,26 @@ def needed_keys(storage: Storage, stage: Stage, timeline: str, stages: Sequence[
     before = [name for name in stages if name != stage.name]
     tables = [Keys.table(name, timeline) for name in (*stage.inputs, stage.name)]
     # The report tells how every stage was made; a frame's time and shot help to show any state.
-    beside = before if stage.name == "compile_report" else ["extract_frames", "filter_scenes"]
+    beside = before if stage.is_report else [FRAME_INDEX, KEPT_FRAMES]
     tables += [key for name in beside if storage.exists(key := Keys.table(name, timeline)) and key not in tables]
-    return [Keys.spec(timeline), *tables, *_pictures(storage, stage, timeline)]
+    return [Keys.spec(timeline), *tables, *_pictures(storage, stage, timeline, stages)]
 
 
-def _pictures(storage: Storage, stage: Stage, timeline: str) -> list[str]:
+def _pictures(storage: Storage, stage: Stage, timeline: str, stages: Mapping[str, Stage]) -> list[str]:
     keys = []
-    if "extract_frames" in stage.inputs:
-        index = stored(storage, "extract_frames", timeline)
-        folder = Keys.frames(timeline, index.header.fingerprint)
-        all_frames = stage.name in READS_ALL_FRAMES or "filter_scenes" not in stage.inputs
-        rows = index.rows if all_frames else stored(storage, "filter_scenes", timeline).rows.filter("kept")
-        if not index.header.skipped:
-            keys += [f"{folder}/{seq:08d}.jpg" for seq in rows["seq"]] + [f"{folder}/finished"]
-    if "preprocess" in stage.inputs:
-        crops = stored(storage, "preprocess", timeline)
-        keys += sorted(storage.list(Keys.crops(timeline, crops.header.fingerprint)))
+    for source in (stages[name] for name in stage.inputs):
+        if source.pictures is None:
+            continue
+        table = stored(storage, source.name, timeline)
+        if table.header.skipped:
+            continue
+        folder = source.pictures(timeline, table.header.fingerprint)
+        if source.name == FRAME_INDEX:
+            rows = stored(storage, KEPT_FRAMES, timeline).rows.filter("kept") if stage.per_frame else table.rows
+            keys += [f"{folder}/{seq:08d}.jpg" for seq in rows["seq"]]
+        else:
+            keys += sorted(set(storage.list(folder)) - {f"{folder}/finished"})
+        keys.append(f"{folder}/finished")
     return keys
 
 
@@ -174,8 +173,6 @@ def check_scenario(
         stages: the stages as they are now, by name.
         made: what the stage has just made with these settings, which is the answer if it read the same.
     """
-    from mpr_assets.engine.materialize import materialize_stage  # graph checks scenarios itself
-
     stage = stages[scenario.stage]
     kept = opened(storage, scenario.label)
     before = stored(kept, scenario.stage, scenario.timeline)

@@ -22,15 +22,13 @@ from mpr_assets.compare.table_diff import (
     compare,
     differing_settings,
 )
+from mpr_assets.engine.stage import Stage
+from mpr_assets.engine.stage_run import FRAME_INDEX
 from mpr_assets.timelines.partitions import load_spec
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.scenario_store import load, opened
 from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import StageTable
-
-REPORT = "compile_report"
-FINDERS = ("match_brands", "escalate_vlm", "escalate_cloud")
-"""Stages whose detections make up a report."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ class Snapshot:
         storage: where it and what it was made from is stored.
         elsewhere: where else its frames may lie.
         tables: all that are stored beside it, by stage.
+        stages: all, by name.
     """
 
     reference: str
@@ -50,6 +49,11 @@ class Snapshot:
     storage: Storage
     elsewhere: Storage
     tables: Mapping[str, StageTable]
+    stages: Mapping[str, Stage]
+
+    @property
+    def is_report(self) -> bool:
+        return self.stages[self.stage].is_report
 
     @property
     def table(self) -> StageTable:
@@ -58,24 +62,25 @@ class Snapshot:
     @cached_property
     def times_ms(self) -> dict[int, int]:
         """Time of each frame on the timeline's clock, by seq."""
-        index = self.tables.get("extract_frames")
+        index = self.tables.get(FRAME_INDEX)
         return dict(index.rows.select("seq", "timeline_ms").iter_rows()) if index else {}
 
     @cached_property
     def sections(self) -> dict[str, pl.DataFrame]:
         """The tables to be compared, by what they hold."""
-        if self.stage in FINDERS:
+        if self.stages[self.stage].detection_sources:
             found = self.table.rows["brand"].is_not_null()
             return {"detections": self.table.rows.filter(found), "candidates": self.table.rows.filter(~found)}
-        if self.stage != REPORT:
+        if not self.is_report:
             return {self.stage: self.table.rows}
-        finds = [self.tables[stage].rows for stage in FINDERS if stage in self.tables]
+        detecting = [name for name, stage in self.stages.items() if stage.detection_sources]
+        finds = [self.tables[name].rows for name in detecting if name in self.tables]
         detections = {"detections": pl.concat(finds).filter(pl.col("brand").is_not_null())} if finds else {}
         return {"exposures": self.table.rows} | detections
 
     def frame(self, seq: int) -> Picture | None:
         """The picture of a frame; None where it is no longer kept."""
-        index = self.tables.get("extract_frames")
+        index = self.tables.get(FRAME_INDEX)
         if index is None:
             return None
         key = f"{Keys.frames(self.timeline, index.header.fingerprint)}/{seq:08d}.jpg"
@@ -116,7 +121,7 @@ class Comparison:
         return not any(section.difference.changes for section in self.sections)
 
 
-def find_snapshot(storage: Storage, reference: str, stages: Sequence[str]) -> Snapshot:
+def find_snapshot(storage: Storage, reference: str, stages: Mapping[str, Stage]) -> Snapshot:
     """The state that `TIMELINE`, `TIMELINE:STAGE` or `scenario:LABEL` names.
 
     Raises:
@@ -127,19 +132,21 @@ def find_snapshot(storage: Storage, reference: str, stages: Sequence[str]) -> Sn
     if first == "scenario" and colon:
         scenario = load(storage, validate_label(second))
         timeline, stage, place = scenario.timeline, scenario.stage, opened(storage, scenario.label)
-        return Snapshot(reference, timeline, stage, place, storage, _tables(place, timeline, stage, stages))
-    stage = second if colon else REPORT
+        if stage not in stages:
+            raise BadInput(f"{reference} is of {stage}, which is no stage any more", "delete the scenario")
+        return Snapshot(reference, timeline, stage, place, storage, _tables(place, timeline, stage, stages), stages)
+    stage = second if colon else next(name for name, one in stages.items() if one.is_report)
     if stage not in stages:
         raise BadInput(f"{reference!r} names no stage", "write TIMELINE, TIMELINE:STAGE or scenario:LABEL")
     timeline = load_spec(storage, first).name
-    return Snapshot(reference, timeline, stage, storage, storage, _tables(storage, timeline, stage, stages))
+    return Snapshot(reference, timeline, stage, storage, storage, _tables(storage, timeline, stage, stages), stages)
 
 
-def _tables(storage: Storage, timeline: str, stage: str, stages: Sequence[str]) -> dict[str, StageTable]:
+def _tables(storage: Storage, timeline: str, stage: str, stages: Mapping[str, Stage]) -> dict[str, StageTable]:
     """The stage's table and those beside it that are stored and can be read."""
     tables = {stage: stored(storage, stage, timeline)}
     for other in stages:
-        if other != stage and (stage == REPORT or other == "extract_frames"):
+        if other != stage and (stages[stage].is_report or other == FRAME_INDEX):
             with suppress(MprError):
                 tables[other] = stored(storage, other, timeline)
     return tables
@@ -171,7 +178,7 @@ def compare_snapshots(before: Snapshot, after: Snapshot) -> Comparison:
 
 
 def _settings(before: Snapshot, after: Snapshot) -> dict[str, tuple[Any, Any]]:
-    stages = [stage for stage in before.tables if stage in after.tables] if before.stage == REPORT else [before.stage]
+    stages = [stage for stage in before.tables if stage in after.tables] if before.is_report else [before.stage]
     return {
         f"{stage}.{name}": values
         for stage in stages

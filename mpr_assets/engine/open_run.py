@@ -17,7 +17,7 @@ from mpr_assets.engine.overrides import (
     resolve_settings,
 )
 from mpr_assets.engine.stage import Stage
-from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.engine.stage_run import KEPT_FRAMES, StageRun
 from mpr_assets.timelines.partitions import load_spec
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_resources.profiles.profile import Profile
@@ -68,5 +68,5 @@ def limited_to_frames(run: StageRun) -> StageRun:
     """The run with the frames that its overrides limit it to."""
     if FRAMES not in run.overrides:
         return run
-    kept_seqs = dict(run.stored("filter_scenes").rows.select("seq", "kept_seq").iter_rows())
+    kept_seqs = dict(run.stored(KEPT_FRAMES).rows.select("seq", "kept_seq").iter_rows())
     return replace(run, only=FrameChoice.parse(run.overrides[FRAMES]).of(kept_seqs))

@@ -13,8 +13,10 @@ import polars as pl
 
 from gpu_service.pictures import Image
 from gpu_service.routines import DebugPictures
+from mpr_assets.engine.checks import BOXES_IN_FRAME, Check
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import (
     StageTable,
@@ -28,6 +30,12 @@ Draw = Callable[[Image, pl.DataFrame], Image]
 Debug = Callable[[StageRun, Frame, Mapping[str, StageTable]], DebugPictures]
 """Runs a stage's routine on a frame, given the tables of its inputs, and gives the pictures of its steps by name."""
 
+KeyOf = Callable[[str, str], str]
+"""Where something of a timeline lies in the storage: its key, given the timeline and what tells it from its like."""
+
+BOX_COLUMNS = frozenset({"seq", "x", "y", "w", "h"})
+"""Columns of a table whose rows have a box in a frame."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -37,11 +45,20 @@ class Stage:
         body: reads, computes, writes what is not its table; thin.
         depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files.
         complete: whether what the body wrote beside its table is still there, and nothing is left that it may do now.
-        pictures: whether the body writes pictures beside its table that other stages read, and that may be cleared.
+        pictures: where the pictures lie that the body writes beside its table for other stages, by the fingerprint
+            they were made under; they may be cleared, and are made again. None: it writes none.
+        files: where the files lie that the body writes beside its table for people, by their name. None: none.
         after: tells others what the table holds, whether it was made or stored already; twice is as good as once.
-        draw: draws a frame's rows for the preview; None where there is nothing to see.
+        draw: draws a frame's rows for the preview and the overlays; None where there is nothing to see.
         debug: the pictures that show how a frame's rows came about; None where there are none.
-        per_frame: whether it goes over the kept frames one by one, so that it can be limited to some of them.
+        per_frame: whether it goes over the kept frames one by one, so that it can be limited to some of them, and
+            tried. Other stages that read frames read all.
+        detection_sources: its words in the column `source`, where its table is one of detections and candidates;
+            empty: it is not.
+        is_report: whether it reports on all stages: it reads what is stored of each, and is what is meant where a
+            timeline is named and no stage.
+        own_checks: what must hold of its table besides what holds of boxes.
+        off_switch: the environment variable that switches it off when set to 1; empty: none does.
     """
 
     name: str
@@ -55,11 +72,31 @@ class Stage:
     body: Callable[..., Result]
     depends_on: Callable[[StageRun], dict[str, str]]
     complete: Callable[[StageRun, TableHeader], bool]
-    pictures: bool
+    pictures: KeyOf | None
+    files: KeyOf | None
     after: Callable[[StageRun, StageTable], None]
     draw: Draw | None
     debug: Debug | None
     per_frame: bool
+    detection_sources: tuple[str, ...]
+    is_report: bool
+    own_checks: tuple[Check, ...]
+    off_switch: str
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether each row has a box in a frame; the columns tell."""
+        return self.schema.keys() >= BOX_COLUMNS
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What must hold of its table."""
+        return (*self.own_checks, *([BOXES_IN_FRAME] if self.has_boxes else []))
+
+    def folders(self, timeline: str) -> list[str]:
+        """Where all lies that it writes of this timeline beside its table and its overlays."""
+        beside = [key(timeline, "").rstrip("/") for key in (self.pictures, self.files) if key is not None]
+        return [Keys.parts(timeline, self.name), *beside]
 
 
 @dataclass(frozen=True)
@@ -83,18 +120,24 @@ def declare_stage(
     inputs: tuple[str, ...] = (),
     depends_on: Callable[[StageRun], dict[str, str]] = lambda _run: {},
     complete: Callable[[StageRun, TableHeader], bool] = lambda _run, _header: True,
-    pictures: bool = False,
+    pictures: KeyOf | None = None,
+    files: KeyOf | None = None,
     after: Callable[[StageRun, StageTable], None] = lambda _run, _table: None,
     draw: Draw | None = None,
     debug: Debug | None = None,
     per_frame: bool = False,
+    detection_sources: tuple[str, ...] = (),
+    is_report: bool = False,
+    checks: tuple[Check, ...] = (),
+    off_switch: str = "",
 ) -> Callable[[Callable[..., Result]], Stage]:
     """Make a stage of a body; see `Stage`. The body is called with the run and each input's table by name."""
 
     def make(body: Callable[..., Result]) -> Stage:
         return Stage(
             name, description, group, frozenset(kinds), settings, schema, code_version, inputs, body,
-            depends_on, complete, pictures, after, draw, debug, per_frame,
+            depends_on, complete, pictures, files, after, draw, debug, per_frame, detection_sources, is_report, checks,
+            off_switch,
         )  # fmt: skip
 
     return make

@@ -25,6 +25,11 @@ from mpr_resources.storage.tables import StageTable, from_parquet
 
 T = TypeVar("T")
 
+FRAME_INDEX = "extract_frames"
+"""The stage whose table says which frames a timeline has, and when each is."""
+KEPT_FRAMES = "filter_scenes"
+"""The stage whose table says which of them are looked at, and which of those stands for each."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -104,11 +109,11 @@ class StageRun:
 
     def frame_folder(self, fingerprint: str) -> PictureFolder:
         """Where the frames lie of the `extract_frames` run that has this fingerprint."""
-        return PictureFolder(self.storage, Keys.frames(self.timeline, fingerprint), "jpg", self.cache)
+        return PictureFolder(self.storage, Keys.frames(self.timeline, fingerprint), "jpg", self.cache, FRAME_INDEX)
 
     def crop_folder(self, fingerprint: str) -> PictureFolder:
         """Where the crops lie of the `preprocess` run that has this fingerprint."""
-        return PictureFolder(self.storage, Keys.crops(self.timeline, fingerprint), "png", self.cache)
+        return PictureFolder(self.storage, Keys.crops(self.timeline, fingerprint), "png", self.cache, "preprocess")
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:

@@ -8,19 +8,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from gpu_service.errors import MprError
 from mpr_assets.compare.scenarios import check_scenario, scenarios_of
+from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import StageRun
 from mpr_assets.timelines.partitions import timelines
 from mpr_resources.storage.scenario_store import scenarios
 from mpr_resources.storage.tables import StageTable
-
-if TYPE_CHECKING:
-    from mpr_assets.engine.stage import Stage
 
 NAME = "matches_scenario"
 

@@ -28,10 +28,10 @@ from mpr_assets.engine.materialize import (
 )
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.stage import Draw, Stage, StageOutcome
-from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.freshness.event_log import config_key, read_observed, report
 from mpr_assets.freshness.judge import StageNode, overridden_version
-from mpr_assets.orchestration.checks import CHECKS
+from mpr_assets.orchestration.checks import check_result, check_spec
 from mpr_assets.orchestration.launchpad import from_config, overrides_model
 from mpr_assets.orchestration.scenario_check import scenario_check, scenario_check_spec
 from mpr_assets.overlays.preview_sheet import sheet_markdown
@@ -67,7 +67,6 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         except MprError as error:
             raise final_failure(context.instance, context.run.run_id, error) from error
 
-    check = CHECKS.get(stage.name)
     # Dagster reads types, not the strings that annotations are in this module.
     compute.__annotations__ = {"context": dg.AssetExecutionContext, "config": overrides_model(stage)}
     return dg.asset(
@@ -81,7 +80,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         kinds=set(stage.kinds),
         owners=OWNERS,
         code_version=stage.code_version,
-        check_specs=[*([check.spec(stage.name)] if check else []), scenario_check_spec(stage.name)],
+        check_specs=[*(check_spec(one, stage.name) for one in stage.checks), scenario_check_spec(stage.name)],
         io_manager_key="tables",
         required_resource_keys={*RESOURCES, "heartbeat"},
         pool="gpu" if "inference" in stage.kinds else None,
@@ -135,7 +134,7 @@ def _materialize(
         metadata["skipped"] = header.skipped
     elif stage.draw is not None:
         try:
-            frames = outcome.table if stage.name == "extract_frames" else run.stored("extract_frames")
+            frames = {**inputs, stage.name: outcome.table}.get(FRAME_INDEX) or run.stored(FRAME_INDEX)
             metadata |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run.run_id)
         except MissingObject as error:
             metadata["preview"] = f"The frames to draw on are gone: {error}"
@@ -151,7 +150,7 @@ def _materialize(
         data_version=dg.DataVersion(header.data_version),
         metadata=metadata,
         check_results=[
-            *([CHECKS[stage.name].result(run, outcome.table)] if stage.name in CHECKS else []),
+            *(check_result(one, run, outcome.table) for one in stage.checks),
             scenario_check(stage, run, outcome.table, stages),
         ],
     )

@@ -16,7 +16,7 @@ from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, decode, encode_png
 from gpu_service.routines import DebugPictures
 from mpr_assets.engine.stage import Stage
-from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.store import MissingObject, Storage
@@ -82,7 +82,7 @@ def overlays(stage: Stage, run: StageRun, run_id: str, seq: int) -> DebugPicture
     if kept:
         return {name: load_overlay(*place, name) for name in kept}
     as_made = replace(run, settings=stage.settings.model_validate(table.header.settings), only=None)
-    [frame] = run.frames(run.stored("extract_frames"), [seq])
+    [frame] = run.frames(run.stored(FRAME_INDEX), [seq])
     inputs = {name: run.stored(name) for name in stage.inputs}
     pictures = draw_overlays(stage, as_made, frame, table.rows, inputs)
     store_overlays(*place, pictures)
@@ -95,7 +95,7 @@ def seen_in(stage: Stage, run: StageRun, seq: int) -> int:
     Raises:
         BadInput: the timeline has no such frame.
     """
-    rows = run.stored("filter_scenes" if stage.per_frame else "extract_frames").rows
+    rows = run.stored(KEPT_FRAMES if stage.per_frame else FRAME_INDEX).rows
     column = "kept_seq" if stage.per_frame else "seq"
     found = rows.filter(pl.col("seq") == seq)[column]
     if found.is_empty():

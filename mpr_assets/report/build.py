@@ -21,21 +21,13 @@ from mpr_assets.report.model import (
 )
 from mpr_assets.timelines.chunks import timeline_ms
 
-STAGE_OF_SOURCE: Mapping[str, str] = {
-    "ocr": "match_brands",
-    "logo": "match_brands",
-    "object": "match_brands",
-    "local_vlm": "escalate_vlm",
-    "cloud_vlm": "escalate_cloud",
-}
-"""The stage whose table a detection of this source comes from; a manual one comes from none."""
-
 
 @dataclass(frozen=True)
 class Subject:
     """What a report is about, beyond the tables.
 
-    `frame_key` gives a frame's key in the storage from its seq.
+    `frame_key` gives a frame's key in the storage from its seq; `stage_of_source`: the stage whose table has the
+    detections of a source.
     """
 
     timeline: str
@@ -43,6 +35,7 @@ class Subject:
     looked_for: Sequence[str]
     stages: Sequence[StageProvenance]
     frame_key: Callable[[int], str]
+    stage_of_source: Mapping[str, str]
 
 
 def build_report(
@@ -55,7 +48,7 @@ def build_report(
     chunks: pl.DataFrame,
 ) -> Report:
     """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names."""
-    evidence = _evidence(exposures, detections, frames, subject.frame_key)
+    evidence = _evidence(exposures, detections, frames, subject)
     columns = [name for name in Exposure.model_fields if name != "evidence"]
     of_brand: dict[str, list[Exposure]] = {}
     for row, proof in zip(exposures.sort("brand", "start_ms").iter_rows(named=True), evidence, strict=True):
@@ -87,10 +80,10 @@ def build_report(
 
 
 def _evidence(
-    exposures: pl.DataFrame, detections: pl.DataFrame, frames: pl.DataFrame, frame_key: Callable[[int], str]
+    exposures: pl.DataFrame, detections: pl.DataFrame, frames: pl.DataFrame, subject: Subject
 ) -> list[Evidence]:
     """The proof of each exposure, in the order of brand and start."""
-    boxes = _boxes(exposures, detections, frames)
+    boxes = _boxes(exposures, detections, frames, subject.stage_of_source)
     times = exposures.sort("brand", "start_ms").join(
         frames.select("timeline_ms", "source_ms", best_seq="seq"), on="best_seq", how="left", maintain_order="left"
     )
@@ -98,7 +91,7 @@ def _evidence(
     return [
         Evidence(
             seq=seq,
-            frame=frame_key(seq),
+            frame=subject.frame_key(seq),
             timeline_ms=at_ms,
             media_ms=media_ms,
             boxes=tuple(boxes.get((brand, seq), ())),
@@ -108,7 +101,7 @@ def _evidence(
 
 
 def _boxes(
-    exposures: pl.DataFrame, detections: pl.DataFrame, frames: pl.DataFrame
+    exposures: pl.DataFrame, detections: pl.DataFrame, frames: pl.DataFrame, stage_of_source: Mapping[str, str]
 ) -> dict[tuple[str, int], list[EvidenceBox]]:
     """Every box of a brand on its evidence frames, the surest first, clipped to the frame and normalised."""
     width, height = pl.col("width_px"), pl.col("height_px")
@@ -132,7 +125,7 @@ def _boxes(
     )
     boxes: dict[tuple[str, int], list[EvidenceBox]] = {}
     for brand, seq, x, y, w, h, confidence, source, text in rows.iter_rows():
-        stage = STAGE_OF_SOURCE.get(source, source)
+        stage = stage_of_source.get(source, source)  # a manual one comes from no stage
         box = EvidenceBox(x=x, y=y, w=w, h=h, confidence=confidence, source=source, stage=stage, text=text)
         boxes.setdefault((brand, seq), []).append(box)
     return boxes

@@ -204,7 +204,7 @@ def downstream(stages: Sequence[Stage], first: str) -> list[str]:
     return found
 
 
-def clear(instance: dg.DagsterInstance, storage: Storage, timeline: str, stages: Sequence[str]) -> int:
+def clear(instance: dg.DagsterInstance, storage: Storage, timeline: str, stages: Sequence[Stage]) -> int:
     """Forget what the stages made of the timeline; gives how many objects were deleted.
 
     Dagster cannot take back a materialization of one partition, so an empty one is reported that says so.
@@ -212,24 +212,18 @@ def clear(instance: dg.DagsterInstance, storage: Storage, timeline: str, stages:
     for stage in stages:
         instance.report_runless_asset_event(
             dg.AssetMaterialization(
-                stage,
+                stage.name,
                 partition=timeline,
                 description="Cleared: what was stored of this stage was deleted.",
                 metadata={CLEARED: True},
                 tags={DATA_VERSION_TAG: CLEARED},
             )
         )
-    doomed = [key for stage in stages if storage.exists(key := Keys.table(stage, timeline))]
-    beside = {
-        "extract_frames": Keys.frames(timeline, ""),
-        "preprocess": Keys.crops(timeline, ""),
-        "compile_report": Keys.report(timeline, ""),
-    }
-    for stage, folder in beside.items():
-        if stage in stages:
-            doomed += storage.list(folder.rstrip("/"))
+    names = {stage.name for stage in stages}
+    doomed = [key for name in names if storage.exists(key := Keys.table(name, timeline))]
+    doomed += [key for stage in stages for folder in stage.folders(timeline) for key in storage.list(folder)]
     overlays = Keys.overlay(timeline, "", "", 0, "").partition("//")[0]
-    doomed += [key for key in storage.list(overlays) if key.removeprefix(overlays).split("/")[2] in stages]
+    doomed += [key for key in storage.list(overlays) if key.removeprefix(overlays).split("/")[2] in names]
     storage.delete(doomed)
     return len(doomed)
 

@@ -19,7 +19,7 @@ from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import FRAMES, FrameChoice
 from mpr_assets.engine.stage import Stage
-from mpr_assets.engine.stage_run import StageRun
+from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.overlays.overlay_store import draw_overlays
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.scratch import ScratchStorage
@@ -96,7 +96,7 @@ def try_stage(
     if not stage.per_frame:
         raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried", "replay it")
     run = stage_run(stage, timeline, overrides or {}, resources, log or logging.getLogger(__name__))
-    scenes = _input(run, stages, "filter_scenes").rows
+    scenes = _input(run, stages, KEPT_FRAMES).rows
     if frames is not None:
         choice = FrameChoice.parse(frames)
         only = choice.of(dict(zip(scenes["seq"].to_list(), scenes["kept_seq"].to_list(), strict=True)))
@@ -145,7 +145,7 @@ def _overlays(
     inputs: Mapping[str, StageTable],
     stages: Mapping[str, Stage],
 ) -> dict[int, DebugPictures]:
-    index = inputs.get("extract_frames") or _input(run, stages, "extract_frames")
+    index = inputs.get(FRAME_INDEX) or _input(run, stages, FRAME_INDEX)
     return {
         frame.seq: draw_overlays(stage, run, frame, rows, inputs) for frame in run.frames(index, sorted(run.only or ()))
     }

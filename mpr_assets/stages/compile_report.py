@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mpr_assets.engine.checks import EXPOSURES_IN_ORDER
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
@@ -25,6 +26,7 @@ from mpr_assets.report.exposures import (
 from mpr_assets.report.measures import measures
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
+from mpr_assets.stages import escalate_cloud, escalate_vlm, match_brands
 from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
@@ -32,6 +34,11 @@ from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 CODE_VERSION = "2"
 
 SCHEMA = EXPOSURE_SCHEMA
+
+DETECTING = (match_brands.stage, escalate_vlm.stage, escalate_cloud.stage)
+"""Stages whose detections make up the report."""
+
+STAGE_OF_SOURCE = {source: one.name for one in DETECTING for source in one.detection_sources}
 
 
 class CompileReportSettings(ExposureSettings, PageSettings, StageSettings):
@@ -61,8 +68,7 @@ def compile_report(
     """Compile a timeline's report.
 
     Args:
-        detections: rows of `match_brands`, `escalate_vlm` and `escalate_cloud`, one below the other; rows without a
-            brand are left out.
+        detections: rows of the stages of `DETECTING`, one below the other; rows without a brand are left out.
         frames: rows of `extract_frames`. scenes: rows of `filter_scenes`. chunks: rows of `timeline`.
         settings: of this stage.
         subject: names, the brands looked for, what each stage did.
@@ -80,7 +86,7 @@ def compile_report(
         measures=measured,
         report_json=report_json(report),
         exposures_csv=exposures_csv(found),
-        report_html=render_page(report, spans, picture, settings),
+        report_html=render_page(report, spans, picture, settings, subject.stage_of_source),
     )
 
 
@@ -152,19 +158,20 @@ def _record(run: StageRun, table: StageTable) -> None:
     settings=CompileReportSettings,
     schema=SCHEMA,
     code_version=CODE_VERSION,
-    inputs=("timeline", "extract_frames", "filter_scenes", "match_brands", "escalate_vlm", "escalate_cloud"),
+    inputs=("timeline", "extract_frames", "filter_scenes", *(one.name for one in DETECTING)),
     depends_on=lambda run: {"looked_for": run.brand_list().content_hash},
     complete=_report_holds,
+    files=Keys.report,
     after=_record,
+    is_report=True,
+    checks=(EXPOSURES_IN_ORDER,),
 )
 def stage(
     run: StageRun,
     timeline: StageTable,
     extract_frames: StageTable,
     filter_scenes: StageTable,
-    match_brands: StageTable,
-    escalate_vlm: StageTable,
-    escalate_cloud: StageTable,
+    **detecting: StageTable,
 ) -> Result:
     """The report's files into storage, the exposures as the table."""
     folder = run.frame_folder(extract_frames.header.fingerprint)
@@ -174,9 +181,10 @@ def stage(
         looked_for=[brand.name for brand in run.brand_list().brands],
         stages=_stages(run),
         frame_key=folder.key,
+        stage_of_source=STAGE_OF_SOURCE,
     )
     compiled = compile_report(
-        pl.concat([match_brands.rows, escalate_vlm.rows, escalate_cloud.rows]),
+        pl.concat([detecting[one.name].rows for one in DETECTING]),
         extract_frames.rows,
         filter_scenes.rows,
         timeline.rows,

@@ -39,6 +39,8 @@ CODE_VERSION = "2"
 
 SCHEMA = DETECTION_SCHEMA
 
+SOURCE = "cloud_vlm"
+
 
 class EscalateCloudSettings(EscalationSettings):
     """Who is asked, how, and what it may cost."""
@@ -152,6 +154,8 @@ def _all_asked(run: StageRun, _header: TableHeader) -> bool:
     },
     complete=_all_asked,
     draw=preview_sheet.boxes("brand"),
+    detection_sources=(SOURCE,),
+    off_switch="SKIP_CLOUD",
 )
 def stage(
     run: StageRun,
@@ -175,7 +179,7 @@ def stage(
 
     given = ask_in_turn(shown, lambda some: asking.answer(questions(some), tracked), run.settings)
     asked = [(one.group, answer) for one, answer in zip(shown, given, strict=True)]
-    found = resolve(rows, asked, run.brand_list(), run.settings, "cloud_vlm")
+    found = resolve(rows, asked, run.brand_list(), run.settings, SOURCE)
     return Result(
         found, _counts(found, given, asking) | {f"left_{rule}": n for rule, n in sorted((left + blurred).items())}
     )

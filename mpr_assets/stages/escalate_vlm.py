@@ -32,6 +32,8 @@ CODE_VERSION = "2"
 
 SCHEMA = DETECTION_SCHEMA
 
+SOURCE = "local_vlm"
+
 HOW_FAST = {"deadline_s", "batch"}
 """Settings of the routine that an answer does not depend on."""
 
@@ -117,6 +119,8 @@ def _all_answered(run: StageRun, _header: TableHeader) -> bool:
     depends_on=_outside,
     complete=_all_answered,
     draw=preview_sheet.boxes("brand"),
+    detection_sources=(SOURCE,),
+    off_switch="SKIP_VLM",
 )
 def stage(run: StageRun, extract_frames: StageTable, preprocess: StageTable, match_brands: StageTable) -> Result:
     """Detections by the model, and what is left."""
@@ -130,7 +134,7 @@ def stage(run: StageRun, extract_frames: StageTable, preprocess: StageTable, mat
     answers = Answers(run.storage, family, run.settings.likeness)
     given = ask_in_turn(shown, lambda some: ask(some, run.inference, settings, answers), run.settings)
     asked = [(one.group, answer) for one, answer in zip(shown, given, strict=True)]
-    found = resolve(rows, asked, run.brand_list(), run.settings, "local_vlm")
+    found = resolve(rows, asked, run.brand_list(), run.settings, SOURCE)
     detections = found.filter(pl.col("brand").is_not_null())
     counts: dict[str, int | float] = {
         "detections": detections.height,

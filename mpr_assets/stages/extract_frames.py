@@ -22,6 +22,7 @@ from pydantic import Field
 
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, encode_jpeg
+from mpr_assets.engine.checks import FRAMES_COVER_TIMELINE
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
@@ -315,8 +316,9 @@ def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
     code_version=CODE_VERSION,
     inputs=("timeline",),
     complete=_frames_are_there,
-    pictures=True,
+    pictures=Keys.frames,
     draw=preview_sheet.as_it_is,
+    checks=(FRAMES_COVER_TIMELINE,),
 )
 def stage(run: StageRun, timeline: StageTable) -> Result:
     """The frames into storage, their index as the table."""

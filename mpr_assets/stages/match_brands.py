@@ -264,6 +264,7 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
     depends_on=lambda run: {"brands": run.brand_list().content_hash},
     draw=preview_sheet.boxes("brand"),
     per_frame=True,
+    detection_sources=("ocr", "logo", "object"),
 )
 def stage(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Result:
     """Detections and candidates."""

@@ -191,7 +191,7 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     inputs=("extract_frames", "filter_scenes", "detect_edges", "detect_objects"),
     depends_on=lambda run: {"model": run.inference.identity(PREPROCESS, run.settings)},
     complete=_crops_are_there,
-    pictures=True,
+    pictures=Keys.crops,
     draw=preview_sheet.boxes("label"),
     debug=_debug,
     per_frame=True,

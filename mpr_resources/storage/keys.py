@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 class Keys:
     """The public layout. Frames and crops lie under the fingerprint of what made them, so that a
@@ -59,9 +53,3 @@ class Keys:
     @staticmethod
     def report(timeline: str, name: str) -> str:
         return f"reports/{timeline}/{name}"
-
-    @staticmethod
-    def made_by(key: str) -> str:
-        """The stage to materialize where nothing lies under the key."""
-        found = re.match("cache/timelines/[^/]+/(frames|crops)/", key)
-        return {"frames": "extract_frames", "crops": "preprocess"}[found[1]] if found else "what makes it"

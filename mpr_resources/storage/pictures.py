@@ -9,11 +9,12 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gpu_service.errors import BadInput, PermanentError
 from gpu_service.pictures import Picture
-from mpr_resources.storage.store import Storage
+from mpr_resources.storage.store import MissingObject, Storage
 
 CACHE_BYTES = 256 * 2**20
 PREFETCH = 6
@@ -63,13 +64,19 @@ class PictureCache:
 
 
 class PictureFolder:
-    """Numbered pictures under one key prefix, complete once `finish` was called: the marker is written last."""
+    """Numbered pictures under one key prefix, complete once `finish` was called: the marker is written last.
 
-    def __init__(self, storage: Storage, prefix: str, extension: str, cache: PictureCache) -> None:
+    `made_by`: what to materialize where a picture is missing.
+    """
+
+    def __init__(
+        self, storage: Storage, prefix: str, extension: str, cache: PictureCache, made_by: str = "what makes it"
+    ) -> None:
         self._storage = storage
         self._prefix = prefix
         self._extension = extension
         self._cache = cache
+        self._made_by = made_by
 
     def key(self, number: int) -> str:
         return f"{self._prefix}/{number:08d}.{self._extension}"
@@ -96,7 +103,12 @@ class PictureFolder:
 
     def read(self, number: int, *, decode: bool = True) -> Picture:
         """One picture, decoded unless it is only to be passed on as bytes."""
-        return self._cache.get(self.key(number)) or self._take(number, self._storage.get(self.key(number)), decode)
+        cached = self._cache.get(self.key(number))
+        if cached is not None:
+            return cached
+        with self._missing_named():
+            encoded = self._storage.get(self.key(number))
+        return self._take(number, encoded, decode)
 
     def stream(self, numbers: Iterable[int], *, decode: bool = True) -> Iterator[tuple[int, Picture]]:
         """The pictures in the order asked for: read many at a time, decoded ahead by at most `PREFETCH`."""
@@ -125,12 +137,20 @@ class PictureFolder:
                 if not cached:
                     yield self.key(number)
 
-        for encoded in self._storage.get_many(not_cached()):
-            while asked[0][1]:
-                yield asked.popleft()[0], None
-            yield asked.popleft()[0], encoded
+        with self._missing_named():
+            for encoded in self._storage.get_many(not_cached()):
+                while asked[0][1]:
+                    yield asked.popleft()[0], None
+                yield asked.popleft()[0], encoded
         for number, _ in asked:
             yield number, None
+
+    @contextmanager
+    def _missing_named(self) -> Iterator[None]:
+        try:
+            yield
+        except MissingObject as error:
+            raise MissingObject(error.what, f"materialize {self._made_by}") from error
 
     def _take(self, number: int, encoded: bytes, decode: bool) -> Picture:
         picture = Picture(encoded=encoded)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 
 
@@ -37,7 +36,7 @@ class ScratchStorage(Storage):
         if key in self.written:
             return self.written[key]
         if key in self._hidden:
-            raise MissingObject(f"There is nothing at {self.where(key)}", f"materialize {Keys.made_by(key)}")
+            raise MissingObject(f"There is nothing at {self.where(key)}", "materialize what makes it")
         return self._stored.get(key)
 
     def exists(self, key: str) -> bool:

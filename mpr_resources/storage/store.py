@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 from gpu_service.errors import BadInput, MprError, PermanentError
 from mpr_resources.storage.errors import code_of, explain
-from mpr_resources.storage.keys import Keys
 
 PARALLEL_REQUESTS = 16
 """Objects on their way at once."""
@@ -344,7 +343,7 @@ class Storage:
     def _explain(self, error: Exception, verb: str, key: str) -> MprError:
         where = self.where(key)
         if isinstance(error, NotFoundError | FileNotFoundError) and code_of(error) != "NoSuchBucket":
-            return MissingObject(f"There is nothing at {where}", f"materialize {Keys.made_by(key)}")
+            return MissingObject(f"There is nothing at {where}", "materialize what makes it")
         return explain(error, verb, where, self.endpoint)
 
 

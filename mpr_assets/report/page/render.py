@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +25,6 @@ from mpr_assets.overlays.marks import (
     hue_of,
     shrink,
 )
-from mpr_assets.report.build import STAGE_OF_SOURCE
 from mpr_assets.report.model import (
     BrandReport,
     Evidence,
@@ -81,7 +80,13 @@ class Lane:
     cards: Sequence[Card]
 
 
-def render_page(report: Report, spans: pl.DataFrame, picture: GetPicture, settings: PageSettings) -> str:
+def render_page(
+    report: Report,
+    spans: pl.DataFrame,
+    picture: GetPicture,
+    settings: PageSettings,
+    stage_of_source: Mapping[str, str],
+) -> str:
     """The page as HTML text, the same for the same input.
 
     Args:
@@ -89,6 +94,7 @@ def render_page(report: Report, spans: pl.DataFrame, picture: GetPicture, settin
         spans: rows of `frame_spans`; the film strip's frames are chosen from them.
         picture: asked for the frames that are shown, several times for one that shows several brands.
         settings: how many pictures.
+        stage_of_source: as in `Subject`.
     """
     recent = lru_cache(maxsize=4)(picture)
     data = _data_json(report)
@@ -112,6 +118,7 @@ def render_page(report: Report, spans: pl.DataFrame, picture: GetPicture, settin
         data=Markup(data),
         css=Markup((FOLDER / "page.css").read_text("utf-8")),
         js=Markup((FOLDER / "page.js").read_text("utf-8")),
+        stages_of=partial(stages_of, stage_of_source),
         overridden=[stage.stage for stage in report.stages if stage.overrides],
         idle=[stage for stage in report.stages if stage.status != "materialized"],
     )
@@ -144,9 +151,9 @@ def found_by(source: str) -> str:
     return ", ".join(SOURCE_WORDS.get(one, one) for one in source.split("+"))
 
 
-def stages_of(source: str) -> str:
+def stages_of(stage_of_source: Mapping[str, str], source: str) -> str:
     """The stages that found what `logo+ocr` names."""
-    return ", ".join(dict.fromkeys(STAGE_OF_SOURCE.get(one, one) for one in source.split("+")))
+    return ", ".join(dict.fromkeys(stage_of_source.get(one, one) for one in source.split("+")))
 
 
 def spelled(value: JsonValue) -> str:
@@ -174,7 +181,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for tool in (clock, lasting, percent, found_by, stages_of, spelled, rate, number):
+    for tool in (clock, lasting, percent, found_by, spelled, rate, number):
         environment.filters[tool.__name__] = tool
     return environment.get_template("page.html")
 

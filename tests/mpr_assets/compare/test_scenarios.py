@@ -9,7 +9,7 @@ import pytest
 
 from gpu_service.errors import BadInput, PermanentError
 from mpr_assets.compare.scenarios import ScenarioResult, check_scenario, save_scenario
-from mpr_assets.definitions import STAGES, inference_resource, storage_resource
+from mpr_assets.definitions import inference_resource, storage_resource
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.open_run import run_of
 from mpr_assets.runs.local_instance import Resources
@@ -20,17 +20,16 @@ from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import StageTable, TableHeader, to_parquet
 from tests.world import (
+    BY_NAME,
     NAMES,
     TIMELINE,
     Ran,
     World,
 )
 
-BY_NAME = {stage.name: stage for stage in STAGES}
-
 
 def save(world: World, stage: str, label: str = "one", **options: Any) -> kept.Scenario:
-    told = {"stages": NAMES, "saved": "2026-01-01T00:00:00+00:00", "saved_by": "me"}
+    told = {"stages": BY_NAME, "saved": "2026-01-01T00:00:00+00:00", "saved_by": "me"}
     return save_scenario(world.storage, BY_NAME[stage], TIMELINE, label, **told, **options)
 
 

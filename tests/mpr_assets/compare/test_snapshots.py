@@ -12,16 +12,15 @@ from gpu_service.errors import BadInput, MprError
 from gpu_service.pictures import decode
 from mpr_assets.compare.scenarios import save_scenario
 from mpr_assets.compare.snapshots import (
-    FINDERS,
     Comparison,
     compare_snapshots,
     find_snapshot,
 )
-from mpr_assets.definitions import STAGES
 from mpr_assets.report.page.diff import diff_page, pictures
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, to_parquet
 from tests.world import (
+    BY_NAME,
     NAMES,
     TIMELINE,
     Ran,
@@ -30,12 +29,11 @@ from tests.world import (
 
 
 def bookmark(world: World, stage: str) -> None:
-    by_name = {one.name: one for one in STAGES}
-    save_scenario(world.storage, by_name[stage], TIMELINE, "then", stages=NAMES, saved="", saved_by="")
+    save_scenario(world.storage, BY_NAME[stage], TIMELINE, "then", stages=BY_NAME, saved="", saved_by="")
 
 
 def compared(world: World, before: str, after: str) -> Comparison:
-    return compare_snapshots(*(find_snapshot(world.storage, reference, NAMES) for reference in (before, after)))
+    return compare_snapshots(*(find_snapshot(world.storage, reference, BY_NAME) for reference in (before, after)))
 
 
 SAME = {
@@ -43,7 +41,7 @@ SAME = {
     "a report by its stage": (TIMELINE, f"{TIMELINE}:compile_report", ["exposures", "detections"]),
     **{
         f"{stage} with itself": (f"{TIMELINE}:{stage}",) * 2
-        + (["detections", "candidates"] if stage in FINDERS else [stage],)
+        + (["detections", "candidates"] if stage in ("match_brands", "escalate_vlm", "escalate_cloud") else [stage],)
         for stage in NAMES
         if stage != "compile_report"
     },

@@ -3,9 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from mpr_assets.definitions import STAGES
-from mpr_assets.orchestration.checks import (
-    BOX_STAGES,
+from mpr_assets.engine.checks import (
     boxes_in_frame,
     exposures_in_order,
     frames_cover_timeline,
@@ -97,11 +95,25 @@ def test_exposures_are_in_order(name: str) -> None:
     assert exposures_in_order(pl.DataFrame(rows, schema=schema, orient="row"), 1000) == problems
 
 
+CHECKS = {
+    "timeline": [],
+    "extract_frames": ["frames_cover_timeline"],
+    "filter_scenes": [],
+    "field_segmentation": [],
+    "detect_edges": ["boxes_in_frame"],
+    "detect_objects": ["boxes_in_frame"],
+    "preprocess": ["boxes_in_frame"],
+    "run_ocr": ["boxes_in_frame"],
+    "match_brands": ["boxes_in_frame"],
+    "escalate_vlm": ["boxes_in_frame"],
+    "escalate_cloud": ["boxes_in_frame"],
+    "compile_report": ["exposures_in_order"],
+}
+
+
 def test_a_run_makes_every_check_and_they_pass(finished: tuple[World, Ran]) -> None:
     made = {
         (one.asset_key.path[-1], one.check_name): one.passed for one in finished[1].result.get_asset_check_evaluations()
     }
-    expected = [("extract_frames", "frames_cover_timeline"), ("compile_report", "exposures_in_order")]
-    expected += [(stage, "boxes_in_frame") for stage in BOX_STAGES]
-    expected += [(stage.name, "matches_scenario") for stage in STAGES]
+    expected = [(stage, check) for stage, checks in CHECKS.items() for check in (*checks, "matches_scenario")]
     assert made == dict.fromkeys(expected, True)

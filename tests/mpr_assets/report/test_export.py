@@ -15,6 +15,7 @@ from mpr_assets.report.exporters.json_file import report_json
 from mpr_assets.report.exposures import ExposureSettings, exposures, frame_spans
 from mpr_assets.report.measures import measures
 from mpr_assets.report.model import Report, StageProvenance
+from mpr_assets.stages.compile_report import STAGE_OF_SOURCE
 from tests.mpr_assets.report.tables import (
     chunks,
     detection,
@@ -39,7 +40,9 @@ def table(*rows: tuple[object, ...]) -> pl.DataFrame:
 
 def report(*rows: tuple[object, ...], seconds: float | None = None) -> Report:
     stage = StageProvenance(stage="run_ocr", status="materialized", settings={"fps": 2}, seconds=seconds)
-    subject = Subject("derby", "generic", ["Acme", "Bolt"], [stage], lambda seq: f"frames/{seq:08d}.jpg")
+    subject = Subject(
+        "derby", "generic", ["Acme", "Bolt"], [stage], lambda seq: f"frames/{seq:08d}.jpg", STAGE_OF_SOURCE
+    )
     found = table(*rows)
     spans = frame_spans(SAMPLED, SHOTS, SPANS)
     return build_report(subject, found, measures(found, SPANS), detections(*rows), SAMPLED, spans, SPANS)

@@ -21,7 +21,7 @@ from mpr_assets.report.page.render import (
     percent,
     rate,
 )
-from mpr_assets.stages.compile_report import CompileReportSettings, ReportFiles, compile_report
+from mpr_assets.stages.compile_report import STAGE_OF_SOURCE, CompileReportSettings, ReportFiles, compile_report
 from tests.mpr_assets.report.tables import (
     HEIGHT,
     WIDTH,
@@ -59,7 +59,7 @@ def compiled(
     kept: bool = True,
     settings: CompileReportSettings = CompileReportSettings(max_gap_ms=0),  # noqa: B008
 ) -> ReportFiles:
-    subject = Subject(name, "generic", looked_for, [OCR, SKIPPED], lambda seq: f"frames/{seq}.jpg")
+    subject = Subject(name, "generic", looked_for, [OCR, SKIPPED], lambda seq: f"frames/{seq}.jpg", STAGE_OF_SOURCE)
     return compile_report(
         detections(*rows), SAMPLED, SHOTS, SPANS, settings, subject, picture if kept else lambda seq: None
     )
@@ -119,7 +119,7 @@ def test_no_brand_and_none_looked_for() -> None:
 
 
 def test_no_frame() -> None:
-    subject = Subject("derby", "generic", ["Acme"], [], str)
+    subject = Subject("derby", "generic", ["Acme"], [], str, STAGE_OF_SOURCE)
     html = compile_report(
         detections(), frames(), scenes([]), SPANS, CompileReportSettings(), subject, picture
     ).report_html
@@ -217,7 +217,7 @@ def test_the_page_stays_small() -> None:
     noise = Picture(pixels=rng.integers(0, 255, (270, 480, 3), np.uint8))
     names = [f"Brand {number}" for number in range(12)]
     rows = [detection(seq, name) for seq in (0, 2, 4) for name in names]
-    subject = Subject("derby", "generic", names, [], str)
+    subject = Subject("derby", "generic", names, [], str, STAGE_OF_SOURCE)
     settings = CompileReportSettings(max_gap_ms=0, page_mb=1.0)
     html = compile_report(detections(*rows), SAMPLED, SHOTS, SPANS, settings, subject, lambda seq: noise).report_html
     assert 600_000 < len(html) < 1_000_000

@@ -15,7 +15,7 @@ from mpr_assets.runs.history import (
 )
 from mpr_assets.runs.run_control import clear
 from mpr_cli.history import describe
-from tests.world import NAMES, TIMELINE, World
+from tests.world import BY_NAME, NAMES, TIMELINE, World
 
 STAGES = ["a", "b", "c"]
 READS = {"a": [], "b": ["a"], "c": ["a", "b"]}
@@ -129,7 +129,7 @@ def test_the_history_of_a_timeline(world: World) -> None:
     rows = world.table("match_brands").rows.height
     assert world.run().success
     assert world.run("match_brands", overrides={"match_brands": {"min_confidence": 0.9}}).success
-    clear(world.instance, world.storage, TIMELINE, ["compile_report"])
+    clear(world.instance, world.storage, TIMELINE, [BY_NAME["compile_report"]])
     made = read_entries(world.instance, NAMES, TIMELINE)
     assert len(made) == len(NAMES) + 2
     first, tried = (one for one in made if one.stage == "match_brands")

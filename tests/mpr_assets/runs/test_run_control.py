@@ -43,6 +43,7 @@ from mpr_cli import app
 from mpr_resources import run_queue
 from mpr_resources.run_queue import HELD, HOLD_TAG
 from tests.world import (
+    BY_NAME,
     NAMES,
     TIMELINE,
     Ran,
@@ -251,7 +252,9 @@ def test_what_is_cleared_is_missing_and_made_again(world: World) -> None:
     assert upcoming(world) == "timeline missing"
     assert world.run().success
     assert upcoming(world) is None
-    assert clear(world.instance, world.storage, TIMELINE, ["preprocess", "compile_report"]) > 5
+    assert (
+        clear(world.instance, world.storage, TIMELINE, [BY_NAME[one] for one in ("preprocess", "compile_report")]) > 5
+    )
     gone = set(before) - set(world.listing())
     assert {f"stages/{stage}/{TIMELINE}.parquet" for stage in ("preprocess", "compile_report")} <= gone
     assert {path.split("/")[0] for path in gone} == {"stages", "reports", "cache"}
@@ -262,6 +265,34 @@ def test_what_is_cleared_is_missing_and_made_again(world: World) -> None:
     assert upcoming(world) == "compile_report missing"
     assert world.run("compile_report").success
     assert world.listing() == before
+
+
+OVERLAY = "cache/timelines/match/overlays/run/{}/00000000_boxes.png"
+WRITTEN: dict[str, list[str]] = {
+    "timeline": [],
+    "extract_frames": ["cache/timelines/match/frames/0123456789abcdef/00000000.jpg"],
+    "preprocess": ["cache/timelines/match/crops/0123456789abcdef/00000000.png"],
+    "run_ocr": [],
+    "compile_report": ["reports/match/report.html", "reports/match/diff_a__b.html"],
+}
+
+
+@pytest.mark.parametrize("stage", WRITTEN)
+def test_all_that_a_stage_wrote_is_cleared(empty_world: World, stage: str) -> None:
+    storage = empty_world.storage
+    parts = f"cache/timelines/match/parts/{stage}/0123456789abcdef/00000000"
+    mine = [f"stages/{stage}/match.parquet", parts, OVERLAY.format(stage), *WRITTEN[stage]]
+    others = [
+        f"stages/{stage}/match2.parquet",
+        f"cache/timelines/match/parts/{stage}_too/0123456789abcdef/00000000",
+        OVERLAY.format("detect_edges"),
+        "scenarios/then/stages/run_ocr/match.parquet",
+    ]
+    before = set(storage.list(""))
+    for key in (*mine, *others):
+        storage.put(key, b"")
+    assert clear(empty_world.instance, storage, TIMELINE, [BY_NAME[stage]]) == len(mine)
+    assert set(storage.list("")) == before | set(others)
 
 
 def test_a_failed_run_is_taken_up_where_it_failed(world: World) -> None:

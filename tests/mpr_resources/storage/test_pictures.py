@@ -69,10 +69,13 @@ def test_no_more_is_read_ahead_than_said(storage: Storage) -> None:
     stream.close()
 
 
-def test_a_missing_picture_is_named(storage: Storage) -> None:
-    folder(storage).write(encoded(2))
-    with pytest.raises(MissingObject, match=r"frames/1/00000007\.png"):
-        list(folder(storage).stream([0, 7]))
+def test_a_missing_picture_is_named_and_what_makes_it(storage: Storage, tmp_path: Path) -> None:
+    frames = PictureFolder(storage, "frames/1", "png", PictureCache(), "extract_frames")
+    frames.write(encoded(2))
+    for read in (frames.read, lambda number: list(frames.stream([0, number]))):
+        with pytest.raises(MissingObject) as error:
+            read(7)
+        assert str(error.value) == f"There is nothing at {tmp_path}/frames/1/00000007.png; materialize extract_frames."
 
 
 def test_a_picture_that_was_damaged_is_named(storage: Storage) -> None:
