@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from tests.legacy.installation import Installation
 from tests.world import Ran, World, write_inputs
 
 
@@ -47,3 +49,19 @@ def world(finished: tuple[World, Ran], tmp_path: Path) -> Iterator[World]:
         world = World(original.inputs, tmp_path / "storage", instance)
         world.register()
         yield world
+
+
+@pytest.fixture
+def legacy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """An installation of the commit before this package had rooms; the current folder and the environment are its."""
+    installation = Installation.unpacked(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    unset = ("MPR_DATABASE_URL", "INFERENCE_URL", "INFERENCE_TOKEN", "SKIP_VLM", "SKIP_CLOUD", "ANTHROPIC_API_KEY")
+    for variable in unset:
+        monkeypatch.delenv(variable, raising=False)
+    with monkeypatch.context() as zone:
+        for name, value in installation.environ.items():
+            zone.setenv(name, value)
+        time.tzset()
+        yield installation
+    time.tzset()
