@@ -15,7 +15,6 @@ from typing import Annotated
 import cv2
 import dagster as dg
 import typer
-import yaml
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
 from gpu_service.errors import BadInput, MprError
@@ -46,6 +45,7 @@ from mpr_resources.media.sources import Sources, is_remote
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import StageTable, from_parquet
+from mpr_resources.yaml_files.syntax import dump
 
 LINK_S = 3600
 
@@ -130,7 +130,7 @@ def timeline_list() -> None:
 def timeline_show(timeline: Timeline) -> None:
     """A timeline's chunks, profile and brand file."""
     spec = load_spec(storage(), timeline)
-    terminal.out.print(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True), markup=False)
+    terminal.out.print(dump(spec.model_dump(mode="json")), markup=False)
 
 
 @profile_app.command("list")
@@ -145,7 +145,7 @@ def profile_list() -> None:
 def profile_show(profile: ProfileName) -> None:
     """Every setting of a profile, defaults included."""
     settings = profiles().load(profile).model_dump(mode="json")
-    terminal.out.print(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), markup=False)
+    terminal.out.print(dump(settings), markup=False)
 
 
 @profile_app.command("validate")

@@ -15,7 +15,8 @@ from gpu_service.errors import BadInput
 from gpu_service.settings import Settings, current_names
 from mpr_assets.engine.stage import Stage
 from mpr_resources.profiles.profile import Profile
-from mpr_resources.yaml_files.load import parse, validate
+from mpr_resources.yaml_files.load import validate
+from mpr_resources.yaml_files.syntax import parse
 
 FRAMES = "frames"
 """The override that limits a stage to some frames."""

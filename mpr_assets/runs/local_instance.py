@@ -10,7 +10,6 @@ from pathlib import Path
 
 import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
-from yaml import YAMLError
 
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import (
@@ -24,6 +23,8 @@ from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
 from mpr_resources.storage.io_manager import StorageResource
 from mpr_resources.storage.store import Storage
+from mpr_resources.yaml_files.load import read_file
+from mpr_resources.yaml_files.syntax import parse
 
 PATIENCE_S = 5.0
 """How long a command that can do without it waits for an inference host."""
@@ -75,8 +76,9 @@ def dagster_instance() -> dg.DagsterInstance:
         if not settings.exists():
             settings.unlink(missing_ok=True)
             settings.symlink_to(ROOT / "dagster.yaml")
+        parse(str(settings), read_file(settings))
         return dg.DagsterInstance.get()
-    except (OSError, SQLAlchemyError, YAMLError, dg.DagsterError) as error:
+    except (OSError, SQLAlchemyError, dg.DagsterError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise BadInput(
             f"Dagster's folder {home} cannot be used ({reason})",

@@ -6,7 +6,6 @@ does not pass the queue: it holds a lock, which the system takes back however th
 
 from __future__ import annotations
 
-import fcntl
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.storage.tags import GRPC_INFO_TAG, PARTITION_NAME_TAG
+from filelock import FileLock, Timeout
 
 from gpu_service.errors import BadInput
 from mpr_resources.run_queue import AT_WORK
@@ -52,29 +52,31 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
         BadInput: a run of the timeline is at work: two would write the same objects.
     """
     folder = Path(instance.root_directory) / "locks"
+    # Without the fallback: a soft lock outlives a process that is killed.
+    lock = FileLock(folder / timeline, blocking=False, fallback_to_soft=False)
     try:
         folder.mkdir(exist_ok=True)
-        file = (folder / timeline).open("ab")
+        lock.acquire()
+    except Timeout:
+        raise BadInput(
+            f"A run of the timeline {timeline!r} is at work in another command line",
+            f"end it with mpr stop {timeline}, or wait for it",
+        ) from None
     except OSError as error:
         raise BadInput(
             f"Dagster's folder {folder.parent} cannot be written ({error.strerror})", "set DAGSTER_HOME to one that can"
         ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(
-                f"A run of the timeline {timeline!r} is at work in another command line; wait for it, or end it with: "
-                f"mpr stop {timeline}"
-            ) from None
+    try:
         for run in runs_of(instance, timeline, AT_WORK):
             if not is_local(run) or run.tags.get(PLACE_TAG) != place(instance):
                 raise BadInput(
-                    f"The run {run.run_id[:8]} of the timeline {timeline!r} is at work; wait for it, or end it with: "
-                    f"mpr stop {timeline}"
+                    f"The run {run.run_id[:8]} of the timeline {timeline!r} is at work",
+                    f"end it with mpr stop {timeline}, or wait for it",
                 )
             instance.report_run_failed(run, "The process of the run is gone.")
         yield
+    finally:
+        lock.release()
 
 
 def refuse_at_work(instance: dg.DagsterInstance, timeline: str) -> None:

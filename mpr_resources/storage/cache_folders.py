@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
 from gpu_service.errors import BadInput
 from mpr_resources.storage.store import ObjectInfo, Storage
 
@@ -17,7 +19,7 @@ ROOT = "cache/timelines"
 UNFINISHED_S = 3600.0
 """Nothing is written for so long."""
 UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-UNITS_BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE = TypeAdapter(ByteSize)
 
 
 @dataclass(frozen=True)
@@ -116,15 +118,17 @@ def parse_age(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """`10GB`, `1.5 TB` or `500MB` in bytes; a GB is 10**9.
+    """`10GB`, `1.5 TB` or `500MiB` in bytes; a GB is 10**9, a GiB 2**30.
 
     Raises:
-        BadInput: it is not of that form.
+        BadInput: it is not of that form, or has no unit: `10` would be ten bytes, and clear everything.
     """
-    form = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*([KMGT]B)", text.strip().upper())
-    if form is None:
-        raise BadInput(f"{text!r} is not a size", "write a number and KB, MB, GB or TB, like 10GB")
-    return round(float(form[1]) * UNITS_BYTES[form[2]])
+    try:
+        if text.strip()[-1:].isalpha():
+            return _SIZE.validate_python(text.strip())
+    except ValidationError:
+        pass
+    raise BadInput(f"{text!r} is not a size", "write a number and KB, MB, GB or TB, like 10GB")
 
 
 def as_size(size_bytes: int) -> str:
@@ -133,7 +137,4 @@ def as_size(size_bytes: int) -> str:
     >>> as_size(1_230_000)
     '1.2 MB'
     """
-    for unit, factor in reversed(UNITS_BYTES.items()):
-        if size_bytes >= factor:
-            return f"{size_bytes / factor:.1f} {unit}"
-    return f"{size_bytes} B"
+    return ByteSize(size_bytes).human_readable(decimal=True, separator=" ")

@@ -1,7 +1,6 @@
 """YAML files into typed models, with one clear sentence for whatever is wrong in them.
 
-What the files mean belongs to the models: brands.py, profiles.py. YAML is read as its version 1.2 reads it: `yes`,
-`no`, `on` and `off` are text, and so are dates and clock times; only `true` and `false` are booleans.
+What the files mean belongs to the models: brands/, profiles/. How text becomes data is `syntax`'s.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -21,6 +19,7 @@ from rapidfuzz import fuzz, process
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import old_names
+from mpr_resources.yaml_files.syntax import parse
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -113,89 +112,10 @@ def validate(name: str, data: dict[Any, Any], model: type[M]) -> M:
         raise BadInput(f"{name} contains itself through an anchor (&) and an alias (*)", "write it out") from None
 
 
-def parse(name: str, text: str | bytes) -> Any:
-    """The plain data of one YAML document; None when it is empty.
-
-    Raises:
-        BadInput: the text is not UTF-8 or not one YAML document, or a mapping has a key twice.
-    """
-    try:
-        return yaml.load(_decode(name, text), Loader=_Loader)
-    except _RefusedKey as error:
-        raise BadInput(f"{name}{_place(error)}: {error.problem}.") from None
-    except yaml.MarkedYAMLError as error:
-        said = " ".join(filter(None, (error.context, error.problem)))
-        remedy = "check the indentation, colons and quotes there"
-        raise BadInput(f"{name}{_place(error)}: this is not YAML: {said}", f"{remedy}") from None
-    except yaml.reader.ReaderError as error:
-        raise BadInput(
-            f"{name} is not a text file: it has the control character U+{error.character:04X} at "
-            f"position {error.position}",
-            "save it as plain UTF-8 text",
-        ) from None
-    except ValueError as error:
-        raise BadInput(f"{name} has a value that cannot be read ({error})", "put it in quotes") from None
-    except RecursionError:
-        raise BadInput(f"{name} is nested too deeply", "brackets may be left open") from None
-
-
 def nearest(word: str, known: list[str]) -> str | None:
     """The known word most like this one, None where none is alike."""
     found = process.extractOne(word, known, scorer=fuzz.ratio, processor=str.lower, score_cutoff=LIKENESS_TO_SUGGEST)
     return found[0] if found else None
-
-
-class _RefusedKey(yaml.MarkedYAMLError):
-    pass
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses double keys and reads scalars as YAML 1.2 does."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise _RefusedKey(problem="a key must be a single word", problem_mark=key_node.start_mark)
-            line = key_node.start_mark.line + 1
-            if key_node.value in seen:
-                problem = f"the key `{key_node.value}` is already on line {seen[key_node.value]}; remove one of the two"
-                raise _RefusedKey(problem=problem, problem_mark=key_node.start_mark)
-            seen[key_node.value] = line
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("null", r"~|null|Null|NULL|", "~nN\0"),
-    ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        "-+0123456789.",
-    ),
-    ("merge", r"<<", "<"),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader.yaml_implicit_resolvers[""] = _Loader.yaml_implicit_resolvers.pop("\0")
-
-
-def _decode(name: str, text: str | bytes) -> str:
-    if isinstance(text, str):
-        return text.removeprefix("\ufeff")
-    encoding = "utf-16" if text[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return text.decode(encoding)
-    except UnicodeDecodeError:
-        raise BadInput(f"{name} is not a text file in UTF-8", "save it as plain UTF-8 text") from None
-
-
-def _place(error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
 def _sentence(name: str, error: ErrorDetails, model: type[BaseModel]) -> str:

@@ -130,6 +130,11 @@ def dagster_yaml(folder: Path) -> None:
     (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: maybe}\nnonsense: 1\n")
 
 
+def no_yaml(folder: Path) -> None:
+    (folder / "home").mkdir()
+    (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: [}\n")
+
+
 PNG, JPEG = encode_png(flat(40, 40)), encode_jpeg(flat(64, 64))
 
 CASES: dict[str, Case] = {
@@ -281,6 +286,12 @@ CASES: dict[str, Case] = {
     "Dagster's folder a file": dagster("{tmp}/f", "set DAGSTER_HOME to a folder", make=lambda f: a_file(f / "f")),
     "Dagster's folder below a device": dagster("/dev/null/x", "set DAGSTER_HOME to a folder that can be written"),
     "Dagster's settings bad": dagster("{tmp}/home", "dagster.yaml that Dagster accepts", make=dagster_yaml),
+    "Dagster's settings no YAML": Case(
+        ["timeline", "list"],
+        ["home/dagster.yaml, line 1, column 23: this is not YAML", "check the indentation, colons and quotes there."],
+        no_yaml,
+        {"DAGSTER_HOME": "{tmp}/home"},
+    ),
     # timelines that are there or not
     "report of an unknown timeline": Case(["report", "ghost"], ["'ghost' is not registered in", "mpr timeline create"]),
     "report of a path": Case(["report", "../match"], ["The timeline name '../match' holds"]),

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpu_service.errors import BadInput
@@ -25,6 +24,7 @@ from mpr_resources.brands.registry.entries import (
     Status,
 )
 from mpr_resources.yaml_files.load import load_file, read_file, validate
+from mpr_resources.yaml_files.syntax import dump
 
 COLUMNS = ("name", "aliases", "exclude", "tags", "status", "source", "everywhere")
 LISTS = frozenset({"aliases", "exclude", "tags"})
@@ -72,7 +72,7 @@ def write_entries(path: Path, entries: Iterable[BrandRecord]) -> None:
         else:
             folder = path.with_name(f"{path.stem}_logos")
             brands = [_plain(entry, folder) for entry in entries]
-            path.write_text(yaml.safe_dump({"brands": brands}, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            path.write_text(dump({"brands": brands}), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror})", "give another path") from error
 

@@ -74,8 +74,15 @@ def test_ages(text: str, seconds: float | None) -> None:
 @pytest.mark.parametrize(
     ("text", "size_bytes"),
     [
-        *[("10GB", 10**10), ("1.5 tb", 1_500_000_000_000), ("500MB", 5 * 10**8), ("0KB", 0)],
-        *[("", None), ("10", None), ("-1GB", None), ("1PB", None)],
+        *[
+            ("10GB", 10**10),
+            ("1.5 tb", 1_500_000_000_000),
+            ("500MB", 5 * 10**8),
+            ("0KB", 0),
+            (" 2 GiB ", 2 * 2**30),
+            ("1PB", 10**15),
+        ],
+        *[("", None), ("10", None), ("1.5", None), ("-1GB", None), ("GB", None), ("10XB", None)],
     ],
 )
 def test_sizes(text: str, size_bytes: int | None) -> None:

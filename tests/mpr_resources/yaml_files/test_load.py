@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
 from mpr_resources.yaml_files.load import load_file, load_model
+from mpr_resources.yaml_files.syntax import dump, parse
 
 
 class Edges(Settings):
@@ -48,7 +49,17 @@ GOOD = {
     "leading_zero_is_text": ("name: 007", Profile(name="007")),
     "yes_is_true": ("name: x\nedges: {enabled: no}", Profile(name="x", edges=Edges(enabled=False))),
     "exponent": ("name: x\nedges: {share: 1e-1}", Profile(name="x", edges=Edges(share=0.1))),
+    "underscore_is_text": ("name: 1_000", Profile(name="1_000")),
+    "version_1_1_is_read_as_1_2": ("%YAML 1.1\n---\nname: yes", Profile(name="yes")),
+    "anchor_defined_again": (
+        "name: &a x\nparts: {p: &a {low: 7}}\nedges: *a",
+        Profile(name="x", edges=Edges(low=7), parts={"p": Edges(low=7)}),
+    ),
     "merge": ("name: x\nedges: &a {low: 7}\nmaybe: {<<: *a, share: 1}", None),
+    "merged_twice": (
+        "name: x\nparts: {p: &b {<<: &a {low: 7}, low: 8}}\nedges: {<<: *b, share: 1}",
+        Profile(name="x", edges=Edges(low=8, share=1), parts={"p": Edges(low=8)}),
+    ),
     "utf_16": ("name: x".encode("utf-16"), Profile(name="x")),
 }
 
@@ -100,6 +111,11 @@ BAD = {
         "p.yaml, line 4, column 3: the key `low` is already on line 3; remove one of the two.",
     ),
     "list_as_key": ("? [a]\n: 1", "p.yaml, line 1, column 3: a key must be a single word."),
+    "not_a_boolean": ("name: !!bool q", "p.yaml has a value that cannot be read ('q'); put it in quotes."),
+    "not_a_number": (
+        "name: !!int q",
+        "p.yaml has a value that cannot be read (invalid literal for int() with base 10: 'q'); put it in quotes.",
+    ),
     "jpeg": (b"\xff\xd8\xff\xe0\x00\x10JFIF", "p.yaml is not a text file in UTF-8; save it as plain UTF-8 text."),
     "nul": (
         b"\x00\x01\x02",
@@ -206,3 +222,20 @@ def test_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         load_file(tmp_path, Profile)
     assert str(caught.value) == f"{tmp_path} is a folder; name a YAML file in it."
+
+
+DUMPED = {
+    "empty": ({}, "{}\n"),
+    "order_is_kept": ({"b": 1, "a": 2}, "b: 1\na: 2\n"),
+    "nested": ({"a": [{"b": [], "c": {}}]}, "a:\n- b: []\n  c: {}\n"),
+    "text_like_a_number": ({"a": "007", "b": "1e5", "c": "1_000"}, "a: '007'\nb: '1e5'\nc: '1_000'\n"),
+    "text_like_a_word": ({"a": "true", "b": "~", "c": ""}, "a: 'true'\nb: '~'\nc: ''\n"),
+    "other_scripts": ({"a": "Größe 東"}, "a: Größe 東\n"),
+    "numbers": ({"a": 1, "b": 1.5, "c": None, "d": True}, "a: 1\nb: 1.5\nc: null\nd: true\n"),
+}
+
+
+@pytest.mark.parametrize("name", DUMPED)
+def test_dumps(name: str) -> None:
+    data, expected = DUMPED[name]
+    assert (dump(data), parse("p.yaml", expected)) == (expected, data)
