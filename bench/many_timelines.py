@@ -26,8 +26,6 @@ from typing import Any
 import dagster as dg
 import yaml
 from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster._core.events import StepMaterializationData
-from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
@@ -41,11 +39,11 @@ from mpr_assets.definitions import (
     definitions,
 )
 from mpr_assets.freshness.config_versions import config_versions, usable_timelines
-from mpr_assets.freshness.event_log import BATCH
 from mpr_assets.orchestration.stage_asset import column_schema
 from mpr_assets.runs.local_instance import LOG
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.dagster_internals import write_events
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource
@@ -113,27 +111,24 @@ class Team:
         world = SimpleNamespace(**self.resources)
         config = config_versions(STAGES, usable_timelines(self.names, world, LOG), world, LOG)
         for stage in STAGES:
-            entries = [
-                _entry(
-                    dg.AssetMaterialization(
-                        stage.name,
-                        partition=name,
-                        tags={"dagster/data_version": "d", "dagster/code_version": stage.code_version},
-                        metadata={
-                            "upstream": dg.MetadataValue.json(dict.fromkeys(stage.inputs, "d")),
-                            "overrides": dg.MetadataValue.json({}),
-                            "config_version": config[name][stage.name],
-                            "settings": dg.MetadataValue.json(stage.settings().model_dump(mode="json")),
-                            "dagster/column_schema": column_schema(stage.schema),
-                            "dagster/row_count": 1000,
-                            **({"preview": PREVIEW} if stage.draw is not None else {}),
-                        },
-                    )
+            made = [
+                dg.AssetMaterialization(
+                    stage.name,
+                    partition=name,
+                    tags={"dagster/data_version": "d", "dagster/code_version": stage.code_version},
+                    metadata={
+                        "upstream": dg.MetadataValue.json(dict.fromkeys(stage.inputs, "d")),
+                        "overrides": dg.MetadataValue.json({}),
+                        "config_version": config[name][stage.name],
+                        "settings": dg.MetadataValue.json(stage.settings().model_dump(mode="json")),
+                        "dagster/column_schema": column_schema(stage.schema),
+                        "dagster/row_count": 1000,
+                        **({"preview": PREVIEW} if stage.draw is not None else {}),
+                    },
                 )
                 for name in self.names
             ]
-            for at in range(0, len(entries), BATCH):
-                self.instance.event_log_storage.store_event_batch(entries[at : at + BATCH])
+            write_events(self.instance, made)
 
     def tick(self, sensor: dg.SensorDefinition) -> str:
         """What a tick says or asks for."""
@@ -153,23 +148,6 @@ class Team:
         command = [str(Path(sys.executable).parent / "mpr"), "status", *arguments]
         done = subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, check=True)
         return f"{len(done.stdout.splitlines()) - 1} lines"
-
-
-def _entry(made: dg.AssetMaterialization) -> dg.EventLogEntry:
-    event = dg.DagsterEvent(
-        event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
-        job_name=RUNLESS_JOB_NAME,
-        event_specific_data=StepMaterializationData(made),
-    )
-    return dg.EventLogEntry(  # type: ignore[no-untyped-call]
-        error_info=None,
-        level=20,
-        user_message="",
-        run_id=RUNLESS_RUN_ID,
-        timestamp=time.time(),
-        job_name=RUNLESS_JOB_NAME,
-        dagster_event=event,
-    )
 
 
 def measure(team: Team, count: int) -> dict[str, float]:

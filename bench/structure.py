@@ -7,12 +7,18 @@ figures must be is held by `tests/test_architecture.py`, which measures with the
 from __future__ import annotations
 
 import ast
+import inspect
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import FunctionType
+
+import dagster as dg
+from dagster._annotations import is_public
 
 PACKAGES = ("gpu_service", "mpr_resources", "mpr_assets", "mpr_live", "mpr_api", "mpr_cli")
 """In the order in which they may import: each itself and those before it."""
@@ -111,14 +117,38 @@ def upward(edges: Edges, order: Iterable[str]) -> list[str]:
 
 def private_dagster(root: Path) -> list[str]:
     """Every name imported from what is private to Dagster, as `file: module.name`."""
+    found = []
+    for package in PACKAGES:
+        for path in files(root, package):
+            for node in ast.walk(tree_of(path)):
+                if isinstance(node, ast.ImportFrom) and node.module and _is_private(node.module):
+                    found += [f"{path.relative_to(root)}: {node.module}.{alias.name}" for alias in node.names]
+                elif isinstance(node, ast.Import):
+                    private = [alias.name for alias in node.names if _is_private(alias.name)]
+                    found += [f"{path.relative_to(root)}: {name}" for name in private]
+    return found
+
+
+def _is_private(module: str) -> bool:
+    first, *parts = module.split(".")
+    return first == "dagster_shared" or (first == "dagster" and any(part.startswith("_") for part in parts))
+
+
+def private_of_instance(root: Path) -> list[str]:
+    """Every use of an attribute of a Dagster instance that is not public, as `file: attribute`.
+
+    An instance is what is called `instance`, or given by an attribute or a function whose name has it at its end.
+    """
+    attributes = {name: inspect.getattr_static(dg.DagsterInstance, name) for name in dir(dg.DagsterInstance)}
+    methods = (classmethod, staticmethod, property, FunctionType)
+    public = {name for name, value in attributes.items() if isinstance(value, methods) and is_public(value)}
     return [
-        f"{path.relative_to(root)}: {node.module}.{alias.name}"
+        f"{path.relative_to(root)}: {node.attr}"
         for package in PACKAGES
         for path in files(root, package)
         for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.ImportFrom) and node.module
-        if node.module.startswith("dagster") and any(part.startswith("_") for part in node.module.split("."))
-        for alias in node.names
+        if isinstance(node, ast.Attribute) and node.attr not in public
+        if re.search(r"(^|[._])instance$|^instance_of\(", ast.unparse(node.value))
     ]
 
 
@@ -158,6 +188,8 @@ def main() -> None:
         "circles_of_rooms": len(circles(between_rooms(edges))),
         "private_dagster_names": len(private_dagster(root)),
         "modules_with_private_dagster": len({line.partition(":")[0] for line in private_dagster(root)}),
+        "private_uses_of_dagster_instance": len(private_of_instance(root)),
+        "modules_with_private_uses": len({line.partition(":")[0] for line in private_of_instance(root)}),
         "any": uses_of_any(root),
         "duplicate_class_names": len(duplicate_classes(root)),
     }

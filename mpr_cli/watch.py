@@ -14,6 +14,7 @@ from mpr_assets.runs.run_lock import runs_of
 from mpr_assets.timelines.partitions import load_spec
 from mpr_cli import terminal
 from mpr_cli.exit_status import FAILED
+from mpr_resources.dagster_internals import materialized_in
 from mpr_resources.progress import stored_report
 from mpr_resources.run_queue import AT_WORK, WAITING
 from mpr_resources.storage.store import Storage
@@ -65,6 +66,5 @@ def _state(instance: dg.DagsterInstance, store: Storage, timeline: str, run: dg.
     report = stored_report(store, timeline, run.run_id)
     if report is not None:
         return report.sentence()
-    made = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
     total = len(run.asset_selection or STAGES)
-    return f"{len({record.asset_key for record in made})} of {total} stages done"
+    return f"{len(materialized_in(instance, run.run_id))} of {total} stages done"

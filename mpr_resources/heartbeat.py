@@ -1,7 +1,8 @@
 """Signs of life: a run at work gives one every few seconds, in Dagster's own key-value store. Run monitoring marks
 failed a run whose signs stop, whatever died with it; one that others ended, and that nobody could tell, ends itself.
 
-What belongs here is loaded by Dagster's webserver and daemon, so it imports nothing but Dagster.
+What belongs here is loaded by Dagster's webserver and daemon, so it imports nothing but
+Dagster and the door to its inside.
 """
 
 import itertools
@@ -14,10 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG, PARTITION_NAME_TAG, RETRY_ON_ASSET_OR_OP_FAILURE_TAG
-from dagster._serdes import ConfigurableClassData
 
+from mpr_resources.dagster_internals import (
+    GRPC_INFO_TAG,
+    PARTITION_NAME_TAG,
+    ConfigurableClassData,
+    HealthCheckedRunLauncher,
+    has_retry_tag,
+    instance_of,
+    is_ephemeral,
+    read_values,
+    retry_run,
+    write_value,
+)
 from mpr_resources.run_queue import AT_WORK
 
 BEAT_S = 3.0
@@ -34,12 +44,12 @@ log = logging.getLogger(__name__)
 def heartbeat(context: dg.InitResourceContext) -> Iterator[None]:
     """Fails where another run of the timeline is at work: two may have begun at the same moment."""
     run, instance = context.run, context.instance
-    if run is None or instance is None or instance.is_ephemeral:
+    if run is None or instance is None or is_ephemeral(instance):
         yield
         return
     give_way(instance, run)
-    if RETRY_ON_ASSET_OR_OP_FAILURE_TAG in run.tags:  # of the run that this one repeats; what was final is tried again
-        instance.add_run_tags(run.run_id, {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "true"})
+    if has_retry_tag(run):  # of the run that this one repeats; what was final is tried again
+        retry_run(instance, run.run_id, on_failure=True)
     with beating(instance, run):
         yield
 
@@ -77,7 +87,7 @@ def beating(instance: dg.DagsterInstance, run: dg.DagsterRun, every_s: float = B
         ended = 0
         for number in itertools.count():
             try:
-                instance.run_storage.set_cursor_values({_key(run): f"{run.run_id} {number}"})
+                write_value(instance, _key(run), f"{run.run_id} {number}")
                 now = instance.get_run_by_id(run.run_id)
             except Exception as error:  # whatever the database's driver raises: it may be back at the next beat
                 log.warning("The run's sign of life could not be written: %s", error)
@@ -111,7 +121,7 @@ class _Sign:
     looks: int = 0
 
 
-class WatchedRunLauncher(DefaultRunLauncher):
+class WatchedRunLauncher(HealthCheckedRunLauncher):
     """Dagster's launcher, whose runs are watched by their signs of life. A run that has not given any is not judged."""
 
     def __init__(
@@ -121,23 +131,19 @@ class WatchedRunLauncher(DefaultRunLauncher):
         self._clock = clock
         self._last: dict[str, _Sign] = {}
 
-    @property
-    def supports_check_run_worker_health(self) -> bool:
-        return True
-
-    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the run's signs go on; run monitoring asks this of each run at work, at each of its looks."""
+    def why_gone(self, run: dg.DagsterRun) -> str | None:
+        """For how long there was no sign, where that is too long."""
         key, now_s = _key(run), self._clock()
-        text = self._instance.run_storage.get_cursor_values({key}).get(key, "")
+        text = read_values(instance_of(self), [key]).get(key, "")
         last = self._last.get(key)
         if not text.startswith(run.run_id) or last is None or last.text != text:
             self._last[key] = _Sign(text, now_s)
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
+            return None
         last.looks += 1
         silent_s = now_s - last.since_s
         if last.looks < SILENT_LOOKS or silent_s < SILENT_S:
-            return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"no sign of life for {silent_s:.0f} s")
+            return None
+        return f"no sign of life for {silent_s:.0f} s"
 
 
 def _key(run: dg.DagsterRun) -> str:

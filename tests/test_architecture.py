@@ -23,13 +23,15 @@ PACKAGES = [name for name in structure.PACKAGES if (ROOT / name).is_dir()]
 """Each may import itself and those before it."""
 ROOMS = {
     "gpu_service": "errors settings pictures wire models routines client host",
-    "mpr_resources": "run_queue heartbeat yaml_files storage progress media brands profiles inference cloud",
+    "mpr_resources": "dagster_internals run_queue heartbeat yaml_files storage progress media brands profiles "
+    "inference cloud",
     "mpr_assets": "timelines engine freshness overlays text crops compare report escalation orchestration automation "
     "stages definitions runs webhook",
     "mpr_api": "webhook",
     "mpr_cli": "exit_status terminal materialize brands cache control costs history replay scenarios watch app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""
+DAGSTER_DOOR = "mpr_resources/dagster_internals.py"
 OUTER = {"demo", "bench", "tests"}
 HEAVY = {"torch", "torchvision", "ultralytics", "paddleocr", "paddle", "transformers"}
 NAMES = [stage.name for stage in STAGES]
@@ -96,6 +98,12 @@ def test_no_files_import_one_another() -> None:
 
 def test_no_class_name_is_used_twice() -> None:
     assert structure.duplicate_classes(ROOT) == []
+
+
+def test_one_module_uses_what_dagster_keeps_to_itself() -> None:
+    imported = {line.partition(":")[0] for line in structure.private_dagster(ROOT)}
+    called = {line.partition(":")[0] for line in structure.private_of_instance(ROOT)}
+    assert (imported, called) == ({DAGSTER_DOOR}, {DAGSTER_DOOR})
 
 
 @pytest.mark.parametrize("package", [*PACKAGES, "demo", "bench"])

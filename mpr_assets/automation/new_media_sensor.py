@@ -28,6 +28,7 @@ from mpr_assets.freshness.config_versions import observe
 from mpr_assets.orchestration.stage_asset import RESOURCES
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import TimelineSpec
+from mpr_resources.dagster_internals import read_values, write_value
 from mpr_resources.run_queue import AT_WORK, unfinished_timelines
 from mpr_resources.storage.notices import forget, noticed
 from mpr_resources.storage.store import Storage
@@ -40,7 +41,6 @@ TICK_S = 20.0
 """After so long a tick takes no more files; Dagster gives up one of 60 s."""
 AT_ONCE = 10
 """Timelines made between two looks at the clock."""
-BATCH = 500
 TOLD = 5
 """Names that a tick's log tells of those that cannot be used."""
 MEDIA_TAG = "mpr/media"
@@ -141,17 +141,13 @@ def _spec(media: Storage, file: MediaFile, profiles_folder: Path) -> TimelineSpe
 
 def _taken(instance: dg.DagsterInstance, timelines: Iterable[str]) -> dict[str, str]:
     """The versions that runs were asked for, by timeline."""
-    keys = [_taken_key(timeline) for timeline in timelines]
-    values: dict[str, str] = {}
-    for at in range(0, len(keys), BATCH):
-        values |= instance.run_storage.get_cursor_values(set(keys[at : at + BATCH]))
+    values = read_values(instance, map(_taken_key, timelines))
     return {key.removeprefix(_taken_key("")): version for key, version in values.items()}
 
 
 def _note_taken(instance: dg.DagsterInstance, versions: Mapping[str, str]) -> None:
     for timeline, version in versions.items():
-        # One at a time: with SQLite, of several keys the new ones are lost when one of them is there already.
-        instance.run_storage.set_cursor_values({_taken_key(timeline): version})
+        write_value(instance, _taken_key(timeline), version)
 
 
 def _taken_key(timeline: str) -> str:

@@ -6,15 +6,9 @@ Each sensor is a thin shell around a pure decision: `mpr_assets.automation.repla
 
 from __future__ import annotations
 
-import time
-import uuid
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-from dagster._core.execution.backfill import PartitionBackfill
 
 from mpr_assets.automation.replay_decision import (
     CHANGE_TAG,
@@ -26,7 +20,6 @@ from mpr_assets.automation.replay_decision import (
 from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.config_versions import config_versions, node, observe, usable_timelines
 from mpr_assets.freshness.event_log import (
-    BATCH,
     read_made,
     tell,
 )
@@ -37,6 +30,12 @@ from mpr_assets.freshness.judge import (
 )
 from mpr_assets.orchestration.stage_asset import RESOURCES
 from mpr_assets.timelines.partitions import registered
+from mpr_resources.dagster_internals import (
+    BATCH,
+    PARTITION_NAME_TAG,
+    backfill_times_s,
+    request_backfill,
+)
 from mpr_resources.run_queue import unfinished_timelines
 
 INTERVAL_S = 30
@@ -108,7 +107,7 @@ def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
         replays = _wanted(context.instance, [*map(node, stages)], config)
         large, few = _by_size(replays)
         for of_change in large:
-            _backfill(context.instance, context.repository_def.asset_graph, of_change)
+            _backfill(context.instance, context.repository_def, of_change)
         if large and not few:
             return dg.SkipReason(f"{sum(map(len, large))} timelines are stale; asked for in {len(large)} backfills.")
         return dg.SensorResult(
@@ -135,7 +134,7 @@ def _wanted(
     made = read_made(instance, nodes, automatic)
     replays = decide(made, config, nodes, automatic, busy=unfinished_timelines(instance))
     failed_s = _failed_s(instance, sorted({one.change for one in replays}))
-    replays = to_ask_for(replays, failed_s, _backfilled_s(instance))
+    replays = to_ask_for(replays, failed_s, backfill_times_s(instance, CHANGE_TAG))
     run_ids = sorted({of[one.timeline].run_id for one in replays for of in made.values() if one.timeline in of})
     changes = _changes(instance, run_ids)
     return [one for one in replays if not answered(one, made, nodes, changes)]
@@ -153,7 +152,8 @@ def _by_size(replays: Sequence[Replay]) -> tuple[list[list[Replay]], list[Replay
 def _changes(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> dict[str, str]:
     """The changes that runs were asked for, by run id."""
     batches = (run_ids[at : at + BATCH] for at in range(0, len(run_ids), BATCH))
-    runs = (run for batch in batches for run in instance.get_runs(dg.RunsFilter(run_ids=batch)))
+    records = (one for batch in batches for one in instance.get_run_records(dg.RunsFilter(run_ids=batch)))
+    runs = (record.dagster_run for record in records)
     return {run.run_id: run.tags[CHANGE_TAG] for run in runs if CHANGE_TAG in run.tags}
 
 
@@ -164,38 +164,20 @@ def _failed_s(instance: dg.DagsterInstance, changes: Sequence[str]) -> dict[tupl
         failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={CHANGE_TAG: batch})
         for record in instance.get_run_records(failed):
             tags = record.dagster_run.tags
-            where = (tags.get("dagster/partition", ""), tags[CHANGE_TAG])
+            where = (tags.get(PARTITION_NAME_TAG, ""), tags[CHANGE_TAG])
             times.setdefault(where, []).append(record.create_timestamp.timestamp())
     return times
 
 
-def _backfilled_s(instance: dg.DagsterInstance) -> dict[str, float]:
-    """When the last backfill was made for a change."""
-    times: dict[str, float] = {}
-    for backfill in instance.get_backfills(limit=1000):
-        change = backfill.tags.get(CHANGE_TAG)
-        if change is not None:
-            times[change] = max(times.get(change, 0.0), backfill.backfill_timestamp)
-    return times
-
-
-def _backfill(instance: dg.DagsterInstance, asset_graph: BaseAssetGraph[Any], replays: Sequence[Replay]) -> None:
+def _backfill(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, replays: Sequence[Replay]) -> None:
     """One backfill for the replays of one change."""
-    first, timelines = replays[0], [one.timeline for one in replays]
-    with warnings.catch_warnings():
-        # Dagster's own, of a function of its own.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        backfill = PartitionBackfill.from_asset_partitions(
-            backfill_id=uuid.uuid4().hex[:8],
-            asset_graph=asset_graph,
-            partition_names=timelines,
-            asset_selection=[dg.AssetKey(stage) for stage in first.stages],
-            backfill_timestamp=time.time(),
-            tags={CHANGE_TAG: first.change},
-            dynamic_partitions_store=instance,
-            all_partitions=False,
-            title=f"Replay of {len(timelines)} timelines from {first.stages[0]}",
-            description=None,
-            run_config=first.run_config,
-        )
-    instance.add_backfill(backfill)
+    first = replays[0]
+    request_backfill(
+        instance,
+        repository,
+        [dg.AssetKey(stage) for stage in first.stages],
+        [one.timeline for one in replays],
+        title=f"Replay of {len(replays)} timelines from {first.stages[0]}",
+        tags={CHANGE_TAG: first.change},
+        run_config=first.run_config,
+    )

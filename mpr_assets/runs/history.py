@@ -11,12 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
-from dagster._core.storage.tags import BACKFILL_ID_TAG, PARENT_RUN_ID_TAG, SCHEDULE_NAME_TAG, SENSOR_NAME_TAG
 
 from mpr_assets.freshness.event_log import CLEARED
 from mpr_assets.runs.local_run import USER_TAG
 from mpr_assets.runs.run_lock import COMMAND_TAG
+from mpr_resources.dagster_internals import (
+    BACKFILL_ID_TAG,
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    PARENT_RUN_ID_TAG,
+    SCHEDULE_NAME_TAG,
+    SENSOR_NAME_TAG,
+)
 
 BATCH = 500
 """Events fetched at once."""
@@ -202,8 +208,8 @@ def read_entries(
     run_ids = sorted({event.run_id for event in events} - {""})
     who: dict[str, str] = {}
     for at in range(0, len(run_ids), BATCH):
-        runs = instance.get_runs(dg.RunsFilter(run_ids=run_ids[at : at + BATCH]))
-        who |= {run.run_id: who_asked(run.tags) for run in runs}
+        records = instance.get_run_records(dg.RunsFilter(run_ids=run_ids[at : at + BATCH]))
+        who |= {record.dagster_run.run_id: who_asked(record.dagster_run.tags) for record in records}
     return [entry for entry in entries(events, stages, who) if only in (None, entry.stage)]
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 
 from gpu_service.errors import MprError
 from mpr_assets.definitions import JOB, STAGES, definitions
@@ -24,6 +23,7 @@ from mpr_assets.runs.run_lock import (
     place,
     run_lock,
 )
+from mpr_resources.dagster_internals import SerializableErrorInfo
 from mpr_resources.progress import Progress
 
 USER_TAG = "user"

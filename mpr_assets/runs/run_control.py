@@ -8,19 +8,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
-from dagster._core.storage.tags import (
-    BACKFILL_ID_TAG,
-    PARENT_RUN_ID_TAG,
-    ROOT_RUN_ID_TAG,
-)
 
 from gpu_service.errors import BadInput
 from mpr_assets.engine.stage import Stage
@@ -34,6 +25,19 @@ from mpr_assets.freshness.judge import (
 )
 from mpr_assets.runs.run_lock import is_local, runs_of
 from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_resources import dagster_internals
+from mpr_resources.dagster_internals import (
+    BACKFILL_ID_TAG,
+    DATA_VERSION_TAG,
+    PARENT_RUN_ID_TAG,
+    ROOT_RUN_ID_TAG,
+    cancel_backfill,
+    cancel_run,
+    count_runs,
+    mark_canceled,
+    mark_canceling,
+    materialized_in,
+)
 from mpr_resources.run_queue import (
     AT_WORK,
     WAITING,
@@ -106,7 +110,7 @@ def stop(
     became = {run.run_id: _outcome(instance, run.run_id, end_s) for run in runs}
     for run in runs:
         if force and became[run.run_id] == "canceling":
-            instance.report_run_canceled(run, message="Taken for ended by mpr stop --force.")
+            mark_canceled(instance, run, "Taken for ended by mpr stop --force.")
             became[run.run_id] = "canceled"
     return [StopResult(run_id, what) for run_id, what in became.items()]
 
@@ -116,25 +120,17 @@ def backfills_at_work(instance: dg.DagsterInstance) -> list[Backfill]:
     return [
         Backfill(
             one.backfill_id,
-            one.title or "",
-            _timelines_of(one),
-            _runs(instance, one, dg.DagsterRunStatus.SUCCESS),
-            _runs(instance, one, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED),
+            one.title,
+            one.partitions,
+            _runs(instance, one.backfill_id, dg.DagsterRunStatus.SUCCESS),
+            _runs(instance, one.backfill_id, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED),
         )
-        for one in instance.get_backfills(filters=BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED]))
+        for one in dagster_internals.backfills_at_work(instance)
     ]
 
 
-def _timelines_of(backfill: PartitionBackfill) -> frozenset[str]:
-    data = backfill.asset_backfill_data
-    if data is None:
-        return frozenset(backfill.partition_names or ())
-    subsets = data.target_subset.partitions_subsets_by_asset_key.values()
-    return frozenset(timeline for subset in subsets for timeline in subset.get_partition_keys())
-
-
-def _runs(instance: dg.DagsterInstance, backfill: PartitionBackfill, *statuses: dg.DagsterRunStatus) -> int:
-    return instance.get_runs_count(dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill.backfill_id}, statuses=[*statuses]))
+def _runs(instance: dg.DagsterInstance, backfill_id: str, *statuses: dg.DagsterRunStatus) -> int:
+    return count_runs(instance, dg.RunsFilter(tags={BACKFILL_ID_TAG: backfill_id}, statuses=[*statuses]))
 
 
 def stop_backfill(instance: dg.DagsterInstance, backfill_id: str) -> None:
@@ -143,23 +139,20 @@ def stop_backfill(instance: dg.DagsterInstance, backfill_id: str) -> None:
     Raises:
         BadInput: there is none that is at work.
     """
-    backfill = instance.get_backfill(backfill_id)
-    if backfill is None or backfill.status != BulkActionStatus.REQUESTED:
+    if not cancel_backfill(instance, backfill_id):
         raise BadInput(f"No backfill {backfill_id!r} is at work", "mpr status lists those that are")
-    instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))  # type: ignore[no-untyped-call]
 
 
 def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Ask a run to end. One that nobody can tell, as it is a command line's or as its server is gone, sees by itself
     that it is to: `mpr_resources.heartbeat`."""
     if run.status == dg.DagsterRunStatus.NOT_STARTED:
-        instance.report_run_canceled(run)
+        mark_canceled(instance, run)
     elif is_local(run):
         if run.status != dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceling(run)
+            mark_canceling(instance, run)
     else:
-        with suppress(DagsterUserCodeUnreachableError, DagsterUserCodeProcessError):
-            instance.run_coordinator.cancel_run(run.run_id)
+        cancel_run(instance, run.run_id)
 
 
 def _outcome(instance: dg.DagsterInstance, run_id: str, end_s: float) -> str:
@@ -253,8 +246,7 @@ def what_to_retry(instance: dg.DagsterInstance, stages: Sequence[str], timeline:
         raise BadInput(f"No run of the timeline {timeline!r} has ended; start one with: mpr replay {timeline} timeline")
     if last.status == dg.DagsterRunStatus.SUCCESS:
         raise BadInput(f"The last run {last.run_id[:8]} of the timeline {timeline!r} did not fail", "nothing is left")
-    made = instance.get_records_for_run(last.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
-    done = {record.asset_key.path[-1] for record in made if record.asset_key is not None}
+    done = {key.path[-1] for key in materialized_in(instance, last.run_id)}
     asked = {key.path[-1] for key in last.asset_selection} if last.asset_selection else set(stages)
     left = tuple(stage for stage in stages if stage in asked - done)
     if not left:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.tags import GRPC_INFO_TAG, PARTITION_NAME_TAG
 from filelock import FileLock, Timeout
 
 from gpu_service.errors import BadInput
+from mpr_resources.dagster_internals import GRPC_INFO_TAG, PARTITION_NAME_TAG, home_of, mark_failed
 from mpr_resources.run_queue import AT_WORK
 
 COMMAND_TAG = "mpr/command"
@@ -28,7 +27,8 @@ def runs_of(
     instance: dg.DagsterInstance, timeline: str, statuses: Sequence[dg.DagsterRunStatus], limit: int | None = None
 ) -> Sequence[dg.DagsterRun]:
     """The timeline's runs, the latest first."""
-    return instance.get_runs(dg.RunsFilter(statuses=list(statuses), tags={PARTITION_NAME_TAG: timeline}), limit=limit)
+    wanted = dg.RunsFilter(statuses=list(statuses), tags={PARTITION_NAME_TAG: timeline})
+    return [record.dagster_run for record in instance.get_run_records(wanted, limit=limit)]
 
 
 def is_local(run: dg.DagsterRun) -> bool:
@@ -38,7 +38,7 @@ def is_local(run: dg.DagsterRun) -> bool:
 
 def place(instance: dg.DagsterInstance) -> str:
     """Where commands of this process take their locks."""
-    return f"{socket.gethostname()}:{Path(instance.root_directory).resolve()}"
+    return f"{socket.gethostname()}:{home_of(instance)}"
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
     Raises:
         BadInput: a run of the timeline is at work: two would write the same objects.
     """
-    folder = Path(instance.root_directory) / "locks"
+    folder = home_of(instance) / "locks"
     # Without the fallback: a soft lock outlives a process that is killed.
     lock = FileLock(folder / timeline, blocking=False, fallback_to_soft=False)
     try:
@@ -73,7 +73,7 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
                     f"The run {run.run_id[:8]} of the timeline {timeline!r} is at work",
                     f"end it with mpr stop {timeline}, or wait for it",
                 )
-            instance.report_run_failed(run, "The process of the run is gone.")
+            mark_failed(instance, run, "The process of the run is gone.")
         yield
     finally:
         lock.release()

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from functools import cached_property
 
 import dagster as dg
-from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG
 from pydantic import Field
 
 from gpu_service.errors import MprError, PermanentError, TransientError
+from mpr_resources.dagster_internals import retry_run
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache
 from mpr_resources.storage.store import MissingObject, Storage
@@ -62,7 +62,7 @@ class TableIOManager(dg.ConfigurableIOManager):
 
 def final_failure(instance: dg.DagsterInstance, run_id: str, error: MprError) -> dg.Failure:
     """What is known for certain: neither the step nor, with `run_retries`, the run is tried again."""
-    instance.add_run_tags(run_id, {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "false"})
+    retry_run(instance, run_id, on_failure=False)
     return dg.Failure(str(error), allow_retries=False)
 
 

@@ -422,7 +422,7 @@ def test_a_cleared_stage_is_missing(matrix: Matrix) -> None:
 
 
 def test_events_are_read_in_batches_of_some_timelines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpr_assets.freshness.event_log.BATCH", 2)
+    monkeypatch.setattr("mpr_resources.dagster_internals.BATCH", 2)
     with dg.DagsterInstance.ephemeral() as instance:
         report(instance, [("a", f"t{number}", f"v{number}") for number in range(5)])
         report(instance, [("a", "t1", "newer")])

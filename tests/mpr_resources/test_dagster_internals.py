@@ -1,0 +1,214 @@
+"""What is used of Dagster's inside, each thing by name: an upgrade that takes one away or changes it fails here."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.run_coordinator import RunCoordinator
+from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
+from dagster._core.storage.runs.base import RunStorage
+
+from bench import structure
+from mpr_resources.dagster_internals import (
+    DATA_VERSION_TAG,
+    HealthCheckedRunLauncher,
+    last_event_id,
+    latest_events,
+    materialized_in,
+    read_values,
+    write_events,
+    write_value,
+)
+
+ROOT = Path(__file__).parents[2]
+IMPORTED = {
+    "dagster._core.definitions.data_version": "CODE_VERSION_TAG DATA_VERSION_TAG",
+    "dagster._core.errors": "DagsterUserCodeProcessError DagsterUserCodeUnreachableError",
+    "dagster._core.events": "AssetObservationData StepMaterializationData",
+    "dagster._core.execution.backfill": "BulkActionStatus BulkActionsFilter PartitionBackfill",
+    "dagster._core.instance.utils": "RUNLESS_JOB_NAME RUNLESS_RUN_ID",
+    "dagster._core.launcher": "CheckRunHealthResult WorkerStatus",
+    "dagster._core.storage.event_log": "SqlEventLogStorage SqlEventLogStorageTable",
+    "dagster._core.storage.tags": "BACKFILL_ID_TAG GRPC_INFO_TAG PARENT_RUN_ID_TAG PARTITION_NAME_TAG "
+    "RETRY_ON_ASSET_OR_OP_FAILURE_TAG ROOT_RUN_ID_TAG SCHEDULE_NAME_TAG SENSOR_NAME_TAG",
+    "dagster._serdes": "ConfigurableClassData",
+    "dagster_shared.error": "SerializableErrorInfo",
+}
+OF_AN_INSTANCE = {
+    # parameters relied on; None: a property
+    "add_backfill": "partition_backfill",
+    "add_run_tags": "run_id new_tags",
+    "event_log_storage": None,
+    "get_backfill": "backfill_id",
+    "get_backfills": "filters limit",
+    "get_concurrency_config": "",
+    "get_records_for_run": "run_id of_type",
+    "get_runs_count": "filters",
+    "is_ephemeral": None,
+    "report_run_canceled": "dagster_run message",
+    "report_run_canceling": "run",
+    "report_run_failed": "dagster_run message",
+    "root_directory": None,
+    "run_coordinator": None,
+    "run_storage": None,
+    "update_backfill": "partition_backfill",
+}
+OF_OTHERS: list[tuple[type, str, str | None]] = [
+    (RunStorage, "get_cursor_values", "keys"),
+    (RunStorage, "set_cursor_values", "pairs"),
+    (SqlEventLogStorage, "get_latest_storage_id_by_partition", "asset_key event_type partitions after_cursor"),
+    (SqlEventLogStorage, "get_maximum_record_id", ""),
+    (SqlEventLogStorage, "index_connection", ""),
+    (SqlEventLogStorage, "store_event_batch", "events"),
+    (RunCoordinator, "cancel_run", "run_id"),
+    (
+        PartitionBackfill,
+        "from_asset_partitions",
+        "backfill_id asset_graph partition_names asset_selection backfill_timestamp tags dynamic_partitions_store "
+        "all_partitions title description run_config",
+    ),
+    (PartitionBackfill, "with_status", "status"),
+    (PartitionBackfill, "__new__", "backfill_id status tags backfill_timestamp title partition_names"),
+    (PartitionBackfill, "asset_backfill_data", None),
+    (CheckRunHealthResult, "__new__", "status msg"),
+    (dg.DefaultRunLauncher, "__init__", "inst_data"),
+    (dg.DefaultRunLauncher, "_instance", None),
+    (dg.DefaultRunLauncher, "check_run_worker_health", "run"),
+    (dg.DefaultRunLauncher, "supports_check_run_worker_health", None),
+    (dg.QueuedRunCoordinator, "_instance", None),
+    (dg.RepositoryDefinition, "asset_graph", None),
+    (dg.DagsterEvent, "__new__", "event_type_value job_name event_specific_data"),
+    (dg.EventLogEntry, "__new__", "error_info level user_message run_id timestamp job_name dagster_event"),
+    (dg.EventLogRecord, "__new__", "storage_id event_log_entry"),
+]
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def test_what_is_imported_is_named_here_and_is_there() -> None:
+    expected = sorted(f"{module}.{name}" for module, names in IMPORTED.items() for name in names.split())
+    assert sorted(line.partition(": ")[2] for line in structure.private_dagster(ROOT)) == expected
+    missing = [
+        f"{module}.{name}"
+        for module, names in IMPORTED.items()
+        for name in names.split()
+        if not hasattr(importlib.import_module(module), name)
+    ]
+    assert missing == []
+
+
+def test_what_is_used_of_an_instance_is_named_here() -> None:
+    assert {line.partition(": ")[2] for line in structure.private_of_instance(ROOT)} == set(OF_AN_INSTANCE)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "parameters"),
+    [*((dg.DagsterInstance, name, parameters) for name, parameters in OF_AN_INSTANCE.items()), *OF_OTHERS],
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", ""),
+)
+def test_what_is_used_takes_what_it_is_given(owner: type, name: str, parameters: str | None) -> None:
+    member = getattr(owner, name)
+    if parameters is None:
+        assert not callable(member)
+    else:
+        assert set(parameters.split()) <= set(inspect.signature(member).parameters)
+
+
+def test_states_and_columns_that_are_named() -> None:
+    assert {"REQUESTED", "CANCELING"} <= set(BulkActionStatus.__members__)
+    assert {"RUNNING", "NOT_FOUND"} <= set(WorkerStatus.__members__)
+    assert {"id", "event"} <= set(SqlEventLogStorageTable.c.keys())
+
+
+# What it does
+
+
+@pytest.mark.parametrize(
+    ("written", "keys", "expected"),
+    [
+        pytest.param([], [], {}, id="nothing"),
+        pytest.param([], ["a"], {}, id="a key that is not there"),
+        pytest.param([("a", "1"), ("b", "2"), ("a", "3")], ["a", "b", "b"], {"a": "3", "b": "2"}, id="written again"),
+        pytest.param([("a", "1")], [f"{n}" for n in range(1200)] + ["a"], {"a": "1"}, id="more keys than one query"),
+    ],
+)
+def test_values(
+    instance: dg.DagsterInstance, written: list[tuple[str, str]], keys: list[str], expected: dict[str, str]
+) -> None:
+    for key, value in written:
+        write_value(instance, key, value)
+    assert read_values(instance, keys) == expected
+
+
+def made(partition: str | None, version: str, asset: str = "a") -> dg.AssetMaterialization:
+    metadata = {"kept": "yes", "preview": dg.MetadataValue.md("x" * 1000)}
+    return dg.AssetMaterialization(asset, partition=partition, tags={DATA_VERSION_TAG: version}, metadata=metadata)
+
+
+def seen(partition: str, version: str) -> dg.AssetObservation:
+    return dg.AssetObservation("a", partition=partition, tags={DATA_VERSION_TAG: version})
+
+
+MATERIALIZED, OBSERVED = dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION
+EVENTS = [made("t", "1"), made("u", "1"), made("t", "2"), made("t", "9", "b"), made(None, "3"), seen("t", "4")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "partitions", "after", "expected"),
+    [
+        pytest.param(MATERIALIZED, None, 0, {"t": "2", "u": "1"}, id="all"),
+        pytest.param(MATERIALIZED, [], 0, {}, id="of no partition"),
+        pytest.param(MATERIALIZED, ["u", "v"], 0, {"u": "1"}, id="of some"),
+        pytest.param(OBSERVED, None, 0, {"t": "4"}, id="observations"),
+        pytest.param(MATERIALIZED, None, 2, {"t": "2"}, id="after the second event"),
+        pytest.param(MATERIALIZED, None, 6, {}, id="after the last"),
+    ],
+)
+def test_the_latest_event_of_each_partition(
+    instance: dg.DagsterInstance,
+    kind: dg.DagsterEventType,
+    partitions: list[str] | None,
+    after: int,
+    expected: dict[str, str],
+) -> None:
+    first = last_event_id(instance)
+    write_events(instance, EVENTS)
+    assert last_event_id(instance) == first + len(EVENTS)
+    found = dict(latest_events(instance, dg.AssetKey("a"), kind, partitions, metadata=["kept"], after_id=first + after))
+    versions = {}
+    for partition, record in found.items():
+        event = record.asset_materialization or record.asset_observation
+        assert event is not None
+        versions[partition] = (event.tags or {})[DATA_VERSION_TAG]
+        assert set(event.metadata) == ({"kept"} if kind is MATERIALIZED else set())
+    assert versions == expected
+
+
+def test_no_event_and_no_run(instance: dg.DagsterInstance) -> None:
+    assert last_event_id(instance) == 0
+    assert materialized_in(instance, str(uuid.uuid4())) == set()
+
+
+@pytest.mark.parametrize("reason", [None, "no sign"])
+def test_a_launcher_that_says_why_a_run_is_gone(instance: dg.DagsterInstance, reason: str | None) -> None:
+    class Launcher(HealthCheckedRunLauncher):
+        def why_gone(self, run: dg.DagsterRun) -> str | None:
+            return reason
+
+    launcher = Launcher()
+    launcher.register_instance(instance)
+    found = launcher.check_run_worker_health(dg.DagsterRun("mpr", str(uuid.uuid4())))
+    expected = WorkerStatus.NOT_FOUND if reason else WorkerStatus.RUNNING
+    assert (launcher.supports_check_run_worker_health, found.status, found.msg) == (True, expected, reason)
