@@ -37,7 +37,7 @@ def main() -> int:
             materialize(instance, TIMELINE, command="demo")
         app.show_report(TIMELINE)
     except MprError as error:
-        terminal.err.print(f"demo: {error}", markup=False)
+        terminal.err.print(f"demo: {error}")
         return 1
     exposures = folder / "exposures.csv"
     exposures.write_bytes(storage().get(Keys.report(TIMELINE, "exposures.csv")))
@@ -47,7 +47,6 @@ def main() -> int:
         terminal.out.print(
             "  {brand:24} present {present_s:5.1f}  found {found_s:5.1f}  missed {missed_s:4.1f}  "
             "falsely claimed {false_s:4.1f}".format(**row),
-            markup=False,
         )
     terminal.out.print("  F1 {f1}  recall {recall}  precision {precision}".format(**totals))
     return 0

@@ -115,7 +115,7 @@ def timeline_create(
     spec = timeline_spec(video, profile, chunk or [], brands, name)
     with dagster_instance() as instance:
         create_timeline(instance, spec, replace=replace)
-    terminal.out.print(spec.name, markup=False)
+    terminal.out.print(spec.name)
 
 
 @timeline_app.command("list")
@@ -123,14 +123,14 @@ def timeline_list() -> None:
     """Names of all timelines."""
     with dagster_instance() as instance:
         for name in registered(instance):
-            terminal.out.print(name, markup=False)
+            terminal.out.print(name)
 
 
 @timeline_app.command("show")
 def timeline_show(timeline: Timeline) -> None:
     """A timeline's chunks, profile and brand file."""
     spec = load_spec(storage(), timeline)
-    terminal.out.print(dump(spec.model_dump(mode="json")), markup=False)
+    terminal.out.print(dump(spec.model_dump(mode="json")))
 
 
 @profile_app.command("list")
@@ -138,14 +138,14 @@ def profile_list() -> None:
     """Names of all profiles, with what each is for."""
     folder = profiles()
     for name in folder.names():
-        terminal.out.print(f"{name:20} {folder.load(name).description}", markup=False)
+        terminal.out.print(f"{name:20} {folder.load(name).description}")
 
 
 @profile_app.command("show")
 def profile_show(profile: ProfileName) -> None:
     """Every setting of a profile, defaults included."""
     settings = profiles().load(profile).model_dump(mode="json")
-    terminal.out.print(dump(settings), markup=False)
+    terminal.out.print(dump(settings))
 
 
 @profile_app.command("validate")
@@ -153,13 +153,13 @@ def profile_validate(profile: ProfileName) -> None:
     """Check a profile, the brand file that it names and its logos."""
     folder = profiles()
     folder.references(folder.load(profile))
-    terminal.out.print(f"{profile} is valid.", markup=False)
+    terminal.out.print(f"{profile} is valid.")
 
 
 @profile_app.command("duplicate")
 def profile_duplicate(profile: ProfileName, new_name: ProfileName) -> None:
     """Copy a profile, to change the copy."""
-    terminal.out.print(str(profiles().duplicate(profile, new_name)), markup=False)
+    terminal.out.print(str(profiles().duplicate(profile, new_name)))
 
 
 @app.command()
@@ -230,12 +230,12 @@ def show_report(timeline: str) -> None:
         raise BadInput(f"The timeline {timeline!r} has no report yet", "run it first") from error
     terminal.print_brands(measures(exposures.rows, chunks.rows))
     for line in replay.overridden(store, timeline):
-        terminal.out.print(line, markup=False)
+        terminal.out.print(line)
     page = Keys.report(timeline, "report.html")
-    terminal.out.print(f"\nReport: {store.where(page)}", markup=False)
+    terminal.out.print(f"\nReport: {store.where(page)}")
     link = store.link(page, LINK_S)
     if link is not None:
-        terminal.out.print(f"In a browser, for an hour: {link}", markup=False, soft_wrap=True)
+        terminal.out.print(f"In a browser, for an hour: {link}", soft_wrap=True)
 
 
 def _table(store: Storage, stage: str, timeline: str) -> StageTable:
@@ -268,5 +268,5 @@ def main() -> None:
 
 
 def _say(sentence: str, status: int) -> None:
-    terminal.err.print(f"mpr: {sentence}", markup=False)
+    terminal.err.print(f"mpr: {sentence}")
     sys.exit(status)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from gpu_service.errors import BadInput
@@ -56,7 +55,7 @@ def list_command(
         aliases = ", ".join([*entry.aliases, *entry.listed])
         cells = (entry.name, entry.status, entry.source, where_looked_for(entry), aliases)
         counts = (str(len(entry.pictures) or ""), str(len(entry.airings) or ""))
-        table.add_row(*map(escape, cells), *counts)
+        table.add_row(*cells, *counts)
     terminal.out.print(table)
 
 
@@ -77,10 +76,10 @@ def show(name: Name) -> None:
     }
     for heading, value in told.items():
         if value:
-            terminal.out.print(f"{heading:12} {value}", markup=False)
+            terminal.out.print(f"{heading:12} {value}")
     for timeline, at in entry.airings.items():
         span = f"{clock(at.first_ms)} to {clock(at.last_ms)}"
-        terminal.out.print(f"{'aired in':12} {timeline}, {span}", markup=False)
+        terminal.out.print(f"{'aired in':12} {timeline}, {span}")
 
 
 @app.command()
@@ -129,7 +128,7 @@ def confirm(names: Names) -> None:
     for name in names:
         new = registry().confirm(name, user_name())
         said = "is looked for in every timeline" if new else "was confirmed already"
-        terminal.out.print(f"{name} {said}.", markup=False)
+        terminal.out.print(f"{name} {said}.")
     terminal.out.print(NEXT)
 
 
@@ -138,9 +137,7 @@ def exclude(names: Names) -> None:
     """Never take these names for brands, whoever finds them; what is not in the registry is added."""
     new = registry().exclude(names, user_name())
     for name in names:
-        terminal.out.print(
-            f"{name} {'is' if name in new else 'was'} excluded{'' if name in new else ' already'}.", markup=False
-        )
+        terminal.out.print(f"{name} {'is' if name in new else 'was'} excluded{'' if name in new else ' already'}.")
     terminal.out.print(NEXT)
 
 
@@ -158,7 +155,7 @@ def history(
         table.add_column(heading, overflow="fold")
     for one in changes:
         when = datetime.fromtimestamp(one.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(when, *map(escape, (one.who, one.action, one.name, one.detail)))
+        table.add_row(when, one.who, one.action, one.name, one.detail)
     terminal.out.print(table)
 
 
@@ -175,7 +172,7 @@ def export_command(file: File) -> None:
     store = registry()
     names = [entry.name for entry in store.entries()]
     write_entries(file, [store.entry(name) for name in names])
-    terminal.out.print(f"{len(names)} brands written to {file}", markup=False)
+    terminal.out.print(f"{len(names)} brands written to {file}")
 
 
 def where_looked_for(entry: BrandRecord) -> str:
@@ -191,5 +188,5 @@ def _status(word: str) -> Status:
 
 
 def _said(sentence: str) -> None:
-    terminal.out.print(sentence, markup=False)
+    terminal.out.print(sentence)
     terminal.out.print(NEXT)

@@ -43,7 +43,7 @@ def cache_list(timeline: Which = None) -> None:
     if folders:
         terminal.out.print(table)
     total = as_size(sum(folder.size_bytes for folder in folders))
-    terminal.out.print(f"{len(folders)} folders, {total}", markup=False)
+    terminal.out.print(f"{len(folders)} folders, {total}")
 
 
 @app.command("clear")
@@ -70,9 +70,9 @@ def cache_clear(
         )
         doomed = clear_folders(store, doomed, lambda: unfinished_timelines(instance))
     size = as_size(sum(folder.size_bytes for folder in doomed))
-    terminal.out.print(f"{len(doomed)} folders deleted, {size}.", markup=False)
+    terminal.out.print(f"{len(doomed)} folders deleted, {size}.")
     for name in sorted(busy & {folder.timeline for folder in folders}):
-        terminal.out.print(f"{name} has a run that has not ended; what is in its cache stays.", markup=False)
+        terminal.out.print(f"{name} has a run that has not ended; what is in its cache stays.")
 
 
 def _known(timeline: str | None) -> str | None:

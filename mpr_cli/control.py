@@ -73,7 +73,7 @@ def stop_command(
     elif backfill is not None:
         with dagster_instance() as instance:
             stop_backfill(instance, backfill)
-        terminal.out.print(f"backfill {backfill}: canceling; Dagster's daemon ends its runs", markup=False)
+        terminal.out.print(f"backfill {backfill}: canceling; Dagster's daemon ends its runs")
 
 
 def _stop_timeline(timeline: str, *, force: bool) -> None:
@@ -83,25 +83,23 @@ def _stop_timeline(timeline: str, *, force: bool) -> None:
         for one in backfills:
             if len(one.timelines) == 1:
                 stop_backfill(instance, one.backfill_id)
-                terminal.out.print(f"backfill {one.backfill_id}: canceling", markup=False)
+                terminal.out.print(f"backfill {one.backfill_id}: canceling")
         stopped = stop(instance, timeline, force=force)
     for run in stopped:
-        terminal.out.print(f"run {run.run_id[:8]}: {run.became}", markup=False)
+        terminal.out.print(f"run {run.run_id[:8]}: {run.became}")
     for one in backfills:
         if len(one.timelines) > 1:
             terminal.out.print(
                 f"The backfill {one.backfill_id} of {len(one.timelines)} timelines goes on, and may still ask for "
                 f"{timeline}; let that wait with: mpr pause {timeline}. To end all of it: "
                 f"mpr stop --backfill {one.backfill_id}",
-                markup=False,
             )
     if not stopped and not backfills:
-        terminal.out.print(f"No run of {timeline} waits or is at work.", markup=False)
+        terminal.out.print(f"No run of {timeline} waits or is at work.")
     if any(one.became == "canceling" for one in stopped):
         terminal.out.print(
             f"A run that does not end within {STOP_S:.0f} s has lost its process, and Dagster's daemon will find that "
             f"out, or hangs. To take it for ended now: mpr stop {timeline} --force",
-            markup=False,
         )
         raise typer.Exit(FAILED)
 
@@ -111,7 +109,7 @@ def pause(timeline: Which = None, profile: OfProfile = None) -> None:
     """Put a timeline or a profile on hold: its queued runs wait until `mpr resume`; a run at work goes on."""
     changed = _hold(timeline, profile, on=True)
     what = timeline if timeline else f"profile {profile}"
-    terminal.out.print(f"{what} is on hold; {_runs(changed)} in the queue will wait.", markup=False)
+    terminal.out.print(f"{what} is on hold; {_runs(changed)} in the queue will wait.")
 
 
 @app.command()
@@ -122,10 +120,10 @@ def resume(timeline: Which = None, profile: OfProfile = None) -> None:
         names = [timeline] if timeline else _timelines_of(registered(instance), str(profile))
         still = held_by(instance, names)
     what = timeline if timeline else f"profile {profile}"
-    terminal.out.print(f"{what} is released; {_runs(changed)} in the queue may go on.", markup=False)
+    terminal.out.print(f"{what} is released; {_runs(changed)} in the queue may go on.")
     for name, why in still.items():
         other = f"mpr resume {name}" if why == "timeline" else f"mpr resume --profile {why.removeprefix('profile ')}"
-        terminal.out.print(f"{name} is still on hold by its {why}; release it with: {other}", markup=False)
+        terminal.out.print(f"{name} is still on hold by its {why}; release it with: {other}")
 
 
 def _hold(timeline: str | None, profile: str | None, *, on: bool) -> int:
@@ -153,10 +151,10 @@ def step(timeline: Timeline) -> None:
         refuse_at_work(instance, timeline)
         following = next_step(instance, STAGES, timeline, resources(), logging.getLogger("mpr"))
         if following is None:
-            terminal.out.print(f"Every stage of {timeline} is up to date.", markup=False)
+            terminal.out.print(f"Every stage of {timeline} is up to date.")
             return
         cause = f": {'; '.join(following.causes)}" if following.causes else ""
-        terminal.out.print(f"{following.stage} is {following.state}{cause}", markup=False)
+        terminal.out.print(f"{following.stage} is {following.state}{cause}")
         materialize(instance, timeline, command="step", stages=[following.stage])
 
 
@@ -175,7 +173,7 @@ def clear_command(
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
         deleted = clear(instance, store, timeline, [BY_NAME[name] for name in stages])
-    terminal.out.print(f"{deleted} objects deleted.", markup=False)
+    terminal.out.print(f"{deleted} objects deleted.")
 
 
 @app.command()
@@ -195,6 +193,6 @@ def retry(
         before = current_names(stage.settings, from_config(left.config.get(first, {})))
         overrides = before | current_names(stage.settings, parse_settings(first, changes or []))
         resolve_settings(stage, profile, overrides)
-        terminal.out.print(f"Run {left.run_id[:8]} goes on with {first}.", markup=False)
+        terminal.out.print(f"Run {left.run_id[:8]} goes on with {first}.")
         config = left.config | {first: as_config(overrides)}
         materialize(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from mpr_assets.compare.snapshots import Comparison, compare_snapshots, find_snapshot
@@ -41,44 +41,45 @@ def history(timeline: Timeline, stage: StageName = None) -> None:
     with dagster_instance() as instance:
         made = read_entries(instance, NAMES, timeline, stage_name(stage) if stage else None)
     if not made:
-        terminal.out.print(f"Nothing of {timeline} was materialized yet.", markup=False)
+        terminal.out.print(f"Nothing of {timeline} was materialized yet.")
     elif stage:
         for entry in made:
-            terminal.out.print("\n  ".join(describe(entry, parents=True)))
+            terminal.out.print(Text("\n  ").join(describe(entry, parents=True)))
     else:
         for branch in tree(made, NAMES):
             terminal.out.print(_branch(branch))
 
 
 def _branch(branch: Branch) -> Tree:
-    shown = Tree("\n".join(describe(branch.entry, parents=False)), guide_style="dim")
+    shown = Tree(Text("\n").join(describe(branch.entry, parents=False)), guide_style="dim")
     for child in branch.children:
         shown.add(_branch(child))
     return shown
 
 
-def describe(entry: HistoryEntry, *, parents: bool) -> list[str]:
-    """The lines of an entry, in markup: what it is, then what is special about it."""
+def describe(entry: HistoryEntry, *, parents: bool) -> list[Text]:
+    """The lines of an entry: what it is, then what is special about it."""
     name = f"{entry.stage} #{entry.number}"
     figures = ", ".join(f"{value:g} {what.replace('_', ' ')}" for what, value in entry.counts.items())
     how = "as stored" if entry.reused else "" if entry.seconds is None else f"{entry.seconds:.1f} s"
     run = f"run {entry.run_id[:8]}" if entry.run_id else ""
     told = "  ".join(part for part in (when(entry.time_s), how, entry.who, run) if part)
-    marked = f"[bold]{name}[/]" if entry.current else f"[dim]{name}[/]"
-    lines = [f"{marked}  {escape(told)}"]
+    lines = [Text.assemble(terminal.styled(name, "bold" if entry.current else "dim"), "  ", terminal.styled(told))]
     if entry.note or figures:
-        lines.append(escape(entry.note or figures))
+        lines.append(terminal.styled(entry.note or figures))
     if parents and entry.parents:
         read = ", ".join(f"{stage} #{number or '?'}" for stage, number in entry.parents.items())
-        lines.append(escape(f"read {read}"))
+        lines.append(terminal.styled(f"read {read}"))
     if entry.overrides:
-        lines.append(f"[yellow]{escape(f'not as the profile {entry.profile}: {assignments(entry.overrides)}')}[/]")
+        lines.append(terminal.styled(f"not as the profile {entry.profile}: {assignments(entry.overrides)}", "yellow"))
     if entry.changed:
-        lines.append(escape("changed: " + ", ".join(f"{k} {was} → {now}" for k, (was, now) in entry.changed.items())))
+        lines.append(
+            terminal.styled("changed: " + ", ".join(f"{k} {was} → {now}" for k, (was, now) in entry.changed.items()))
+        )
     if entry.again:
         last = entry.again[-1]
         times = "once" if len(entry.again) == 1 else f"{len(entry.again)} times"
-        lines.append(escape(f"given back as stored {times}, last {when(last.time_s)} {last.who}"))
+        lines.append(terminal.styled(f"given back as stored {times}, last {when(last.time_s)} {last.who}"))
     return lines
 
 
@@ -100,15 +101,15 @@ def diff(before: Reference, after: Reference) -> None:
         _print_pairs(title, rows, compared)
     for section in compared.sections:
         _print_pairs(f"counts of {section.title}", section.counts, compared)
-        terminal.out.print(f"\n{section.title}: {section.difference.summary()}", markup=False)
+        terminal.out.print(f"\n{section.title}: {section.difference.summary()}")
         changes = section.difference.changes
         for change in changes[:MOST_CHANGES]:
-            terminal.out.print(f"  {change_line(change)}", markup=False)
+            terminal.out.print(f"  {change_line(change)}")
         if len(changes) > MOST_CHANGES:
-            terminal.out.print(f"  … {len(changes) - MOST_CHANGES} more, on the page", markup=False)
+            terminal.out.print(f"  … {len(changes) - MOST_CHANGES} more, on the page")
     key = Keys.report(compared.after.timeline, f"diff_{'__'.join(_file_name(one) for one in (before, after))}.html")
     store.put(key, diff_page(compared).encode())
-    terminal.out.print(f"\nPictures: {store.where(key)}", markup=False)
+    terminal.out.print(f"\nPictures: {store.where(key)}")
 
 
 def _print_pairs(title: str, rows: Mapping[str, tuple[Any, Any]], compared: Comparison) -> None:
@@ -118,7 +119,7 @@ def _print_pairs(title: str, rows: Mapping[str, tuple[Any, Any]], compared: Comp
     for heading in (title, compared.before.reference, compared.after.reference):
         table.add_column(heading, overflow="fold")
     for name, values in rows.items():
-        table.add_row(*(escape(str(value)) for value in (name, *values)))
+        table.add_row(*(str(value) for value in (name, *values)))
     terminal.out.print(table)
 
 

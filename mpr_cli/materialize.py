@@ -33,4 +33,4 @@ def materialize(
 
 def _print(doubts: Sequence[str]) -> None:
     for doubt in doubts:
-        terminal.err.print(f"mpr: {doubt}", markup=False)
+        terminal.err.print(f"mpr: {doubt}")

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from gpu_service.errors import BadInput
@@ -110,7 +109,7 @@ def replay(
         materialize(instance, timeline, command="replay", stages=stages, config={one.name: as_config(overrides)})
     if save_as is not None:
         path = profiles().duplicate_with(spec.profile, save_as, one.name, settings)
-        terminal.out.print(f"Saved as the profile {save_as}: {path}\n", markup=False)
+        terminal.out.print(f"Saved as the profile {save_as}: {path}\n")
     _status_of(timeline)
 
 
@@ -134,7 +133,7 @@ def try_command(
         if store:
             store_overlays(storage(), timeline, f"try-{tried.key[:16]}", stage, seq, pictures)
     if tried.overlays:
-        terminal.out.print(f"\nPictures: {folder}", markup=False)
+        terminal.out.print(f"\nPictures: {folder}")
 
 
 @app.command()
@@ -149,13 +148,13 @@ def overlay(
     run = stage_run(one, timeline, {}, resources(), LOG)
     shown = seen_in(one, run, seq)
     if shown != seq:
-        terminal.err.print(f"Frame {seq} is a near-duplicate; frame {shown} stands for it.", markup=False)
+        terminal.err.print(f"Frame {seq} is a near-duplicate; frame {shown} stands for it.")
     with dagster_instance() as instance:
         made = of_timeline(read_made(instance, [node(one)], [timeline]), timeline)
     run_id = made[one.name].run_id if one.name in made else run.stored(one.name).header.fingerprint[:16]
     pictures = overlays(one, run, run_id, shown)
     for path in _write(to or ROOT / ".mpr" / "overlays" / timeline / stage, shown, pictures):
-        terminal.out.print(str(path), markup=False)
+        terminal.out.print(str(path))
 
 
 def selection(stages: Sequence[Stage], first: str, *, only: bool, through: str | None) -> list[str]:
@@ -199,8 +198,8 @@ def _status_of(timeline: str) -> None:
         table.add_column(heading, overflow="fold")
     for verdict in verdicts[timeline]:
         why = why_of(verdict, made.get(verdict.stage, {}).get(timeline))
-        table.add_row(verdict.stage, f"[{STYLES[verdict.state]}]{verdict.state}[/]", escape(why))
-    terminal.out.print(f"{timeline}, profile {spec.profile}", markup=False)
+        table.add_row(verdict.stage, terminal.styled(verdict.state, STYLES[verdict.state]), why)
+    terminal.out.print(f"{timeline}, profile {spec.profile}")
     terminal.out.print(table)
 
 
@@ -236,12 +235,12 @@ def _status_of_all() -> None:
         table.add_column(heading, overflow="fold", justify="left" if heading in ("timeline", "profile") else "right")
     for name in names:
         if name not in verdicts:
-            table.add_row(escape(name), "[red]cannot be used[/]")
+            table.add_row(name, terminal.styled("cannot be used", "red"))
             continue
         states = Counter(verdict.state for verdict in verdicts[name])
         overridden = sum(bool(verdict.overrides) for verdict in verdicts[name])
         counts = (states[StageState.STALE], states[StageState.MISSING], overridden)
-        table.add_row(escape(name), load_spec(storage(), name).profile, *(str(count or "") for count in counts))
+        table.add_row(name, load_spec(storage(), name).profile, *(str(count or "") for count in counts))
     if names:
         terminal.out.print(table)
     else:
@@ -250,7 +249,6 @@ def _status_of_all() -> None:
         terminal.out.print(
             f"Backfill {one.backfill_id} ({one.title or 'untitled'}), of {len(one.timelines)} timelines {one.done} are "
             f"done, {one.failed} failed or were cancelled; to end it: mpr stop --backfill {one.backfill_id}",
-            markup=False,
         )
 
 
@@ -265,11 +263,11 @@ def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Materia
 
 def _print_rows(tried: Trial) -> None:
     if tried.overrides:
-        terminal.out.print(f"With {assignments(tried.overrides)}", markup=False)
+        terminal.out.print(f"With {assignments(tried.overrides)}")
     with pl.Config(tbl_rows=200, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=terminal.PIPE_WIDTH):
-        terminal.out.print(str(tried.rows), markup=False)
+        terminal.out.print(str(tried.rows))
     frames = ", ".join(f"{seq}: {len(rows)}" for seq, rows in tried.by_frame().items())
-    terminal.out.print(f"Rows by frame: {frames}", markup=False)
+    terminal.out.print(f"Rows by frame: {frames}")
 
 
 def _write(folder: Path, seq: int, pictures: DebugPictures) -> list[Path]:

@@ -56,21 +56,21 @@ def save_command(
         saved_by=_user(),
         replace=replace,
     )
-    terminal.out.print(f"{label}: {saved.rows} rows of {stage}, {saved.objects} objects copied.", markup=False)
+    terminal.out.print(f"{label}: {saved.rows} rows of {stage}, {saved.objects} objects copied.")
 
 
 @app.command("list")
 def list_command() -> None:
     """All scenarios."""
     for one in kept.scenarios(storage()):
-        terminal.out.print(f"{one.label:24} {one.timeline}:{one.stage}  {one.rows} rows  {one.saved}", markup=False)
+        terminal.out.print(f"{one.label:24} {one.timeline}:{one.stage}  {one.rows} rows  {one.saved}")
 
 
 @app.command("show")
 def show_command(label: Label) -> None:
     """What a scenario holds."""
     for name, value in kept.load(storage(), validate_label(label)).model_dump().items():
-        terminal.out.print(f"{name:14} {value}", markup=False)
+        terminal.out.print(f"{name:14} {value}")
 
 
 @app.command("delete")
@@ -79,7 +79,7 @@ def delete_command(label: Label) -> None:
     store = storage()
     kept.load(store, validate_label(label))
     kept.delete(store, label)
-    terminal.out.print(f"{label} is deleted.", markup=False)
+    terminal.out.print(f"{label} is deleted.")
 
 
 @app.command("check")
@@ -91,12 +91,10 @@ def check_command(labels: Labels = None) -> None:
     for scenario in wanted:
         same, said = _check(scenario)
         differ += not same
-        terminal.out.print(
-            f"[{'green' if same else 'red'}]{'same' if same else 'differs'}[/]  {scenario.label}", end=""
-        )
-        terminal.out.print(f"  {scenario.timeline}:{scenario.stage}  {said}", markup=False)
+        terminal.out.print(terminal.styled("same" if same else "differs", "green" if same else "red"), end="")
+        terminal.out.print(f"  {scenario.label}  {scenario.timeline}:{scenario.stage}  {said}")
     if not wanted:
-        terminal.out.print("There is no scenario to check.", markup=False)
+        terminal.out.print("There is no scenario to check.")
     if differ:
         raise typer.Exit(FAILED)
 

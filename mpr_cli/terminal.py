@@ -1,21 +1,60 @@
-"""What the command line shows: bars and tables on a terminal, plain lines where the output is a file or a pipe."""
+"""What the command line shows: bars and tables on a terminal, plain lines where the output is a file or a pipe.
+
+Names of brands, files and timelines come from strangers: they are shown letter by letter, never taken for markup or
+for commands to the terminal.
+"""
 
 from __future__ import annotations
 
 import sys
+import unicodedata
+from typing import Any
 
 import polars as pl
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mpr_resources.media.decoding import clock
 from mpr_resources.progress import LogProgress, Progress
 
 PIPE_WIDTH = 160
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+HIDDEN = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories that no name needs: control characters, halves of characters, separators of lines."""
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class PlainConsole(Console):
+    """A console that shows text as it is: no markup, and what a terminal would obey as an escape."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **how)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(visible(text), **how)
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would obey, or could not show, as an escape.
+
+    >>> visible("Ac\x1b[31mme\u202e")
+    'Ac\\x1b[31mme\\u202e'
+    """
+    return "".join(
+        ascii(c)[1:-1] if c not in "\n\t" and (unicodedata.category(c) in HIDDEN or c in BIDI_CONTROLS) else c
+        for c in text
+    )
+
+
+def styled(text: str, style: str = "") -> Text:
+    """Text in a style of rich's, shown as it is."""
+    return Text(visible(text), style)
+
+
+out = PlainConsole(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = PlainConsole(stderr=True, soft_wrap=True)
 
 
 class BarProgress:
@@ -50,18 +89,18 @@ class BarProgress:
 
     def concluded(self, stage: str, summary: str) -> None:
         self.finished()
-        self._console.print(f"  [green]✓[/] {stage:20} {summary}")
+        self._console.print(Text.assemble("  ", ("✓", "green"), visible(f" {stage:20} {summary}")))
 
 
 class LineProgress(LogProgress):
     """The same as plain lines."""
 
     def __init__(self) -> None:
-        super().__init__(lambda line: print(f"  {line}", file=sys.stderr, flush=True))
+        super().__init__(lambda line: print(f"  {visible(line)}", file=sys.stderr, flush=True))
 
     def concluded(self, stage: str, summary: str) -> None:
         """One line a stage."""
-        print(f"  {stage}: {summary}", file=sys.stderr, flush=True)
+        print(f"  {stage}: {visible(summary)}", file=sys.stderr, flush=True)
 
 
 def progress() -> Progress:

@@ -33,14 +33,14 @@ def watch(timeline: Annotated[str, typer.Argument(help="name of a timeline")]) -
         # Of several, the one at work: the others wait for it.
         runs = [*runs_of(instance, timeline, AT_WORK, limit=1), *runs_of(instance, timeline, WAITING)]
         if not runs:
-            terminal.out.print(f"No run of {timeline} waits or is at work.", markup=False)
+            terminal.out.print(f"No run of {timeline} waits or is at work.")
             return
         ended = _follow(instance, store, timeline, runs[0].run_id)
     short = ended.run_id[:8]
     if ended.status == dg.DagsterRunStatus.SUCCESS:
-        terminal.out.print(f"run {short}: done", markup=False)
+        terminal.out.print(f"run {short}: done")
         return
-    terminal.out.print(f"run {short}: {ended.status.value.lower()}; go on with: mpr retry {timeline}", markup=False)
+    terminal.out.print(f"run {short}: {ended.status.value.lower()}; go on with: mpr retry {timeline}")
     raise typer.Exit(FAILED)
 
 
@@ -55,7 +55,7 @@ def _follow(instance: dg.DagsterInstance, store: Storage, timeline: str, run_id:
             return run
         sentence = f"run {run_id[:8]}: {_state(instance, store, timeline, run)}"
         if sentence != said:
-            terminal.out.print(sentence, markup=False)
+            terminal.out.print(sentence)
             said = sentence
         time.sleep(EVERY_S)
 

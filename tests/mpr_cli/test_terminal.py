@@ -4,12 +4,13 @@ import io
 
 import polars as pl
 import pytest
-from rich.console import Console
 
 from mpr_assets.report.measures import measures
 from mpr_cli.terminal import (
     BarProgress,
     LineProgress,
+    PlainConsole,
+    out,
     print_brands,
     progress,
 )
@@ -40,8 +41,47 @@ def test_plain_lines_where_nobody_watches(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr() == ("", "  run_ocr: 3 rows in 0.1 s\n")
 
 
-def terminal() -> Console:
-    return Console(file=io.StringIO(), force_terminal=True, highlight=False, width=100, legacy_windows=False)
+NAMES = {
+    "plain": ("Acme", "Acme"),
+    "closing tag": ("Acme [/]", "Acme [/]"),
+    "tag": ("acme [de]", "acme [de]"),
+    "style": ("[red]Acme[/red]", "[red]Acme[/red]"),
+    "emoji code": ("Acme :smile:", "Acme :smile:"),
+    "escape sequence": ("Ac\x1b[2Jme", r"Ac\x1b[2Jme"),
+    "title of the window": ("\x1b]0;owned\x07Acme", r"\x1b]0;owned\x07Acme"),
+    "8-bit escape": ("Ac\x9bme", r"Ac\x9bme"),
+    "carriage return": ("Acme\rOther", r"Acme\rOther"),
+    "right to left override": ("Ac\u202eme", r"Ac\u202eme"),
+    "half a character": ("Ac\udcffme", r"Ac\udcffme"),
+    "arabic": ("عالم", "عالم"),
+    "japanese": ("試合", "試合"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_a_name_is_shown_as_it_is(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name, shown = NAMES[case]
+    row = {
+        "brand": name,
+        "exposures": 1,
+        "seconds": 2.0,
+        "share": 1.0,
+        "mean_area_share": 0.01,
+        "mean_confidence": 0.9,
+        "first_ms": 0,
+        "last_ms": 2000,
+    }
+    if case != "half a character":  # which no table can hold
+        print_brands(pl.DataFrame([row]))
+        assert capsys.readouterr().out.split("\n")[1].startswith(f"{shown} ")
+    out.print(f"brand: {name}")
+    assert capsys.readouterr().out == f"brand: {shown}\n"
+    LineProgress().concluded("run_ocr", name)
+    assert capsys.readouterr().err == f"  run_ocr: {shown}\n"
+
+
+def terminal() -> PlainConsole:
+    return PlainConsole(file=io.StringIO(), force_terminal=True, width=100, legacy_windows=False)
 
 
 def test_bars_on_a_terminal() -> None:

@@ -141,9 +141,9 @@ def test_the_history_of_a_timeline(world: World) -> None:
     assert tried.current
     assert read_entries(world.instance, NAMES, TIMELINE, "match_brands") == [first, tried]
     lines = describe(tried, parents=True)
-    assert lines[0].startswith("[bold]match_brands #2[/]  20")
-    assert lines[2:4] == [
+    assert lines[0].plain.startswith("match_brands #2  20")
+    assert [line.plain for line in lines[2:4]] == [
         "read detect_objects #1, run_ocr #1",
-        "[yellow]not as the profile board: min_confidence=0.9[/]",
+        "not as the profile board: min_confidence=0.9",
     ]
     assert made[-1].note == "cleared"
