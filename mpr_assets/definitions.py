@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,6 @@ from mpr_assets.automation.sensors import config_sensor, replay_sensor, state_se
 from mpr_assets.engine.stage import Stage
 from mpr_assets.orchestration.config_asset import config_asset
 from mpr_assets.orchestration.stage_asset import stage_asset
-from mpr_assets.stages import (
-    compile_report,
-    detect_edges,
-    detect_objects,
-    escalate_cloud,
-    escalate_vlm,
-    extract_frames,
-    field_segmentation,
-    filter_scenes,
-    match_brands,
-    preprocess,
-    run_ocr,
-    timeline,
-)
 from mpr_resources.brands.registry import Registry
 from mpr_resources.heartbeat import heartbeat
 from mpr_resources.inference.resource import InferenceResource
@@ -41,21 +28,24 @@ ROOT = Path(__file__).resolve().parent.parent
 
 JOB = "mpr"
 
-STAGES: tuple[Stage, ...] = (
-    timeline.stage,
-    extract_frames.stage,
-    filter_scenes.stage,
-    field_segmentation.stage,
-    detect_edges.stage,
-    detect_objects.stage,
-    preprocess.stage,
-    run_ocr.stage,
-    match_brands.stage,
-    escalate_vlm.stage,
-    escalate_cloud.stage,
-    compile_report.stage,
+STAGES: tuple[Stage, ...] = tuple(
+    import_module(f"mpr_assets.stages.{name}").stage
+    for name in (
+        "timeline",
+        "extract_frames",
+        "filter_scenes",
+        "field_segmentation",
+        "detect_edges",
+        "detect_objects",
+        "preprocess",
+        "run_ocr",
+        "match_brands",
+        "escalate_vlm",
+        "escalate_cloud",
+        "compile_report",
+    )
 )
-"""In the order in which a run goes through them."""
+"""In the order in which a run goes through them. To add one is to write its module and to name it here."""
 
 SECTIONS = {stage.name: stage.settings for stage in STAGES}
 """The sections of a profile."""

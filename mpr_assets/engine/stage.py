@@ -55,8 +55,8 @@ class Stage:
             tried. Other stages that read frames read all.
         detection_sources: its words in the column `source`, where its table is one of detections and candidates;
             empty: it is not.
-        is_report: whether it reports on all stages: it reads what is stored of each, and is what is meant where a
-            timeline is named and no stage.
+        is_report: whether it reports on the stages before it: it reads what is stored of each, and is what is meant
+            where a timeline is named and no stage.
         own_checks: what must hold of its table besides what holds of boxes.
         off_switch: the environment variable that switches it off when set to 1; empty: none does.
     """

@@ -154,10 +154,16 @@ class StageRun:
     def _brand_file(self) -> Path | None:
         return Path(self.spec.brands) if self.spec.brands else None
 
-    def stored_tables(self) -> list[StageTable]:
-        """What is stored of the other stages, in their order: where the report's figures come from."""
-        others = [stage for stage in self.profile.stages if stage != self.stage]
-        return [self.stored(stage) for stage in others if self.storage.exists(Keys.table(stage, self.timeline))]
+    def stored_upstream(self, stages: Iterable[str]) -> list[StageTable]:
+        """What is stored of these stages and of all that their tables were made from, in the profile's order."""
+        found: dict[str, StageTable] = {}
+        waiting = list(stages)
+        while waiting:
+            name = waiting.pop()
+            if name not in found and self.storage.exists(Keys.table(name, self.timeline)):
+                found[name] = self.stored(name)
+                waiting += set(found[name].header.upstream) & set(self.profile.stages)
+        return [found[name] for name in self.profile.stages if name in found]
 
     def stored(self, stage: str) -> StageTable:
         """What is stored of a stage of this timeline.

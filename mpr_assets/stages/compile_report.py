@@ -117,7 +117,7 @@ def _stages(run: StageRun) -> list[StageProvenance]:
         overrides=dict(run.overrides),
         code_version=CODE_VERSION,
     )
-    return [*map(_provenance, run.stored_tables()), mine]
+    return [*map(_provenance, run.stored_upstream(stage.inputs)), mine]
 
 
 def _provenance(table: StageTable) -> StageProvenance:
