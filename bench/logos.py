@@ -26,6 +26,7 @@ import resvg_py
 from numpy.typing import NDArray
 
 from demo.broadcast import draw_broadcast
+from gpu_service.boxes import iou, touches
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
@@ -171,14 +172,6 @@ def samples(
         yield Sample(frames[i % len(frames)], None, None, 0, "bare")
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    inner = max(w, 0) * max(h, 0)
-    return inner / max(1, a.w * a.h + b.w * b.h - inner)
-
-
 @dataclass
 class Tally:
     truths: int = 0
@@ -189,7 +182,8 @@ class Tally:
 def judge(sample: Sample, findings: Sequence[ObjectFinding], tally: Tally) -> list[bool]:
     """Count into the tally; says of each finding whether it is right."""
     tally.truths += sample.brand is not None
-    right = [sample.box is not None and f.label == sample.brand and overlap(f.box, sample.box) >= 0.5 for f in findings]
+    box = sample.box
+    right = [box is not None and f.label == sample.brand and iou(f.box.xywh, box.xywh) >= 0.5 for f in findings]
     tally.found += any(right)
     tally.false += len(findings) - any(right)
     return right
@@ -290,7 +284,7 @@ def logos27(folder: Path, references_a_brand: int = 5) -> dict[str, object]:
             finding.label
             for finding in answer.objects
             if finding.label in brands
-            and (not brands[finding.label] or any(overlap(finding.box, box) > 0 for box in brands[finding.label]))
+            and (not brands[finding.label] or any(touches(finding.box.xywh, box.xywh) for box in brands[finding.label]))
         }
         tally.truths += len(known & set(brands))
         tally.found += len(found)
@@ -326,7 +320,7 @@ def broadcast(every: int) -> dict[str, object]:
             place = None if box is None else Box(x=box.x, y=box.y, w=box.w, h=box.h)
             present += box is not None
             found += any(
-                box is not None and place is not None and one.label == box.brand and overlap(one.box, place) > 0.5
+                box is not None and place is not None and one.label == box.brand and iou(one.box.xywh, place.xywh) > 0.5
                 for one in answer.objects
             )
             at_s = number / truth.fps

@@ -75,6 +75,21 @@ def decode(encoded: bytes) -> Image:
     return np.asarray(pixels, np.uint8)
 
 
+def rasterise(svg: bytes, side_px: int) -> bytes:
+    """PNG bytes of an SVG drawn to fit a square.
+
+    Its own size is not asked: it may want more memory than there is, which ends the process.
+
+    Raises:
+        ValueError: it is not an SVG that can be drawn.
+    """
+    import resvg_py
+
+    markup = svg.decode("utf-8-sig")
+    fontless = "<text" not in markup
+    return bytes(resvg_py.svg_to_bytes(svg_string=markup, width=side_px, height=side_px, skip_system_fonts=fontless))
+
+
 def encode_jpeg(pixels: Image, quality: int = JPEG_QUALITY) -> bytes:
     """JPEG bytes of the pixels; quality 1 to 100."""
     done, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])

@@ -10,6 +10,7 @@ from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from gpu_service.boxes import XYWH
 from gpu_service.settings import Settings
 
 FARTHEST_PX = 1_000_000
@@ -36,6 +37,10 @@ class Box(Message):
     y: int = Field(ge=-FARTHEST_PX, le=FARTHEST_PX)
     w: int = Field(ge=0, le=FARTHEST_PX)
     h: int = Field(ge=0, le=FARTHEST_PX)
+
+    @property
+    def xywh(self) -> XYWH:
+        return self.x, self.y, self.w, self.h
 
 
 class Region(Message):

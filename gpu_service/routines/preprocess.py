@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gpu_service.errors import BadInput
+from gpu_service.likeness import Gray, phash
 from gpu_service.pictures import Image, encode_png
 from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.routines.horizontal_lines import near_horizontal_lines, slopes
@@ -29,7 +30,6 @@ from gpu_service.wire import (
 
 Matrix: TypeAlias = NDArray[np.float64]
 """Shape (3, 3): a homography."""
-Gray: TypeAlias = NDArray[np.uint8]
 
 LEAST_SLOPE_DEG = 0.75
 """A smaller slope is left alone: readers bear it, and a cut along the pixels stays sharp."""
@@ -77,25 +77,6 @@ class Crop(NamedTuple):
     to_frame: Matrix
     sharpness: float
     plain: bool
-
-
-def phash(gray: Gray) -> int:
-    """64 bits: which of the 8 x 8 lowest frequencies of the picture at 32 x 32 are above their median.
-
-    Source: Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions (2010), the DCT hash. The mean
-    brightness takes no part. Pictures that look alike differ in few bits: count them with `(a ^ b).bit_count()`.
-
-    Args:
-        gray: shape (height, width), uint8, at least one pixel.
-
-    Returns:
-        0 to 2**64 - 1; the lowest frequency is the highest bit.
-    """
-    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:8, :8].ravel()
-    bits = low > np.median(low[1:])
-    bits[0] = False
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def sharpness(gray: Gray) -> float:

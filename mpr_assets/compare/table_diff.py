@@ -13,6 +13,8 @@ from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
+from gpu_service.boxes import XYWH, iou
+
 Row: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["gained", "lost", "moved", "changed"]
 
@@ -155,17 +157,12 @@ def _overlap_ms(one: Row, other: Row) -> float:
 
 
 def _alike(one: Row, other: Row, name: str) -> float:
-    overlap = iou(one, other)
+    overlap = iou(_box(one), _box(other))
     return overlap + (one[name] == other[name]) if overlap >= MIN_IOU else 0.0
 
 
-def iou(one: Row, other: Row) -> float:
-    """Intersection over union of two rows' boxes."""
-    w = min(one["x"] + one["w"], other["x"] + other["w"]) - max(one["x"], other["x"])
-    h = min(one["y"] + one["h"], other["y"] + other["h"]) - max(one["y"], other["y"])
-    shared = max(0, w) * max(0, h)
-    union = one["w"] * one["h"] + other["w"] * other["h"] - shared
-    return float(shared / union) if union else 0.0
+def _box(row: Row) -> XYWH:
+    return row["x"], row["y"], row["w"], row["h"]
 
 
 def _order(change: Change) -> tuple[Any, ...]:

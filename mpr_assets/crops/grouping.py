@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_service.likeness import Gray, block_change, phash_distance
 from gpu_service.pictures import decode
 from gpu_service.wire import Box, CropAnswer
 
 Matrix: TypeAlias = NDArray[np.float64]
 """Shape (3, 3): a homography."""
-Gray: TypeAlias = NDArray[np.uint8]
 
 CLEARER = 1.15
 """A crop takes the place of its group's stored one when it is sharper by this factor."""
@@ -135,7 +135,7 @@ class CropGrouper:
             group
             for group in self._open
             if group.last_index < index
-            and (group.phash ^ cut.crop.phash).bit_count() <= self._likeness.max_phash_distance
+            and phash_distance(group.phash, cut.crop.phash) <= self._likeness.max_phash_distance
         ]
         near.sort(key=lambda group: (_distance(group.cuts[-1].box, cut.box), group.crop))
         for group in near[:MOST_TRIES]:
@@ -182,14 +182,14 @@ def align_crops(first: Gray, other: Gray, first_density: float, density: float, 
     """Where the first crop's pixels lie in the other, or None when they do not show the same.
 
     Both are brought to one scale: that of the frame, else (the camera zooms) that of the crops' heights. Then the
-    other is shifted onto the first (phase correlation) and the change is looked for: see `change`.
+    other is shifted onto the first (phase correlation) and the change is looked for: see `block_change`.
 
     Args:
         first: shape (height, width), uint8.
         other: likewise, of any size.
         first_density: pixels of the first crop for each pixel of its frame.
         density: likewise of the other.
-        max_change: grey levels, see `change`.
+        max_change: grey levels, see `block_change`.
 
     Returns:
         shape (3, 3): continuous pixel coordinates of `first` to those of `other`.
@@ -207,7 +207,7 @@ def align_crops(first: Gray, other: Gray, first_density: float, density: float, 
         if across > slack[0] or down > slack[1]:
             continue
         for dx, dy in _shifts(target, candidate, slack):
-            if change(target, candidate, dx, dy, block_px) <= max_change:
+            if shifted_change(target, candidate, dx, dy, block_px) <= max_change:
                 move = np.array([[1, 0, dx], [0, 1, dy], [0, 0, 1]], np.float64)
                 return np.linalg.inv(_stretch(other, candidate)) @ move @ _stretch(first, target)
     return None
@@ -229,12 +229,8 @@ def _shifts(target: Gray, candidate: Gray, slack: tuple[float, float]) -> Iterat
         yield dx, dy
 
 
-def change(first: Gray, other: Gray, dx: float, dy: float, block_px: int) -> float:
-    """Grey levels by which the most changed block differs, on average, once `other` is shifted onto `first`.
-
-    A pixel differs by how far it leaves the range of its neighbours in the other picture, so that a shift of part of a
-    pixel and the softness of a codec are no change, while a letter that is another one is.
-    """
+def shifted_change(first: Gray, other: Gray, dx: float, dy: float, block_px: int) -> float:
+    """The `block_change` of what two crops have in common once `other` is shifted onto `first`."""
     height, width = first.shape
     move = np.array([[1, 0, dx], [0, 1, dy]], np.float64)
     moved = cv2.warpAffine(other, move, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -244,17 +240,7 @@ def change(first: Gray, other: Gray, dx: float, dy: float, block_px: int) -> flo
     if right - left < 1 or bottom - top < 1:
         return 255.0
     one, two = first[top:bottom, left:right], np.asarray(moved[top:bottom, left:right], np.uint8)
-    left_range = cv2.max(_outside(one, two), _outside(two, one))
-    block = (min(block_px, right - left), min(block_px, bottom - top))
-    return float(cv2.blur(left_range.astype(np.float32), block, borderType=cv2.BORDER_REFLECT_101).max())
-
-
-def _outside(values: Gray, reference: Gray) -> Gray:
-    """By how much each value lies outside the range of the 3 x 3 pixels around it in the reference."""
-    kernel = np.ones((3, 3), np.uint8)
-    above = cv2.subtract(values, cv2.dilate(reference, kernel))
-    below = cv2.subtract(cv2.erode(reference, kernel), values)
-    return np.asarray(cv2.max(above, below), np.uint8)
+    return block_change(one, two, (min(block_px, right - left), min(block_px, bottom - top)))
 
 
 def _scaled(gray: Gray, scale: float) -> Gray:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 import polars as pl
 from pydantic import Field, field_validator
 
+from gpu_service.boxes import XYWH, overlaps
 from gpu_service.settings import Settings
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.text.detections import DETECTION_SCHEMA
@@ -130,12 +131,12 @@ def candidates(found: pl.DataFrame, crops: pl.DataFrame) -> pl.DataFrame:
         found: `DETECTION_SCHEMA`, detections and candidates.
         crops: the table of `preprocess`. Its groups get negative tracks, which texts do not have.
     """
-    boxes: dict[int, list[tuple[int, int, int, int]]] = {}
+    boxes: dict[int, list[XYWH]] = {}
     for seq, x, y, w, h in found.select("seq", "x", "y", "w", "h").iter_rows():
         boxes.setdefault(seq, []).append((x, y, w, h))
     columns = ("crop", "seq", "x", "y", "w", "h")
     rows = list(crops.select(columns).iter_rows())
-    read = {crop for crop, seq, *box in rows if any(_lies_in(one, box) for one in boxes.get(seq, ()))}
+    read = {crop for crop, seq, x, y, w, h in rows if any(overlaps(one, (x, y, w, h)) for one in boxes.get(seq, ()))}
     unread = [
         (seq, x, y, w, h, None, 0.0, "object", "", "unread", -1 - crop)
         for crop, seq, x, y, w, h in rows
@@ -144,14 +145,6 @@ def candidates(found: pl.DataFrame, crops: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(
         [found.filter(pl.col("brand").is_null()), pl.DataFrame(unread, schema=DETECTION_SCHEMA, orient="row")]
     )
-
-
-def _lies_in(box: tuple[int, int, int, int], crop: Sequence[int]) -> bool:
-    """Whether half of the box or more is within the crop, or the other way round."""
-    (x, y, w, h), (left, top, width, height) = box, crop
-    across = min(x + w, left + width) - max(x, left)
-    down = min(y + h, top + height) - max(y, top)
-    return across > 0 and down > 0 and 2 * across * down >= min(w * h, width * height)
 
 
 def choose(rows: pl.DataFrame, settings: EscalationSettings) -> tuple[list[Group], Counter[str]]:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_service.boxes import XYWH, touches
 from gpu_service.pictures import Image
 
 HUES = tuple(range(0, 360, 15))
@@ -81,7 +82,7 @@ def draw(pixels: Image, marks: Sequence[Mark], width_px: int | None = None) -> I
     canvas = shrink(pixels, scale)
     for mark in sorted(marks, key=lambda mark: -_area(mark)):
         _draw_outline(canvas, mark, scale)
-    taken: list[tuple[int, int, int, int]] = []
+    taken: list[XYWH] = []
     for mark in marks:
         if mark.label and mark.outline:
             taken.append(_draw_plate(canvas, mark, scale, taken))
@@ -132,13 +133,11 @@ def _draw_outline(canvas: Image, mark: Mark, scale: float) -> None:
         cv2.polylines(canvas, [corners], True, line, width, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _draw_plate(
-    canvas: Image, mark: Mark, scale: float, taken: Sequence[tuple[int, int, int, int]]
-) -> tuple[int, int, int, int]:
+def _draw_plate(canvas: Image, mark: Mark, scale: float, taken: Sequence[XYWH]) -> XYWH:
     """The label on a plate of the mark's colour, where it hides no other plate if that can be; in place.
 
     Returns:
-        The plate: left, top, right, bottom in px.
+        The plate.
     """
     height, width = canvas.shape[:2]
     letters_px = max(11, round(width * PLATE_TEXT))
@@ -153,17 +152,15 @@ def _draw_plate(
         int(np.clip(y, 0, max(0, height - plate_height)))
         for y in (top - plate_height - 1, bottom + 2, top - 2 * plate_height - 3, top + 2)
     ]
-    plates = [(x0, y, x0 + plate_width, y + plate_height) for y in tops]
-    x0, y0, x1, y1 = next((plate for plate in plates if not any(_meet(plate, other) for other in taken)), plates[0])
+    plates = [(x0, y, plate_width, plate_height) for y in tops]
+    plate = next((plate for plate in plates if not any(touches(plate, other) for other in taken)), plates[0])
+    y0 = plate[1]
     colour = mark.colour or colour_of(mark.key or mark.label)
-    cv2.rectangle(canvas, (x0, y0), (min(x1, width) - 1, min(y1, height) - 1), colour, cv2.FILLED)
+    right, low = min(x0 + plate_width, width), min(y0 + plate_height, height)
+    cv2.rectangle(canvas, (x0, y0), (right - 1, low - 1), colour, cv2.FILLED)
     baseline = y0 + round(plate_height / 2 + letters_px * 0.36)
     cv2.putText(canvas, label, (x0 + letters_px // 2, baseline), INK, font, letters_px, 600)
-    return x0, y0, x1, y1
-
-
-def _meet(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    return plate
 
 
 def _text_width(text: str, font: cv2.FontFace, letters_px: int) -> int:

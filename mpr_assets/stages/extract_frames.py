@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypedDict
 
-import cv2
 import numpy as np
 import polars as pl
 from av.video.frame import VideoFrame
@@ -21,7 +20,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gpu_service.errors import BadInput
-from gpu_service.pictures import Image, encode_jpeg
+from gpu_service.likeness import frame_phash
+from gpu_service.pictures import encode_jpeg
 from mpr_assets.engine.checks import FRAMES_COVER_TIMELINE
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
@@ -184,22 +184,6 @@ def nearest(pts: NDArray[np.int64], wanted: Iterable[Fraction]) -> list[int]:
     return chosen
 
 
-def phash(image: Image) -> int:
-    """64-bit perceptual hash: signs of the 8x8 lowest frequencies, without the constant, about their median.
-
-    Source: C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.1 (DCT hash):
-    32x32 grey, DCT-II, coefficients 1 to 8 in both directions, median as threshold. First bit highest.
-
-    Returns:
-        0 to 2**64 - 1.
-    """
-    small = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA)
-    grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)
-    # Rounded, so that the noise of a flat picture does not become bits.
-    low = np.round(np.asarray(cv2.dct(grey))[1:9, 1:9].ravel())
-    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
-
-
 def _taken(
     chunks: pl.DataFrame,
     settings: ExtractFramesSettings,
@@ -295,7 +279,7 @@ def _encode(seq: int, one: SampledFrame, settings: ExtractFramesSettings) -> Ext
         timeline_ms=one.timeline_ms,
         width_px=width_px,
         height_px=height_px,
-        phash=phash(pixels),
+        phash=frame_phash(pixels),
         size_bytes=len(jpeg),
         cut_ms=one.cut_ms,
     )

@@ -36,6 +36,7 @@ from pydantic import Field
 from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector
 
+from gpu_service.likeness import phash_distance
 from gpu_service.pictures import Image
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
@@ -201,7 +202,7 @@ def same_picture(kept: KeptFrames, other: KeptFrames, settings: FilterScenesSett
         return False
     if other.timeline_ms - kept.timeline_ms > settings.max_stand_in_ms or settings.max_stand_in_ms == 0:
         return False
-    if (kept.phash ^ other.phash).bit_count() > settings.phash_max_distance:
+    if phash_distance(kept.phash, other.phash) > settings.phash_max_distance:
         return False
     change = largest_change(kept.grey, other.grey, settings.block_px, settings.block_contrast_share)
     return change <= settings.block_change_max

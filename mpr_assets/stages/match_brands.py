@@ -16,19 +16,17 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
+from gpu_service.boxes import XYWH, around, overlaps
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_assets.text.layout import (
-    Box,
     Line,
     Reach,
     followers,
-    overlaps,
     part_box,
-    union,
 )
 from mpr_assets.text.name_index import Hit, NameIndex, ParsedText
 from mpr_assets.text.names import Tolerance
@@ -135,9 +133,9 @@ def _frame_rows(
     finds += _joined_finds(lines, readings, index, settings)
     reasons: dict[int, str] = {}
     taken: set[int] = set()
-    detections: list[tuple[_Find, Box]] = []
+    detections: list[tuple[_Find, XYWH]] = []
     for find in _resolved(finds, settings, reasons):
-        box = union([part_box(lines[line], readings[line].folded, start, end) for line, start, end in find.parts])
+        box = around([part_box(lines[line], readings[line].folded, start, end) for line, start, end in find.parts])
         taken.update(line for line, _, _ in find.parts)
         if not any(one.hit.name.brand == find.hit.name.brand and overlaps(box, other) for one, other in detections):
             detections.append((find, box))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import polars as pl
 from pydantic import Field
 
+from gpu_service.boxes import iou
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.preprocess import PREPROCESS, CropSettings
 from gpu_service.wire import Box, CropBox, PreprocessItem
@@ -155,16 +156,9 @@ def _chosen(wanted: list[_Wanted], most: int) -> list[_Wanted]:
     for one in order:
         if len(chosen) == most:
             break
-        if all(_iou(one.box, other.box) < SAME_BOX for other in chosen):
+        if all(iou(one.box.xywh, other.box.xywh) < SAME_BOX for other in chosen):
             chosen.append(one)
     return chosen
-
-
-def _iou(one: Box, two: Box) -> float:
-    w = min(one.x + one.w, two.x + two.w) - max(one.x, two.x)
-    h = min(one.y + one.h, two.y + two.h) - max(one.y, two.y)
-    shared = max(0, w) * max(0, h)
-    return shared / (one.w * one.h + two.w * two.h - shared)
 
 
 def _crops_are_there(run: StageRun, header: TableHeader) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from pydantic import AliasChoices, Field
 
+from gpu_service.boxes import XYWH
 from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.ocr.engine import OcrSettings
@@ -184,7 +185,7 @@ def _worth(row: Row) -> float:
     return row.confidence**2 * sum(character.isalnum() for character in row.text)
 
 
-def box(quad: Quad) -> tuple[int, int, int, int]:
+def box(quad: Quad) -> XYWH:
     """The whole pixels around a quad: x, y, w, h."""
     left, top = np.floor(quad.min(axis=0)).astype(int).tolist()
     right, bottom = np.ceil(quad.max(axis=0)).astype(int).tolist()

@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gpu_service.boxes import XYWH
 from mpr_resources.brands.folding import Folded
 
 MIN_COSINE = math.cos(math.radians(12.0))
 """Lines of one phrase run at most so far apart in direction."""
 FIRST_SQUARE_LETTER = 0x2E80
 """From here on letters are mostly as wide as high: Chinese, Japanese, Korean."""
-Box = tuple[int, int, int, int]
-"""Left, top, width, height in pixels."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Line:
     text: str
     confidence: float
     quad: tuple[float, ...]
-    box: Box
+    box: XYWH
     track: int | None
 
 
@@ -70,7 +69,7 @@ def followers(lines: Sequence[Line], reach: Reach) -> list[list[int]]:
     return found
 
 
-def part_box(line: Line, folded: Folded, start: int, end: int) -> Box:
+def part_box(line: Line, folded: Folded, start: int, end: int) -> XYWH:
     """The box of the words `start` to `end` of a line, by the usual widths of their letters."""
     words = folded.words
     if start == 0 and end == len(words):
@@ -83,21 +82,7 @@ def part_box(line: Line, folded: Folded, start: int, end: int) -> Box:
     return _bounded((math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))), line.box)
 
 
-def union(boxes: Sequence[Box]) -> Box:
-    """The smallest box around all."""
-    left, top = min(x for x, _, _, _ in boxes), min(y for _, y, _, _ in boxes)
-    right, bottom = max(x + w for x, _, w, _ in boxes), max(y + h for _, y, _, h in boxes)
-    return left, top, right - left, bottom - top
-
-
-def overlaps(a: Box, b: Box) -> bool:
-    """Whether most of the smaller box lies in the other."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    return width > 0 and height > 0 and 2 * width * height >= min(a[2] * a[3], b[2] * b[3])
-
-
-def _bounded(corners: tuple[int, int, int, int], box: Box) -> Box:
+def _bounded(corners: tuple[int, int, int, int], box: XYWH) -> XYWH:
     left, top = max(corners[0], box[0]), max(corners[1], box[1])
     right, bottom = min(corners[2], box[0] + box[2]), min(corners[3], box[1] + box[3])
     return (left, top, right - left, bottom - top) if right > left and bottom > top else box

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
+from gpu_service.boxes import shared_areas
 from gpu_service.pictures import Image
 
 Quad: TypeAlias = NDArray[np.float32]
@@ -222,9 +223,7 @@ def area(quad: Quad) -> float:
 
 def common_area(one: Quad, other: Quad) -> float:
     """Of the upright boxes around two quads."""
-    low = np.maximum(one.min(axis=0), other.min(axis=0))
-    high = np.minimum(one.max(axis=0), other.max(axis=0))
-    return float(np.prod(np.maximum(high - low, 0)))
+    return float(shared_areas(one.min(axis=0), one.max(axis=0), other.min(axis=0), other.max(axis=0)))
 
 
 PATCH_HEIGHT_PX = 24

@@ -26,7 +26,7 @@ import cv2
 from pydantic import field_validator, model_validator
 
 from gpu_service.errors import BadInput
-from gpu_service.pictures import decode
+from gpu_service.pictures import decode, rasterise
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
 from mpr_resources.brands.folding import fold_key
@@ -282,20 +282,7 @@ def read_reference(brand: str, file: Path, name: str) -> Reference:
     except OSError as error:
         raise BadInput(f"{what} cannot be read: {error.strerror}", "check its permissions") from None
     try:
-        decode(_rasterised(encoded) if file.suffix.lower() == ".svg" else encoded)
+        decode(rasterise(encoded, 64) if file.suffix.lower() == ".svg" else encoded)
     except (BadInput, ValueError, cv2.error):
         raise BadInput(f"{what} cannot be decoded", "it is empty, damaged or not what its name says it is") from None
     return Reference(brand, name, encoded)
-
-
-def _rasterised(svg: bytes) -> bytes:
-    """PNG bytes of an SVG.
-
-    Raises:
-        ValueError: it is not an SVG that can be drawn.
-    """
-    import resvg_py
-
-    # Both sizes are given because resvg ends the process when a drawing's own size asks for more memory than there is.
-    side_px = 64
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg.decode("utf-8-sig"), width=side_px, height=side_px))

@@ -19,21 +19,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gpu_service.errors import PermanentError
+from gpu_service.likeness import Gray, block_change, phash, phash_distance
 from gpu_service.pictures import Image
-from gpu_service.routines.preprocess import phash
 from mpr_resources.cloud.prompt import Answer
 from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import hash_of
-
-Gray: TypeAlias = NDArray[np.uint8]
 
 THUMBNAIL = (160, 48)
 """Width and height in which two crops are compared."""
@@ -74,7 +70,7 @@ class AnswerLikeness:
 
     Attributes:
         max_phash_distance: bits of the perceptual hash that may differ.
-        max_change: grey levels by which the most changed letter-sized block may differ; see `change`.
+        max_change: grey levels by which the most changed letter-sized block may differ; see `block_change`.
     """
 
     max_phash_distance: int
@@ -101,20 +97,17 @@ class Look:
         """Whether the thumbnail and the ratio of sides are of a crop that shows the same."""
         if not 0.87 < aspect / self.aspect < 1.15:
             return False
-        return change(self.levels, _levels(thumbnail)) <= likeness.max_change
+        return least_change(self.levels, _levels(thumbnail)) <= likeness.max_change
 
     def near(self, other: Look, likeness: AnswerLikeness) -> bool:
         """Whether another crop shows the same."""
-        return _distance(self.phash, other.phash) <= likeness.max_phash_distance and self.like(
+        return phash_distance(self.phash, other.phash) <= likeness.max_phash_distance and self.like(
             other.thumbnail, other.aspect, likeness
         )
 
 
-def change(one: Gray, other: Gray) -> float:
-    """Grey levels by which the most changed block differs, over the shift of up to a pixel where it differs least.
-
-    A pixel differs by how far it leaves the range of its neighbours in the other, so that part of a pixel's shift and
-    a codec's softness are no change, while a letter that is another one is.
+def least_change(one: Gray, other: Gray) -> float:
+    """The `block_change` of two thumbnails, over the shift of up to a pixel where it is least.
 
     Args:
         one, other: shape (height, width) of `THUMBNAIL`, uint8, of contrast `CONTRAST`.
@@ -127,26 +120,14 @@ def change(one: Gray, other: Gray) -> float:
     least = 255.0
     for dy, dx in ((1, 1), (0, 1), (1, 0), (1, 2), (2, 1), (0, 0), (0, 2), (2, 0), (2, 2)):
         moved = np.asarray(padded[dy : dy + height, dx : dx + width], np.uint8)
-        outside = cv2.max(_outside(one, moved), _outside(moved, one)).astype(np.float32)
-        least = min(least, float(cv2.blur(outside, (BLOCK_PX, BLOCK_PX)).max()))
+        least = min(least, block_change(one, moved, (BLOCK_PX, BLOCK_PX)))
     return least
-
-
-def _outside(values: Gray, reference: Gray) -> Gray:
-    kernel = np.ones((3, 3), np.uint8)
-    above = cv2.subtract(values, cv2.dilate(reference, kernel))
-    below = cv2.subtract(cv2.erode(reference, kernel), values)
-    return np.asarray(cv2.max(above, below), np.uint8)
 
 
 def _levels(thumbnail: bytes) -> Gray:
     levels = np.frombuffer(thumbnail, np.uint8).reshape(THUMBNAIL[::-1]).astype(np.float32)
     scaled = (levels - levels.mean()) / max(4.0, float(levels.std())) * CONTRAST + 128
     return np.asarray(np.clip(scaled, 0, 255), np.uint8)
-
-
-def _distance(one: int, other: int) -> int:
-    return (one ^ other).bit_count()
 
 
 def alike(looks: Sequence[Look], likeness: AnswerLikeness) -> dict[int, list[int]]:
@@ -243,7 +224,7 @@ class Answers:
     def _rivals(self, look: Look) -> Iterator[str]:
         """Claims of others that stand, of crops that show the same."""
         for name in self._claimed():
-            if name in self._mine or _distance(_phash(name), look.phash) > self.likeness.max_phash_distance:
+            if name in self._mine or phash_distance(_phash(name), look.phash) > self.likeness.max_phash_distance:
                 continue
             claim = self._claim_of(name)
             if claim is None or self._over(claim):
@@ -284,7 +265,7 @@ class Answers:
                     name = key.rpartition("/")[2].removesuffix(".json")
                     with suppress(ValueError):  # what others put there is none of ours
                         self._names[name] = _phash(name)
-            near = [(_distance(number, look.phash), name) for name, number in self._names.items()]
+            near = [(phash_distance(number, look.phash), name) for name, number in self._names.items()]
         return [name for distance, name in sorted(near) if distance <= self.likeness.max_phash_distance]
 
     def _read(self, name: str) -> _Kept | None:

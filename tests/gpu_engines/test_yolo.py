@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from gpu_service import models
+from gpu_service.boxes import iou
 from gpu_service.errors import MissingEngine
 from gpu_service.models import ModelFiles
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch
 from gpu_service.routines.detect import DETECT, DetectSettings
-from gpu_service.wire import Box, NoItem, ObjectFinding
+from gpu_service.wire import NoItem, ObjectFinding
 from tests.gpu_engines.boards import SIZE, Boards, learn
 
 YOLO = DetectSettings(engines=("yolo",), yolo_model="boards", object_side_px=1280)
@@ -37,13 +38,6 @@ def find(settings: DetectSettings, *images: Image) -> list[tuple[ObjectFinding, 
     return [answer.objects for answer in DETECT.run(Batch(images, [NoItem() for _ in images], settings))]
 
 
-def overlap(a: Box, b: Box) -> float:
-    w = min(a.x + a.w, b.x + b.w) - max(a.x, b.x)
-    h = min(a.y + a.h, b.y + b.h) - max(a.y, b.y)
-    inner = max(0, w) * max(0, h)
-    return inner / (a.w * a.h + b.w * b.h - inner)
-
-
 @pytest.mark.parametrize(
     ("settings", "engine"), [(YOLO, "yolo"), (YOLO_ONNX, "yolo"), (ONNX, "onnx")], ids=["pt", "onnx by yolo", "onnx"]
 )
@@ -57,7 +51,7 @@ def test_finds_the_brands_of_frames_that_it_has_not_seen(
     found = [
         (i, brand)
         for i, brand, box in marks
-        if any(f.label == brand and overlap(f.box, box) >= 0.5 for f in answers[i])
+        if any(f.label == brand and iou(f.box.xywh, box.xywh) >= 0.5 for f in answers[i])
     ]
     recall = len(found) / len(marks)
     with capsys.disabled():
@@ -80,10 +74,10 @@ def test_without_ultralytics_the_same_is_found(boards: Boards) -> None:
     for mine, other in zip(ours, theirs, strict=True):
         sure = [finding for finding in other if finding.confidence > 0.5]
         for finding in sure:
-            best = max(mine, key=lambda f: (f.label == finding.label) + overlap(f.box, finding.box), default=None)
+            best = max(mine, key=lambda f: (f.label == finding.label) + iou(f.box.xywh, finding.box.xywh), default=None)
             assert best is not None
             assert best.label == finding.label
-            assert overlap(best.box, finding.box) > 0.95
+            assert iou(best.box.xywh, finding.box.xywh) > 0.95
             assert abs(best.confidence - finding.confidence) < 0.02
             pairs += 1
     assert pairs >= 5
@@ -133,4 +127,4 @@ def test_an_export_of_fixed_size_that_sorts_its_boxes_out(boards: Boards, tmp_pa
     models.use(ModelFiles(files={"exported": str(boards.exported)}))
     [other] = find(ONNX, frame)
     assert [f.label for f in found] == [f.label for f in other]
-    assert all(overlap(a.box, b.box) > 0.9 for a, b in zip(found, other, strict=True))
+    assert all(iou(a.box.xywh, b.box.xywh) > 0.9 for a, b in zip(found, other, strict=True))

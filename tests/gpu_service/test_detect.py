@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from gpu_service.boxes import iou
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, encode_png
 from gpu_service.routines import Batch, Reference
@@ -84,12 +85,6 @@ def find(image: Image, *references: Reference) -> tuple[ObjectFinding, ...]:
     return answer.objects
 
 
-def overlap(a: Box, b: Box) -> float:
-    w = max(0, min(a.x + a.w, b.x + b.w) - max(a.x, b.x))
-    h = max(0, min(a.y + a.h, b.y + b.h) - max(a.y, b.y))
-    return w * h / (a.w * a.h + b.w * b.h - w * h)
-
-
 def nothing(image: Image) -> list[tuple[str, Box]]:
     return []
 
@@ -136,7 +131,7 @@ def test_finds_exactly_what_is_there(scene: Callable[[Image], list[tuple[str, Bo
     found = find(image, KITE, COMB, BOLT)
     assert sorted(f.label for f in found) == sorted(brand for brand, _ in truth)
     for brand, box in truth:
-        assert max(overlap(f.box, box) for f in found if f.label == brand) > 0.8
+        assert max(iou(f.box.xywh, box.xywh) for f in found if f.label == brand) > 0.8
     assert all(f.confidence >= 0.5 and f.engine == "logo_match" and f.quad is not None for f in found)
 
 
@@ -169,7 +164,7 @@ def test_finds_an_svg_logo(size: bytes) -> None:
     cv2.circle(image, (180, 110), 12, (20, 20, 200), -1, cv2.LINE_AA)
     [found] = find(image, KITE, bolt, COMB)
     assert found.label == "Bolt"
-    assert overlap(found.box, Box(x=112, y=34, w=80, h=88)) > 0.8
+    assert iou(found.box.xywh, (112, 34, 80, 88)) > 0.8
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from gpu_service.routines.preprocess import (
     Crop,
     CropSettings,
     cut,
-    phash,
     sharpness,
 )
 from gpu_service.wire import (
@@ -208,18 +207,6 @@ def test_low_contrast_is_stretched() -> None:
     cv2.putText(face, "FAINT", (20, 45), cv2.FONT_HERSHEY_SIMPLEX, 1.4, (118, 118, 118), 3, cv2.LINE_AA)
     crop = cut(face, CropBox(box=Box(x=0, y=0, w=300, h=60)), CropSettings())
     assert np.ptp(crop.pixels) > 1.5 * np.ptp(face)
-
-
-def test_phash_is_64_bits_and_tells_pictures_apart() -> None:
-    gray = cv2.cvtColor(board(), cv2.COLOR_BGR2GRAY)
-    other = cv2.cvtColor(np.fliplr(board()), cv2.COLOR_BGR2GRAY)
-    assert 0 <= phash(gray) < 2**64
-    assert phash(np.full((9, 9), 77, np.uint8)) == 0
-    brighter = cv2.add(gray, 20)
-    larger = cv2.resize(gray, None, fx=1.3, fy=1.3, interpolation=cv2.INTER_CUBIC)
-    assert (phash(gray) ^ phash(brighter)).bit_count() <= 4
-    assert (phash(gray) ^ phash(larger)).bit_count() <= 12
-    assert (phash(gray) ^ phash(other)).bit_count() >= 20
 
 
 def test_sharpness_falls_with_blur() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from gpu_service.boxes import shared_areas
 from gpu_service.pictures import Image
 from gpu_service.routines import DebugPictures, Reference
 from gpu_service.routines.logos import regions as shapes
@@ -174,7 +175,7 @@ def _agreement(
     area = (high - low).prod(axis=1)
     count = np.zeros(len(owners), int)
     for i in np.flatnonzero(likely):
-        inner = (np.minimum(high[i], high) - np.maximum(low[i], low)).clip(0).prod(axis=1)
+        inner = shared_areas(low[i], high[i], low, high)
         same = likely & (brand_of[owners] == brand_of[owners[i]]) & (inner > 0.5 * np.maximum(area[i], area))
         count[i] = len(set(owners[same].tolist()) - {int(owners[i])})
     return count
@@ -187,7 +188,7 @@ def _distinct(quads: NDArray[np.float64], scores: Floats, threshold: float) -> l
     for i in np.argsort(-scores, kind="stable"):
         if scores[i] < threshold:
             break
-        inner = (np.minimum(high[i], high[kept]) - np.maximum(low[i], low[kept])).clip(0).prod(axis=1)
+        inner = shared_areas(low[i], high[i], low[kept], high[kept])
         smaller = np.minimum((high[i] - low[i]).prod(), (high[kept] - low[kept]).prod(axis=1))
         if not (inner > 0.4 * smaller).any():
             kept.append(int(i))

@@ -14,11 +14,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import resvg_py
 from numpy.typing import NDArray
 
 from gpu_service.errors import BadInput
-from gpu_service.pictures import Image
+from gpu_service.pictures import Image, rasterise
 from gpu_service.routines import Reference
 from gpu_service.routines.logos.regions import (
     Floats,
@@ -217,24 +216,17 @@ def read_logo(reference: Reference) -> tuple[Image, Mask, bool]:
     head = reference.encoded[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     encoded = reference.encoded
     if head.startswith((b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")):
-        encoded = _rasterised(reference, what)
+        try:
+            encoded = rasterise(reference.encoded, 2 * MAX_SIDE_PX)
+        except ValueError as error:
+            raise BadInput(
+                f"{what} is not an SVG picture that can be drawn ({error})", "give PNG, JPEG or SVG"
+            ) from error
     raw: Any = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
     if raw is None or raw.dtype.kind != "u":
         raise BadInput(f"{what} cannot be read", "give a PNG, JPEG or SVG picture")
     bytes_a_pixel = raw.dtype.itemsize
     return _inked(np.asarray(raw if bytes_a_pixel == 1 else raw >> 8, np.uint8), what)
-
-
-def _rasterised(reference: Reference, what: str) -> bytes:
-    try:
-        markup = reference.encoded.decode("utf-8")
-        fontless = "<text" not in markup
-        # Drawn to fit a square: a drawing's own size may ask for more memory than there is, which ends the process.
-        side_px = 2 * MAX_SIDE_PX
-        drawn = resvg_py.svg_to_bytes(svg_string=markup, width=side_px, height=side_px, skip_system_fonts=fontless)
-        return bytes(drawn)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise BadInput(f"{what} is not an SVG picture that can be drawn ({error})", "give PNG, JPEG or SVG") from error
 
 
 def _inked(raw: NDArray[np.uint8], what: str) -> tuple[Image, Mask, bool]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_service.boxes import XYWH
 from gpu_service.pictures import Image
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -134,7 +135,7 @@ def regions_of(image: Image) -> Regions:
     tried together.
     """
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 0.8), cv2.COLOR_BGR2LAB)
-    boxes: list[tuple[int, int, int, int]] = []
+    boxes: list[XYWH] = []
     shapes: list[Floats] = []
     for channel in range(3):
         plane = np.ascontiguousarray(lab[..., channel])
@@ -153,7 +154,7 @@ def regions_of(image: Image) -> Regions:
 
 def _fresh(
     mask: NDArray[np.uint8], known: dict[tuple[int, ...], list[tuple[int, int, int, int, int]]]
-) -> Iterator[tuple[tuple[int, int, int, int], Floats]]:
+) -> Iterator[tuple[XYWH, Floats]]:
     """Boxes and shapes of the mask's regions and groups of regions that are not among those known; they become so."""
     height, width = mask.shape
     _, labels, found, _ = cv2.connectedComponentsWithStats(mask, connectivity=4, ltype=cv2.CV_32S)

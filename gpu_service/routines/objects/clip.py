@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from gpu_service import models
+from gpu_service.boxes import around, touches
 from gpu_service.pictures import Image
 from gpu_service.routines import Reference
 from gpu_service.routines.detect_edges import EdgeSettings, find_boards
@@ -222,9 +223,10 @@ def _named(tiles: Sequence[Box], shares: Floats, brands: Sequence[str], threshol
             continue
         places = named.setdefault(brands[best], [])
         confidence = float(share[best])
-        for other, sure in [place for place in places if _touch(place[0], box)]:
+        for other, sure in [place for place in places if touches(place[0].xywh, box.xywh)]:
             places.remove((other, sure))
-            box, confidence = _common(box, other), max(confidence, sure)
+            x, y, w, h = around([box.xywh, other.xywh])
+            box, confidence = Box(x=x, y=y, w=w, h=h), max(confidence, sure)
         places.append((box, confidence))
     found = [
         ObjectFinding(box=box, label=brand, confidence=round(min(1.0, sure), 4), engine="clip")
@@ -232,15 +234,6 @@ def _named(tiles: Sequence[Box], shares: Floats, brands: Sequence[str], threshol
         for box, sure in places
     ]
     return sorted(found, key=lambda f: (f.label, -f.confidence, f.box.x, f.box.y))
-
-
-def _touch(a: Box, b: Box) -> bool:
-    return a.x < b.x + b.w and b.x < a.x + a.w and a.y < b.y + b.h and b.y < a.y + a.h
-
-
-def _common(a: Box, b: Box) -> Box:
-    x, y = min(a.x, b.x), min(a.y, b.y)
-    return Box(x=x, y=y, w=max(a.x + a.w, b.x + b.w) - x, h=max(a.y + a.h, b.y + b.h) - y)
 
 
 def identity(settings: ClipSettings) -> str:

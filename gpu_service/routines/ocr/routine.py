@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_service.boxes import XYWH, around, touches
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
@@ -175,7 +176,7 @@ def _closer(
     return quads
 
 
-def warm_places(heat: HeatMap, threshold: float) -> list[tuple[int, int, int, int]]:
+def warm_places(heat: HeatMap, threshold: float) -> list[XYWH]:
     """Boxes x, y, w, h with margins around what is at least this warm; none overlaps another. Pixels of the map."""
     height, width = heat.shape
     boxes = []
@@ -188,24 +189,22 @@ def warm_places(heat: HeatMap, threshold: float) -> list[tuple[int, int, int, in
     return _joined(boxes)
 
 
-def _joined(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+def _joined(boxes: list[XYWH]) -> list[XYWH]:
     """Overlapping boxes become one, until none overlaps."""
-    done: list[tuple[int, int, int, int]] = []
+    done: list[XYWH] = []
     waiting = sorted(boxes)
     while waiting:
-        x, y, w, h = waiting.pop()
-        touched = [b for b in done if b[0] < x + w and x < b[0] + b[2] and b[1] < y + h and y < b[1] + b[3]]
+        box = waiting.pop()
+        touched = [other for other in done if touches(other, box)]
         if not touched:
-            done.append((x, y, w, h))
+            done.append(box)
             continue
-        done = [b for b in done if b not in touched]
-        left, top = min(x, *(b[0] for b in touched)), min(y, *(b[1] for b in touched))
-        right, bottom = max(x + w, *(b[0] + b[2] for b in touched)), max(y + h, *(b[1] + b[3] for b in touched))
-        waiting.append((left, top, right - left, bottom - top))
+        done = [other for other in done if other not in touched]
+        waiting.append(around([box, *touched]))
     return sorted(done)
 
 
-def _inside(point: NDArray[np.float32], box: tuple[int, int, int, int]) -> bool:
+def _inside(point: NDArray[np.float32], box: XYWH) -> bool:
     return bool(box[0] <= point[0] < box[0] + box[2] and box[1] <= point[1] < box[1] + box[3])
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from mpr_assets.compare.table_diff import compare, differing_settings, iou
+from mpr_assets.compare.table_diff import compare, differing_settings
 from mpr_assets.report.exposures import EXPOSURE_SCHEMA
 from mpr_assets.text.detections import DETECTION_SCHEMA
 
@@ -117,11 +117,6 @@ def test_a_change_tells_its_columns() -> None:
     tables = [pl.DataFrame([row], DETECTION_SCHEMA) for row in (find(1, x=0), find(1, x=4, confidence=0.5))]
     (change,) = compare(*tables).changes
     assert change.columns == ("x", "confidence")
-
-
-@pytest.mark.parametrize(("x", "expected"), [(0, 1.0), (50, 1 / 3), (100, 0.0), (500, 0.0)])
-def test_iou(x: int, expected: float) -> None:
-    assert iou(find(1), find(1, x=x)) == pytest.approx(expected)
 
 
 def test_differing_settings() -> None:

@@ -189,7 +189,7 @@ def test_a_frame_that_is_gone_is_extracted_again(
 ) -> None:
     world = before("extract_frames")
     with monkeypatch.context() as patched:
-        patched.setattr(extract_frames, "phash", lambda image: 7)
+        patched.setattr(extract_frames, "frame_phash", lambda image: 7)
         patched.setattr("mpr_resources.storage.pictures.PictureFolder.finish", lambda self: 1 / 0)
         assert not world.run("extract_frames").success
     [frame] = world.storage_folder.rglob("00000005.jpg")

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from gpu_service.likeness import frame_phash
 from gpu_service.pictures import (
     Image,
     Picture,
@@ -15,7 +16,6 @@ from gpu_service.pictures import (
     encode_jpeg,
 )
 from mpr_assets.stages.extract_frames import SCHEMA as INDEX_SCHEMA
-from mpr_assets.stages.extract_frames import phash
 from mpr_assets.stages.filter_scenes import (
     SCHEMA,
     FilterScenesSettings,
@@ -66,7 +66,7 @@ def run(
     chunks = chunks or [0] * len(stored)
     cuts_ms = cuts_ms or [None] * len(stored)
     rows = [
-        (seq, chunk, 0, 0, seq * step_ms, *SIZE, phash(picture), 0, cut_ms)
+        (seq, chunk, 0, 0, seq * step_ms, *SIZE, frame_phash(picture), 0, cut_ms)
         for seq, (picture, chunk, cut_ms) in enumerate(zip(stored, chunks, cuts_ms, strict=True))
     ]
     index = pl.DataFrame(rows, schema=INDEX_SCHEMA, orient="row")

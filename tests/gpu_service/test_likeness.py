@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from gpu_service.likeness import Gray, block_change, frame_phash, phash, phash_distance
+from gpu_service.pictures import Image, decode, encode_jpeg
+
+
+def scene(seed: int) -> Image:
+    """Coloured squares of 40 pixels."""
+    squares = np.random.default_rng(seed).integers(0, 256, (9, 16, 3), np.uint8)
+    return np.kron(squares, np.ones((40, 40, 1), np.uint8))
+
+
+def gray(seed: int) -> Gray:
+    return np.asarray(cv2.cvtColor(scene(seed), cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+CROPS: dict[str, tuple[Gray, int]] = {
+    "one pixel": (np.full((1, 1), 77, np.uint8), 0),
+    "flat": (np.full((9, 9), 77, np.uint8), 0),
+    "squares": (gray(1), 0x205DBF8A9A435F90),
+    "other squares": (gray(2), 0x153ADA512FBBA620),
+}
+
+
+@pytest.mark.parametrize("name", CROPS)
+def test_the_hash_of_a_crop_is_as_stored_ones_are(name: str) -> None:
+    picture, expected = CROPS[name]
+    assert phash(picture) == expected
+
+
+FRAMES: dict[str, tuple[Image, int]] = {
+    "one pixel": (np.full((1, 1, 3), 77, np.uint8), 0),
+    "flat": (np.zeros((90, 160, 3), np.uint8), 0),
+    "squares": (scene(1), 0xBB7E143486BE219C),
+    "other squares": (scene(2), 0x74B5A25F774D4015),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_hash_of_a_frame_is_as_stored_ones_are(name: str) -> None:
+    picture, expected = FRAMES[name]
+    assert frame_phash(picture) == expected
+
+
+def test_hashes_of_a_crop_tell_pictures_apart() -> None:
+    brighter = np.asarray(cv2.add(gray(1), 20), np.uint8)
+    larger = np.asarray(cv2.resize(gray(1), None, fx=1.3, fy=1.3, interpolation=cv2.INTER_CUBIC), np.uint8)
+    assert phash_distance(phash(gray(1)), phash(brighter)) <= 4
+    assert phash_distance(phash(gray(1)), phash(larger)) <= 12
+    assert phash_distance(phash(gray(1)), phash(gray(2))) >= 20
+
+
+def test_hashes_of_a_frame_tell_pictures_apart() -> None:
+    hashed = frame_phash(scene(1))
+    assert phash_distance(hashed, frame_phash(decode(encode_jpeg(scene(1), 50)))) <= 2
+    assert phash_distance(hashed, frame_phash(np.ascontiguousarray(scene(1)[::2, ::2]))) <= 2
+    assert 20 <= phash_distance(hashed, frame_phash(scene(2))) <= 44
+
+
+def flat(level: int, *changed: tuple[int, int, int]) -> Gray:
+    """24 x 24 pixels of one level, but for some: column, row, level."""
+    levels = np.full((24, 24), level, np.uint8)
+    for x, y, value in changed:
+        levels[y, x] = value
+    return levels
+
+
+def edge(x: int) -> Gray:
+    """24 x 24 pixels, dark to the left of this column."""
+    return np.where(np.arange(24) < x, 10, 200).astype(np.uint8)[None].repeat(24, axis=0)
+
+
+CHANGES: dict[str, tuple[Gray, Gray, float]] = {
+    "the same": (flat(50), flat(50), 0.0),
+    "brighter": (flat(50), flat(80), 30.0),
+    "one pixel in a block of 16": (flat(50), flat(50, (12, 12, 210)), 10.0),
+    "two beside each other": (flat(50), flat(50, (12, 12, 210), (13, 12, 210)), 20.0),
+    "two far apart": (flat(50), flat(50, (2, 2, 210), (20, 20, 210)), 10.0),
+    "an edge moved by two pixels": (edge(12), edge(14), 95.0),
+    "an edge moved by one pixel": (edge(12), edge(13), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_most_changed_block(name: str) -> None:
+    one, other, expected = CHANGES[name]
+    assert block_change(one, other, (4, 4)) == pytest.approx(expected)
