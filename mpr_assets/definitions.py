@@ -17,6 +17,7 @@ from mpr_assets.engine.stage import Stage
 from mpr_assets.orchestration.config_asset import config_asset
 from mpr_assets.orchestration.stage_asset import stage_asset
 from mpr_resources.brands.registry import Registry
+from mpr_resources.database.connection import Database
 from mpr_resources.heartbeat import heartbeat
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
@@ -77,9 +78,19 @@ def profiles_folder(environ: Mapping[str, str]) -> Profiles:
 
 
 def brand_registry(environ: Mapping[str, str]) -> Registry:
-    """The registry of brands at `MPR_DATABASE_URL`; by default a file beside Dagster's own."""
+    """The registry of brands in the database."""
+    return Registry(database_url(environ))
+
+
+def database(environ: Mapping[str, str]) -> Database:
+    """The database of money and claims: the same that the registry is in."""
+    return Database(database_url(environ))
+
+
+def database_url(environ: Mapping[str, str]) -> str:
+    """As `MPR_DATABASE_URL` says; by default a file beside Dagster's own."""
     home = Path(environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
-    return Registry(environ.get("MPR_DATABASE_URL") or f"sqlite:///{home / 'registry.sqlite'}")
+    return environ.get("MPR_DATABASE_URL") or f"sqlite:///{home / 'registry.sqlite'}"
 
 
 def switched_off(environ: Mapping[str, str]) -> dict[str, str]:
@@ -107,6 +118,7 @@ def definitions(
         "tables": TableIOManager(store=storage),
         "inference": inference or inference_resource(environ),
         "profiles": profiles or profiles_folder(environ),
+        "database": database(environ),
         "progress": progress,
         "switches": switched_off(environ),
         "heartbeat": heartbeat,

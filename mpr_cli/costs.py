@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import astuple
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from gpu_service.errors import BadInput
+from mpr_assets.definitions import database
 from mpr_assets.runs.local_instance import storage
 from mpr_cli import terminal
 from mpr_resources.cloud import ledger
+from mpr_resources.cloud.old_objects import take_over
 
 app = typer.Typer()
 
@@ -22,11 +26,14 @@ def costs(by: Annotated[str, typer.Option(help="provider, timeline or day (UTC)"
     """Requests to cloud providers, their tokens and their price."""
     if by not in WAYS:
         raise BadInput(f"Costs cannot be summed up by {by!r}", f"choose one of {', '.join(WAYS)}")
-    rows = ledger.sums(ledger.read(storage()), WAYS[by])
+    accounts = database(os.environ)
+    take_over(accounts, storage())
+    sums = ledger.sums(accounts, WAYS[by])
     table = Table(box=None, pad_edge=False)
     table.add_column("provider/model" if by == "provider" else by)
     for name in ("requests", "failed", "crops", "tokens in", "tokens out", "cached", "USD"):
         table.add_column(name, justify="right")
-    for row in rows.iter_rows():
-        table.add_row(str(row[0]), *(f"{figure:,}" for figure in row[1:-1]), f"{row[-1] / 1_000_000:.4f}")
+    for one in sums:
+        of, *figures, micro_usd = astuple(one)
+        table.add_row(of, *(f"{figure:,}" for figure in figures), f"{micro_usd / 1_000_000:.4f}")
     terminal.out.print(table)

@@ -148,7 +148,7 @@ class Place:
 
     def kept(self) -> dict[str, bytes]:
         """What is stored, but what names a run or a moment, and what is to be gone at the end of a stage."""
-        passing = ("progress/", "budget/", "ledger/", "claims/")
+        passing = "progress/"
         return {
             key: data
             for key, data in world.listing(self.storage).items()

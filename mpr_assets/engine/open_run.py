@@ -59,6 +59,7 @@ def run_of(
         cache=resources.storage.cache,
         progress=resources.progress or LogProgress(log.info),
         log=log.warning,
+        database=resources.database,
         switched_off=resources.switches.get(stage.name),
     )
     return limited_to_frames(run)

@@ -14,6 +14,7 @@ from gpu_service.errors import MprError, PermanentError
 from gpu_service.routines import Inference, Reference
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_resources.brands.brand_file import BrandList
+from mpr_resources.database.connection import Database
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.profiles.profile import Profile
 from mpr_resources.progress import Progress, tracked
@@ -68,6 +69,7 @@ class StageRun:
     profiles: Profiles
     cache: PictureCache
     progress: Progress
+    database: Database
     log: Callable[[str], None]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     only: frozenset[int] | None = None

@@ -48,7 +48,7 @@ MAX_RETRIES = 3
 FIRST_RETRY_S = 1.0
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
-RESOURCES = frozenset({"storage", "inference", "profiles", "progress", "switches"})
+RESOURCES = frozenset({"storage", "inference", "profiles", "progress", "switches", "database"})
 
 
 def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinition:

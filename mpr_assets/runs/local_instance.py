@@ -14,10 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import (
     ROOT,
+    database,
     profiles_folder,
     storage_resource,
     switched_off,
 )
+from mpr_resources.database.connection import Database
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
@@ -49,6 +51,7 @@ class Resources:
     profiles: Profiles
     progress: Progress | None
     switches: Mapping[str, str]
+    database: Database
 
 
 def resources(progress: Progress | None = None, *, patience_s: float = 60.0) -> Resources:
@@ -59,7 +62,8 @@ def resources(progress: Progress | None = None, *, patience_s: float = 60.0) -> 
         token=os.environ.get("INFERENCE_TOKEN", ""),
         give_up_after_s=patience_s,
     )
-    return Resources(storage_resource(os.environ), inference, profiles(), progress, switched_off(os.environ))
+    switches = switched_off(os.environ)
+    return Resources(storage_resource(os.environ), inference, profiles(), progress, switches, database(os.environ))
 
 
 def dagster_instance() -> dg.DagsterInstance:

@@ -130,7 +130,7 @@ def asker(run: StageRun, environ: Mapping[str, str]) -> Asker:
     )
     run_id = run.run_id or run.fingerprint[:16]
     limits = settings.limits(run.timeline, run_id, datetime.now(UTC).strftime("%Y-%m-%d"))
-    return Asker(run.storage, environ, plan, limits, Label(run.timeline, run.stage, run_id))
+    return Asker(run.storage, run.database, environ, plan, limits, Label(run.timeline, run.stage, run_id))
 
 
 def _all_asked(run: StageRun, _header: TableHeader) -> bool:

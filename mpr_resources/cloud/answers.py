@@ -1,21 +1,20 @@
 """Answers of models about crops, kept in storage for all timelines, so that nothing is asked and paid for twice.
 
-What belongs here: which crops show the same, where an answer lies, and who may ask when two runs want to know the same.
-What is asked, and of whom, is not.
+What belongs here: which crops show the same, and where an answer lies. Who may ask is in `claims`; what is asked, and
+of whom, is not here either.
 
 Below `answers/{family}/`, a family being one prompt, schema and model, an answer is `{perceptual hash}-{pixel
-hash}.json`; the perceptual hash stands first, so that a listing alone tells which crops are near. Below
-`claims/{family}/` lie the crops that somebody is asking about at this moment.
+hash}.json`; the perceptual hash stands first, so that a listing alone tells which crops are near. They are objects and
+not rows of the database, because nothing about them needs a transaction: an answer lies under the hash of what it
+answers, is written whole by whoever holds the claim, and is never changed; and a copy of the storage has what was paid
+for.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,18 +47,6 @@ class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
 
     answer: Answer
-    thumbnail: bytes
-    aspect: float = Field(gt=0)
-
-
-class _Claim(BaseModel):
-    """Who is asking about which crop, and until when at the latest (seconds since 1970)."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
-
-    host: str
-    pid: int
-    until_s: float
     thumbnail: bytes
     aspect: float = Field(gt=0)
 
@@ -130,6 +117,11 @@ def _levels(thumbnail: bytes) -> Gray:
     return np.asarray(np.clip(scaled, 0, 255), np.uint8)
 
 
+def hash_distance(name: str, look: Look) -> int:
+    """Bits in which the perceptual hash of the crop that has this name differs."""
+    return phash_distance(_phash(name), look.phash)
+
+
 def alike(looks: Sequence[Look], likeness: AnswerLikeness) -> dict[int, list[int]]:
     """Crops that show the same, by number: the first of each, with all of them."""
     groups: dict[int, list[int]] = {}
@@ -147,18 +139,13 @@ def family_of(model: str, prompt_hash: str) -> str:
 class Answers:
     """The answers of one family. Thread-safe."""
 
-    def __init__(
-        self, storage: Storage, family: str, likeness: AnswerLikeness, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, storage: Storage, family: str, likeness: AnswerLikeness) -> None:
         self._storage = storage
         self._answers = f"answers/{family}"
-        self._claims = f"claims/{family}"
         self.likeness = likeness
-        self._clock = clock
         self._lock = threading.Lock()
         self._names: dict[str, int] | None = None
         self._kept: dict[str, _Kept | None] = {}
-        self._mine: set[str] = set()
 
     def find(self, look: Look) -> Answer | None:
         """The answer to this crop or to one that shows the same."""
@@ -185,77 +172,6 @@ class Answers:
         with self._lock:
             self._names = None
             self._kept = {name: kept for name, kept in self._kept.items() if kept is not None}
-
-    def claim(self, look: Look, seconds: float) -> bool:
-        """Say that the caller asks about this crop now, for at most so long. False: another is asking about the like.
-
-        Of two who claim crops near each other at the same time at most one has it; both may have to try again. A claim
-        is void when its time is over, or its process on this machine has ended.
-        """
-        mine = f"{look.name}.{self._generation(look)}"
-        data = _Claim(
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            until_s=self._clock() + seconds,
-            thumbnail=look.thumbnail,
-            aspect=look.aspect,
-        ).model_dump_json()
-        if not self._storage.create(f"{self._claims}/{mine}", data.encode()):
-            return False
-        with self._lock:
-            self._mine.add(mine)
-        if any(self._rivals(look)):
-            self._drop([mine])
-            return False
-        return True
-
-    def release(self, looks: Iterable[Look]) -> None:
-        """The caller asks no more about these crops."""
-        wanted = {look.name for look in looks}
-        with self._lock:
-            mine = [name for name in self._mine if name.rpartition(".")[0] in wanted]
-        self._drop(mine)
-
-    def _drop(self, names: list[str]) -> None:
-        self._storage.delete(f"{self._claims}/{name}" for name in names)
-        with self._lock:
-            self._mine.difference_update(names)
-
-    def _rivals(self, look: Look) -> Iterator[str]:
-        """Claims of others that stand, of crops that show the same."""
-        for name in self._claimed():
-            if name in self._mine or phash_distance(_phash(name), look.phash) > self.likeness.max_phash_distance:
-                continue
-            claim = self._claim_of(name)
-            if claim is None or self._over(claim):
-                continue
-            same_crop = name.rpartition(".")[0] == look.name
-            if same_crop or look.like(claim.thumbnail, claim.aspect, self.likeness):
-                yield name
-
-    def _generation(self, look: Look) -> int:
-        """The number of the next claim of a crop: that of a void one cannot be used again, for another may take it."""
-        numbers = [name for name in self._claimed() if name.rpartition(".")[0] == look.name]
-        void = [int(name.rpartition(".")[2]) for name in numbers if self._void(name)]
-        return max(void, default=-1) + 1
-
-    def _claimed(self) -> list[str]:
-        return [key.rpartition("/")[2] for key in self._storage.list(self._claims)]
-
-    def _claim_of(self, name: str) -> _Claim | None:
-        try:
-            return _Claim.model_validate_json(self._storage.get(f"{self._claims}/{name}"))
-        except (MissingObject, ValidationError):
-            return None
-
-    def _void(self, name: str) -> bool:
-        claim = self._claim_of(name)
-        return claim is None or self._over(claim)
-
-    def _over(self, claim: _Claim) -> bool:
-        if claim.until_s <= self._clock():
-            return True
-        return claim.host == socket.gethostname() and not _alive(claim.pid)
 
     def _near(self, look: Look) -> list[str]:
         with self._lock:
@@ -287,13 +203,3 @@ class Answers:
 
 def _phash(name: str) -> int:
     return int(name.partition("-")[0], 16)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

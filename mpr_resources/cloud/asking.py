@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from sqlalchemy import Connection
+
 from gpu_service.errors import MprError
-from mpr_resources.cloud import ledger
+from mpr_resources.cloud import budget, ledger, rates
 from mpr_resources.cloud.answers import (
     AnswerLikeness,
     Answers,
@@ -26,12 +27,9 @@ from mpr_resources.cloud.answers import (
     alike,
     family_of,
 )
-from mpr_resources.cloud.budget import (
-    Budget,
-    Chain,
-    Limit,
-    Price,
-)
+from mpr_resources.cloud.budget import Limit, Price
+from mpr_resources.cloud.claims import Claims
+from mpr_resources.cloud.old_objects import take_over
 from mpr_resources.cloud.prompt import (
     PROMPT_HASH,
     SCHEMA,
@@ -49,10 +47,12 @@ from mpr_resources.cloud.providers import (
     key_of,
     open_provider,
 )
+from mpr_resources.database.connection import Database
 from mpr_resources.storage.store import Storage
 
 FIRST_WAIT_S = 1.0
 POLL_S = 0.3
+MINUTE_S = 60.0
 CLAIM_MARGIN_S = 30.0
 Tracked: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 """Passes on the items, of which there are so many, and tells their progress."""
@@ -123,11 +123,12 @@ class Tally:
 
 
 class Asker:
-    """Asks. `environ` has the providers' keys."""
+    """Asks. `storage` keeps the answers, `database` claims and money; `environ` has the providers' keys."""
 
     def __init__(
         self,
         storage: Storage,
+        database: Database,
         environ: Mapping[str, str],
         plan: Plan,
         limits: Sequence[Limit],
@@ -137,9 +138,10 @@ class Asker:
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._storage = storage
+        self._database = database
         self._environ = environ
         self._plan = plan
-        self._budget = Budget(storage, limits)
+        self._limits = limits
         self._label = label
         self._clock = clock
         self._sleep = sleep
@@ -155,6 +157,8 @@ class Asker:
         """
         for model, _ in self._plan.models:
             key_of(model.provider, self._environ)
+        if questions:
+            take_over(self._database, self._storage)
         given = [Outcome() for _ in questions]
         open_ = list(range(len(questions)))
         trouble: failures.ProviderError | None = None
@@ -190,9 +194,9 @@ class _Round:
         self._plan = asker._plan
         self._model = model
         self._price = price
-        self._answers = Answers(
-            asker._storage, family_of(str(model), PROMPT_HASH), self._plan.likeness, clock=asker._clock
-        )
+        family = family_of(str(model), PROMPT_HASH)
+        self._answers = Answers(asker._storage, family, self._plan.likeness)
+        self._claims = Claims(asker._database, family, self._plan.likeness, clock=asker._clock)
         self._provider: Provider | None = None
         self._stop = threading.Event()
         self.unavailable: failures.ProviderError | None = None
@@ -238,8 +242,8 @@ class _Round:
         """Ask those of a batch that nobody else is asking and that are still not known."""
         if self._stop.is_set():
             return
-        patience_s = self._plan.attempts * (self._plan.timeout_s + self._plan.longest_wait_s) + CLAIM_MARGIN_S
-        mine = [question for question in batch if self._answers.claim(question.look, patience_s)]
+        own = {look.name for look in self._claims.claim([question.look for question in batch], self._claim_s)}
+        mine = [question for question in batch if question.look.name in own]
         try:
             if mine:
                 self._answers.refresh()  # another may have finished between our look and our claim
@@ -253,8 +257,13 @@ class _Round:
             self._stop.set()  # at once: the next batch may begin before whoever waits for this one hears of it
             raise
         finally:
-            with suppress(MprError):  # the storage is away, which is told by what led here; claims end by themselves
-                self._answers.release(question.look for question in mine)
+            with suppress(MprError):  # the database is away, which is told by what led here; claims end by themselves
+                self._claims.release(question.look for question in mine)
+
+    @property
+    def _claim_s(self) -> float:
+        """Claims are renewed before every request: so long there may be between two of them."""
+        return 2 * self._plan.timeout_s + self._plan.longest_wait_s + MINUTE_S + CLAIM_MARGIN_S
 
     def _ask(self, questions: Sequence[Question]) -> None:
         """One request, again while it fails for the moment. What is refused or too long together is asked singly."""
@@ -264,7 +273,7 @@ class _Round:
             try:
                 self._send(questions)
                 return
-            except _Stopped:
+            except _NotSent:
                 return
             except _Beyond as error:
                 self.beyond = str(error)
@@ -299,31 +308,29 @@ class _Round:
             self._asker._sleep(seconds)
 
     def _send(self, questions: Sequence[Question]) -> None:
-        """One request: reserved before; after it first its answers are kept, then it is settled and entered."""
+        """One request: reserved before; after it first its answers are kept, then it is settled."""
         shown = parts([(question.picture, question.context) for question in questions])
         longest = self._plan.max_output_tokens
         ask = Request(self._model.model, SYSTEM, shown, SCHEMA, longest, self._plan.timeout_s)
         texts = len(SYSTEM) + len(str(SCHEMA)) + sum(len(part) for part in shown if isinstance(part, str))
         most = self._price.most_micro_usd(texts, sum(isinstance(part, bytes) for part in shown), longest)
         provider = self._opened()
-        self._wait_for_turn()
-        beyond = self._asker._budget.reserve(most)
-        if beyond is not None:
-            raise _Beyond(beyond)
-        started_s, usage, outcome, charged = time.monotonic(), Usage(), "broken_off", most
+        row = self._reserve(questions, most)
+        started_s, usage, outcome, charged = time.monotonic(), Usage(), ledger.BROKEN_OFF, most
         try:
             said = provider.ask(ask)
             usage = said.usage
             for question, answer in zip(questions, self._read(said.text, len(questions), usage), strict=True):
                 self._answers.keep(question.look, answer)
-            outcome, charged = "answered", self._price.micro_usd(usage)
+            outcome, charged = ledger.ANSWERED, self._price.micro_usd(usage)
         except failures.ProviderError as error:
             outcome, usage = error.outcome, error.usage
             # What was begun and not finished may be charged all the same: then the reservation stands.
             charged = most if outcome in ("timeout", "cut") else self._price.micro_usd(usage)
             raise
         finally:
-            self._enter(len(questions), usage, outcome, charged, most, round((time.monotonic() - started_s) * 1000))
+            took_ms = round((time.monotonic() - started_s) * 1000)
+            self._settle(row, usage, outcome, charged, took_ms)
 
     def _read(self, text: str, count: int, usage: Usage) -> list[Answer]:
         try:
@@ -331,43 +338,82 @@ class _Round:
         except ValueError:
             raise failures.unreadable(self._model.provider, usage) from None
 
-    def _enter(self, crops: int, usage: Usage, outcome: str, charged: int, reserved: int, milliseconds: int) -> None:
-        asker = self._asker
-        asker._budget.settle(reserved, charged)
-        entry = ledger.LedgerRow(
-            time_ms=round(asker._clock() * 1000),
-            timeline=asker._label.timeline,
-            stage=asker._label.stage,
+    def _reserve(self, questions: Sequence[Question], micro_usd: int) -> ledger.LedgerRow:
+        """Wait until the provider takes one more request, and reserve it at this price; gives its row in the ledger.
+
+        That the claims still stand, the rate, the budget and the row are one transaction: of two who would each send
+        the last request that there is room for, one does.
+        """
+        asker, looks = self._asker, [question.look for question in questions]
+        while True:
+            now_s = asker._clock()
+            row = self._row(round(now_s * 1000), len(questions), micro_usd)
+
+            def write(connection: Connection, now_s: float = now_s, row: ledger.LedgerRow = row) -> bool:
+                if not self._claims.renew(connection, looks, self._claim_s):
+                    raise _NotSent  # held up for so long that another may be asking by now
+                scope = budget.beyond(connection, asker._limits, micro_usd)
+                if scope is not None:
+                    raise _Beyond(scope)
+                if not rates.take(connection, self._model.provider, self._plan.requests_per_minute, now_s):
+                    return False
+                budget.add(connection, self._scopes, 1, micro_usd, row.time_ms)
+                ledger.enter(connection, [row])
+                return True
+
+            if asker._database.write(write):
+                return row
+            self._sleep(MINUTE_S - now_s % MINUTE_S)
+            if self._stop.is_set():
+                raise _NotSent
+
+    @property
+    def _scopes(self) -> list[str]:
+        return [limit.scope for limit in self._asker._limits]
+
+    def _row(self, time_ms: int, crops: int, micro_usd: int) -> ledger.LedgerRow:
+        """Of a request as long as its end is not known."""
+        label = self._asker._label
+        return ledger.LedgerRow(
+            id=ledger.new_id(time_ms),
+            time_ms=time_ms,
+            timeline=label.timeline,
+            stage=label.stage,
             provider=self._model.provider,
             model=self._model.model,
             crops=crops,
+            tokens_in=0,
+            tokens_out=0,
+            tokens_cached=0,
+            micro_usd=micro_usd,
+            milliseconds=0,
+            outcome=ledger.BROKEN_OFF,
+            run=label.run,
+        )
+
+    def _settle(self, reserved: ledger.LedgerRow, usage: Usage, outcome: str, charged: int, took_ms: int) -> None:
+        """Say how a request ended, and what it cost in fact."""
+        asker = self._asker
+        row = replace(
+            reserved,
             tokens_in=usage.tokens_in,
             tokens_out=usage.tokens_out,
             tokens_cached=usage.tokens_cached,
             micro_usd=charged,
-            milliseconds=milliseconds,
+            milliseconds=took_ms,
             outcome=outcome,
-            run=asker._label.run,
         )
-        ledger.write(asker._storage, entry)
+
+        def write(connection: Connection) -> None:
+            budget.add(connection, self._scopes, 0, charged - reserved.micro_usd, row.time_ms)
+            ledger.correct(connection, row)
+
+        asker._database.write(write)
         with asker._lock:
             asker.tally.requests += 1
             asker.tally.micro_usd += charged
             asker.tally.tokens_in += usage.tokens_in
             asker.tally.tokens_out += usage.tokens_out
-
-    def _wait_for_turn(self) -> None:
-        """Wait until the provider's requests of this minute, of all processes, leave room for one more."""
-        while True:
-            now_s = self._asker._clock()
-            minute = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H-%M")
-            scope = f"minute/{self._model.provider}/{minute}"
-            limit = Limit(scope, requests=self._plan.requests_per_minute)
-            if Chain(self._asker._storage, scope).add(1, 0, limit):
-                return
-            self._sleep(60.0 - now_s % 60.0)
-            if self._stop.is_set():
-                raise _Stopped
 
     def _opened(self) -> Provider:
         with self._asker._lock:
@@ -376,8 +422,8 @@ class _Round:
             return self._provider
 
 
-class _Stopped(Exception):
-    """The round was stopped before a request was sent."""
+class _NotSent(Exception):
+    """A request was not sent: the round was stopped, or somebody else has the claim meanwhile."""
 
 
 class _Beyond(Exception):

@@ -1,9 +1,8 @@
 """What may be spent: limits in requests and in money, kept across threads, processes and machines.
 
-A request is reserved before it is sent; the one that would pass a limit is not. Each scope (a run, a timeline, a day,
-a minute of one provider) is a chain of small objects, numbered without gaps, each with the totals up to it: an object
-is written only where none is yet, so of two who reserve at once one sees the other's and counts on. What a request
-cost less than was reserved for it is given back by another link.
+A request is reserved before it is sent; the one that would pass a limit is not. Each scope (a run, a timeline, a day)
+is a row of the database with its totals. Writers go one after another, so what `beyond` sees still holds when `add` is
+called in the same transaction. What a request cost less than was reserved for it is given back.
 
 Money is whole micro-dollars (1 USD = 1 000 000): the price of a million tokens in USD is that of one in micro-dollars.
 """
@@ -11,18 +10,23 @@ Money is whole micro-dollars (1 USD = 1 000 000): the price of a million tokens 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import ConfigDict, Field, RootModel
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
 from mpr_resources.cloud.providers import Model, Usage
-from mpr_resources.storage.store import MissingObject, Storage
+from mpr_resources.database.schema import spending as table
 from mpr_resources.yaml_files.load import load_file
+
+PASSING = ("run", "day")
+"""Kinds of scopes that end by themselves; what a timeline cost counts for ever."""
+KEPT_MS = 30 * 86_400_000
+"""Totals of a run or a day in which nothing was spent for so long are deleted: no run takes a month."""
 
 
 class Price(Settings):
@@ -70,90 +74,57 @@ def price_of(prices: Mapping[str, Price], model: Model, where: Path) -> Price:
 
 @dataclass(frozen=True)
 class Limit:
-    """Most that may be spent in a scope; None: no limit."""
+    """Most that may be spent in a scope, `run/…`, `timeline/…` or `day/…`; None: no limit."""
 
     scope: str
     requests: int | None = None
     micro_usd: int | None = None
 
 
-class Totals(BaseModel):
+@dataclass(frozen=True)
+class Totals:
     """Totals of a scope."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     requests: int = 0
     micro_usd: int = 0
 
     def plus(self, requests: int, micro_usd: int) -> Totals:
-        return Totals(requests=self.requests + requests, micro_usd=self.micro_usd + micro_usd)
+        return Totals(self.requests + requests, self.micro_usd + micro_usd)
 
     def within(self, limit: Limit) -> bool:
         few = limit.requests is None or self.requests <= limit.requests
         return few and (limit.micro_usd is None or self.micro_usd <= limit.micro_usd)
 
 
-class Chain:
-    """The totals of one scope. Thread-safe, and safe among processes."""
-
-    def __init__(self, storage: Storage, scope: str) -> None:
-        self._storage = storage
-        self._folder = f"budget/{scope}"
-        self._lock = threading.Lock()
-        self._length = 0
-        self._spent: Totals | None = None
-
-    def spent(self) -> Totals:
-        """The totals as they are now."""
-        with self._lock:
-            return self._follow()
-
-    def add(self, requests: int, micro_usd: int, limit: Limit | None = None) -> bool:
-        """Add to the totals unless they would pass the limit. Gives whether it was added."""
-        with self._lock:
-            while True:
-                total = self._follow().plus(requests, micro_usd)
-                if limit is not None and not total.within(limit):
-                    return False
-                if self._storage.create(self._key(self._length), total.model_dump_json().encode()):
-                    self._spent, self._length = total, self._length + 1
-                    return True
-
-    def _key(self, number: int) -> str:
-        return f"{self._folder}/{number:09d}.json"
-
-    def _follow(self) -> Totals:
-        """To the chain's end: from a listing at first, then link by link."""
-        if self._spent is None:
-            last = max(self._storage.list(self._folder), default=None)
-            self._spent = Totals()
-            if last is not None:
-                self._length = int(last.rpartition("/")[2].removesuffix(".json"))
-        while True:
-            try:
-                self._spent = Totals.model_validate_json(self._storage.get(self._key(self._length)))
-            except MissingObject:
-                return self._spent
-            self._length += 1
+def beyond(connection: Connection, limits: Iterable[Limit], micro_usd: int) -> str | None:
+    """The scope whose limit one more request of at most this price would pass, or None."""
+    for limit in limits:
+        if not spent(connection, limit.scope).plus(1, micro_usd).within(limit):
+            return limit.scope
+    return None
 
 
-class Budget:
-    """The limits of several scopes at once: a request is within all of them, or is not sent."""
+def spent(connection: Connection, scope: str) -> Totals:
+    """The totals of a scope as they are now."""
+    row = connection.execute(select(table.c.requests, table.c.micro_usd).where(*_is(scope))).one_or_none()
+    return Totals() if row is None else Totals(*row)
 
-    def __init__(self, storage: Storage, limits: Iterable[Limit]) -> None:
-        self._chains = [(Chain(storage, limit.scope), limit) for limit in limits]
 
-    def reserve(self, micro_usd: int) -> str | None:
-        """Reserve a request of at most this price. Gives the scope whose limit it would pass, or None."""
-        for number, (chain, limit) in enumerate(self._chains):
-            if not chain.add(1, micro_usd, limit):
-                for earlier, _ in self._chains[:number]:
-                    earlier.add(-1, -micro_usd)
-                return limit.scope
-        return None
+def add(connection: Connection, scopes: Iterable[str], requests: int, micro_usd: int, now_ms: int) -> None:
+    """Add to the totals of each scope; less than nothing is given back."""
+    for scope in scopes:
+        more = {
+            "requests": table.c.requests + requests,
+            "micro_usd": table.c.micro_usd + micro_usd,
+            "changed_ms": now_ms,
+        }
+        if not connection.execute(update(table).where(*_is(scope)).values(more)).rowcount:
+            kind, _, name = scope.partition("/")
+            row = {"kind": kind, "name": name, "requests": requests, "micro_usd": micro_usd, "changed_ms": now_ms}
+            connection.execute(insert(table).values(row))
+            connection.execute(delete(table).where(table.c.kind.in_(PASSING), table.c.changed_ms < now_ms - KEPT_MS))
 
-    def settle(self, reserved_micro_usd: int, micro_usd: int) -> None:
-        """Say what a request cost in fact."""
-        if micro_usd != reserved_micro_usd:
-            for chain, _ in self._chains:
-                chain.add(0, micro_usd - reserved_micro_usd)
+
+def _is(scope: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    kind, _, name = scope.partition("/")
+    return table.c.kind == kind, table.c.name == name

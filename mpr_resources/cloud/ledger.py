@@ -1,48 +1,41 @@
 """The ledger: a row for every request to a model that costs something, and sums of them.
 
-A request is one small Parquet object below `ledger/{day}/`, so that any number of processes can write at once, and
-`SELECT * FROM 'ledger/*/*.parquet'` reads them all.
+A row is entered with the reservation of its price, in one transaction, and corrected when the request has ended: what
+was sent by a process that was killed stands as `broken_off` at the price that was reserved. Rows stay for good. The
+database sums them up, so none is read here.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-import polars as pl
+from sqlalchemy import ColumnElement, Connection, case, func, insert, literal, select, update
 
-from mpr_resources.storage.store import PARALLEL_REQUESTS, Storage
+from mpr_resources.database.connection import Database
+from mpr_resources.database.schema import ledger_row as table
 
-SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "time_ms": pl.Int64,
-    "timeline": pl.Utf8,
-    "stage": pl.Utf8,
-    "provider": pl.Utf8,
-    "model": pl.Utf8,
-    "crops": pl.Int32,
-    "tokens_in": pl.Int64,
-    "tokens_out": pl.Int64,
-    "tokens_cached": pl.Int64,
-    "micro_usd": pl.Int64,
-    "milliseconds": pl.Int64,
-    "outcome": pl.Utf8,
-    "run": pl.Utf8,
-}
-"""time_ms: since 1970, UTC. tokens_cached are among tokens_in. micro_usd: 1 000 000 are one dollar."""
-
-FOLDER = "ledger"
+BROKEN_OFF = "broken_off"
+ANSWERED = "answered"
+DAY_MS = 86_400_000
 By: TypeAlias = Literal["provider", "timeline", "day"]
 
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """A request; see `SCHEMA`."""
+    """A request.
 
+    Attributes:
+        id: begins with the time, so that rows lie in its order.
+        time_ms: since 1970, UTC.
+        tokens_cached: of `tokens_in`.
+        micro_usd: 1 000 000 are one dollar.
+    """
+
+    id: str
     time_ms: int
     timeline: str
     stage: str
@@ -58,41 +51,57 @@ class LedgerRow:
     run: str
 
 
-def day_of(time_ms: int) -> str:
-    """The day of a time, in UTC: 2026-05-31."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")
+@dataclass(frozen=True)
+class CostSum:
+    """What the requests of a model, a timeline or a day were and cost; `failed` are among `requests`."""
+
+    of: str
+    requests: int
+    failed: int
+    crops: int
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    micro_usd: int
 
 
-def write(storage: Storage, entry: LedgerRow) -> None:
-    """Add a row."""
-    buffer = io.BytesIO()
-    pl.DataFrame([asdict(entry)], schema=SCHEMA).write_parquet(buffer)
-    name = f"{entry.time_ms:014d}-{os.urandom(6).hex()}.parquet"
-    storage.put(f"{FOLDER}/{day_of(entry.time_ms)}/{name}", buffer.getvalue())
+def new_id(time_ms: int) -> str:
+    """An id that no other row has."""
+    return f"{time_ms:014d}-{os.urandom(6).hex()}"
 
 
-def read(storage: Storage) -> pl.DataFrame:
-    """Every row, in the order of time."""
-    keys = [key for key in storage.list(FOLDER) if key.endswith(".parquet")]
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        tables = list(pool.map(lambda key: pl.read_parquet(io.BytesIO(storage.get(key))), keys))
-    return pl.concat([pl.DataFrame(schema=SCHEMA), *tables]).sort(
-        "time_ms", "timeline", "provider", maintain_order=True
-    )
+def enter(connection: Connection, rows: Iterable[LedgerRow]) -> None:
+    """Add rows."""
+    values = [asdict(row) for row in rows]
+    if values:
+        connection.execute(insert(table), values)
 
 
-def sums(rows: pl.DataFrame, by: By) -> pl.DataFrame:
-    """Requests, crops, tokens and money by provider and model, by timeline or by day (UTC), and in all at the end."""
-    keys = {
-        "provider": (pl.col("provider") + "/" + pl.col("model")).alias(by),
-        "timeline": pl.col("timeline"),
-        "day": pl.from_epoch("time_ms", "ms").dt.strftime("%Y-%m-%d").alias(by),
+def correct(connection: Connection, row: LedgerRow) -> None:
+    """Put the row in the place of the one that has its id."""
+    connection.execute(update(table).where(table.c.id == row.id).values(asdict(row)))
+
+
+def sums(database: Database, by: By) -> list[CostSum]:
+    """By provider and model, by timeline or by day (UTC), and in all at the end."""
+    found = [] if database.absent else database.read(lambda connection: _grouped(connection, by))
+    whole = [sum(figures) for figures in zip(*(row[1:] for row in found), strict=True)] or [0] * 7
+    return [CostSum(*row) for row in [*sorted(found), ("all", *whole)]]
+
+
+def _grouped(connection: Connection, by: By) -> list[tuple[Any, ...]]:
+    keys: dict[By, ColumnElement[Any]] = {
+        "provider": table.c.provider + literal("/") + table.c.model,
+        "timeline": table.c.timeline,
+        "day": table.c.time_ms // DAY_MS,
     }
-    figures: Iterable[pl.Expr] = (
-        pl.len().cast(pl.Int64).alias("requests"),
-        (pl.col("outcome") != "answered").sum().cast(pl.Int64).alias("failed"),
-        pl.col("crops").sum().cast(pl.Int64),
-        pl.col("tokens_in", "tokens_out", "tokens_cached", "micro_usd").sum(),
-    )
-    grouped = rows.group_by(keys[by]).agg(*figures).sort(by)
-    return pl.concat([grouped, rows.select(pl.lit("all").alias(by), *figures)])
+    columns = (table.c.crops, table.c.tokens_in, table.c.tokens_out, table.c.tokens_cached, table.c.micro_usd)
+    figures = (func.count(), func.sum(case((table.c.outcome != ANSWERED, 1), else_=0)), *map(func.sum, columns))
+    key = keys[by].label("of")
+    rows = connection.execute(select(key, *figures).group_by(key)).all()
+    return [(_day(row[0]) if by == "day" else row[0], *map(int, row[1:])) for row in rows]
+
+
+def _day(number: int) -> str:
+    """The day after so many since 1970: 2026-05-31."""
+    return datetime.fromtimestamp(number * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")

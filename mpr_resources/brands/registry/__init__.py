@@ -22,7 +22,6 @@ from gpu_service.routines import Reference
 from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.brands.registry import rows
-from mpr_resources.brands.registry.database import Database
 from mpr_resources.brands.registry.entries import (
     Airing,
     BrandOrigin,
@@ -32,7 +31,8 @@ from mpr_resources.brands.registry.entries import (
     Status,
 )
 from mpr_resources.brands.registry.known import BrandKnowledge
-from mpr_resources.brands.registry.schema import (
+from mpr_resources.database.connection import Database
+from mpr_resources.database.schema import (
     airing,
     brand,
     brand_text,

@@ -21,7 +21,7 @@ from mpr_resources.brands.registry.entries import (
     squeezed,
 )
 from mpr_resources.brands.registry.known import BrandKnowledge, KnownBrand
-from mpr_resources.brands.registry.schema import (
+from mpr_resources.database.schema import (
     airing,
     brand,
     brand_text,

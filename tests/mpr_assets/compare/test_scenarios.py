@@ -9,7 +9,7 @@ import pytest
 
 from gpu_service.errors import BadInput, PermanentError
 from mpr_assets.compare.scenarios import ScenarioResult, check_scenario, save_scenario
-from mpr_assets.definitions import inference_resource, storage_resource
+from mpr_assets.definitions import database, inference_resource, storage_resource
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.open_run import run_of
 from mpr_assets.runs.local_instance import Resources
@@ -35,7 +35,9 @@ def save(world: World, stage: str, label: str = "one", **options: Any) -> kept.S
 
 def check(world: World, label: str = "one", **overrides: Any) -> ScenarioResult:
     scenario = kept.load(world.storage, label)
-    resources = Resources(storage_resource(world.environ), inference_resource({}), world.profiles, None, {})
+    resources = Resources(
+        storage_resource(world.environ), inference_resource({}), world.profiles, None, {}, database(world.environ)
+    )
     spec = load_spec(kept.opened(world.storage, label), scenario.timeline)
     stage = BY_NAME[scenario.stage]
     run = run_of(stage, spec, world.profiles.load(spec.profile), overrides, resources, logging.getLogger())

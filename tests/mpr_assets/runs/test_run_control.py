@@ -17,6 +17,7 @@ from gpu_service.errors import BadInput
 from mpr_assets.definitions import (
     ROOT,
     STAGES,
+    database,
     definitions,
     inference_resource,
     storage_resource,
@@ -244,7 +245,9 @@ def upcoming(world: World) -> str | None:
 
 
 def world_resources(world: World) -> object:
-    return Resources(storage_resource(world.environ), inference_resource({}), world.profiles, None, {})
+    return Resources(
+        storage_resource(world.environ), inference_resource({}), world.profiles, None, {}, database(world.environ)
+    )
 
 
 def test_what_is_cleared_is_missing_and_made_again(world: World) -> None:

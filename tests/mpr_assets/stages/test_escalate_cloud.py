@@ -163,7 +163,8 @@ def test_what_fails_says_what_to_do(unlisted: World, cloud: CloudServer, case: s
 
 def test_the_bill(unlisted: World, cloud: CloudServer, monkeypatch: pytest.MonkeyPatch) -> None:
     run(unlisted)
-    monkeypatch.setenv("MPR_STORAGE_URL", str(unlisted.storage_folder))
+    for name in ("MPR_STORAGE_URL", "MPR_DATABASE_URL"):
+        monkeypatch.setenv(name, unlisted.environ[name])
     said = CliRunner().invoke(app, ["costs", "--by", "timeline"])
     lines = [line.split() for line in said.output.splitlines()]
     count = str(len(cloud.requests))

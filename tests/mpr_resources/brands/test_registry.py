@@ -30,7 +30,6 @@ from mpr_resources.brands.registry import (
     Registry,
     Status,
 )
-from mpr_resources.brands.registry.database import MIGRATIONS
 from mpr_resources.brands.registry.files import read_entries, write_entries
 from mpr_resources.brands.registry.known import (
     BrandKnowledge,
@@ -38,6 +37,7 @@ from mpr_resources.brands.registry.known import (
     added,
     looked_for,
 )
+from mpr_resources.database.connection import MIGRATIONS
 
 LOGO = Reference("Acme", "acme.png", cv2.imencode(".png", np.full((16, 16, 3), 90, np.uint8))[1].tobytes())
 FULL = BrandRecord(
@@ -371,7 +371,7 @@ URLS: dict[str, tuple[str, type[MprError], str]] = {
     "a folder that cannot be": (
         "sqlite:////dev/null/x/r.sqlite",
         BadInput,
-        "/dev/null/x of the brand registry cannot be",
+        "/dev/null/x of the database cannot be",
     ),
     "a folder": ("sqlite:///{tmp}", PermanentError, "cannot be used (unable to open database file)"),
     "no database": ("sqlite:///{tmp}/text", PermanentError, "cannot be used (file is not a database)"),
@@ -398,7 +398,7 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, case: str) -> None:
 
 
 def test_others_that_write_for_too_long(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpr_resources.brands.registry.database.PATIENCE_S", 0.3)
+    monkeypatch.setattr("mpr_resources.database.connection.PATIENCE_S", 0.3)
     registry.add(BrandRecord("Acme"), "ann")
     other = sqlite3.connect(str(registry.database.file), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -1,23 +1,16 @@
 from __future__ import annotations
 
-import json
 import logging
-import signal
-import subprocess
-import sys
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
+from sqlalchemy import select
 
 from gpu_service.errors import BadInput, MprError
-from gpu_service.pictures import decode, encode_jpeg
-from mpr_resources.cloud import ledger
+from gpu_service.pictures import encode_jpeg
 from mpr_resources.cloud.answers import AnswerLikeness, Look
 from mpr_resources.cloud.asking import (
     Asker,
@@ -26,20 +19,17 @@ from mpr_resources.cloud.asking import (
     Plan,
     Question,
 )
-from mpr_resources.cloud.budget import (
-    Chain,
-    Limit,
-    Price,
-    Totals,
-)
+from mpr_resources.cloud.budget import Limit, Price, Totals, spent
+from mpr_resources.cloud.ledger import LedgerRow
 from mpr_resources.cloud.prompt import Answer
 from mpr_resources.cloud.providers import Model, failures
+from mpr_resources.database import schema
+from mpr_resources.database.connection import Database
 from mpr_resources.storage.store import Storage
 from tests.cloud_server import (
     KEY,
     NAMES,
     CloudServer,
-    Request,
     said,
     serving,
 )
@@ -73,8 +63,26 @@ def storage(tmp_path: Path) -> Storage:
     return Storage.open(str(tmp_path / "storage"))
 
 
+def database_of(storage: Storage) -> Database:
+    """Beside the storage, as a file."""
+    return Database(f"sqlite:///{Path(storage.where('')).parent / 'registry.sqlite'}")
+
+
+def entered(database: Database) -> list[LedgerRow]:
+    """Every row of the ledger, in the order of time."""
+    rows = database.read(lambda connection: connection.execute(select(schema.ledger_row)).all())
+    return sorted((LedgerRow(*row) for row in rows), key=lambda row: row.id)
+
+
+def held(database: Database) -> list[str]:
+    """The names of the crops that somebody is asking about."""
+    rows = database.read(lambda connection: connection.execute(select(schema.claim.c.name)).scalars().all())
+    return sorted(rows)
+
+
 def asker(storage: Storage, cloud: CloudServer, plan: Plan, *limits: Limit, **more: Any) -> Asker:
-    return Asker(storage, cloud.environ(), plan, limits, Label("match", "escalate_cloud", "run-1"), **more)
+    database = more.pop("database", None) or database_of(storage)
+    return Asker(storage, database, cloud.environ(), plan, limits, Label("match", "escalate_cloud", "run-1"), **more)
 
 
 def ask(
@@ -97,11 +105,12 @@ def test_an_answer_is_asked_once_and_entered(storage: Storage, cloud: CloudServe
     for _ in range(2):
         assert ask(storage, cloud, [1, 2], plan(f"{name}/m")) == [acme(f"{name}/m")] * 2
     assert len(cloud.requests) == 2
-    rows = ledger.read(storage)
-    assert rows.select("timeline", "stage", "provider", "model", "crops", "outcome", "run").unique().rows() == [
+    rows = entered(database_of(storage))
+    assert {(row.timeline, row.stage, row.provider, row.model, row.crops, row.outcome, row.run) for row in rows} == {
         ("match", "escalate_cloud", name, "m", 1, "answered", "run-1")
-    ]
-    assert rows.select("tokens_in", "tokens_out", "tokens_cached", "micro_usd").rows() == [(1000, 50, 100, COST)] * 2
+    }
+    tokens = [(row.tokens_in, row.tokens_out, row.tokens_cached, row.micro_usd) for row in rows]
+    assert tokens == [(1000, 50, 100, COST)] * 2
 
 
 def test_several_crops_go_in_one_request(storage: Storage, cloud: CloudServer) -> None:
@@ -132,7 +141,9 @@ def test_the_next_model_is_tried(storage: Storage, cloud: CloudServer, case: str
     [given] = ask(storage, cloud, [1], asking, sleep=lambda seconds: None)
     assert given.model == answered
     assert [request.provider for request in cloud.requests] == asked.split()
-    assert ledger.read(storage).height == len(asked.split()), "every request is in the ledger, those that failed too"
+    assert len(entered(database_of(storage))) == len(asked.split()), (
+        "every request is in the ledger, those that failed too"
+    )
 
 
 def test_an_answer_less_sure_than_asked_for_goes_on_and_the_best_stays(storage: Storage, cloud: CloudServer) -> None:
@@ -160,7 +171,7 @@ def test_what_is_answered_before_a_failure_is_kept(storage: Storage, cloud: Clou
         ask(storage, cloud, range(6), plan(in_flight=1), sleep=lambda seconds: None)
     assert str(raised.value) == sentence
     assert len(cloud.requests) == 2 + attempts
-    assert list(storage.list("claims")) == []
+    assert held(database_of(storage)) == []
     cloud.script = lambda request, number: "success"
     assert ask(storage, cloud, range(6), plan()) == [acme()] * 6
     assert len(cloud.requests) == 2 + attempts + 4
@@ -224,13 +235,14 @@ def test_money_is_reserved_at_its_most_and_settled_at_what_was_charged(storage: 
     ask(storage, cloud, range(10), plan(in_flight=1), limit)
     sent = len(cloud.requests)
     assert 2 <= sent <= 9, "unsettled, one would have gone; without a limit, ten"
-    assert int(ledger.read(storage)["micro_usd"].sum()) == sent * COST <= 12_000
-    assert Chain(storage, "run/1").spent() == Totals(requests=sent, micro_usd=sent * COST)
+    assert sum(row.micro_usd for row in entered(database_of(storage))) == sent * COST <= 12_000
+    totals = database_of(storage).read(lambda connection: spent(connection, "run/1"))
+    assert totals == Totals(requests=sent, micro_usd=sent * COST)
 
 
 def test_a_key_that_is_missing_is_told_before_anything_is_sent(storage: Storage, cloud: CloudServer) -> None:
     environ = cloud.environ() | {"GROQ_API_KEY": ""}
-    asking = Asker(storage, environ, plan("openai/m", "groq/m"), [], Label("t", "s", "r"))
+    asking = Asker(storage, database_of(storage), environ, plan("openai/m", "groq/m"), [], Label("t", "s", "r"))
     with pytest.raises(BadInput, match="GROQ_API_KEY is not set, so groq cannot be asked"):
         asking.answer([question(1)])
     assert cloud.requests == []
@@ -255,75 +267,9 @@ def test_unlike_things_are_never_taken_for_one_another(storage: Storage, cloud: 
     assert alike == []
 
 
-WORKER = """
-import sys, json
-from tests.mpr_resources.test_asking import *
-folder, environ, first, last, limit = sys.argv[1], json.loads(sys.argv[2]), *map(int, sys.argv[3:6])
-storage = Storage.open(folder)
-limits = [Limit("day/2026-05-01", requests=limit)] if limit else []
-asking = Asker(storage, environ, plan(), limits, Label(f"from-{first}", "escalate_cloud", f"run-{first}"))
-print("ready", flush=True)
-sys.stdin.readline()
-given = asking.answer([question(number) for number in range(first, last)])
-print(sum(one.why == "budget" for one in given))
-"""
-
-
-def worker(folder: Path, cloud: CloudServer, first: int, last: int, limit: int = 0) -> subprocess.Popen[str]:
-    arguments = [str(folder), json.dumps(cloud.environ()), str(first), str(last), str(limit)]
-    started = subprocess.Popen(
-        [sys.executable, "-c", WORKER, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[3],
-    )
-    assert started.stdout is not None
-    assert started.stdout.readline() == "ready\n", started.communicate()[1]
-    return started
-
-
-def asked(requests: Sequence[Request]) -> Counter[str]:
-    return Counter(Look(decode(picture)).name for request in requests for picture in request.pictures)
-
-
-def test_two_runs_at_once_never_pass_a_shared_budget_and_ask_nothing_twice(tmp_path: Path, cloud: CloudServer) -> None:
-    cloud.delay_s = 0.02
-    runs = [worker(tmp_path, cloud, 0, 40, limit=50), worker(tmp_path, cloud, 20, 60, limit=50)]
-    told = [run.communicate("go\n") for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], told
-    assert len(cloud.requests) == 50
-    assert asked(cloud.requests).most_common(1)[0][1] == 1
-    assert sum(int(out) for out, _ in told) >= 10, "what was not asked has the reason budget"
-    assert ledger.read(Storage.open(str(tmp_path))).height == 50
-
-
-def test_killed_in_the_middle_it_goes_on_where_it_stopped(tmp_path: Path, cloud: CloudServer) -> None:
-    cloud.delay_s = 0.05
-    run = worker(tmp_path, cloud, 0, 30)
-    assert run.stdin is not None
-    run.stdin.write("go\n")
-    run.stdin.flush()
-    while len(cloud.answered) < 10:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
-    run.communicate()
-    time.sleep(0.2)
-    storage = Storage.open(str(tmp_path))
-    kept = {key.rpartition("/")[2].removesuffix(".json") for key in storage.list("answers")}
-    before = len(cloud.requests)
-    assert len(kept) >= before - 4, "all but those under way are kept"
-    started_s = time.monotonic()
-    assert ask(storage, cloud, range(30), plan()) == [acme()] * 30
-    assert time.monotonic() - started_s < 20, "claims of the dead are void"
-    names = {question(number).look.name for number in range(30)}
-    assert len(cloud.requests) - before == len(names - kept)
-
-
 def test_the_key_is_nowhere(tmp_path: Path, cloud: CloudServer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    storage = Storage.open(str(tmp_path))
+    storage = Storage.open(str(tmp_path / "storage"))
     faults = ["success", "401", "400", "500", "cut", "refusal", "malformed"]
     for name in NAMES:
         for number, fault in enumerate(faults):
@@ -333,27 +279,7 @@ def test_the_key_is_nowhere(tmp_path: Path, cloud: CloudServer, caplog: pytest.L
             except MprError as error:
                 caplog.records.append(logging.makeLogRecord({"msg": repr(error) + str(error.__cause__)}))
     stored = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(stored) > 20
+    assert len(stored) > 2 * len(NAMES), "an answer and a refusal of each, and the database"
     assert [one for one in stored if KEY.encode() in one] == []
     assert KEY not in caplog.text
     assert [record for record in caplog.records if KEY in record.getMessage()] == []
-
-
-SUMS: dict[ledger.By, list[tuple[str, int, int]]] = {
-    "provider": [("anthropic/m", 2, 2 * COST), ("openai/m", 1, COST), ("all", 3, 3 * COST)],
-    "timeline": [("match", 3, 3 * COST), ("all", 3, 3 * COST)],
-    "day": [("1970-01-01", 3, 3 * COST), ("all", 3, 3 * COST)],
-}
-
-
-@pytest.mark.parametrize("by", SUMS)
-def test_the_ledger_sums_up(storage: Storage, cloud: CloudServer, by: ledger.By) -> None:
-    ask(storage, cloud, [1, 2], plan(), clock=lambda: 5000.0)
-    ask(storage, cloud, [3], plan("openai/m"), clock=lambda: 5000.0)
-    assert ledger.sums(ledger.read(storage), by).select(by, "requests", "micro_usd").rows() == SUMS[by]
-
-
-def test_an_empty_ledger_has_its_columns(storage: Storage) -> None:
-    rows = ledger.read(storage)
-    assert (rows.height, rows.schema) == (0, pl.Schema(ledger.SCHEMA))
-    assert ledger.sums(rows, "day").select("day", "requests", "micro_usd").rows() == [("all", 0, 0)]

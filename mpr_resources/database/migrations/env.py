@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from mpr_resources.brands.registry.schema import METADATA, VERSION_TABLE
+from mpr_resources.database.schema import METADATA, VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=METADATA, version_table=VERSION_TABLE

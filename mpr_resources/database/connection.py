@@ -1,8 +1,9 @@
-"""The registry's database: SQLite or PostgreSQL behind one URL, transactions, migrations, errors as sentences.
+"""SQLite or PostgreSQL behind one URL: transactions, migrations, errors as sentences.
 
 Writers go one after another on both: SQLite by `BEGIN IMMEDIATE`, PostgreSQL by an advisory lock. They are few and
-short, and two that rename or merge the same brands can then neither deadlock nor undo each other's work. Readers wait
-for nobody and see one moment's state. What the tables mean is not here.
+short, and two that merge the same brands or spend the same money can then neither deadlock nor undo each other's work:
+what a writer reads stays so until it has written. Readers wait for nobody and see one moment's state. What the tables
+mean is not here.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from gpu_service.errors import (
     PermanentError,
     TransientError,
 )
-from mpr_resources.brands.registry.schema import VERSION_TABLE
+from mpr_resources.database.schema import VERSION_TABLE
 
 T = TypeVar("T")
 
@@ -179,7 +180,7 @@ class Database:
                 command.upgrade(config, "head")
             except CommandError as error:
                 raise PermanentError(
-                    f"The brand registry at {self.where} was made by a newer version of MPR", "update this one"
+                    f"The database at {self.where} was made by a newer version of MPR", "update this one"
                 ) from error
 
         self._written(upgrade)
@@ -189,7 +190,7 @@ class Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(
-                f"The folder {file.parent} of the brand registry cannot be made ({error.strerror})",
+                f"The folder {file.parent} of the database cannot be made ({error.strerror})",
                 "set MPR_DATABASE_URL to sqlite:///FILE or postgresql://USER@HOST/NAME",
             ) from error
         try:
@@ -204,14 +205,14 @@ class Database:
         password = self.url.password
         reason = reason.replace(str(password), "***") if password else reason
         if "database is locked" in reason:
-            return TransientError(f"The brand registry at {self.where} is being written by others", "try again later")
+            return TransientError(f"The database at {self.where} is being written by others", "try again later")
         if any(part in reason for part in FOR_GOOD) or not isinstance(error, OperationalError):
             return PermanentError(
-                f"The brand registry at {self.where} cannot be used ({reason})",
+                f"The database at {self.where} cannot be used ({reason})",
                 "see whether MPR_DATABASE_URL names the right database and user",
             )
         return TransientError(
-            f"The brand registry at {self.where} cannot be reached ({reason})", "check MPR_DATABASE_URL and its server"
+            f"The database at {self.where} cannot be reached ({reason})", "check MPR_DATABASE_URL and its server"
         )
 
 
