@@ -37,6 +37,8 @@ Bands: TypeAlias = NDArray[np.float64]
 """Shape (n, 6): left, right, then the y of the top line at left and at right, then of the bottom line."""
 Floats: TypeAlias = NDArray[np.float64]
 
+# `bench.regions` measures the time, `tests/gpu_service/test_detect_edges.py` holds what is found in drawn pictures. No
+# measurement of a threshold on real pictures is known.
 WORKING_AREA_PX = 960 * 540
 """A larger frame is scaled down to this area: the work is bounded, and 1080p is halved exactly."""
 MOST_PAIRS = 400

@@ -23,9 +23,11 @@ MOST_EDGE_PX = 16_000
 MOST_LINES = 160
 """The widest edges are looked at and the longest lines kept; a busy texture costs no more."""
 HOUGH_ANGLE = math.pi / 360
+"""Half a degree: over 200 pixels lines that differ by it are apart by less than two pixels, see `JOIN_PX`."""
 JOIN_PX = 2.0
 """Segments whose ends lie this near to one line are one line."""
 JOIN_ROUNDS = 2
+"""Lines that a first round has joined may reach further segments. No measurement is known."""
 
 
 def near_horizontal_lines(

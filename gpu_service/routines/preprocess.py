@@ -32,27 +32,34 @@ Matrix: TypeAlias = NDArray[np.float64]
 """Shape (3, 3): a homography."""
 
 LEAST_SLOPE_DEG = 0.75
-"""A smaller slope is left alone: readers bear it, and a cut along the pixels stays sharp."""
+"""A smaller slope is left alone: readers bear it, and a cut along the pixels stays sharp. No measurement is known."""
 MOST_SLOPE_DEG = 30.0
+"""A steeper line is not taken for the slope."""
 SAME_SLOPE_DEG = 2.5
+"""Lines within this of the longest one tell the crop's slope with it. No measurement is known."""
 LEVELLING_WIDTH_PX = 640
 """A wider crop is looked at in this width to find its slope."""
 LEAST_LEVELLED_PX = 8
+"""A lower crop or band has no slope that could be told."""
 LEVELLING_CANNY = (25, 75)
+"""As `edge_canny_low` and `edge_canny_high` of `detect_edges`."""
 LONG_LINE = 0.5
-"""A line tells a box's slope when it runs along this part of the width."""
+"""A line tells a box's slope when it runs along this part of the width. No measurement is known."""
 BAND_MARGIN = 0.08
 """Room left above and below a straightened band, as a part of its height."""
 BAND_PART = 0.4
-"""Two lines bound a band when they are apart by this part of the height that a band filling the box would have."""
+"""Two lines bound a band when they are apart by this part of the height that a band filling the box would have. No
+measurement is known."""
 LOW_CONTRAST = 70
-"""Below this many levels between the darkest and the brightest 2 % the contrast is stretched."""
+"""Below this many levels between the darkest and the brightest 2 % the contrast is stretched. No measurement is
+known."""
 LEAST_STROKE_PX = 12
 """Pixels that change steeply enough, of which even a single small letter has more."""
 MOST_CROP_PX = 9_000_000
 MOST_CROP_SIDE_PX = 32_000
 """No crop is larger, whatever is asked for; a 4K frame fits."""
 MOST_SHOWN = 32
+"""Crops in a debug picture."""
 
 
 class CropSettings(Settings):

@@ -21,14 +21,19 @@ from gpu_service.wire import FieldAnswer, NoItem, Point
 WORKING_SIDE_PX = 480
 """The longest side of the picture that is worked on; the outline is exact to half of one of its pixels."""
 MOST_AREAS = 4
+"""Areas of the field, the largest: captions and graphics cut it up."""
 HULL_FILL = 0.75
-"""A field is convex. Areas that fill this much of their common hull are one field, cut up by a caption."""
+"""A field is convex. Areas that fill this much of their common hull are one field, cut up by a caption. No measurement
+is known."""
 OUTLINE_TOLERANCE_PX = 1.5
 """How far the simplified outline may leave the true one, working pixels."""
 
 
 class SegmentFieldSettings(Settings):
-    """Hue, saturation and value are OpenCV's: hue 0 to 179 (half degrees), the others 0 to 255, bounds included."""
+    """Hue, saturation and value are OpenCV's: hue 0 to 179 (half degrees), the others 0 to 255, bounds included.
+
+    The defaults take in greens from yellowish to bluish, 64 to 176 degrees. No measurement on real pitches is known.
+    """
 
     hue_low: int = Field(
         32, ge=0, le=179, description="first hue of the field; above hue_high: the range wraps past 179"

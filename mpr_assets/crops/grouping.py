@@ -22,9 +22,9 @@ Matrix: TypeAlias = NDArray[np.float64]
 """Shape (3, 3): a homography."""
 
 CLEARER = 1.15
-"""A crop takes the place of its group's stored one when it is sharper by this factor."""
+"""A crop takes the place of its group's stored one when it is sharper by this factor. No measurement is known."""
 MOST_TRIES = 4
-"""Groups that a crop is compared with pixel by pixel, nearest first."""
+"""Groups that a crop is compared with pixel by pixel, nearest first: a bound on the work."""
 MOST_SHIFT = (0.35, 0.12)
 """Equal crops may lie off by these parts of their height, across and down: no more than a letter hides beside them."""
 MOST_COMPARED_PX = 400_000

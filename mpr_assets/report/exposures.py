@@ -40,7 +40,12 @@ DECIMALS = 6
 
 
 class ExposureSettings(Settings):
-    """What makes an unbroken stay of a brand on screen."""
+    """What makes an unbroken stay of a brand on screen.
+
+    Nielsen counts exposures of at least 1 s that can be read, MRC half of the pixels for 2 s without a break. The
+    defaults leave nothing out by its length: a profile that reports by such a rule sets `min_exposure_ms`. Of the
+    others no measurement is known.
+    """
 
     max_gap_ms: int = Field(
         1000,

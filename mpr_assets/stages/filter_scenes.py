@@ -56,15 +56,20 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 DETECTOR_WIDTH_PX = 256
-COMPARE_WIDTH_PX = 640
-BLUR_PX = 5
+"""PySceneDetect too brings pictures to about 256 pixels before it looks at them."""
+COMPARE_WIDTH_PX, BLUR_PX = 640, 5
+"""Size and smoothing of what is compared; the changes in the module's docstring were measured with them."""
 
 THRESHOLDS = {"content": 35.0, "adaptive": 1.5, "hash": 0.4, "histogram": 0.5}
-"""Each detector's threshold where the settings name none."""
+"""Each detector's threshold where the settings name none. PySceneDetect's own, for full-rate video, are 27, 3, 0.35 and
+0.2. For content see above; of the others no measurement is known."""
 
 ADAPTIVE_MIN_CONTENT = 18.0
+"""Least change of colour for the adaptive detector; PySceneDetect's own is 15. No measurement is known."""
 SAME_SCENE_PEAK = 0.3
+"""Peak of phase correlation: over true cuts it stayed below 0.11, see above."""
 SAME_SCENE_LIKENESS = 0.7
+"""Correlation of what overlaps once one frame is shifted onto the other. No measurement is known."""
 REMEMBERED = 8
 """Samples back that a detector may place a cut."""
 

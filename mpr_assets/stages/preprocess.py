@@ -51,7 +51,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 row) from the pixels of the group's stored crop to this frame, width_px and height_px the stored crop's size."""
 
 SAME_BOX = 0.8
-"""Two boxes of a frame with this intersection over union are cut out once."""
+"""Two boxes of a frame with this intersection over union are cut out once. No measurement is known."""
 
 
 class PreprocessSettings(CropSettings, StageSettings):

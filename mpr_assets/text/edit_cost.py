@@ -20,6 +20,8 @@ from rapidfuzz.distance import Levenshtein
 from mpr_assets.text.names import Name, Tolerance, word_ends
 from mpr_resources.brands.folding import SYMBOLS, Word
 
+# Of costs and lengths no measurement is known. What they make of misread names and of other words is held by
+# `tests/mpr_assets/stages/test_match_brands.py`.
 CONFUSED_COST = 0.25
 AMPERSAND_COST = 0.5
 ADDED_SPACE_COST = 0.5

@@ -14,9 +14,9 @@ from gpu_service.boxes import XYWH
 from mpr_resources.brands.folding import Folded
 
 MIN_COSINE = math.cos(math.radians(12.0))
-"""Lines of one phrase run at most so far apart in direction."""
+"""Lines of one phrase run at most so far apart in direction. No measurement is known."""
 FIRST_SQUARE_LETTER = 0x2E80
-"""From here on letters are mostly as wide as high: Chinese, Japanese, Korean."""
+"""Unicode's first CJK radical. Letters after it are mostly as wide as high: Chinese, Japanese, Korean."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,12 @@ def _reach_of_letters(text: str) -> tuple[float, ...]:
     """For each letter, and for the end, the share of the line's width that lies before it."""
     total, reach = 0.0, [0.0]
     for letter in text:
-        total += (
-            0.5 if letter in " .,:;!|'iljI1" else 1.5 if letter in "mwMW@" else 2.0 if ord(letter) > 0x2E80 else 1.0
-        )
+        if letter in " .,:;!|'iljI1":
+            total += 0.5
+        elif letter in "mwMW@":
+            total += 1.5
+        else:
+            total += 2.0 if ord(letter) > FIRST_SQUARE_LETTER else 1.0
         reach.append(total)
     return tuple(one / total for one in reach)
 

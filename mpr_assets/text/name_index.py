@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mpr_assets.text.edit_cost import (
+    ADDED_SPACE_COST,
     added_spaces,
     allowed_cost,
     close_pairs,
@@ -26,7 +27,6 @@ from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import Folded, Word, fold
 
 NONE: frozenset[int] = frozenset()
-ADDED_SPACE_COST = 0.5
 _ADDRESS = re.compile(
     r"\S*@\S+|#\S+|(?:https?:/|www\.)\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?:/\S*)?(?!\S)", re.IGNORECASE
 )

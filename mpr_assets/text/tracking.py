@@ -195,7 +195,11 @@ def alike(one: Quad, other: Quad) -> bool:
     return all(0.75 <= (a + 1) / (b + 1) <= 1.34 for a, b in zip(size(one), size(other), strict=True))
 
 
+# Of the thresholds below no measurement is known. How often a line is read and how many tracks it makes is held by
+# `tests/mpr_assets/stages/test_run_ocr.py`, on drawn text that stays, moves and changes.
+
 EDGE_PX, MOVED_PX = 2, 4
+"""A line this near to the frame's edge is cut off by it; it has moved away when it is farther in by so much more."""
 
 
 def uncovered(before: Quad, now: Quad, width_px: int) -> bool:
@@ -227,7 +231,9 @@ def common_area(one: Quad, other: Quad) -> float:
 
 
 PATCH_HEIGHT_PX = 24
+"""Half the height that recognisers take."""
 PATCH_WIDTH_PX = (24, 480)
+"""Least and greatest: a longer line is squeezed, which bounds the work."""
 MARGIN_PX = 8
 """How far, in patch pixels, a line may lie from where it is looked for."""
 
@@ -286,6 +292,7 @@ SURE = 0.9
 """Confidence from which two readings that differ are of two texts."""
 
 SETTLED, SETTLED_EASE = 0.95, 0.7
+"""A track that two readings this sure agree on needs only this share of the similarity to be taken for unchanged."""
 
 
 def one_text(readings: list[Recognition], new: Recognition) -> bool:

@@ -159,7 +159,7 @@ def load_references(brands: BrandList, logos_dir: Path | None) -> list[Reference
     """Every reference picture of the brands: those that the brand file names, and those in `logos_dir/BRAND/`.
 
     A folder belongs to the brand whose name or alias it bears, however spelt. The brand list decides what is looked
-    for: folders of other brands are passed over (`unused_folders` tells which). Where the list is empty every folder
+    for: folders of other brands are passed over. Where the list is empty every folder
     is used, as the brand of its name. A picture that is there twice is given once. Sorted by brand and name.
 
     Raises:
@@ -180,13 +180,6 @@ def unique(references: Iterable[Reference]) -> list[Reference]:
     """The pictures, each of a brand once, sorted by brand and name."""
     found = sorted(references, key=lambda one: (one.brand, one.name))
     return list({(one.brand, one.sha256): one for one in reversed(found)}.values())[::-1]
-
-
-def unused_folders(brands: BrandList, logos_dir: Path) -> list[str]:
-    """The folders with pictures of brands that are not in the list, so that they can be told to the user."""
-    if not brands.brands:
-        return []
-    return [one.name for one in _folders(logos_dir) if _pictures(one) and brands.named(one.name) is None]
 
 
 def references_hash(references: Iterable[Reference]) -> str:

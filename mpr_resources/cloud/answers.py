@@ -38,7 +38,8 @@ CONTRAST = 50
 """Grey levels that the standard deviation of a thumbnail is brought to, so that light and exposure do not count."""
 COARSE = (20, 6)
 COARSE_CHANGE = 60
-"""Thumbnails reduced to so few pixels that differ in one by so many grey levels are not looked at closely."""
+"""Thumbnails reduced to so few pixels that differ in one by so many grey levels are not looked at closely. No
+measurement is known."""
 
 
 class _Kept(BaseModel):

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 GRID = (36, 64)
 """Rows and columns of luma values that a frame is known by."""
 LEAST_JUMP = 6.0
-"""Grey levels in the mean: less is no cut."""
+"""Grey levels in the mean: less is no cut. No measurement is known; a false cut within one scene is undone by
+`filter_scenes`."""
 OUTSTANDING = 2.5
-"""Times the next largest step around it: less is motion."""
+"""Times the next largest step around it: less is motion. No measurement is known."""
 
 
 class Changes:

@@ -1,12 +1,15 @@
 """Find reference logos in a picture: features and regions propose poses, a straightened comparison decides.
 
 1. Local features (RootSIFT) of the picture are matched with those of all references at once; votes that agree propose a
-   pose (`logo_votes`). Regions whose shape is that of a silhouette or a part of it propose poses of flat logos
-   (`logo_regions`).
-2. Each pose is drawn to the edges of the picture and compared with its reference (`logo_verify`).
+   pose (`votes`). Regions whose shape is that of a silhouette or a part of it propose poses of flat logos
+   (`regions`).
+2. Each pose is drawn to the edges of the picture and compared with its reference (`verify`).
 3. What was measured becomes a score, and of findings that overlap the surest stays.
 
-References are read in `logo_references`.
+References are read in `references`.
+
+The scores say where their weights are from. Of the other thresholds here and in the files beside this one no
+measurement one by one is known; `bench.logos` and `bench.logo_photos` measure recall and precision with all of them.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ VERSION = "2"
 REGION_SIDE_PX = 720
 """Long side to which a picture is brought to look for regions."""
 MOST_PROPOSALS = 120
+"""Poses of a picture that are verified, those with most votes or the likest shape: a bound on the work."""
 LIKELY = -2.0
+"""Log-odds, about 1 in 8, from which a pose may support those of other references of its brand."""
 AGREEMENT = 0.6
 """Log-odds added for each further reference of the brand, two at most, that is likely at the same place by itself."""
 

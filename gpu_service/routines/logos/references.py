@@ -33,14 +33,21 @@ SIFT_SIDES_PX = (64, 128, 256)
 FLAT_SPREAD = 30.0
 """Standard deviation of the ink's colour, in grey levels, up to which a logo counts as of one colour."""
 BORDER_SPREAD = 14.0
+"""Grey levels by which a border of one colour may vary. No measurement is known."""
 INK_CONTRAST = 48.0
 LEAST_INK = 0.02
-"""On a border of one colour, what differs from it by `INK_CONTRAST` is the logo, if it is this share of the picture."""
+"""On a border of one colour, what differs from it by `INK_CONTRAST` grey levels is the logo, if it is this share of the
+picture. No measurement is known."""
 MIN_INK_PX = 12
+"""Long side of the ink below which a reference has no shape to look for. No measurement is known."""
 OUTLINE_POINTS = 144
-FACE_SIDE_PX = 56
-FACE_MARGIN_PX = 5
+"""Places on a logo's edges that a pose is drawn to; its verification takes time in proportion."""
+FACE_SIDE_PX, FACE_MARGIN_PX = 56, 5
+"""Long side, and margin on all sides, of the small picture that poses are compared with. `LEVEL_LONG_SIDE_PX` of
+`verify` is the same: on its level a logo is at least as large."""
 SLOPE_REACH_PX = 5.0
+"""Standard deviation of the neighbourhood that slopes of brightness are weighed in, pixels of a face. No measurement is
+known."""
 CACHED_SETS = 8
 CACHED_LOGOS = 512
 
@@ -331,12 +338,6 @@ class LogoSet:
     def flat(self) -> Mask:
         """bool (logos,)."""
         return np.array([logo.flat for logo in self.logos])
-
-    @cached_property
-    def brand_starts(self) -> NDArray[np.intp]:
-        """Where each brand's features begin; brands without a feature have none."""
-        brand = self.brand_of[self.owner]
-        return np.flatnonzero(np.diff(brand, prepend=-1))
 
     @cached_property
     def points(self) -> Floats:

@@ -22,18 +22,28 @@ Mask: TypeAlias = NDArray[np.bool_]
 SHAPE_PX = 16
 """A region's box is brought to this many pixels each way to be compared."""
 TURNS_DEG = (-36, -27, -18, -9, 0, 9, 18, 27, 36)
+"""Turns at which a shape is compared: `bench.logos` turns logos by 10 to 30 degrees."""
 LEAST_PART = 0.03
 """Share of the logo's box from which a part or a hole is a shape of its own."""
 PARTS = 6
+"""Parts and holes of a logo that are shapes of their own, the largest."""
 ASPECT_TOLERANCE = 0.4
+"""Difference of the logarithms of width over height, a factor of 1.5, beyond which shapes are not compared."""
 LEAST_LIKENESS = 0.72
+"""Correlation of shapes from which a region proposes a pose. No measurement is known."""
 A_REGION = 5
+"""Poses that one region proposes, the likest."""
 MAX_REGIONS = 60
+"""Regions of one threshold, the largest: a bound on the work."""
 LEAST_REGION_PX = 10
+"""Long side, pixels of the picture looked at. No measurement is known."""
 BRIGHTNESS_STEPS = (30, 55, 80, 105, 130, 155, 180, 205, 230)
+"""Even steps of 25 levels of CIELAB lightness, 0 to 255."""
 COLOUR_STEPS = (-40, -20, -9, 9, 20, 40)
+"""Off the picture's median of CIELAB a and of b, in levels of 0 to 255. No measurement is known."""
 GAPS = (0.25, 0.7)
-"""Regions of one colour that are nearer than these shares of their size are also tried as one."""
+"""Regions of one colour that are nearer than these shares of their size are also tried as one. No measurement is
+known."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ LEVEL_LONG_SIDE_PX = 56
 """A logo is compared on the level of the pyramid where its long side is from this to twice this."""
 BLOCK_PX = 8
 COVERED_SHARE = 0.25
-"""Share of a logo that may be hidden: that many of the worst blocks are left out of the trimmed comparison."""
+"""Share of a logo that may be hidden: that many of the worst blocks, `BLOCK_PX` each way, are left out of the trimmed
+comparison. `bench.logos` has logos that are covered in part."""
 
 
 def pyramid(image: Image) -> list[Image]:

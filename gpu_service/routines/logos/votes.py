@@ -13,20 +13,28 @@ from gpu_service.routines.logos.regions import Floats
 
 FLAT_RATIO = 0.95
 PICTURE_RATIO = 0.95
-"""A match counts when it is nearer than this share of the distance to the nearest feature of any other brand."""
+"""A match counts when it is nearer than this share of the distance to the nearest feature of any other brand. The ratio
+test of Lowe (2004) has 0.8; here a pose is verified afterwards."""
 LEAST_LIKENESS = 0.6
+"""Scalar product of RootSIFT descriptors below which features are unlike, whatever the ratio. No measurement is
+known."""
 ABOUT_AS_NEAR = 1.35
-"""Another reference of the nearest brand is matched too when its nearest is not farther by more than this factor."""
+"""Another reference of the nearest brand is matched too when its nearest is not farther by more than this factor. No
+measurement is known."""
 ROWS_AT_ONCE = 256
-SCALE_SLACK = 0.45
-TURN_SLACK_DEG = 25.0
-PLACE_SLACK = 0.22
+"""Features compared with all references in one product: a bound on memory."""
+SCALE_SLACK, TURN_SLACK_DEG, PLACE_SLACK = 0.45, 25.0, 0.22
+"""Votes agree within these: the logarithm of size (a factor of 1.6), the turn, the centre as a share of the logo's long
+side. A little narrower than the bins of pose clustering in Lowe (2004): 2 in size, 30 degrees, a quarter of the
+side."""
 LEAST_VOTES = 2
+"""Two features fix a similarity."""
 SUPPORT_SLACK = 0.06
-"""How far from its place a supporting feature may lie, as a share of the logo's long side."""
+"""How far from its place a supporting feature may lie, as a share of the logo's long side. No measurement is known."""
 SUPPORT_LIKENESS = 0.8
+"""Scalar product of RootSIFT descriptors from which a feature supports a pose. No measurement is known."""
 A_LOGO = 12
-"""Proposals of one reference in a picture."""
+"""Proposals of one reference in a picture: a bound on the work."""
 
 
 @dataclass(frozen=True)

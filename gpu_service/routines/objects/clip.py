@@ -40,10 +40,11 @@ ENGINE = "the engine `clip`"
 VERSION = "1"
 
 REFERENCE_SCALE = 30.0
-"""How sharply likeness to a reference picture is told from `clip_likeness`: 0.1 more is 3 in the exponent."""
+"""How sharply likeness to a reference picture is told from `clip_likeness`: 0.1 more is 3 in the exponent. No
+measurement with a trained CLIP is known."""
 
 MOST_TILES = 128
-"""Pieces of one picture that are looked at."""
+"""Pieces of one picture that are looked at: a bound on the work."""
 
 REMEMBERED = 8
 """Sets of brands whose embeddings are kept with the model."""

@@ -28,10 +28,11 @@ STEP_PX = 32
 """Sides of what a detector sees are multiples of this."""
 
 MOST_BOXES = 3000
-"""Boxes of a picture, the surest, among which overlapping ones are looked for."""
+"""Boxes of a picture, the surest, among which overlapping ones are looked for: a bound on the work. No measurement is
+known."""
 
 SORTED_BOXES = 1000
-"""A model that sorts its boxes out itself gives at most so many; others give thousands."""
+"""A model that sorts its boxes out itself gives at most so many (Ultralytics: 300); others give thousands."""
 
 
 class OnnxSettings(ObjectSettings):

@@ -23,7 +23,13 @@ Quads: TypeAlias = NDArray[np.float32]
 
 
 class OcrSettings(Settings):
-    """How text is found and recognised."""
+    """How text is found and recognised.
+
+    `det_threshold`, `det_box_threshold`, `unclip_ratio` and `min_confidence` are as in RapidOCR's own config.yaml. To
+    the sizes: on one thread text is found in a 1080p frame in 950 ms at full size, in 101, 216 and 384 ms at a longer
+    side of 736, 960 and 1280, but there short and small words of broadcast frames, with letters of 12 pixels, are lost.
+    Of the other defaults no measurement is known.
+    """
 
     engine: Literal["rapidocr", "paddleocr"] = Field("rapidocr", description="paddleocr runs on the GPU host alone")
     paddle_finder: str = Field(

@@ -6,9 +6,6 @@ import base64
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gpu_service.pictures import encode_jpeg
 from mpr_assets.compare.snapshots import Comparison
@@ -20,8 +17,8 @@ from mpr_assets.compare.table_diff import (
     name_of,
 )
 from mpr_assets.overlays.marks import Mark, draw
+from mpr_assets.report.page.render import FOLDER, html_environment
 
-FOLDER = Path(__file__).parent
 MOST_PICTURES = 24
 MOST_CHANGES = 500
 PICTURE_WIDTH_PX = 720
@@ -47,14 +44,8 @@ class PicturePair:
 
 def diff_page(comparison: Comparison) -> str:
     """The page as HTML; equal comparisons give equal pages."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("diff.html").render(
+    template = html_environment().get_template("diff.html")
+    return template.render(
         comparison=comparison,
         pictures=pictures(comparison),
         change_line=change_line,

@@ -172,15 +172,20 @@ def number(value: float) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(
+def html_environment() -> Environment:
+    """Templates of this folder; what they show is escaped, and a name that they do not know is an error."""
+    return Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@lru_cache(maxsize=1)
+def _template() -> Template:
+    environment = html_environment()
     for tool in (clock, lasting, percent, found_by, spelled, rate, number):
         environment.filters[tool.__name__] = tool
     return environment.get_template("page.html")

@@ -16,7 +16,6 @@ from mpr_resources.brands.brand_file import (
     load_brands,
     load_references,
     references_hash,
-    unused_folders,
 )
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path d="M0 0h20v20z"/></svg>'
@@ -222,7 +221,6 @@ def test_references_of_a_brand_file_and_of_folders(tmp_path: Path) -> None:
         Reference("Acme Air", "b.png", files["ACME-AIR/b.png"]),
         Reference("Acme Air", "c.webp", files["aa/c.webp"]),
     ]
-    assert unused_folders(brands, logos) == ["Gamma"]
 
 
 def test_every_folder_is_used_where_no_brand_is_listed(tmp_path: Path) -> None:
@@ -233,7 +231,6 @@ def test_every_folder_is_used_where_no_brand_is_listed(tmp_path: Path) -> None:
     found = load_references(BrandList(), tmp_path)
     assert [(one.brand, one.name) for one in found] == [("ACME", "a.svg"), ("ACME", "b.svg"), ("Gamma", "a.svg")]
     assert brands_from_folders(tmp_path) == brands_from_names(["ACME", "Gamma"])
-    assert unused_folders(BrandList(), tmp_path) == []
 
 
 def test_drawing_that_asks_for_too_much_memory_is_read(tmp_path: Path) -> None:
