@@ -8,10 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
+from pydantic_core import core_schema
 
 from gpu_service.errors import BadInput
+
+
+def old_names(field: FieldInfo) -> tuple[str, ...]:
+    """The names that a setting had before, the latest first."""
+    alias = field.validation_alias
+    return tuple(str(name) for name in alias.choices[1:]) if isinstance(alias, AliasChoices) else ()
+
+
+def _renamed(model: type[BaseModel]) -> dict[str, str]:
+    """The present name of a setting by each of its old names."""
+    return {old: name for name, field in model.model_fields.items() for old in old_names(field)}
 
 
 class Settings(BaseModel):
@@ -19,18 +31,21 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    @model_validator(mode="before")
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """A setting with old names is set under one of them alone.
+
+        Only where there are old names: with a function before it, pydantic gives strict JSON to a model as Python has
+        it, and then refuses a list for a tuple.
+        """
+        schema = handler(source)
+        return core_schema.no_info_before_validator_function(cls._each_set_once, schema) if _renamed(cls) else schema
+
     @classmethod
     def _each_set_once(cls, data: Any) -> Any:
         if isinstance(data, Mapping) and (doubles := _doubles(cls, data)):
             raise ValueError(doubles)
         return data
-
-
-def old_names(field: FieldInfo) -> tuple[str, ...]:
-    """The names that a setting had before, the latest first."""
-    alias = field.validation_alias
-    return tuple(str(name) for name in alias.choices[1:]) if isinstance(alias, AliasChoices) else ()
 
 
 def current_names(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,11 +58,6 @@ def current_names(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[s
         raise BadInput(doubles)
     renamed = _renamed(model)
     return {renamed.get(name, name): value for name, value in settings.items()}
-
-
-def _renamed(model: type[BaseModel]) -> dict[str, str]:
-    """The present name of a setting by each of its old names."""
-    return {old: name for name, field in model.model_fields.items() for old in old_names(field)}
 
 
 def _doubles(model: type[BaseModel], settings: Mapping[Any, Any]) -> str:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import AliasChoices, Field, ValidationError
 
 from gpu_service.errors import BadInput
+from gpu_service.host.registry import ROUTINES
 from gpu_service.routines.ocr.engine import OcrSettings
 from gpu_service.settings import Settings, current_names, old_names
 from gpu_service.wire import OcrItem
@@ -83,3 +84,11 @@ def test_what_an_older_client_sends_is_understood() -> None:
     assert OcrItem.model_validate_json('{"thorough": false}') == OcrItem(full_scan=False)
     sent = OcrSettings.model_validate_json('{"heat_threshold": 0.2, "line_threshold": 0.4}')
     assert sent == OcrSettings(det_threshold=0.2, det_box_threshold=0.4)
+
+
+@pytest.mark.parametrize("name", ROUTINES)
+def test_settings_of_a_routine_travel_as_strict_json(name: str) -> None:
+    settings = ROUTINES[name].settings
+    given = {"model": "any"} if name == "vlm" else {}
+    made = settings.model_validate(given)
+    assert settings.model_validate_json(made.model_dump_json(), strict=True) == made
