@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import time
 import uuid
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from alembic.script import ScriptDirectory
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
 from dagster._core.events import AssetObservationData, StepMaterializationData
@@ -381,3 +383,30 @@ class HealthCheckedRunLauncher(dg.DefaultRunLauncher):
     def why_gone(self, run: dg.DagsterRun) -> str | None:
         """Why the run's process is taken for gone; None where it is not."""
         raise NotImplementedError
+
+
+# The databases of a DAGSTER_HOME
+
+
+def repair_versions(home: Path) -> None:
+    """Leave one version in each SQLite database of a home where several processes wrote theirs.
+
+    Two processes that open a new home at once each make the tables and note a version; with two versions Dagster
+    opens the home no more. Both made the tables as they are today, so the latest version is the true one.
+    Uses the files' names, their table `alembic_version` and the scripts in `dagster/_core/storage/alembic`: publicly
+    there is `dagster instance migrate`, which cannot open such a home either.
+
+    Raises:
+        sqlite3.Error: a file is no database, or cannot be written.
+    """
+    for name in ("history/runs.db", "history/runs/index.db", "schedules/schedules.db"):
+        file = home / name
+        if not file.exists():
+            continue
+        with closing(sqlite3.connect(file)) as connection, connection:
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
+            if not tables or connection.execute("SELECT count(*) FROM alembic_version").fetchone() <= (1,):
+                continue
+            scripts = ScriptDirectory(str(Path(dg.__file__).parent / "_core" / "storage" / "alembic"))
+            connection.execute("DELETE FROM alembic_version")
+            connection.execute("INSERT INTO alembic_version VALUES (?)", (scripts.get_current_head(),))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+from filelock import FileLock, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
 from gpu_service.errors import BadInput
@@ -19,6 +21,7 @@ from mpr_assets.definitions import (
     storage_resource,
     switched_off,
 )
+from mpr_resources.dagster_internals import repair_versions
 from mpr_resources.database.connection import Database
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
@@ -30,6 +33,9 @@ from mpr_resources.yaml_files.syntax import parse
 
 PATIENCE_S = 5.0
 """How long a command that can do without it waits for an inference host."""
+
+OPENING_S = 60.0
+"""How long a command waits for others that open the same `DAGSTER_HOME`."""
 
 LOG = logging.getLogger("mpr")
 
@@ -74,17 +80,24 @@ def dagster_instance() -> dg.DagsterInstance:
     """
     home = Path(os.environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
     os.environ["DAGSTER_HOME"] = str(home)
-    settings = home / "dagster.yaml"
     try:
         home.mkdir(parents=True, exist_ok=True)
-        if not settings.exists():
-            settings.unlink(missing_ok=True)
-            settings.symlink_to(ROOT / "dagster.yaml")
-        parse(str(settings), read_file(settings))
-        return dg.DagsterInstance.get()
-    except (OSError, SQLAlchemyError, dg.DagsterError) as error:
+        # One process at a time: two that make its databases at once spoil them for good.
+        with FileLock(home / "opening.lock", timeout=OPENING_S, fallback_to_soft=False):
+            return _opened(home)
+    except (OSError, SQLAlchemyError, sqlite3.Error, Timeout, dg.DagsterError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise BadInput(
             f"Dagster's folder {home} cannot be used ({reason})",
             "set DAGSTER_HOME to a folder that can be written, with a dagster.yaml that Dagster accepts or none",
         ) from error
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        settings.unlink(missing_ok=True)
+        settings.symlink_to(ROOT / "dagster.yaml")
+    parse(str(settings), read_file(settings))
+    repair_versions(home)
+    return dg.DagsterInstance.get()
