@@ -5,11 +5,17 @@ Pixels are uint8 arrays of shape (height, width, 3) in BGR order everywhere in M
 
 from __future__ import annotations
 
+import io
+import subprocess
+import sys
+import warnings
+from pathlib import Path
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
 
 from gpu_service.errors import BadInput
 
@@ -17,6 +23,11 @@ Image: TypeAlias = NDArray[np.uint8]
 """Pixels: shape (height, width, 3), BGR, 0 to 255."""
 
 JPEG_QUALITY = 90
+MAX_REFERENCE_MEGAPIXELS = 40
+"""A logo is scaled down to some hundred pixels; no camera's picture of one is larger."""
+MAX_SVG_BYTES = 5_000_000
+SVG_TIME_S = 20
+"""By the clock, on a busy machine; the process itself may use 5 s."""
 PNG_PARAMETERS = (
     *(cv2.IMWRITE_PNG_COMPRESSION, 1),
     *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
@@ -76,18 +87,41 @@ def decode(encoded: bytes) -> Image:
 
 
 def rasterise(svg: bytes, side_px: int) -> bytes:
-    """PNG bytes of an SVG drawn to fit a square.
-
-    Its own size is not asked: it may want more memory than there is, which ends the process.
+    """PNG bytes of an SVG drawn to fit a square, in a process of its own with limits: see `svg_process`.
 
     Raises:
-        ValueError: it is not an SVG that can be drawn.
+        ValueError: it is not an SVG that can be drawn, reads other files, or takes too much time or memory.
     """
-    import resvg_py
+    if len(svg) > MAX_SVG_BYTES:
+        raise ValueError(f"it has more than {MAX_SVG_BYTES / 1e6:.0f} MB")
+    command = [sys.executable, "-I", str(Path(__file__).parent / "svg_process.py"), str(side_px)]
+    try:
+        drawn = subprocess.run(command, input=svg, capture_output=True, timeout=SVG_TIME_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"drawing it takes more than {SVG_TIME_S} s") from None
+    if drawn.returncode == 1:
+        raise ValueError(drawn.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+    if drawn.returncode != 0:
+        raise ValueError("drawing it takes too much time or memory")
+    return drawn.stdout
 
-    markup = svg.decode("utf-8-sig")
-    fontless = "<text" not in markup
-    return bytes(resvg_py.svg_to_bytes(svg_string=markup, width=side_px, height=side_px, skip_system_fonts=fontless))
+
+def refuse_large(encoded: bytes) -> None:
+    """Raise ValueError when a picture's header says that it has more than `MAX_REFERENCE_MEGAPIXELS`.
+
+    A few megabytes may unpack to gigabytes. What has no header that can be read is left to the decoder.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
+            with PillowImage.open(io.BytesIO(encoded)) as picture:
+                width_px, height_px = picture.size
+    except PillowImage.DecompressionBombError as error:
+        raise ValueError(f"it has more than {MAX_REFERENCE_MEGAPIXELS} megapixels") from error
+    except Exception:
+        return
+    if width_px * height_px > MAX_REFERENCE_MEGAPIXELS * 1e6:
+        raise ValueError(f"its {width_px} x {height_px} pixels are more than {MAX_REFERENCE_MEGAPIXELS} megapixels")
 
 
 def encode_jpeg(pixels: Image, quality: int = JPEG_QUALITY) -> bytes:

@@ -26,7 +26,7 @@ import cv2
 from pydantic import field_validator, model_validator
 
 from gpu_service.errors import BadInput
-from gpu_service.pictures import decode, rasterise
+from gpu_service.pictures import decode, rasterise, refuse_large
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
 from mpr_resources.brands.folding import fold_key
@@ -275,7 +275,10 @@ def read_reference(brand: str, file: Path, name: str) -> Reference:
     except OSError as error:
         raise BadInput(f"{what} cannot be read: {error.strerror}", "check its permissions") from None
     try:
+        refuse_large(encoded)
         decode(rasterise(encoded, 64) if file.suffix.lower() == ".svg" else encoded)
-    except (BadInput, ValueError, cv2.error):
+    except ValueError as error:
+        raise BadInput(f"{what} cannot be used: {error}", "give another PNG, JPEG, WebP or SVG picture") from None
+    except (BadInput, cv2.error):
         raise BadInput(f"{what} cannot be decoded", "it is empty, damaged or not what its name says it is") from None
     return Reference(brand, name, encoded)

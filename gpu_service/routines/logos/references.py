@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_service.errors import BadInput
-from gpu_service.pictures import Image, rasterise
+from gpu_service.pictures import Image, rasterise, refuse_large
 from gpu_service.routines import Reference
 from gpu_service.routines.logos.regions import (
     Floats,
@@ -229,6 +230,10 @@ def read_logo(reference: Reference) -> tuple[Image, Mask, bool]:
             raise BadInput(
                 f"{what} is not an SVG picture that can be drawn ({error})", "give PNG, JPEG or SVG"
             ) from error
+    try:
+        refuse_large(encoded)
+    except ValueError as error:
+        raise BadInput(f"{what} is too large: {error}", "give a smaller picture") from error
     raw: Any = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
     if raw is None or raw.dtype.kind != "u":
         raise BadInput(f"{what} cannot be read", "give a PNG, JPEG or SVG picture")
@@ -357,7 +362,7 @@ class LogoSet:
 
 
 _lock = threading.Lock()
-_logos: OrderedDict[tuple[str, str, str], Logo] = OrderedDict()
+_logos: OrderedDict[tuple[str, str, str], Future[Logo]] = OrderedDict()
 _sets: OrderedDict[tuple[tuple[str, str, str], ...], LogoSet] = OrderedDict()
 
 
@@ -372,13 +377,32 @@ def logo_set(references: Sequence[Reference]) -> LogoSet:
         if keys in _sets:
             _sets.move_to_end(keys)
             return _sets[keys]
+        new: list[tuple[tuple[str, str, str], Reference, Future[Logo]]] = []
         for key, reference in zip(keys, references, strict=True):
             if key not in _logos:
-                _logos[key] = prepare(reference)
+                _logos[key] = Future()
+                new.append((key, reference, _logos[key]))
             _logos.move_to_end(key)
-        made = _sets[keys] = LogoSet(tuple(_logos[key] for key in sorted(keys)))
+        logos = [_logos[key] for key in sorted(keys)]
         while len(_logos) > max(CACHED_LOGOS, len(keys)):
             _logos.popitem(last=False)
+    # Without the lock: a logo may take seconds, and other calls need other ones.
+    for key, reference, logo in new:
+        _fulfil(key, reference, logo)
+    made = LogoSet(tuple(logo.result() for logo in logos))
+    with _lock:
+        _sets[keys] = made
         while len(_sets) > CACHED_SETS:
             _sets.popitem(last=False)
-        return made
+    return made
+
+
+def _fulfil(key: tuple[str, str, str], reference: Reference, logo: Future[Logo]) -> None:
+    """Prepare a logo that other threads may wait for; after an error the next call tries again."""
+    try:
+        logo.set_result(prepare(reference))
+    except BaseException as error:
+        logo.set_exception(error)
+        with _lock:
+            if _logos.get(key) is logo:
+                del _logos[key]

@@ -127,13 +127,13 @@ BAD = {
     ),
     "broken_svg": (
         "brands: [{name: Acme, logos: [broken.svg]}]",
-        "the logo {folder}/broken.svg of the brand 'Acme' cannot be decoded; "
-        "it is empty, damaged or not what its name says it is.",
+        "the logo {folder}/broken.svg of the brand 'Acme' cannot be used: it is not XML: unclosed token: "
+        "line 1, column 0; give another PNG, JPEG, WebP or SVG picture.",
     ),
     "svg_of_no_size": (
         "brands: [{name: Acme, logos: [flat.svg]}]",
-        "the logo {folder}/flat.svg of the brand 'Acme' cannot be decoded; "
-        "it is empty, damaged or not what its name says it is.",
+        "the logo {folder}/flat.svg of the brand 'Acme' cannot be used: SVG has an invalid size; "
+        "give another PNG, JPEG, WebP or SVG picture.",
     ),
     "text_as_jpeg": (
         "brands: [{name: Acme, logos: [text.jpg]}]",
