@@ -1,7 +1,7 @@
-"""A stage's table: looked up under its fingerprint, or made now. Hashes that say when a result still holds are made
-here.
+"""A stage's table: looked up under its fingerprint, or made now.
 
-How the result is recorded in Dagster is in `mpr_assets.orchestration.stage_asset`.
+The hashes that say whether a result still holds are in `mpr_assets.engine.versions`; how a result is recorded is in
+`mpr_assets.orchestration.stage_asset`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gpu_service.errors import (
 from mpr_assets.engine.open_run import limited_to_frames
 from mpr_assets.engine.stage import Stage, StageOutcome
 from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.engine.versions import config_version, fingerprint, hashed_settings
 from mpr_resources.inference.resumable import ResumableInference
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
@@ -32,7 +33,7 @@ from mpr_resources.storage.tables import (
 
 def stage_config_version(stage: Stage, run: StageRun) -> str:
     """The version of all that the stage depends on outside the graph; without overrides that of `config/<stage>`."""
-    settings = run.settings.model_dump(mode="json") | ({"enabled": False} if run.skipped else {})
+    settings = hashed_settings(stage.name, run.settings) | ({"enabled": False} if run.skipped else {})
     outside = {} if run.skipped else stage.depends_on(run)
     return config_version(settings, outside | ({} if run.only is None else {"frames": str(sorted(run.only))}))
 
@@ -48,13 +49,11 @@ def materialize_stage(
     `prepare`: called before the body is.
     """
     skipped = run.skipped
-    settings = run.settings.model_dump(mode="json")
     upstream = {name: table.header.data_version for name, table in inputs.items()}
     if skipped is None:
         upstream |= stage.depends_on(run)
-    only = [] if run.only is None else [sorted(run.only)]
-    fingerprint = hash_of([stage.name, stage.code_version, settings, upstream, skipped, *only])
-    run = replace(run, fingerprint=fingerprint)
+    hashed = hashed_settings(stage.name, run.settings)
+    run = replace(run, fingerprint=fingerprint(stage.name, stage.code_version, hashed, upstream, skipped, run.only))
     stored = _stored(stage, run)
     if stored is not None:
         asked = {"profile": run.spec.profile, "overrides": dict(run.overrides)}
@@ -63,11 +62,12 @@ def materialize_stage(
         prepare()
     result = _made(stage, run, inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
     check_schema(result.rows, stage.schema, stage.name)
+    settings = run.settings.model_dump(mode="json")
     header = TableHeader(
         stage=stage.name,
         timeline=run.timeline,
         profile=run.spec.profile,
-        fingerprint=fingerprint,
+        fingerprint=run.fingerprint,
         data_version=content_hash(result.rows, skipped or "", result.content),
         code_version=stage.code_version,
         settings=settings,
@@ -125,13 +125,3 @@ def _stored(stage: Stage, run: StageRun) -> StageTable | None:
         return None
     same = table.header.fingerprint == run.fingerprint and table.rows.schema == pl.Schema(stage.schema)
     return table if same and (table.header.skipped or stage.complete(run, table.header)) else None
-
-
-def config_version(settings: Mapping[str, object], depends_on: Mapping[str, str]) -> str:
-    """Hash of a stage's resolved settings and of what else it depends on outside the graph.
-
-    A stage that is switched off depends on nothing else.
-    """
-    if settings.get("enabled") is False:
-        return hash_of({"enabled": False})
-    return hash_of([dict(settings), dict(depends_on)])

@@ -1,18 +1,41 @@
-"""What the commit before the rooms wrote is as complete and as old as it was."""
+"""What the commit before the rooms wrote is as fresh, as complete and as old as it was."""
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from pydantic import create_model
 
+from mpr_assets.definitions import STAGES, brand_registry
+from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.stage import Stage
+from mpr_assets.engine.versions import fingerprint, hashed_settings
+from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
+from mpr_assets.freshness.event_log import read_made, read_observed
+from mpr_assets.freshness.judge import StageState, changed, judge, of_timeline
+from mpr_assets.runs import local_instance
+from mpr_assets.runs.history import read_entries
 from mpr_cli import app
+from mpr_resources.profiles.folder import Profiles
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import Storage
+from mpr_resources.storage.tables import StageTable, TableHeader, from_parquet
 from tests.legacy.installation import Installation
+from tests.world import NAMES, listing
 
+LOG = logging.getLogger(__name__)
 Mpr = Callable[..., list[str]]
 
 COMMANDS = {
+    "status": ("status",),
+    "status match": ("status", "match"),
+    "status cloud": ("status", "cloud"),
+    "status tuned": ("status", "tuned"),
     "report match": ("report", "match"),
     "report cloud": ("report", "cloud"),
     "history match": ("history", "match"),
@@ -43,4 +66,78 @@ def mpr(legacy: Installation, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 def test_commands_say_what_they_said(legacy: Installation, mpr: Mpr) -> None:
     expected = legacy.expected()
-    assert {name: mpr(*argv) for name, argv in COMMANDS.items()} == {name: expected[name] for name in COMMANDS}
+    assert list(expected) == list(COMMANDS)
+    assert {name: mpr(*argv) for name, argv in COMMANDS.items()} == expected
+
+
+TIMELINES: dict[str, list[list[str]]] = {
+    "cloud": [["timeline"]],
+    "match": [["timeline", "--through", "run_ocr"], ["match_brands", "--set", "min_confidence=0.65"]],
+    "tuned": [
+        ["timeline", "--through", "preprocess"],
+        ["run_ocr", "--set", "line_threshold=0.6", "--set", "thorough_every=2"],
+    ],
+}
+
+
+TOLD = {"stages/run_ocr/tuned.parquet", "reports/tuned/report.html", "reports/tuned/report.json"}
+"""Objects that tell overrides of `tuned`, now by the settings' present names."""
+
+
+@pytest.mark.parametrize("timeline", TIMELINES)
+def test_what_is_run_again_is_given_back_as_stored(legacy: Installation, mpr: Mpr, timeline: str) -> None:
+    """Nothing is computed anew, no provider is asked (no key is set), and no object changes that need not."""
+    before = listing(legacy.folder / "storage")
+    for argv in TIMELINES[timeline]:
+        mpr("replay", timeline, *argv)
+    after = listing(legacy.folder / "storage")
+    assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == (
+        TOLD if timeline == "tuned" else set()
+    )
+    with local_instance.dagster_instance() as instance:
+        last = {entry.stage: entry for entry in read_entries(instance, NAMES, timeline)}
+    anew = ["compile_report"] if timeline == "tuned" else []
+    assert [name for name in NAMES if not last[name].again] == anew
+
+
+def tables(legacy: Installation) -> list[StageTable]:
+    storage = Storage.open(str(legacy.folder / "storage"))
+    keys = [Keys.table(name, timeline) for timeline in TIMELINES for name in NAMES]
+    return [from_parquet(storage.get(key), key) for key in keys]
+
+
+def fingerprint_of(stage: Stage, model: type[StageSettings], table: TableHeader) -> str:
+    """The fingerprint that the table would be looked up under now, its settings being of this model."""
+    hashed = hashed_settings(stage.name, model.model_validate(table.settings))
+    return fingerprint(stage.name, table.code_version, hashed, table.upstream, table.skipped)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=NAMES)
+def test_a_setting_more_changes_no_fingerprint_while_it_has_its_default(legacy: Installation, stage: Stage) -> None:
+    more: type[StageSettings] = create_model("More", __base__=stage.settings, new_setting=(int, 3))
+    for table in [one.header for one in tables(legacy) if one.header.stage == stage.name]:
+        assert fingerprint_of(stage, stage.settings, table) == table.fingerprint
+        assert fingerprint_of(stage, more, table) == table.fingerprint
+        other = table.model_copy(update={"settings": {**table.settings, "new_setting": 4}})
+        assert fingerprint_of(stage, more, other) != table.fingerprint
+
+
+def test_nothing_is_stale_or_observed_again_when_every_stage_has_a_setting_more(legacy: Installation) -> None:
+    def with_more(stage: Stage) -> Stage:
+        return replace(stage, settings=create_model("More", __base__=stage.settings, new_setting=(int, 3)))
+
+    stages = [with_more(stage) for stage in STAGES]
+    profiles = Profiles(
+        legacy.folder / "profiles", {one.name: one.settings for one in stages}, brand_registry(os.environ)
+    )
+    resources = replace(local_instance.resources(), profiles=profiles)
+    config = config_versions(stages, usable_timelines(TIMELINES, resources, LOG), resources, LOG)
+    nodes = [*map(node, stages)]
+    with local_instance.dagster_instance() as instance:
+        made = read_made(instance, nodes, list(TIMELINES))
+        observed = read_observed(instance, nodes, list(TIMELINES))
+    assert changed(config, observed) == []
+    states = {name: judge(nodes, of_timeline(made, name), config[name]) for name in TIMELINES}
+    assert {
+        (name, one.stage): one.state for name in TIMELINES for one in states[name] if one.state != StageState.FRESH
+    } == {("match", "match_brands"): StageState.OVERRIDDEN, ("tuned", "run_ocr"): StageState.OVERRIDDEN}
