@@ -44,6 +44,7 @@ from mpr_assets.runs.local_instance import LOG
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.dagster_internals import write_events
+from mpr_resources.database.connection import Database
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource
@@ -88,6 +89,7 @@ class Team:
             "profiles": Profiles(folder / "profiles", SECTIONS),
             "progress": None,
             "switches": {},
+            "database": Database(f"sqlite:///{folder}/registry.sqlite"),
         }
         graph = definitions({}, storage=self.resources["storage"], profiles=self.resources["profiles"])
         self.repository = graph.get_repository_def()

@@ -38,6 +38,7 @@ from mpr_assets.runs.try_stage import try_stage
 from mpr_assets.stages.detect_edges import DetectEdgesSettings
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.database.connection import Database
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource
@@ -74,6 +75,7 @@ def prepare(folder: Path) -> SimpleNamespace:
         profiles=Profiles(folder / "profiles", SECTIONS),
         progress=None,
         switches={},
+        database=Database(f"sqlite:///{folder}/registry.sqlite"),
     )
     graph = definitions({}, storage=resources.storage, profiles=resources.profiles)
     with dg.DagsterInstance.ephemeral() as instance:

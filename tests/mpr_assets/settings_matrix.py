@@ -35,6 +35,7 @@ from mpr_assets.freshness.judge import (
 )
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.database.connection import Database
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource
 from tests.clips import write_numbered
@@ -149,7 +150,12 @@ class Matrix:
     @property
     def resources(self) -> SimpleNamespace:
         return SimpleNamespace(
-            storage=self.storage, inference=self.host, profiles=self.profiles, progress=None, switches=self.switches
+            storage=self.storage,
+            inference=self.host,
+            profiles=self.profiles,
+            progress=None,
+            switches=self.switches,
+            database=Database(f"sqlite:///{self.folder}/registry.sqlite"),
         )
 
     def reset(self) -> None:

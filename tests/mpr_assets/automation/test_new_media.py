@@ -30,6 +30,7 @@ from mpr_assets.automation.new_media_sensor import (
 from mpr_assets.definitions import SECTIONS, STAGES
 from mpr_assets.timelines.partitions import load_spec, registered
 from mpr_assets.timelines.spec import ChunkSpec, validate_timeline_name
+from mpr_resources.database.connection import Database
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource
 from mpr_resources.storage.notices import leave, noticed
@@ -203,6 +204,7 @@ class Intake:
             profiles=Profiles(folder / "profiles", SECTIONS),
             progress=None,
             switches={},
+            database=Database(f"sqlite:///{folder}/registry.sqlite"),
         )
         self.storage = self.resources.storage.storage
         self.memory = Memory()

@@ -38,6 +38,7 @@ from mpr_assets.freshness.event_log import read_observed
 from mpr_assets.freshness.judge import CONFIG_CHANGED, Materialization, StageNode
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.database.connection import Database
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource
 from tests.mpr_assets.settings_matrix import LOG, Host
@@ -220,7 +221,7 @@ class House:
     @property
     def resources(self) -> dict[str, Any]:
         here = {"storage": self.storage, "inference": self.host, "profiles": self.profiles}
-        return here | {"progress": None, "switches": {}}
+        return here | {"progress": None, "switches": {}, "database": Database(f"sqlite:///{self.path}.registry.sqlite")}
 
     def config(self) -> dict[str, dict[str, str]]:
         resources = SimpleNamespace(**self.resources)

@@ -24,6 +24,7 @@ from mpr_assets.overlays.overlay_store import (
 )
 from mpr_assets.runs.try_stage import try_stage
 from mpr_cli import app, replay
+from mpr_resources.database.connection import Database
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.storage.io_manager import StorageResource
 from mpr_resources.storage.keys import Keys
@@ -61,6 +62,7 @@ def resources(world: World) -> Any:
         profiles=world.profiles,
         progress=None,
         switches={},
+        database=Database(world.environ["MPR_DATABASE_URL"]),
     )
 
 
