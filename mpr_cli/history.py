@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from mpr_assets.compare.snapshots import Comparison, compare_snapshots, find_snapshot
 from mpr_assets.compare.table_diff import change_line
+from mpr_assets.definitions import SECTIONS
 from mpr_assets.report.page.diff import diff_page
 from mpr_assets.runs.history import (
     Branch,
@@ -39,7 +40,7 @@ def history(timeline: Timeline, stage: StageName = None) -> None:
     """What was tried: each result below the one it was made from, with its settings, figures, and who asked when."""
     load_spec(storage(), timeline)
     with dagster_instance() as instance:
-        made = read_entries(instance, NAMES, timeline, stage_name(stage) if stage else None)
+        made = read_entries(instance, SECTIONS, timeline, stage_name(stage) if stage else None)
     if not made:
         terminal.out.print(f"Nothing of {timeline} was materialized yet.")
     elif stage:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpu_service.errors import BadInput, MprError
-from gpu_service.settings import current_names
 from mpr_assets.compare.table_diff import Difference, compare, differing_settings
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.materialize import materialize_stage
@@ -176,8 +175,7 @@ def check_scenario(
     stage = stages[scenario.stage]
     kept = opened(storage, scenario.label)
     before = stored(kept, scenario.stage, scenario.timeline)
-    then = current_names(stage.settings, before.header.settings)
-    settings = differing_settings(then, run.settings.model_dump(mode="json"))
+    settings = differing_settings(stage.settings, before.header.settings, run.settings.model_dump(mode="json"))
     scratch = ScratchStorage(kept, hidden=[Keys.table(scenario.stage, scenario.timeline)])
     try:
         inputs = {name: stored(kept, name, scenario.timeline) for name in stage.inputs}

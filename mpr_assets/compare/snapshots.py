@@ -183,7 +183,7 @@ def _settings(before: Snapshot, after: Snapshot) -> dict[str, tuple[Any, Any]]:
         f"{stage}.{name}": values
         for stage in stages
         for name, values in differing_settings(
-            before.tables[stage].header.settings, after.tables[stage].header.settings
+            before.stages[stage].settings, before.tables[stage].header.settings, after.tables[stage].header.settings
         ).items()
     }
 

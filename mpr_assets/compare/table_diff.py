@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import polars as pl
 
 from gpu_service.boxes import XYWH, iou
+from gpu_service.settings import Settings, current_names
 
 Row: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["gained", "lost", "moved", "changed"]
@@ -176,8 +177,14 @@ def name_of(row: Row) -> str:
     return next((str(row[column]) for column in NAME_COLUMNS if row.get(column)), "")
 
 
-def differing_settings(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Settings that are not the same, as (before, after); None where one has none."""
+def differing_settings(
+    model: type[Settings], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Settings that are not the same, as (before, after); None where one has none.
+
+    `model`: of these settings; it knows their old names.
+    """
+    before, after = current_names(model, before), current_names(model, after)
     names = sorted({*before, *after})
     return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
 

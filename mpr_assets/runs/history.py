@@ -12,6 +12,8 @@ from typing import Any
 
 import dagster as dg
 
+from gpu_service.settings import Settings
+from mpr_assets.compare.table_diff import differing_settings
 from mpr_assets.freshness.event_log import CLEARED
 from mpr_assets.runs.local_run import USER_TAG
 from mpr_assets.runs.run_lock import COMMAND_TAG
@@ -96,12 +98,14 @@ class Branch:
     children: list[Branch] = field(default_factory=list)
 
 
-def entries(events: Iterable[HistoryEvent], stages: Sequence[str], who: Mapping[str, str]) -> list[HistoryEntry]:
+def entries(
+    events: Iterable[HistoryEvent], stages: Mapping[str, type[Settings]], who: Mapping[str, str]
+) -> list[HistoryEntry]:
     """The results in the order in which they were made.
 
     Args:
         events: of one timeline, in any order.
-        stages: names, in the order of a run.
+        stages: their settings by name, in the order of a run.
         who: who asked, by run.
     """
     made: list[HistoryEntry] = []
@@ -121,7 +125,7 @@ def entries(events: Iterable[HistoryEvent], stages: Sequence[str], who: Mapping[
 
 def _entry(
     event: HistoryEvent,
-    stages: Sequence[str],
+    stages: Mapping[str, type[Settings]],
     who: Mapping[str, str],
     made: Sequence[HistoryEntry],
     before: HistoryEntry | None,
@@ -129,6 +133,9 @@ def _entry(
     said = event.said
     settings, upstream = _mapping(said.get("settings")), _mapping(said.get("upstream"))
     counts = {name: value for name, value in said.items() if _is_count(name, value)}
+    changed = {}
+    if before is not None and before.settings and settings:
+        changed = differing_settings(stages[event.stage], before.settings, settings)
     return HistoryEntry(
         stage=event.stage,
         number=before.number + 1 if before else 1,
@@ -140,7 +147,7 @@ def _entry(
         profile=str(said.get("profile", "")),
         parents={stage: _number_of(made, stage, upstream[stage]) for stage in stages if stage in upstream},
         overrides=_mapping(said.get("overrides")),
-        changed=_changed(before.settings, settings) if before and before.settings and settings else {},
+        changed=changed,
         counts={name.removeprefix("dagster/row_").replace("count", "rows"): counts[name] for name in counts},
         seconds=said.get("seconds"),
         reused=bool(said.get("reused")),
@@ -162,11 +169,6 @@ def _number_of(made: Sequence[HistoryEntry], stage: str, data_version: str) -> i
     """The number of the stage's latest result with this content."""
     found = (one.number for one in reversed(made) if one.stage == stage and one.data_version == data_version)
     return next(found, None)
-
-
-def _changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    names = sorted({*then, *now})
-    return {name: (then.get(name), now.get(name)) for name in names if then.get(name) != now.get(name)}
 
 
 def tree(made: Sequence[HistoryEntry], stages: Sequence[str]) -> list[Branch]:
@@ -201,7 +203,7 @@ def who_asked(tags: Mapping[str, str]) -> str:
 
 
 def read_entries(
-    instance: dg.DagsterInstance, stages: Sequence[str], timeline: str, only: str | None = None
+    instance: dg.DagsterInstance, stages: Mapping[str, type[Settings]], timeline: str, only: str | None = None
 ) -> list[HistoryEntry]:
     """The history of a timeline. `only`: the entries of this stage alone, with parents as in the whole."""
     events = [event for stage in stages for event in _events(instance, stage, timeline)]

@@ -3,7 +3,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import AliasChoices, Field
 
+from gpu_service.settings import Settings
+from mpr_assets.definitions import SECTIONS
 from mpr_assets.runs.history import (
     Branch,
     HistoryEntry,
@@ -17,7 +20,12 @@ from mpr_assets.runs.run_control import clear
 from mpr_cli.history import describe
 from tests.world import BY_NAME, NAMES, TIMELINE, World
 
-STAGES = ["a", "b", "c"]
+
+class Lamp(Settings):
+    det_threshold: float = Field(0.3, validation_alias=AliasChoices("det_threshold", "heat_threshold"))
+
+
+STAGES: dict[str, type[Settings]] = {"a": Settings, "b": Lamp, "c": Settings}
 READS = {"a": [], "b": ["a"], "c": ["a", "b"]}
 
 
@@ -109,6 +117,19 @@ def test_tree(case: str) -> None:
     assert shape(tree(entries(CASES[case][0], STAGES, {}), STAGES)) == TREES[case]
 
 
+RENAMED: dict[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
+    "the same": ({"det_threshold": 0.2}, {}),
+    "another": ({"det_threshold": 0.3}, {"det_threshold": (0.2, 0.3)}),
+}
+
+
+@pytest.mark.parametrize("case", RENAMED)
+def test_a_setting_is_compared_with_itself_under_its_old_name(case: str) -> None:
+    settings, expected = RENAMED[case]
+    events = [event(1, "b", "x", "m", settings={"heat_threshold": 0.2}), event(2, "b", "y", "m", settings=settings)]
+    assert entries(events, STAGES, {})[1].changed == expected
+
+
 WHO = {
     "nobody named": ({}, "launched"),
     "a user": ({"user": "ann"}, "launched by ann"),
@@ -125,12 +146,12 @@ def test_who_asked(case: str) -> None:
 
 
 def test_the_history_of_a_timeline(world: World) -> None:
-    assert read_entries(world.instance, NAMES, TIMELINE) == []
+    assert read_entries(world.instance, SECTIONS, TIMELINE) == []
     rows = world.table("match_brands").rows.height
     assert world.run().success
     assert world.run("match_brands", overrides={"match_brands": {"min_confidence": 0.9}}).success
     clear(world.instance, world.storage, TIMELINE, [BY_NAME["compile_report"]])
-    made = read_entries(world.instance, NAMES, TIMELINE)
+    made = read_entries(world.instance, SECTIONS, TIMELINE)
     assert len(made) == len(NAMES) + 2
     first, tried = (one for one in made if one.stage == "match_brands")
     assert (first.reused, first.counts["rows"], first.overrides) == (True, rows, {})
@@ -139,7 +160,7 @@ def test_the_history_of_a_timeline(world: World) -> None:
     assert tried.parents == first.parents == {"detect_objects": 1, "run_ocr": 1}
     assert not first.current
     assert tried.current
-    assert read_entries(world.instance, NAMES, TIMELINE, "match_brands") == [first, tried]
+    assert read_entries(world.instance, SECTIONS, TIMELINE, "match_brands") == [first, tried]
     lines = describe(tried, parents=True)
     assert lines[0].plain.startswith("match_brands #2  20")
     assert [line.plain for line in lines[2:4]] == [
