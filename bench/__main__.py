@@ -20,6 +20,7 @@ def benches(clips: Path | None) -> list[list[str]]:
         ["bench.try_stage"],
         ["bench.memory"],
         ["bench.registry"],
+        ["bench.costs"],
         ["bench.replay"],
     ]
     always += [["bench.logos", "--broadcast"]]

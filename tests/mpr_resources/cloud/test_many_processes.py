@@ -28,7 +28,8 @@ options = json.loads(sys.argv[1])
 first, last, limit = options["first"], options["last"], options["limit"]
 limits = [] if limit is None else [Limit("day/2026-05-01", requests=limit)]
 label = Label(f"from-{first}", "escalate_cloud", f"run-{first}")
-storage, database = Storage.open(options["folder"]), Database(options["url"])
+storage = Storage.open(options["storage"], s3_endpoint_url=options["endpoint"])
+database = Database(options["url"])
 asking = Asker(storage, database, options["environ"], plan(**options["plan"]), limits, label)
 questions = [question(number) for number in range(first, last)]
 print("ready", flush=True)
@@ -42,7 +43,8 @@ class Workers:
     """Processes on the storage and the database, begun together."""
 
     def __init__(self, storage: Storage, url: str, cloud: CloudServer) -> None:
-        self._shared = {"folder": storage.where(""), "url": url, "environ": cloud.environ()}
+        storing = {"storage": storage.url, "endpoint": storage.endpoint or None}
+        self._shared = storing | {"url": url, "environ": cloud.environ()}
         self.started: list[subprocess.Popen[str]] = []
 
     def add(self, first: int, last: int, limit: int | None = None, **changes: Any) -> None:

@@ -51,7 +51,12 @@ class Place:
         return Database(f"sqlite:///{self.folder / 'registry.sqlite'}")
 
     def rows(self, table: Table) -> list[tuple[Any, ...]]:
-        return self.database.read(lambda connection: sorted(map(tuple, connection.execute(select(table)))))
+        return rows(self.database, table)
+
+
+def rows(database: Database, table: Table) -> list[tuple[Any, ...]]:
+    """What a table holds, sorted."""
+    return database.read(lambda connection: sorted(map(tuple, connection.execute(select(table)))))
 
 
 @pytest.fixture
@@ -76,7 +81,8 @@ def put_budget(storage: Storage, scope: str, *totals: tuple[int, int], age_s: fl
     for number, (requests, micro_usd) in enumerate(totals):
         key = f"budget/{scope}/{number:09d}.json"
         storage.put(key, json.dumps({"requests": requests, "micro_usd": micro_usd}).encode())
-        os.utime(storage.where(key), (NOW_S - age_s, NOW_S - age_s))
+        if age_s:
+            os.utime(storage.where(key), (NOW_S - age_s, NOW_S - age_s))
 
 
 def put_claim(storage: Storage, until_s: float, generation: int = 0) -> None:
@@ -145,10 +151,10 @@ def test_what_is_taken_over(place: Place, case: str) -> None:
     if case == "nothing":
         assert place.database.absent
         return
-    rows = place.rows(table)
+    found = place.rows(table)
     if table is schema.ledger_row:
-        rows = [(row[1], row[2], row[10]) for row in rows]
-    assert [row[: len(one)] for row, one in zip(rows, expected, strict=True)] == expected
+        found = [(row[1], row[2], row[10]) for row in found]
+    assert [row[: len(one)] for row, one in zip(found, expected, strict=True)] == expected
 
 
 def test_afterwards_the_storage_is_not_looked_at(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
