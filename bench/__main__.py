@@ -22,6 +22,7 @@ def benches(clips: Path | None) -> list[list[str]]:
         ["bench.registry"],
         ["bench.costs"],
         ["bench.replay"],
+        ["bench.idle_ticks"],
     ]
     always += [["bench.logos", "--broadcast"]]
     if clips is None:

@@ -71,13 +71,14 @@ def database(server: str) -> Iterator[str]:
 
 
 class Team:
-    """Timelines of one profile, as finished. `database`: URL of a PostgreSQL."""
+    """Timelines of one profile, as finished. `database`: URL of a PostgreSQL; None: SQLite."""
 
-    def __init__(self, folder: Path, database: str) -> None:
+    def __init__(self, folder: Path, database: str | None) -> None:
         self.folder = folder
         (folder / "home").mkdir()
         settings = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-        settings["storage"] = {"postgres": {"postgres_url": database}}
+        if database is not None:
+            settings["storage"] = {"postgres": {"postgres_url": database}}
         (folder / "home" / "dagster.yaml").write_text(yaml.safe_dump(settings))
         (folder / "profiles").mkdir()
         self.write("")

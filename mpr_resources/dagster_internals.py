@@ -137,6 +137,41 @@ def latest_events(
                 yield record.partition_key, record
 
 
+def events_after(
+    instance: dg.DagsterInstance,
+    after_id: int,
+    event: dg.DagsterEventType,
+    keys: Collection[dg.AssetKey],
+    *,
+    metadata: Collection[str],
+) -> list[dg.EventLogRecord]:
+    """The events of this kind of some assets that are later than one, in order: one query for them all.
+
+    Reads the event log's table: the public `fetch_materializations` and `fetch_observations` ask for one asset each.
+
+    Args:
+        metadata: labels of what is to be unpacked of a materialization.
+    """
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    table = SqlEventLogStorageTable.c
+    query = (
+        select(table.id, table.event)
+        .where(
+            table.id > after_id,
+            table.dagster_event_type == event.value,
+            table.asset_key.in_([key.to_string() for key in keys]),
+        )
+        .order_by(table.id)
+    )
+    with storage.index_connection() as connection:
+        found = connection.execute(query).fetchall()
+    return [
+        dg.EventLogRecord(event_id, dg.deserialize_value(_with_metadata(encoded, metadata), dg.EventLogEntry))
+        for event_id, encoded in found
+    ]
+
+
 def _with_metadata(encoded: str, labels: Collection[str]) -> str:
     """The event, a materialization, with this metadata alone. Relies on how Dagster encodes one."""
     event = json.loads(encoded)

@@ -7,6 +7,7 @@ Each sensor is a thin shell around a pure decision: `mpr_assets.automation.repla
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Lock
 
 import dagster as dg
 
@@ -18,12 +19,16 @@ from mpr_assets.automation.replay_decision import (
     to_ask_for,
 )
 from mpr_assets.engine.stage import Stage
-from mpr_assets.freshness.config_versions import config_versions, node, observe, usable_timelines
+from mpr_assets.freshness.config_versions import ConfigWatch, node, report_changed
 from mpr_assets.freshness.event_log import (
-    read_made,
+    made_events,
+    observed_events,
     tell,
+    told_events,
 )
 from mpr_assets.freshness.judge import (
+    Materialization,
+    MaterializationsByStage,
     StageNode,
     judge,
     of_timeline,
@@ -47,6 +52,7 @@ OBSERVE_S = 6.0
 
 def config_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
     """Reports the settings that changed since they were last observed, and those only."""
+    watch, observed, ticks = ConfigWatch(stages), observed_events([*map(node, stages)]), Lock()
 
     @dg.sensor(
         name="observe_settings",
@@ -56,15 +62,21 @@ def config_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
         required_resource_keys=set(RESOURCES),
     )
     def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
-        timelines = registered(context.instance)
-        number = observe(context.instance, stages, timelines, context.resources, context.log, OBSERVE_S)
-        return dg.SkipReason(f"{number} settings of {len(timelines)} timelines changed.")
+        names = registered(context.instance)
+        with ticks:
+            usable = watch.timelines(names, context.resources, context.log)
+            config = watch.versions(usable, context.resources, context.log)
+            number = report_changed(context.instance, config, observed.look(context.instance), OBSERVE_S)
+        return dg.SkipReason(f"{number} settings of {len(names)} timelines changed.")
 
     return sense
 
 
 def state_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
     """Tells in the metadata of the asset `timeline` what is stale of each timeline."""
+    nodes = [*map(node, stages)]
+    watch, made, told, ticks = ConfigWatch(stages), made_events(nodes), told_events(nodes), Lock()
+    judged: dict[str, tuple[Mapping[str, str], Mapping[str, Materialization]]] = {}
 
     @dg.sensor(
         name="show_states",
@@ -74,14 +86,16 @@ def state_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
         required_resource_keys=set(RESOURCES),
     )
     def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
-        usable = usable_timelines(registered(context.instance), context.resources, context.log)
-        config = config_versions(stages, usable, context.resources, context.log)
-        nodes = [*map(node, stages)]
-        made = read_made(context.instance, nodes, list(config))
-        number = tell(
-            context.instance,
-            {timeline: judge(nodes, of_timeline(made, timeline), of) for timeline, of in config.items()},
-        )
+        with ticks:
+            usable = watch.timelines(registered(context.instance), context.resources, context.log)
+            config = watch.versions(usable, context.resources, context.log)
+            latest = made.look(context.instance)
+            now = {name: (of, of_timeline(latest, name)) for name, of in config.items()}
+            new = [name for name in now if now[name] != judged.get(name)]
+            verdicts = {name: judge(nodes, now[name][1], now[name][0]) for name in new}
+            number = tell(context.instance, verdicts, told.look(context.instance)[nodes[0].name])
+            judged.clear()  # once they are told: what is broken off is judged again
+            judged.update(now)
         return dg.SkipReason(f"The states of {number} of {len(config)} timelines changed.")
 
     return sense
@@ -89,6 +103,8 @@ def state_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
 
 def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
     """Asks for what is stale of the timelines whose profile says `replay: automatic`."""
+    nodes = [*map(node, stages)]
+    watch, made, ticks = ConfigWatch(stages), made_events(nodes), Lock()
 
     @dg.sensor(
         name="replay_stale",
@@ -99,12 +115,13 @@ def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
         required_resource_keys=set(RESOURCES),
     )
     def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
-        usable = usable_timelines(registered(context.instance), context.resources, context.log)
-        automatic = {name: (spec, profile) for name, (spec, profile) in usable.items() if profile.replay == "automatic"}
-        if not automatic:
-            return dg.SkipReason("No timeline has a profile with `replay: automatic`.")
-        config = config_versions(stages, automatic, context.resources, context.log)
-        replays = _wanted(context.instance, [*map(node, stages)], config)
+        with ticks:
+            usable = watch.timelines(registered(context.instance), context.resources, context.log)
+            automatic = {name: one for name, one in usable.items() if one[1].replay == "automatic"}
+            if not automatic:
+                return dg.SkipReason("No timeline has a profile with `replay: automatic`.")
+            config = watch.versions(automatic, context.resources, context.log)
+            replays = _wanted(context.instance, nodes, config, made.look(context.instance))
         large, few = _by_size(replays)
         for of_change in large:
             _backfill(context.instance, context.repository_def, of_change)
@@ -127,11 +144,13 @@ def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
 
 
 def _wanted(
-    instance: dg.DagsterInstance, nodes: Sequence[StageNode], config: Mapping[str, Mapping[str, str]]
+    instance: dg.DagsterInstance,
+    nodes: Sequence[StageNode],
+    config: Mapping[str, Mapping[str, str]],
+    made: MaterializationsByStage,
 ) -> list[Replay]:
     """The replays to ask for of these timelines, as the event log and the runs have it."""
     automatic = list(config)
-    made = read_made(instance, nodes, automatic)
     replays = decide(made, config, nodes, automatic, busy=unfinished_timelines(instance))
     failed_s = _failed_s(instance, sorted({one.change for one in replays}))
     replays = to_ask_for(replays, failed_s, backfill_times_s(instance, CHANGE_TAG))

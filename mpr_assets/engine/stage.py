@@ -43,7 +43,8 @@ class Stage:
 
     Attributes:
         body: reads, computes, writes what is not its table; thin.
-        depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files.
+        depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files. Of a
+            stage without inputs: its timeline's spec and videos alone; of all others: what many timelines share.
         complete: whether what the body wrote beside its table is still there, and nothing is left that it may do now.
         pictures: where the pictures lie that the body writes beside its table for other stages, by the fingerprint
             they were made under; they may be cleared, and are made again. None: it writes none.

@@ -5,7 +5,9 @@ What follows from it is judged in `mpr_assets.freshness.judge`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import dagster as dg
 
@@ -15,7 +17,14 @@ from mpr_assets.freshness.judge import (
     StageState,
     Verdict,
 )
-from mpr_resources.dagster_internals import CODE_VERSION_TAG, DATA_VERSION_TAG, latest_events, write_events
+from mpr_resources.dagster_internals import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    events_after,
+    last_event_id,
+    latest_events,
+    write_events,
+)
 from mpr_resources.storage.tables import hash_of
 
 SAID = ("upstream", "overrides", "config_version", "skipped")
@@ -31,6 +40,93 @@ CLEARED = "cleared"
 def config_key(stage: str) -> dg.AssetKey:
     """The asset that stands for a stage's settings."""
     return dg.AssetKey(["config", stage])
+
+
+READ_ALL_S = 3600.0
+"""How often the whole log is read: of a run that was deleted, no event tells."""
+
+UNSETTLED = 1000
+"""So many events before the last are read once more: of two that write at once, the one with the lower id may end last.
+"""
+
+Value = TypeVar("Value")
+
+
+class LatestEvents(Generic[Value]):
+    """What the latest event of each partition of some assets says, kept up with the log from one look to the next.
+
+    Held in memory alone: who has none, after a restart, reads the whole log, with the same result.
+    """
+
+    def __init__(
+        self,
+        keys: Mapping[str, dg.AssetKey],
+        event: dg.DagsterEventType,
+        value: Callable[[dg.EventLogRecord], Value | None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`keys`: by the name that the assets have here. `value`: what an event says; None: as if there were none."""
+        self._names = {key: name for name, key in keys.items()}
+        self._event = event
+        self._value = value
+        self._clock = clock
+        self._latest: dict[str, dict[str, Value]] | None = None
+        self._read_all_s = 0.0
+        self._after_id = self._seen_id = 0
+
+    def look(self, instance: dg.DagsterInstance) -> Mapping[str, Mapping[str, Value]]:
+        """By asset, then partition."""
+        now_id = last_event_id(instance)  # before the log is read: what is written meanwhile is read next time
+        stale = now_id < self._seen_id or self._clock() - self._read_all_s >= READ_ALL_S
+        latest, self._latest = self._latest, None  # what is broken off in the middle is begun anew
+        if latest is None or stale:
+            latest = {name: self._whole(instance, key) for key, name in self._names.items()}
+            self._read_all_s, self._after_id = self._clock(), max(0, now_id - UNSETTLED)
+        elif now_id > self._after_id:
+            for record in events_after(instance, self._after_id, self._event, self._names.keys(), metadata=SAID):
+                if record.asset_key is not None and record.partition_key is not None:
+                    self._note(latest[self._names[record.asset_key]], record.partition_key, self._value(record))
+            self._after_id = self._seen_id  # and not `now_id`: see UNSETTLED
+        self._latest, self._seen_id = latest, now_id
+        return latest
+
+    def _whole(self, instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, Value]:
+        of_asset: dict[str, Value] = {}
+        for partition, record in latest_events(instance, key, self._event, metadata=SAID):
+            self._note(of_asset, partition, self._value(record))
+        return of_asset
+
+    @staticmethod
+    def _note(of_asset: dict[str, Value], partition: str, value: Value | None) -> None:
+        if value is None:
+            of_asset.pop(partition, None)
+        elif of_asset.get(partition) != value:  # else what is there stays: that it is the same is quickly seen
+            of_asset[partition] = value
+
+
+def made_events(
+    stages: Sequence[StageNode], clock: Callable[[], float] = time.monotonic
+) -> LatestEvents[Materialization]:
+    """What `read_made` reads, by stage, then timeline."""
+
+    def value(record: dg.EventLogRecord) -> Materialization | None:
+        made = _made(record)
+        return made if made.data_version != CLEARED else None
+
+    keys = {stage.name: dg.AssetKey(stage.name) for stage in stages}
+    return LatestEvents(keys, dg.DagsterEventType.ASSET_MATERIALIZATION, value, clock)
+
+
+def observed_events(stages: Sequence[StageNode]) -> LatestEvents[str]:
+    """What `read_observed` reads, by stage, then timeline."""
+    keys = {stage.name: config_key(stage.name) for stage in stages}
+    return LatestEvents(keys, dg.DagsterEventType.ASSET_OBSERVATION, _observed)
+
+
+def told_events(stages: Sequence[StageNode]) -> LatestEvents[str]:
+    """The hash of its stages' states that each timeline was last told to have, under the name of the first stage."""
+    first = stages[0].name
+    return LatestEvents({first: dg.AssetKey(first)}, dg.DagsterEventType.ASSET_OBSERVATION, _told)
 
 
 def read_made(
@@ -65,6 +161,11 @@ def read_observed(
 def _observed(record: dg.EventLogRecord) -> str:
     event = record.asset_observation
     return event.data_version or "" if event is not None else ""
+
+
+def _told(record: dg.EventLogRecord) -> str:
+    event = record.asset_observation
+    return (event.tags or {}).get(STATES_TAG, "") if event is not None else ""
 
 
 def _made(record: dg.EventLogRecord) -> Materialization:
@@ -103,25 +204,26 @@ def report(instance: dg.DagsterInstance, changes: Iterable[tuple[str, str, str]]
     return sum(map(len, by_stage.values()))
 
 
-def tell(instance: dg.DagsterInstance, verdicts: Mapping[str, Sequence[Verdict]]) -> int:
+def tell(
+    instance: dg.DagsterInstance, verdicts: Mapping[str, Sequence[Verdict]], told: Mapping[str, str] | None = None
+) -> int:
     """Observe the first stage, which stands for the timeline, where the states of its stages are not as last told.
 
     Dagster's UI shows a partition's metadata; its graph says of every partitioned asset that it is fresh.
 
     Args:
         verdicts: of all stages in order, by timeline. One of which nothing was ever made has nothing to tell.
+        told: what was last told of each timeline, as `told_events` has it; None: it is read.
 
     Returns:
         How many timelines' states were told.
     """
     if not verdicts:
         return 0
-    key, event = dg.AssetKey(next(iter(verdicts.values()))[0].stage), dg.DagsterEventType.ASSET_OBSERVATION
-    told = {
-        timeline: (record.asset_observation.tags or {}).get(STATES_TAG, "")
-        for timeline, record in _latest(instance, key, event, list(verdicts))
-        if record.asset_observation is not None
-    }
+    if told is None:
+        key = dg.AssetKey(next(iter(verdicts.values()))[0].stage)
+        records = _latest(instance, key, dg.DagsterEventType.ASSET_OBSERVATION, list(verdicts))
+        told = {timeline: _told(record) for timeline, record in records}
     observations = [
         _states(timeline, of_timeline, version)
         for timeline, of_timeline in verdicts.items()

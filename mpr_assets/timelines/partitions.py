@@ -14,6 +14,9 @@ from mpr_resources.run_queue import note_profile
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import PARALLEL_REQUESTS, MissingObject, Storage
 
+SPECS = Keys.spec("").rpartition("/")[0]
+"""The folder of all specs."""
+
 timelines = dg.DynamicPartitionsDefinition(name="timelines")
 
 
@@ -49,6 +52,12 @@ def load_specs(storage: Storage, timelines: Sequence[str]) -> dict[str, Timeline
 
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         return dict(zip(timelines, pool.map(load, timelines), strict=True))
+
+
+def spec_states(storage: Storage) -> dict[str, str]:
+    """What changes when a timeline's spec does, by timeline: one listing, in which nothing is read."""
+    states = {entry.key: f"{entry.etag} {entry.size_bytes} {entry.modified_s}" for entry in storage.entries(SPECS)}
+    return {key.removeprefix(f"{SPECS}/").removesuffix(".json"): state for key, state in states.items()}
 
 
 def register(instance: dg.DagsterInstance, storage: Storage, spec: TimelineSpec, *, replace: bool = False) -> None:

@@ -257,5 +257,15 @@ def is_remote(address: str) -> bool:
     return re.match(r"(s3|https?)://", address) is not None
 
 
+def local_state(address: str) -> str | None:
+    """Changes when the file at a path of this machine does, or goes; None: the address is none."""
+    if is_remote(address):
+        return None
+    try:
+        return LocalFile(address).state()
+    except MissingObject as error:
+        return str(error)
+
+
 def _state(found: ObjectInfo) -> str:
     return f"{found.size_bytes} bytes, {found.etag or found.modified_s}"

@@ -20,6 +20,7 @@ from bench import structure
 from mpr_resources.dagster_internals import (
     DATA_VERSION_TAG,
     HealthCheckedRunLauncher,
+    events_after,
     last_event_id,
     latest_events,
     materialized_in,
@@ -85,6 +86,7 @@ OF_OTHERS: list[tuple[type, str, str | None]] = [
     (dg.DefaultRunLauncher, "supports_check_run_worker_health", None),
     (dg.QueuedRunCoordinator, "_instance", None),
     (dg.RepositoryDefinition, "asset_graph", None),
+    (dg.AssetKey, "to_string", ""),
     (dg.DagsterEvent, "__new__", "event_type_value job_name event_specific_data"),
     (dg.EventLogEntry, "__new__", "error_info level user_message run_id timestamp job_name dagster_event"),
     (dg.EventLogRecord, "__new__", "storage_id event_log_entry"),
@@ -129,7 +131,7 @@ def test_what_is_used_takes_what_it_is_given(owner: type, name: str, parameters:
 def test_states_and_columns_that_are_named() -> None:
     assert {"REQUESTED", "CANCELING"} <= set(BulkActionStatus.__members__)
     assert {"RUNNING", "NOT_FOUND"} <= set(WorkerStatus.__members__)
-    assert {"id", "event"} <= set(SqlEventLogStorageTable.c.keys())
+    assert {"id", "event", "asset_key", "dagster_event_type"} <= set(SqlEventLogStorageTable.c.keys())
 
 
 # What it does
@@ -194,6 +196,26 @@ def test_the_latest_event_of_each_partition(
         versions[partition] = (event.tags or {})[DATA_VERSION_TAG]
         assert set(event.metadata) == ({"kept"} if kind is MATERIALIZED else set())
     assert versions == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "assets", "expected"),
+    [
+        pytest.param(MATERIALIZED, 0, [], [], id="of no asset"),
+        pytest.param(MATERIALIZED, 0, ["a"], ["1", "1", "2", "3"], id="of one, in order"),
+        pytest.param(MATERIALIZED, 2, ["a", "b"], ["2", "9", "3"], id="of two, after the second"),
+        pytest.param(OBSERVED, 0, ["a", "b"], ["4"], id="observations"),
+        pytest.param(MATERIALIZED, 6, ["a", "b"], [], id="after the last"),
+    ],
+)
+def test_events_after_one(
+    instance: dg.DagsterInstance, kind: dg.DagsterEventType, after: int, assets: list[str], expected: list[str]
+) -> None:
+    first = last_event_id(instance)
+    write_events(instance, EVENTS)
+    found = events_after(instance, first + after, kind, [dg.AssetKey(name) for name in assets], metadata=["kept"])
+    events = [record.asset_materialization or record.asset_observation for record in found]
+    assert [(event.tags or {})[DATA_VERSION_TAG] for event in events if event is not None] == expected
 
 
 def test_no_event_and_no_run(instance: dg.DagsterInstance) -> None:
