@@ -7,6 +7,7 @@ read in `from_arguments`, which only the command calls.
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -26,11 +27,12 @@ MB = 1_000_000
 class ServiceConfig(Settings):
     """Every field is a flag (`--queue-pictures 64`) and a variable (`INFERENCE_QUEUE_PICTURES=64`)."""
 
-    host: str = Field("0.0.0.0", description="address to listen on; 127.0.0.1 for this machine alone")
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0: all of this machine's, with a token")
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
     token: str = Field(
         "", description="when set, every call but /health and the documentation needs it as bearer token"
     )
+    open_to_all: bool = Field(False, description="true: serve other machines without a token")
     preload: dict[str, dict[str, Any]] = Field(
         {name: {} for name in ("segment_field", "detect_edges", "detect", "preprocess", "ocr")},
         description='routines to load at the start: names, or JSON with their settings, {"ocr": {}}; none: nothing',
@@ -86,13 +88,26 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     if "models" in given:
         given["models"] = parse_files(given["models"])
     try:
-        return ServiceConfig.model_validate(given)
+        config = ServiceConfig.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         raise BadInput(
             f"--{name.replace('_', '-')} (or {PREFIX}{name.upper()}) is not usable: {first['msg']}."
         ) from error
+    if not config.token and not config.open_to_all and not _is_loopback(config.host):
+        raise BadInput(
+            f"Without a token, whoever reaches {config.host} could use this host",
+            f"set {PREFIX}TOKEN, listen on 127.0.0.1, or allow it with --open-to-all true",
+        )
+    return config
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _preload(text: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def serve(config: ServiceConfig) -> None:
     logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     cv2.setNumThreads(1)  # the service runs a picture on each core; OpenCV's own threads would only contend
     app = create_app(ROUTINES, config)
-    if not config.token:
+    if config.open_to_all and not config.token:
         log.warning("no INFERENCE_TOKEN is set: whoever reaches %s:%d may use this host", config.host, config.port)
     uvicorn.run(
         app,

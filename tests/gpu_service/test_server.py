@@ -312,6 +312,20 @@ def everything() -> Iterator[httpx2.Client]:
     [
         pytest.param([], {}, {}, id="nothing"),
         pytest.param([], {"INFERENCE_TOKEN": "t", "INFERENCE_PORT": "9"}, {"token": "t", "port": 9}, id="environment"),
+        pytest.param(
+            ["--host", "0.0.0.0"],
+            {"INFERENCE_TOKEN": "t"},
+            {"host": "0.0.0.0", "token": "t"},
+            id="others, by token",
+        ),
+        pytest.param(
+            ["--host", "0.0.0.0", "--open-to-all", "true"],
+            {},
+            {"host": "0.0.0.0", "open_to_all": True},
+            id="others, as told",
+        ),
+        pytest.param(["--host", "::1"], {}, {"host": "::1"}, id="this machine's other address"),
+        pytest.param(["--host", "localhost"], {}, {"host": "localhost"}, id="this machine's name"),
         pytest.param(["--port", "7"], {"INFERENCE_PORT": "9"}, {"port": 7}, id="a flag wins"),
         pytest.param(["--preload", "none"], {}, {"preload": {}}, id="load nothing"),
         pytest.param(["--preload", "ocr, detect"], {}, {"preload": {"ocr": {}, "detect": {}}}, id="load by name"),
@@ -328,6 +342,9 @@ def test_configuration(arguments: list[str], environment: dict[str, str], change
         (["--port", "banana"], r"--port \(or INFERENCE_PORT\) is not usable"),
         (["--port", "70000"], r"--port \(or INFERENCE_PORT\) is not usable"),
         (["--queue-pictures", "0"], r"--queue-pictures \(or INFERENCE_QUEUE_PICTURES\) is not usable"),
+        (["--host", "0.0.0.0"], "Without a token, whoever reaches 0.0.0.0 could use this host; set INFERENCE_TOKEN"),
+        (["--host", "::"], "Without a token, whoever reaches :: could use this host; set INFERENCE_TOKEN"),
+        (["--host", "gpu-host"], "Without a token, whoever reaches gpu-host could use this host; set INFERENCE_TOKEN"),
         (["--preload", "{ocr}"], r"--preload \(or INFERENCE_PRELOAD\) is not JSON"),
     ],
 )
