@@ -65,7 +65,7 @@ class FieldAnswer(Message):
 class EdgesItem(Message):
     """The field's polygon, so that regions can be told from what lies on the pitch; empty when unknown."""
 
-    field: tuple[Point, ...] = ()
+    field: tuple[Point, ...] = Field((), max_length=1000)
 
 
 class EdgesAnswer(Message):
@@ -97,7 +97,7 @@ class CropBox(Message):
 
 
 class PreprocessItem(Message):
-    crops: tuple[CropBox, ...] = ()
+    crops: tuple[CropBox, ...] = Field((), max_length=500)
 
 
 class CropAnswer(Message):
@@ -125,7 +125,7 @@ class OcrItem(Message):
         description="false: a quick look, which may miss small and faint lines",
     )
     recognise: bool = True
-    quads: tuple[Quad, ...] = Field((), description="lines to recognise when find is false")
+    quads: tuple[Quad, ...] = Field((), max_length=5000, description="lines to recognise when find is false")
 
 
 class TextLine(Message):

@@ -175,6 +175,21 @@ BAD: dict[str, tuple[Bad, int, str]] = {
     "no picture": (parts({}), 422, "There is no picture in the request"),
     "too many pictures": (parts({}, *[GOOD] * 5), 413, "There are 5 pictures in the request"),
     "too many pictures to debug": (parts({}, GOOD, GOOD, path="/mean/debug"), 413, "There are 2 pictures"),
+    "too many crops": (
+        Bad("/preprocess", body={"image_b64": GOOD_B64, "item": {"crops": [{"box": BOX}] * 501}}),
+        422,
+        "at `item.crops`: Tuple should have at most 500 items",
+    ),
+    "too many corners": (
+        Bad("/detect_edges", body={"image_b64": GOOD_B64, "item": {"field": [[0, 0]] * 1001}}),
+        422,
+        "at `item.field`: Tuple should have at most 1000 items",
+    ),
+    "too many lines": (
+        Bad("/ocr", body={"image_b64": GOOD_B64, "item": {"quads": [[[0, 0], [9, 0], [9, 9], [0, 9]]] * 5001}}),
+        422,
+        "at `item.quads`: Tuple should have at most 5000 items",
+    ),
     "too many parts": (parts({}, *[b""] * 9), 413, "at most 7 parts"),
     "items for other pictures": (parts({"items": [{}]}, GOOD, GOOD), 422, "There are 1 items for 2 pictures"),
     "request part that is not JSON": (parts(b"settings=1", GOOD), 400, "The part `request` is not JSON"),

@@ -6,6 +6,7 @@ The routine and its debug pictures. Following text over frames and voting belong
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 
 import cv2
 import numpy as np
@@ -23,7 +24,9 @@ from gpu_service.wire import (
     TextLine,
 )
 
-_engines: dict[tuple[str, int], Engine] = {}
+ENGINES_KEPT = 4
+"""Each takes some 50 MB, and a request may name any number of threads."""
+_engines: OrderedDict[tuple[str, int], Engine] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -43,6 +46,9 @@ def _engine(settings: OcrSettings) -> Engine:
             from gpu_service.routines.ocr.rapidocr import RapidOcrEngine
 
             _engines[key] = RapidOcrEngine(settings.threads)
+        _engines.move_to_end(key)
+        while len(_engines) > ENGINES_KEPT:
+            _engines.popitem(last=False)
         return _engines[key]
 
 
