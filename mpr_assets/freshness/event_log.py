@@ -204,26 +204,18 @@ def report(instance: dg.DagsterInstance, changes: Iterable[tuple[str, str, str]]
     return sum(map(len, by_stage.values()))
 
 
-def tell(
-    instance: dg.DagsterInstance, verdicts: Mapping[str, Sequence[Verdict]], told: Mapping[str, str] | None = None
-) -> int:
+def tell(instance: dg.DagsterInstance, verdicts: Mapping[str, Sequence[Verdict]], told: Mapping[str, str]) -> int:
     """Observe the first stage, which stands for the timeline, where the states of its stages are not as last told.
 
     Dagster's UI shows a partition's metadata; its graph says of every partitioned asset that it is fresh.
 
     Args:
         verdicts: of all stages in order, by timeline. One of which nothing was ever made has nothing to tell.
-        told: what was last told of each timeline, as `told_events` has it; None: it is read.
+        told: what was last told of each timeline, as `told_events` has it.
 
     Returns:
         How many timelines' states were told.
     """
-    if not verdicts:
-        return 0
-    if told is None:
-        key = dg.AssetKey(next(iter(verdicts.values()))[0].stage)
-        records = _latest(instance, key, dg.DagsterEventType.ASSET_OBSERVATION, list(verdicts))
-        told = {timeline: _told(record) for timeline, record in records}
     observations = [
         _states(timeline, of_timeline, version)
         for timeline, of_timeline in verdicts.items()

@@ -399,7 +399,7 @@ def test_overrides_equal_to_the_profile_are_none(matrix: Matrix) -> None:
 
 def test_what_is_told_of_a_timeline_makes_nothing_stale(matrix: Matrix) -> None:
     timeline = "two-2"
-    assert tell(matrix.instance, {timeline: [*matrix.verdicts(timeline).values()]}) == 1
+    assert tell(matrix.instance, {timeline: [*matrix.verdicts(timeline).values()]}, {}) == 1
     assert matrix.stale_in_dagster([one.name for one in NODES], [timeline]) == {}
 
 
