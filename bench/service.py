@@ -104,12 +104,11 @@ def service(*flags: str) -> Iterator[str]:
 
 def both_routines(inference: Inference, pictures: list[bytes]) -> list[Message]:
     """What two stages do: the field of every frame, then the boards of every frame. Starts from JPEG bytes."""
-    fields = list(
-        inference.map(SEGMENT_FIELD, ((Picture(encoded=p), NoItem()) for p in pictures), SEGMENT_FIELD.settings())
-    )
-    items = [EdgesItem(field=field.polygon) for field in fields]
-    located = ((Picture(encoded=p), item) for p, item in zip(pictures, items, strict=True))
-    return [*fields, *inference.map(DETECT_EDGES, located, DETECT_EDGES.settings())]
+    asked = ((picture, Picture(encoded=picture), NoItem()) for picture in pictures)
+    fields = list(inference.map(SEGMENT_FIELD, asked, SEGMENT_FIELD.settings()))
+    located = ((None, Picture(encoded=picture), EdgesItem(field=field.polygon)) for picture, field in fields)
+    edges = inference.map(DETECT_EDGES, located, DETECT_EDGES.settings())
+    return [answer for _, answer in fields] + [answer for _, answer in edges]
 
 
 def post_by_post(url: str, pictures: list[bytes]) -> list[dict[str, Any]]:
@@ -200,9 +199,9 @@ def crowd(count: int) -> dict[str, Any]:
     many = 10_000 if count >= 300 else 3_000
     pictures = [encode_jpeg(np.ascontiguousarray(frame(number)[::6, number::6])) for number in range(5)]
     with service("--queue-pictures", "64") as url, httpx2.Client(base_url=url, timeout=60) as http:
-        asked = ((Picture(encoded=picture), NoItem()) for picture in pictures)
+        asked = ((None, Picture(encoded=picture), NoItem()) for picture in pictures)
         found = LocalInference().map(SEGMENT_FIELD, asked, SEGMENT_FIELD.settings())
-        truths = [json.loads(answer.model_dump_json()) for answer in found]
+        truths = [json.loads(answer.model_dump_json()) for _, answer in found]
 
         def ask(number: int) -> tuple[float, bool]:
             which = number % len(pictures)

@@ -192,21 +192,18 @@ def answer_as_a_model(folder: Path) -> None:
     def answered(
         self: LocalInference, routine: Any, pictures: Iterable[Any], settings: Any, references: Sequence[Any] = ()
     ) -> Iterator[Any]:
-        for picture, item in pictures:
+        for token, picture, item in pictures:
             if routine is VLM:
                 known = item.text.startswith("Acme")
-                yield (
-                    VlmAnswer(outcome="brand", brand=world.BRAND, confidence=0.8)
-                    if known
-                    else VlmAnswer(outcome="unclear")
-                )
+                brand = VlmAnswer(outcome="brand", brand=world.BRAND, confidence=0.8)
+                yield token, brand if known else VlmAnswer(outcome="unclear")
                 continue
             asked = (routine.name, item.model_dump_json(), settings.model_dump_json())
             digest = hashlib.sha256(picture.pixels.tobytes() + repr(asked).encode()).hexdigest()
             if not (folder / digest).exists():
-                [answer] = answers(self, routine, [(picture, item)], settings, references)
+                [(_, answer)] = answers(self, routine, [(token, picture, item)], settings, references)
                 (folder / digest).write_bytes(pickle.dumps(answer))
-            yield pickle.loads((folder / digest).read_bytes())
+            yield token, pickle.loads((folder / digest).read_bytes())
 
     LocalInference.identity = named  # type: ignore[method-assign]
     LocalInference.map = answered  # type: ignore[method-assign]

@@ -37,6 +37,7 @@ from gpu_service.routines import (
     Reference,
     Routine,
     S,
+    T,
 )
 from gpu_service.settings import Settings
 from gpu_service.wire import (
@@ -49,7 +50,6 @@ from gpu_service.wire import (
     RoutineResponse,
 )
 
-T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
@@ -87,7 +87,8 @@ class _Request:
 
 
 @dataclass(frozen=True)
-class _Batch(Generic[I]):
+class _Batch(Generic[T, I]):
+    tokens: list[T]
     pictures: list[bytes]
     items: list[I]
 
@@ -115,25 +116,25 @@ class HttpInference:
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[Picture, I]],
+        pictures: Iterable[tuple[T, Picture, I]],
         settings: S,
         references: Sequence[Reference] = (),
-    ) -> Iterator[A]:
-        """Answers in the order of the pictures; reads ahead by what may be in flight, no further.
+    ) -> Iterator[tuple[T, A]]:
+        """See `Inference.map`. Reads ahead by what may be in flight, no further.
 
         Raises:
             HostAway: no host has answered for `give_up_after_s`.
             PermanentError: a host refuses, or hosts answer with different models.
         """
         most = self._config.requests_in_flight * len(self._hosts.all)
-        waiting: deque[tuple[int, Future[tuple[Host, bytes]]]] = deque()
+        waiting: deque[tuple[list[T], Future[tuple[Host, bytes]]]] = deque()
         identities: dict[str, str] = {}
         try:
             for batch in self._batches(pictures):
                 while waiting and (len(waiting) >= most or waiting[0][1].done()):
                     yield from self._answers(routine, *waiting.popleft(), identities)
                 request = _request(routine, f"/{routine.name}", batch, settings, references)
-                waiting.append((len(batch.pictures), self._start(self._send(request))))
+                waiting.append((batch.tokens, self._start(self._send(request))))
             while waiting:
                 yield from self._answers(routine, *waiting.popleft(), identities)
         finally:
@@ -150,7 +151,7 @@ class HttpInference:
     ) -> tuple[A, DebugPictures]:
         """One answer with its intermediate pictures. Raises as `map` does."""
         path = f"/{routine.name}/debug"
-        request = _request(routine, path, _Batch([self._bytes(picture)], [item]), settings, references)
+        request = _request(routine, path, _Batch([None], [self._bytes(picture)], [item]), settings, references)
         host, content = self._wait(self._send(request))
         answered = _parsed(DebugResponse[routine.answer], content, host, path)  # type: ignore[name-defined]
         [answer], [pictures] = answered.answers, answered.pictures
@@ -182,41 +183,42 @@ class HttpInference:
     def _bytes(self, picture: Picture) -> bytes:
         return picture.lossless if self._config.lossless else picture.encoded
 
-    def _batches(self, pictures: Iterable[tuple[Picture, I]]) -> Iterator[_Batch[I]]:
-        batch: _Batch[I] = _Batch([], [])
+    def _batches(self, pictures: Iterable[tuple[T, Picture, I]]) -> Iterator[_Batch[T, I]]:
+        batch: _Batch[T, I] = _Batch([], [], [])
         size = 0
-        for picture, item in pictures:
+        for token, picture, item in pictures:
             encoded = self._bytes(picture)
+            batch.tokens.append(token)
             batch.pictures.append(encoded)
             batch.items.append(item)
             size += len(encoded)
             if len(batch.pictures) >= self._config.batch_pictures or size >= self._config.batch_mb * 1e6:
                 yield batch
-                batch, size = _Batch([], []), 0
+                batch, size = _Batch([], [], []), 0
         if batch.pictures:
             yield batch
 
     def _answers(
         self,
         routine: Routine[S, I, A],
-        count: int,
+        tokens: Sequence[T],
         future: Future[tuple[Host, bytes]],
         identities: dict[str, str],
-    ) -> tuple[A, ...]:
+    ) -> Iterator[tuple[T, A]]:
         try:
             host, content = future.result()
         finally:
             future.cancel()
         path = f"/{routine.name}"
         answered = _parsed(RoutineResponse[routine.answer], content, host, path)  # type: ignore[name-defined]
-        if len(answered.answers) != count:
-            raise PermanentError(f"{host.url} gave {len(answered.answers)} answers to {count} pictures of {path}.")
+        count = len(answered.answers)
+        if count != len(tokens):
+            raise PermanentError(f"{host.url} gave {count} answers to {len(tokens)} pictures of {path}.")
         identities.setdefault(answered.identity, host.url)
         if len(identities) > 1:
             models = "; ".join(f"{url}: {identity}" for identity, url in identities.items())
             raise PermanentError(f"The answers to {path} come from different models ({models})", "use equal hosts")
-        answers: tuple[A, ...] = answered.answers
-        return answers
+        yield from zip(tokens, answered.answers, strict=True)
 
     # Requests: in the background loop.
 
@@ -351,7 +353,7 @@ class _Background:
 
 
 def _request(
-    routine: Routine[S, I, A], path: str, batch: _Batch[I], settings: S, references: Sequence[Reference]
+    routine: Routine[S, I, A], path: str, batch: _Batch[T, I], settings: S, references: Sequence[Reference]
 ) -> _Request:
     keys = tuple(ReferenceKey(brand=r.brand, name=r.name, sha256=r.sha256) for r in references)
     call = Call[routine.settings, routine.item](settings=settings, items=tuple(batch.items), references=keys)  # type: ignore[name-defined]

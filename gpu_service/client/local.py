@@ -13,6 +13,7 @@ from gpu_service.routines import (
     Reference,
     Routine,
     S,
+    T,
 )
 
 
@@ -22,12 +23,14 @@ class LocalInference:
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[Picture, I]],
+        pictures: Iterable[tuple[T, Picture, I]],
         settings: S,
         references: Sequence[Reference] = (),
-    ) -> Iterator[A]:
-        for picture, item in pictures:
-            yield from routine.run(Batch([picture.pixels], [item], settings, references))
+    ) -> Iterator[tuple[T, A]]:
+        """See `Inference.map`."""
+        for token, picture, item in pictures:
+            [answer] = routine.run(Batch([picture.pixels], [item], settings, references))
+            yield token, answer
 
     def debug(
         self,

@@ -18,6 +18,7 @@ from gpu_service.wire import Message
 S = TypeVar("S", bound=Settings)
 I = TypeVar("I", bound=Message)
 A = TypeVar("A", bound=Message)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,22 @@ class Inference(Protocol):
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[Picture, I]],
+        pictures: Iterable[tuple[T, Picture, I]],
         settings: S,
         references: Sequence[Reference] = (),
-    ) -> Iterator[A]:
-        """Answers in the order of the pictures. Reads ahead by a bounded number of pictures only."""
+    ) -> Iterator[tuple[T, A]]:
+        """An answer for each picture, lazily and in their order. Reads ahead by a bounded number of pictures only.
+
+        Args:
+            routine: what is done to each picture.
+            pictures: each as (token, picture, item). A token is anything by which the caller knows the picture again,
+                as its frame's `seq`; it stays in this process and is held until its answer is there.
+            settings: of the routine.
+            references: pictures of brands, for all pictures alike.
+
+        Returns:
+            (token, answer) for each picture.
+        """
         ...
 
     def debug(

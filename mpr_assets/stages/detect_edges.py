@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.detect_edges import DETECT_EDGES, EdgeSettings
 from gpu_service.wire import EdgesItem
-from mpr_assets.engine.frame_map import by_seq
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
@@ -47,14 +46,10 @@ def detect_edges(
         settings: of the routine and the stage.
     """
     polygons = _polygons(fields)
-
-    def items() -> Iterator[tuple[Frame, EdgesItem]]:
-        for frame in frames:
-            yield frame, _item(polygons, frame)
-
+    pictures = ((frame.seq, frame.picture, _item(polygons, frame)) for frame in frames)
     rows = [
         (seq, region.box.x, region.box.y, region.box.w, region.box.h, region.confidence, region.label)
-        for seq, answer in by_seq(inference, DETECT_EDGES, items(), settings)
+        for seq, answer in inference.map(DETECT_EDGES, pictures, settings)
         for region in answer.regions
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", maintain_order=True)

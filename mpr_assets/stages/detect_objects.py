@@ -5,11 +5,10 @@ The engines are in `gpu_service.routines.detect`; this turns their answers into 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
 from gpu_service.wire import NoItem
@@ -57,18 +56,11 @@ def detect_objects(
     """
     if not references and set(settings.engines) <= {"logo_match"}:
         return pl.DataFrame(schema=SCHEMA)
-    seqs: list[int] = []
-
-    def pictures() -> Iterator[tuple[Picture, NoItem]]:
-        for frame in frames:
-            seqs.append(frame.seq)
-            yield frame.picture, NoItem()
-
+    pictures = ((frame.seq, frame.picture, NoItem()) for frame in frames)
     rows: list[tuple[object, ...]] = []
-    answers = inference.map(DETECT, pictures(), routine_settings(settings), references)
-    for index, answer in enumerate(answers):
+    for seq, answer in inference.map(DETECT, pictures, routine_settings(settings), references):
         rows += [
-            (seqs[index], f.box.x, f.box.y, f.box.w, f.box.h, f.label, f.confidence, f.engine, f.reference)
+            (seq, f.box.x, f.box.y, f.box.w, f.box.h, f.label, f.confidence, f.engine, f.reference)
             for f in answer.objects
         ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", "label", "x", "y", "w", "h", maintain_order=True)

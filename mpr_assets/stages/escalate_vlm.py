@@ -74,8 +74,8 @@ def ask(shown: Sequence[CropView], inference: Inference, settings: VlmSettings, 
     open_ = [number for number, one in enumerate(shown) if answers.find(one.look) is None]
     groups = alike([shown[number].look for number in open_], answers.likeness)
     leaders = [shown[open_[leader]] for leader in groups]
-    pictures = ((Picture(pixels=one.picture), VlmItem(text=one.group.text[:500])) for one in leaders)
-    for one, answer in zip(leaders, inference.map(VLM, pictures, settings), strict=True):
+    pictures = ((one, Picture(pixels=one.picture), VlmItem(text=one.group.text[:500])) for one in leaders)
+    for one, answer in inference.map(VLM, pictures, settings):
         if answer.outcome != "late":  # there may be time for it in another run
             answers.keep(one.look, _answer(answer))
     found = [answers.find(one.look) for one in shown]

@@ -9,7 +9,6 @@ import polars as pl
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.segment_field import SEGMENT_FIELD, SegmentFieldSettings
 from gpu_service.wire import NoItem
-from mpr_assets.engine.frame_map import by_seq
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
@@ -35,9 +34,10 @@ def field_segmentation(
     frames: Iterable[Frame], inference: Inference, settings: FieldSegmentationSettings
 ) -> pl.DataFrame:
     """The field of each frame, in the order of seq."""
+    pictures = ((frame.seq, frame.picture, NoItem()) for frame in frames)
     rows = [
         (seq, [list(point) for point in answer.polygon], answer.share)
-        for seq, answer in by_seq(inference, SEGMENT_FIELD, ((frame, NoItem()) for frame in frames), settings)
+        for seq, answer in inference.map(SEGMENT_FIELD, pictures, settings)
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq")
 

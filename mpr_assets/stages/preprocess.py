@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import Field
 
 from gpu_service.boxes import iou
+from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.preprocess import PREPROCESS, CropSettings
 from gpu_service.wire import Box, CropBox, PreprocessItem
@@ -22,7 +23,6 @@ from mpr_assets.crops.grouping import (
     Cut,
     SameCrops,
 )
-from mpr_assets.engine.frame_map import by_seq
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
@@ -120,19 +120,17 @@ def crop_groups(
     for seq, found in _wanted(objects, "objects").items():
         wanted.setdefault(seq, []).extend(found)
     shot_of: dict[int, int] = dict(shots.select("seq", "shot").iter_rows())
-    waiting: dict[int, tuple[int, list[_Wanted]]] = {}
 
-    def items() -> Iterator[tuple[Frame, PreprocessItem]]:
+    def requests() -> Iterator[tuple[tuple[int, int, list[_Wanted]], Picture, PreprocessItem]]:
         for index, frame in enumerate(frames):
             chosen = _chosen(wanted.get(frame.seq, []), settings.max_crops)
             if chosen:
-                waiting[frame.seq] = (index, chosen)
-                yield frame, PreprocessItem(crops=tuple(CropBox(box=one.box) for one in chosen))
+                item = PreprocessItem(crops=tuple(CropBox(box=one.box) for one in chosen))
+                yield (index, frame.seq, chosen), frame.picture, item
 
     likeness = CropLikeness(settings.max_phash_distance, settings.max_change, settings.max_gap_frames)
     grouper = CropGrouper(likeness)
-    for seq, answer in by_seq(inference, PREPROCESS, items(), settings):
-        index, chosen = waiting.pop(seq)
+    for (index, seq, chosen), answer in inference.map(PREPROCESS, requests(), settings):
         cuts = [Cut(seq, one.box, one.label, one.source, crop) for one, crop in zip(chosen, answer.crops, strict=True)]
         yield from grouper.add(index, shot_of[seq], cuts)
     yield from grouper.finish()

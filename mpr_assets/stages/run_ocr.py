@@ -6,7 +6,6 @@ here: finding and recognising (`gpu_service.routines.ocr.routine`), following (`
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -120,40 +119,28 @@ def read_text(
 def _find(
     frames: Iterable[tuple[Frame, int]], inference: Inference, settings: OcrSettings, full_scan_every: int
 ) -> Iterator[tuple[Frame, int, list[Quad]]]:
-    """The lines' places in each frame. Inference may read ahead: the frames it has taken wait in a queue."""
-    waiting: deque[tuple[Frame, int]] = deque()
-
-    def requests() -> Iterator[tuple[Picture, OcrItem]]:
-        for number, (frame, shot) in enumerate(frames):
-            waiting.append((frame, shot))
-            full_scan = number % full_scan_every == 0
-            yield frame.picture, OcrItem(recognise=False, full_scan=full_scan, quads=())
-
-    for answer in inference.map(OCR, requests(), settings):
-        frame, shot = waiting.popleft()
+    """The lines' places in each frame."""
+    requests = (
+        ((frame, shot), frame.picture, OcrItem(recognise=False, full_scan=number % full_scan_every == 0, quads=()))
+        for number, (frame, shot) in enumerate(frames)
+    )
+    for (frame, shot), answer in inference.map(OCR, requests, settings):
         yield frame, shot, [np.array(line.quad, np.float32) for line in answer.lines]
 
 
 def _read(picture: Picture, inference: Inference, settings: OcrSettings, quads: list[Quad]) -> list[Recognition]:
     item = OcrItem(find=False, full_scan=True, quads=tuple(map(to_quad, quads)))
-    [answer] = inference.map(OCR, [(picture, item)], settings)
+    [(_, answer)] = inference.map(OCR, [(None, picture, item)], settings)
     return [Recognition(line.text, line.confidence, np.array(line.quad, np.float32)) for line in answer.lines]
 
 
 def _read_crops(crops: Iterable[CropGroup], inference: Inference, settings: OcrSettings, free: int) -> list[Row]:
     """The crops' lines as rows of every frame that shows the crop, a track for each line of a crop from `free` on."""
-    waiting: deque[CropGroup] = deque()
-
-    def requests() -> Iterator[tuple[Picture, OcrItem]]:
-        for group in crops:
-            waiting.append(group)
-            yield group.picture, OcrItem(full_scan=True, quads=())
-
+    requests = ((group, group.picture, OcrItem(full_scan=True, quads=())) for group in crops)
     # A crop is enlarged as much as it needs already.
     sized = settings.model_copy(update={"find_enlarge_max": 1.0})
     rows: list[Row] = []
-    for answer in inference.map(OCR, requests(), sized):
-        group = waiting.popleft()
+    for group, answer in inference.map(OCR, requests, sized):
         for line in answer.lines:
             for index, (seq, to_frame) in enumerate(sorted(group.to_frames.items())):
                 rows.append(_in_frame(line, seq, to_frame, free, read=index == 0))

@@ -24,6 +24,7 @@ from gpu_service.routines import (
     Reference,
     Routine,
     S,
+    T,
 )
 
 
@@ -80,10 +81,10 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[Picture, I]],
+        pictures: Iterable[tuple[T, Picture, I]],
         settings: S,
         references: Sequence[Reference] = (),
-    ) -> Iterator[A]:
+    ) -> Iterator[tuple[T, A]]:
         """See `Inference.map`."""
         return self._inference().map(routine, pictures, settings, references)
 

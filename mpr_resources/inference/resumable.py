@@ -20,6 +20,7 @@ from gpu_service.routines import (
     Reference,
     Routine,
     S,
+    T,
 )
 from mpr_resources.storage.journal import Journal
 
@@ -42,10 +43,10 @@ class ResumableInference:
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[Picture, I]],
+        pictures: Iterable[tuple[T, Picture, I]],
         settings: S,
         references: Sequence[Reference] = (),
-    ) -> Iterator[A]:
+    ) -> Iterator[tuple[T, A]]:
         """See `Inference.map`."""
         self._calls += 1
         return self._answers(self._calls, routine, iter(pictures), settings, references)
@@ -69,22 +70,23 @@ class ResumableInference:
         self,
         call: int,
         routine: Routine[S, I, A],
-        pictures: Iterator[tuple[Picture, I]],
+        pictures: Iterator[tuple[T, Picture, I]],
         settings: S,
         references: Sequence[Reference],
-    ) -> Iterator[A]:
+    ) -> Iterator[tuple[T, A]]:
         while self._next is not None and self._next[0] == call:
             # Who gives the pictures is to go on as if they had been asked about.
-            if next(pictures, None) is None:
+            asked = next(pictures, None)
+            if asked is None:
                 self._journal.refuse("it holds more answers than there are pictures")
             try:
                 answer = routine.answer.model_validate(self._next[1])
             except ValidationError:
                 self._journal.refuse("an answer in it is of another version")
             self._next = next(self._known, None)
-            yield answer
-        for answer in self._inference.map(routine, pictures, settings, references):
+            yield asked[0], answer
+        for token, answer in self._inference.map(routine, pictures, settings, references):
             if self._next is not None:
                 self._journal.refuse("its answers are to other questions")
             self._journal.keep((call, answer.model_dump()))
-            yield answer
+            yield token, answer

@@ -44,13 +44,13 @@ def url() -> Iterator[str]:
         yield url
 
 
-def crops(count: int) -> list[tuple[Picture, VlmItem]]:
+def crops(count: int) -> list[tuple[int, Picture, VlmItem]]:
     colours = list(COLOURS.values())
-    return [(Picture(pixels=plain(colours[i % 3], i, (20 + i, 50))), VlmItem()) for i in range(count)]
+    return [(i, Picture(pixels=plain(colours[i % 3], i, (20 + i, 50))), VlmItem()) for i in range(count)]
 
 
 def ask(inference: Inference, count: int) -> list[VlmAnswer]:
-    return list(inference.map(VLM, crops(count), SETTINGS))
+    return [answer for _, answer in inference.map(VLM, crops(count), SETTINGS)]
 
 
 def test_the_host_answers_as_this_process_does(url: str) -> None:
@@ -60,7 +60,7 @@ def test_the_host_answers_as_this_process_does(url: str) -> None:
     assert [(a.outcome, a.brand, a.text) for a in there] == [(a.outcome, a.brand, a.text) for a in here]
     assert max(abs(a.confidence - b.confidence) for a, b in zip(there, here, strict=True)) < 0.001
     assert client.identity(VLM, SETTINGS) == LocalInference().identity(VLM, SETTINGS)
-    [(picture, item)] = crops(1)
+    [(_, picture, item)] = crops(1)
     answer, pictures = client.debug(VLM, picture, item, SETTINGS)
     assert (answer.text, list(pictures)) == ("Ruby", ["asked"])
     client.close()

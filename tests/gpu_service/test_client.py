@@ -46,12 +46,14 @@ SOON = ClientConfig(give_up_after_s=0.5, batch_pictures=2)
 ROOT = Path(__file__).parents[2]
 
 
-def greys(count: int) -> list[tuple[Picture, MeanItem]]:
-    return [(Picture(pixels=np.full((6, 8, 3), i % 256, np.uint8)), MeanItem()) for i in range(count)]
+def greys(count: int) -> list[tuple[str, Picture, MeanItem]]:
+    return [(f"picture {i}", Picture(pixels=np.full((6, 8, 3), i % 256, np.uint8)), MeanItem()) for i in range(count)]
 
 
 def means(inference: Inference, count: int, settings: MeanSettings | None = None) -> list[float]:
-    return [answer.mean for answer in inference.map(MEAN, greys(count), settings or MeanSettings())]
+    answers = list(inference.map(MEAN, greys(count), settings or MeanSettings()))
+    assert [token for token, _ in answers] == [f"picture {i}" for i in range(count)]
+    return [answer.mean for _, answer in answers]
 
 
 @pytest.fixture(scope="module")
@@ -79,21 +81,22 @@ def test_no_pictures_need_no_host() -> None:
 def test_reading_ahead_is_bounded(url: str) -> None:
     taken: list[int] = []
 
-    def endless() -> Iterator[tuple[Picture, MeanItem]]:
+    def endless() -> Iterator[tuple[int, Picture, MeanItem]]:
         for number in itertools.count():
             taken.append(number)
-            yield greys(1)[0][0], MeanItem(add=number % 1000)
+            yield number, greys(1)[0][1], MeanItem(add=number % 1000)
 
     config = ClientConfig(batch_pictures=3, requests_in_flight=2)
     with HttpInference([url], config=config) as client:
         answers = client.map(MEAN, endless(), MeanSettings())
         for expected in range(20):
-            assert next(answers).mean == expected
+            token, answer = next(answers)
+            assert (token, answer.mean) == (expected, expected)
             assert len(taken) <= expected + 1 + 3 * (2 + 1)  # what is in flight, and the batch being made
 
 
 def test_a_failing_source_is_the_callers_failure(client: HttpInference) -> None:
-    def broken() -> Iterator[tuple[Picture, MeanItem]]:
+    def broken() -> Iterator[tuple[str, Picture, MeanItem]]:
         yield from greys(5)
         raise OSError("the disk is gone")
 
@@ -104,7 +107,7 @@ def test_a_failing_source_is_the_callers_failure(client: HttpInference) -> None:
 def test_ending_early_ends_at_once(url: str) -> None:
     with HttpInference([url], config=ClientConfig(batch_pictures=1)) as client:
         answers = client.map(MEAN, greys(64), MeanSettings(sleep_ms=500))
-        assert next(answers).mean == 0
+        assert next(answers)[1].mean == 0
         began = time.monotonic()
     assert time.monotonic() - began < 0.4
 
@@ -122,7 +125,7 @@ SCENE = np.random.default_rng(5).integers(0, 256, (90, 120, 3)).astype(np.uint8)
 def test_the_same_answer_as_in_this_process(client: HttpInference, picture: Picture) -> None:
     references = [Reference("Acme", "a.png", b"123"), Reference("Bolt", "b.png", b"4567")]
     for inference in (client, LocalInference()):
-        [answer] = inference.map(MEAN, [(picture, MeanItem(add=2))], MeanSettings(scale=3), references)
+        [(_, answer)] = inference.map(MEAN, [(0, picture, MeanItem(add=2))], MeanSettings(scale=3), references)
         debugged, pictures = inference.debug(MEAN, picture, MeanItem(add=2), MeanSettings(scale=3), references)
         assert answer.mean == float(picture.pixels.mean()) * 3 + 2
         assert answer.references == ("Acme/a.png/3", "Bolt/b.png/4")
@@ -134,7 +137,7 @@ def test_the_same_answer_as_in_this_process(client: HttpInference, picture: Pict
 
 def test_pixels_may_travel_as_jpeg(url: str) -> None:
     with HttpInference([url], config=ClientConfig(lossless=False)) as client:
-        [answer] = client.map(MEAN, [(Picture(pixels=SCENE), MeanItem())], MeanSettings())
+        [(_, answer)] = client.map(MEAN, [(0, Picture(pixels=SCENE), MeanItem())], MeanSettings())
     assert answer.mean != float(SCENE.mean())
     assert answer.mean == pytest.approx(float(SCENE.mean()), abs=3)
 
@@ -386,16 +389,17 @@ def test_a_service_killed_in_the_middle_and_started_again_gives_the_same_result(
     pictures = [
         Picture(pixels=np.vstack([rng.integers(0, 256, (i, 160, 3)).astype(np.uint8), pitch])) for i in range(60)
     ]
-    expected = list(LocalInference().map(routine, ((p, NoItem()) for p in pictures), routine.settings()))
-    assert len({answer.share for answer in expected}) > 10
+    asked = [(number, picture, NoItem()) for number, picture in enumerate(pictures)]
+    expected = list(LocalInference().map(routine, asked, routine.settings()))
+    assert len({answer.share for _, answer in expected}) > 10
     port = free_port()
-    found: list[FieldAnswer] = []
+    found: list[tuple[int, FieldAnswer]] = []
     config = ClientConfig(batch_pictures=4, requests_in_flight=2)
     with ExitStack() as stack:
         first = stack.enter_context(service_process(port))
         client = stack.enter_context(HttpInference([f"http://127.0.0.1:{port}"], config=config))
-        for answer in client.map(routine, ((p, NoItem()) for p in pictures), routine.settings()):
-            found.append(answer)
+        for numbered in client.map(routine, asked, routine.settings()):
+            found.append(numbered)
             if len(found) == 12:
                 os.kill(first.pid, signal.SIGKILL)
                 first.wait()

@@ -11,6 +11,7 @@ import pytest
 from gpu_service.client.local import LocalInference
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Picture
+from gpu_service.routines import T
 from gpu_service.routines.vlm import VLM
 from gpu_service.wire import VlmAnswer, VlmItem
 from mpr_assets.stages import escalate_vlm
@@ -35,14 +36,14 @@ class Host(LocalInference):
         return "vlm/1/small" if routine is VLM else super().identity(routine, settings)
 
     def map(
-        self, routine: Any, pictures: Iterable[tuple[Picture, Any]], settings: Any, references: Sequence[Any] = ()
-    ) -> Iterator[Any]:
+        self, routine: Any, pictures: Iterable[tuple[T, Picture, Any]], settings: Any, references: Sequence[Any] = ()
+    ) -> Iterator[tuple[T, Any]]:
         if routine is not VLM:
             yield from super().map(routine, pictures, settings, references)
             return
-        for picture, item in pictures:
+        for token, picture, item in pictures:
             self.asked.append((picture.pixels.shape, item, settings))
-            yield self.answer
+            yield token, self.answer
 
 
 @pytest.fixture

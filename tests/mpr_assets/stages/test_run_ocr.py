@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import cv2
@@ -10,6 +10,7 @@ import pytest
 
 from gpu_service.client.local import LocalInference
 from gpu_service.pictures import Image, Picture
+from gpu_service.routines import T
 from gpu_service.wire import (
     OcrAnswer,
     OcrItem,
@@ -36,11 +37,11 @@ class Counting(LocalInference):
         self.lines_read = 0
 
     def map(
-        self, routine: Any, pictures: Iterable[tuple[Picture, OcrItem]], settings: Any, references: Sequence[Any] = ()
-    ) -> Iterator[Any]:
-        for picture, item in pictures:
+        self, routine: Any, pictures: Iterable[tuple[T, Picture, OcrItem]], settings: Any, references: Any = ()
+    ) -> Iterator[tuple[T, Any]]:
+        for token, picture, item in pictures:
             self.lines_read += 0 if item.find else len(item.quads)
-            yield from super().map(routine, [(picture, item)], settings, references)
+            yield from super().map(routine, [(token, picture, item)], settings, references)
 
 
 Scripted = list[tuple[int, int, int, int, str, float]]
@@ -53,16 +54,16 @@ class Script:
         self.frames = frames
         self.found = -1
 
-    def map(self, routine: Any, pictures: Iterable[tuple[Picture, OcrItem]], settings: Any, references: Any = ()):
-        for _, item in pictures:
+    def map(self, routine: Any, pictures: Iterable[tuple[T, Picture, OcrItem]], settings: Any, references: Any = ()):
+        for token, _, item in pictures:
             if item.find:
                 self.found += 1
                 here = self.frames[self.found]
-                yield OcrAnswer(lines=tuple(TextLine(quad=rectangle(*line[:4])) for line in here))
+                yield token, OcrAnswer(lines=tuple(TextLine(quad=rectangle(*line[:4])) for line in here))
                 continue
             readings = {rectangle(*line[:4]): line[4:] for line in self.frames[self.found]}
             lines = [(quad, *readings[quad]) for quad in item.quads]
-            yield OcrAnswer(lines=tuple(TextLine(quad=q, text=text, confidence=c) for q, text, c in lines))
+            yield token, OcrAnswer(lines=tuple(TextLine(quad=q, text=text, confidence=c) for q, text, c in lines))
 
 
 def rectangle(x: float, y: float, w: float, h: float) -> Quad:
@@ -233,12 +234,12 @@ def test_a_line_seen_in_frame_and_crop_counts_once(in_crop, expected):
     original = script.map
 
     def both(routine: Any, pictures: Any, settings: Any, references: Any = ()):
-        for picture, item in pictures:
-            [answer] = original(routine, [(picture, item)], settings)
+        for token, picture, item in pictures:
+            [(_, answer)] = original(routine, [(token, picture, item)], settings)
             if item.find and item.recognise:
                 [line] = answer.lines
                 answer = OcrAnswer(lines=(TextLine(quad=line.quad, text=in_crop[0], confidence=in_crop[1]),))
-            yield answer
+            yield token, answer
 
     script.map = both  # type: ignore[method-assign]
     group = CropGroup(0, Picture(pixels=scene()), {0: [1, 0, 190, 0, 1, 130, 0, 0, 1]})

@@ -19,7 +19,7 @@ from tests.gpu_service.live import (
     live_server,
 )
 
-GREY = [(Picture(pixels=np.full((4, 6, 3), value, np.uint8)), MeanItem(add=0.5)) for value in (0, 7, 200)]
+GREY = [(value, Picture(pixels=np.full((4, 6, 3), value, np.uint8)), MeanItem(add=0.5)) for value in (0, 7, 200)]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,15 @@ def test_the_resource_answers_the_same_in_process_and_over_http_in_a_dagster_run
     def stage(inference: InferenceResource) -> None:
         settings = MeanSettings(scale=2)
         found = list(inference.map(MEAN, GREY, settings))
-        answer, pictures = inference.debug(MEAN, *GREY[1], settings)
+        _, picture, item = GREY[1]
+        answer, pictures = inference.debug(MEAN, picture, item, settings)
         shown = {name: picture.tolist() for name, picture in pictures.items()}
         answers[inference.url] = (found, answer, shown, inference.identity(MEAN, settings))
 
     with live_server(ServiceConfig(preload={}, token="secret")) as url:
         for resource in (InferenceResource(), InferenceResource(url=url, token="secret")):
             assert dg.materialize([stage], resources={"inference": resource}).success
-    assert [answer.mean for answer in answers[url][0]] == [0.5, 14.5, 400.5]  # type: ignore[index]
+    assert [(token, answer.mean) for token, answer in answers[url][0]] == [(0, 0.5), (7, 14.5), (200, 400.5)]  # type: ignore[index]
     assert answers[""] == answers[url]
 
 
