@@ -34,6 +34,7 @@ from mpr_assets.definitions import (
     STAGES,
     definitions,
 )
+from mpr_assets.engine.overrides import Overrides
 from mpr_assets.runs.try_stage import try_stage
 from mpr_assets.stages.detect_edges import DetectEdgesSettings
 from mpr_assets.timelines.partitions import register
@@ -102,13 +103,15 @@ def measure(rounds: int) -> dict[str, float | int]:
         stages = {one.name: one for one in STAGES}
         stage = stages["detect_edges"]
 
+        first = Overrides.from_record({"frames": "0"})
+
         def alone() -> object:
             picture = PictureFolder(storage, frames, "jpg", PictureCache()).read(0)
             return DETECT_EDGES.run(Batch([picture.pixels], [item], settings))
 
         def tried() -> object:
             resources.storage.__dict__["cache"] = PictureCache()  # the frame is read each time, as beside
-            return try_stage(stage, TIMELINE, stages, resources, frames="0")
+            return try_stage(stage, TIMELINE, stages, resources, overrides=first)
 
         jobs: dict[str, Callable[[], object]] = {"alone_ms": alone, "try_ms": tried}
         spent: dict[str, list[float]] = {name: [] for name in jobs}

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from gpu_service.errors import BadInput
-from gpu_service.settings import current_names
 from mpr_assets.definitions import STAGES
-from mpr_assets.engine.overrides import parse_settings, resolve_settings
+from mpr_assets.engine.open_run import resolve_settings
+from mpr_assets.engine.overrides import parse_overrides
 from mpr_assets.orchestration.launchpad import as_config, from_config
 from mpr_assets.runs.local_instance import (
     dagster_instance,
@@ -190,8 +190,8 @@ def retry(
         left = what_to_retry(instance, NAMES, timeline)
         first = left.stages[0]
         stage = BY_NAME[first]
-        before = current_names(stage.settings, from_config(left.config.get(first, {})))
-        overrides = before | current_names(stage.settings, parse_settings(first, changes or []))
+        before = from_config(left.config.get(first, {})).under_current_names(stage.settings)
+        overrides = before | parse_overrides(first, changes or []).under_current_names(stage.settings)
         resolve_settings(stage, profile, overrides)
         terminal.out.print(f"Run {left.run_id[:8]} goes on with {first}.")
         config = left.config | {first: as_config(overrides)}

@@ -19,7 +19,7 @@ from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
 from mpr_assets.definitions import ROOT, STAGES
 from mpr_assets.engine.open_run import stage_run
-from mpr_assets.engine.overrides import FRAMES, parse_settings
+from mpr_assets.engine.overrides import NO_OVERRIDES, FrameChoice, Overrides, parse_overrides
 from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
 from mpr_assets.freshness.event_log import read_made
@@ -98,17 +98,16 @@ def replay(
     one = BY_NAME[stage_name(stage)]
     spec = load_spec(storage(), timeline)
     stages = selection(STAGES, one.name, only=only, through=stage_name(through) if through else None)
-    overrides = overrides_of(one, timeline, changes or [], frames)
-    settings = {name: value for name, value in overrides.items() if name != FRAMES}
+    overrides = overrides_of(one, timeline, changes, frames)
     if save_as is not None:
         profiles().free_path(save_as)
-        if not settings:
+        if not overrides.settings:
             raise BadInput(f"There is nothing to save as {save_as!r}: no setting is other than in {spec.profile}.")
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
         materialize(instance, timeline, command="replay", stages=stages, config={one.name: as_config(overrides)})
     if save_as is not None:
-        path = profiles().duplicate_with(spec.profile, save_as, one.name, settings)
+        path = profiles().duplicate_with(spec.profile, save_as, one.name, overrides.settings)
         terminal.out.print(f"Saved as the profile {save_as}: {path}\n")
     _status_of(timeline)
 
@@ -124,8 +123,8 @@ def try_command(
 ) -> None:
     """Try a stage on some frames from what is stored: no run, nothing kept; prints rows and writes pictures."""
     one = BY_NAME[stage_name(stage)]
-    overrides = parse_settings(stage, changes or [])
-    tried = try_stage(one, timeline, BY_NAME, resources(), frames=frames, overrides=overrides, debug=True, log=LOG)
+    overrides = _asked(one, changes, frames)
+    tried = try_stage(one, timeline, BY_NAME, resources(), overrides=overrides, debug=True, log=LOG)
     _print_rows(tried)
     folder = to or ROOT / ".mpr" / "try" / timeline / stage
     for seq, pictures in tried.overlays.items():
@@ -145,7 +144,7 @@ def overlay(
 ) -> None:
     """Write the pictures that show what a stage found in a frame, and how; prints their paths."""
     one = BY_NAME[stage_name(stage)]
-    run = stage_run(one, timeline, {}, resources(), LOG)
+    run = stage_run(one, timeline, NO_OVERRIDES, resources(), LOG)
     shown = seen_in(one, run, seq)
     if shown != seq:
         terminal.err.print(f"Frame {seq} is a near-duplicate; frame {shown} stands for it.")
@@ -179,14 +178,18 @@ def selection(stages: Sequence[Stage], first: str, *, only: bool, through: str |
     return [name for name in below if name in needed]
 
 
-def overrides_of(stage: Stage, timeline: str, changes: Sequence[str], frames: str | None) -> dict[str, Any]:
+def overrides_of(stage: Stage, timeline: str, changes: Sequence[str] | None, frames: str | None) -> Overrides:
     """What the command line asks for that the timeline's profile has not.
 
     Raises:
         BadInput: a setting is unknown or out of its range, or the frames cannot be.
     """
-    given = parse_settings(stage.name, changes) | ({} if frames is None else {FRAMES: frames})
-    return dict(stage_run(stage, timeline, given, resources(), LOG).overrides)
+    return stage_run(stage, timeline, _asked(stage, changes, frames), resources(), LOG).overrides
+
+
+def _asked(stage: Stage, changes: Sequence[str] | None, frames: str | None) -> Overrides:
+    choice = None if frames is None else FrameChoice.parse(frames)
+    return parse_overrides(stage.name, changes or []) | Overrides(frames=choice)
 
 
 def _status_of(timeline: str) -> None:
@@ -263,7 +266,7 @@ def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Materia
 
 def _print_rows(tried: Trial) -> None:
     if tried.overrides:
-        terminal.out.print(f"With {assignments(tried.overrides)}")
+        terminal.out.print(f"With {assignments(tried.overrides.record())}")
     with pl.Config(tbl_rows=200, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=terminal.PIPE_WIDTH):
         terminal.out.print(str(tried.rows))
     frames = ", ".join(f"{seq}: {len(rows)}" for seq, rows in tried.by_frame().items())

@@ -19,6 +19,7 @@ from mpr_assets.compare.scenarios import (
 )
 from mpr_assets.compare.table_diff import change_line
 from mpr_assets.engine.open_run import run_of
+from mpr_assets.engine.overrides import NO_OVERRIDES
 from mpr_assets.runs.local_instance import resources, storage
 from mpr_assets.timelines.partitions import load_spec
 from mpr_cli import terminal
@@ -111,7 +112,7 @@ def _check(scenario: Scenario) -> tuple[bool, str]:
         if stage is None:
             raise BadInput(f"there is no stage {scenario.stage} any more; delete the scenario")
         spec = load_spec(kept.opened(storage(), scenario.label), scenario.timeline)
-        run = run_of(stage, spec, world.profiles.load(spec.profile), {}, world, logging.getLogger("mpr"))
+        run = run_of(stage, spec, world.profiles.load(spec.profile), NO_OVERRIDES, world, logging.getLogger("mpr"))
     except BadInput as error:
         return False, str(error)
     checked = check_scenario(storage(), scenario, run, BY_NAME)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from pydantic import JsonValue
+
+from mpr_assets.engine.overrides import Overrides
 from mpr_assets.freshness.judge import (
     MaterializationsByStage,
     StageNode,
@@ -30,7 +32,7 @@ class Replay:
     """Stages of a timeline to be made again, in one run.
 
     Attributes:
-        overrides: of the stages that a user has overridden, which they keep.
+        overrides: of the stages that a user has overridden, which they keep, as they are recorded.
         change: what changed, the same for all timelines that it touches.
         key: of this change on this state of this timeline, so that it is asked for once.
         since_s: when the last of what is to be made again was made.
@@ -38,14 +40,15 @@ class Replay:
 
     timeline: str
     stages: tuple[str, ...]
-    overrides: Mapping[str, Mapping[str, Any]]
+    overrides: Mapping[str, Mapping[str, JsonValue]]
     change: str
     key: str
     since_s: float
 
     @property
-    def run_config(self) -> dict[str, Any]:
-        return {"ops": {stage: {"config": as_config(of_stage)} for stage, of_stage in self.overrides.items()}}
+    def run_config(self) -> dict[str, object]:
+        configs = {stage: as_config(Overrides.from_record(record)) for stage, record in self.overrides.items()}
+        return {"ops": {stage: {"config": config} for stage, config in configs.items()}}
 
 
 def decide(

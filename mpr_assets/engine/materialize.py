@@ -15,6 +15,7 @@ from gpu_service.errors import (
     PermanentError,
 )
 from mpr_assets.engine.open_run import limited_to_frames
+from mpr_assets.engine.overrides import Overrides
 from mpr_assets.engine.stage import Stage, StageOutcome
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.engine.versions import config_version, fingerprint, hashed_settings
@@ -56,7 +57,7 @@ def materialize_stage(
     run = replace(run, fingerprint=fingerprint(stage.name, stage.code_version, hashed, upstream, skipped, run.only))
     stored = _stored(stage, run)
     if stored is not None:
-        asked = {"profile": run.spec.profile, "overrides": dict(run.overrides)}
+        asked = {"profile": run.spec.profile, "overrides": run.overrides.record()}
         return StageOutcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
     if skipped is None:
         prepare()
@@ -72,7 +73,7 @@ def materialize_stage(
         code_version=stage.code_version,
         settings=settings,
         settings_hash=hash_of(settings),
-        overrides=dict(run.overrides),
+        overrides=run.overrides.record(),
         model=upstream.get("model", ""),
         upstream=upstream,
         skipped=skipped,
@@ -102,7 +103,8 @@ def make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], ru
         inputs = {source: run.stored(source) for source in stage.inputs}
         make_again(inputs, stages, run)
         settings = stage.settings.model_validate(header.settings)
-        again = limited_to_frames(replace(run, stage=name, settings=settings, overrides=header.overrides, only=None))
+        overrides = Overrides.from_record(header.overrides)
+        again = limited_to_frames(replace(run, stage=name, settings=settings, overrides=overrides, only=None))
         made = materialize_stage(stage, again, inputs).table.header
         if (made.fingerprint, made.data_version) != (header.fingerprint, header.data_version):
             raise PermanentError(

@@ -6,27 +6,38 @@ What the run then does is in `mpr_assets.engine.materialize`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mpr_assets.engine.overrides import (
-    FRAMES,
-    FrameChoice,
-    differing,
-    resolve_settings,
-)
+from gpu_service.errors import BadInput
+from gpu_service.settings import Settings
+from mpr_assets.engine.overrides import Overrides
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import KEPT_FRAMES, StageRun
 from mpr_assets.timelines.partitions import load_spec
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_resources.profiles.profile import Profile
 from mpr_resources.progress import LogProgress
+from mpr_resources.yaml_files.load import validate
 
 
-def stage_run(
-    stage: Stage, timeline: str, overrides: Mapping[str, Any], resources: Any, log: logging.Logger
-) -> StageRun:
+def resolve_settings(stage: Stage, profile: Profile, overrides: Overrides) -> Settings:
+    """The profile's section with the overrides laid over it.
+
+    Raises:
+        BadInput: an override is unknown, out of its range, or there under its old name too; or frames are given to a
+            stage that does not go by frames.
+    """
+    section = profile.section(stage.name)
+    if overrides.frames is not None and not stage.per_frame:
+        raise BadInput(f"{stage.name} does not go frame by frame", "leave its frames out")
+    settings = overrides.under_current_names(stage.settings).settings
+    if not settings:
+        return section
+    return validate(f"the overrides of {stage.name}", {**section.model_dump(), **settings}, stage.settings)
+
+
+def stage_run(stage: Stage, timeline: str, overrides: Overrides, resources: Any, log: logging.Logger) -> StageRun:
     """The stage on the timeline, with the resources of a run, an observation or a sensor.
 
     Raises:
@@ -40,7 +51,7 @@ def run_of(
     stage: Stage,
     spec: TimelineSpec,
     profile: Profile,
-    overrides: Mapping[str, Any],
+    overrides: Overrides,
     resources: Any,
     log: logging.Logger,
 ) -> StageRun:
@@ -51,7 +62,7 @@ def run_of(
         spec=spec,
         profile=profile,
         settings=settings,
-        overrides=differing(profile.section(stage.name), settings, overrides),
+        overrides=overrides.differing(profile.section(stage.name), settings),
         storage=resources.storage.storage,
         inference=resources.inference,
         decodes_here=not resources.inference.url,
@@ -67,7 +78,7 @@ def run_of(
 
 def limited_to_frames(run: StageRun) -> StageRun:
     """The run with the frames that its overrides limit it to."""
-    if FRAMES not in run.overrides:
+    if run.overrides.frames is None:
         return run
     kept_seqs = dict(run.stored(KEPT_FRAMES).rows.select("seq", "kept_seq").iter_rows())
-    return replace(run, only=FrameChoice.parse(run.overrides[FRAMES]).of(kept_seqs))
+    return replace(run, only=run.overrides.frames.of(kept_seqs))

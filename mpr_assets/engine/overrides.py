@@ -1,25 +1,23 @@
 """What one run has that its profile has not: settings laid over a stage's section, and the frames it is limited to.
 
-How they are written on the command line, checked, and told apart from the profile. How the launchpad shows them is in
-`mpr_assets.orchestration.launchpad`.
+How they are written on the command line and stored, and told apart from the profile. How they are laid over a stage's
+section is in `mpr_assets.engine.open_run`; how the launchpad shows them, in `mpr_assets.orchestration.launchpad`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings, current_names
-from mpr_assets.engine.stage import Stage
-from mpr_resources.profiles.profile import Profile
-from mpr_resources.yaml_files.load import validate
 from mpr_resources.yaml_files.syntax import parse
 
 FRAMES = "frames"
-"""The override that limits a stage to some frames."""
+"""Where a record, the launchpad and `--set` have the frames, beside the settings."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +74,66 @@ def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def parse_settings(stage: str, assignments: Iterable[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Overrides:
+    """What one run has that its profile has not.
+
+    Attributes:
+        settings: laid over the stage's section of the profile.
+        frames: the only ones that the stage goes over; None: all.
+    """
+
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)
+    frames: FrameChoice | None = None
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, JsonValue]) -> Overrides:
+        """Of what `record` gives.
+
+        Raises:
+            BadInput: the frames cannot be.
+        """
+        settings = {name: value for name, value in record.items() if name != FRAMES}
+        return cls(settings, FrameChoice.parse(str(record[FRAMES])) if FRAMES in record else None)
+
+    def record(self) -> dict[str, JsonValue]:
+        """In one mapping, as tables, metadata and reports have them: the settings, and beside them `frames`."""
+        return {**self.settings, **({} if self.frames is None else {FRAMES: str(self.frames)})}
+
+    def __bool__(self) -> bool:
+        return bool(self.settings) or self.frames is not None
+
+    def __or__(self, other: Overrides) -> Overrides:
+        """Both, where they differ as `other` has it."""
+        return Overrides({**self.settings, **other.settings}, other.frames or self.frames)
+
+    def under_current_names(self, model: type[Settings]) -> Overrides:
+        """The same, settings that are given under an old name under the one that the model has now.
+
+        Raises:
+            BadInput: a setting is given under two of its names.
+        """
+        return Overrides(current_names(model, self.settings), self.frames)
+
+    def differing(self, section: Settings, settings: Settings) -> Overrides:
+        """Without those that are as the profile's section has them anyway, spelled as the stage's model does.
+
+        `settings`: the section with these overrides laid over it.
+        """
+        before, after = section.model_dump(mode="json"), settings.model_dump(mode="json")
+        return Overrides({name: value for name, value in after.items() if value != before[name]}, self.frames)
+
+
+NO_OVERRIDES = Overrides()
+
+
+def parse_overrides(stage: str, assignments: Iterable[str]) -> Overrides:
     """`key=value` of the command line, the values as YAML reads them.
 
     Raises:
         BadInput: one is not of that form, or a key is there twice.
     """
-    settings: dict[str, Any] = {}
+    record: dict[str, JsonValue] = {}
     for text in assignments:
         key, equals, value = text.partition("=")
         key = key.strip()
@@ -90,31 +141,7 @@ def parse_settings(stage: str, assignments: Iterable[str]) -> dict[str, Any]:
             raise BadInput(
                 f"{text!r} does not set anything", f"write it as key=value, with a setting of {stage} as key"
             )
-        if key in settings:
+        if key in record:
             raise BadInput(f"{key} is set twice", "give it once")
-        settings[key] = parse(f"the value of {key}", value)
-    return settings
-
-
-def resolve_settings(stage: Stage, profile: Profile, overrides: Mapping[str, Any]) -> Settings:
-    """The profile's section with the overrides laid over it.
-
-    Raises:
-        BadInput: an override is unknown, out of its range, or there under its old name too; or frames are given to a
-            stage that does not go by frames.
-    """
-    section = profile.section(stage.name)
-    if FRAMES in overrides and not stage.per_frame:
-        raise BadInput(f"{stage.name} does not go frame by frame", "leave its frames out")
-    settings = current_names(stage.settings, {name: value for name, value in overrides.items() if name != FRAMES})
-    if not settings:
-        return section
-    return validate(f"the overrides of {stage.name}", {**section.model_dump(), **settings}, stage.settings)
-
-
-def differing(section: Settings, settings: Settings, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides that are not as the profile's section has it anyway, as their models spell them."""
-    before, after = section.model_dump(mode="json"), settings.model_dump(mode="json")
-    names = current_names(type(settings), overrides)
-    different = {name: after[name] for name in names if name != FRAMES and after[name] != before[name]}
-    return different | ({FRAMES: str(FrameChoice.parse(overrides[FRAMES]))} if FRAMES in overrides else {})
+        record[key] = parse(f"the value of {key}", value)
+    return Overrides.from_record(record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ import polars as pl
 
 from gpu_service.errors import MprError, PermanentError
 from gpu_service.routines import Inference, Reference
+from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.database.connection import Database
@@ -53,7 +54,7 @@ class StageRun:
 
     Attributes:
         overrides: what is not as the profile has it.
-        only: the kept frames, by seq, that it is limited to; None: all.
+        only: the kept frames, by seq, that it is limited to, which stand for those of the overrides; None: all.
         run_id: of the Dagster run; empty outside of one.
         seen: the brands that are looked for, once somebody asked for them.
         switched_off: why the environment switches the stage off; None: it does not.
@@ -71,7 +72,7 @@ class StageRun:
     progress: Progress
     database: Database
     log: Callable[[str], None]
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Overrides = NO_OVERRIDES
     only: frozenset[int] | None = None
     fingerprint: str = ""
     run_id: str = ""
@@ -87,7 +88,8 @@ class StageRun:
         """Why the stage is not to be made; None: it is."""
         if self.settings.enabled:
             return self.switched_off
-        return f"{self.stage}.enabled is false {'for this run' if 'enabled' in self.overrides else 'in the profile'}"
+        by = "for this run" if "enabled" in self.overrides.settings else "in the profile"
+        return f"{self.stage}.enabled is false {by}"
 
     def frames(self, index: StageTable, seqs: Sequence[int] | None = None) -> Iterator[Frame]:
         """The frames of the index, or those of `seqs`, as a stream that tells its progress."""

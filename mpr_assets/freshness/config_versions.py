@@ -18,6 +18,7 @@ import dagster as dg
 from gpu_service.errors import MprError, TransientError
 from mpr_assets.engine.materialize import stage_config_version
 from mpr_assets.engine.open_run import run_of
+from mpr_assets.engine.overrides import NO_OVERRIDES
 from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.event_log import (
     read_observed,
@@ -106,7 +107,7 @@ class ConfigWatch:
             if away and "inference" in stage.kinds:
                 return None  # the next stage would wait for the same host as long again
             try:
-                run = run_of(stage, spec, profile, {}, resources, log)
+                run = run_of(stage, spec, profile, NO_OVERRIDES, resources, log)
                 seen = brands.setdefault((spec.profile, spec.brands or ""), [])
                 return stage_config_version(stage, replace(run, seen=seen))
             except MprError as error:

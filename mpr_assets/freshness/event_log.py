@@ -171,7 +171,8 @@ def _told(record: dg.EventLogRecord) -> str:
 def _made(record: dg.EventLogRecord) -> Materialization:
     event = record.asset_materialization
     assert event is not None
-    tags, said = event.tags or {}, {name: value.value for name, value in event.metadata.items()}
+    tags = event.tags or {}
+    said: dict[str, object] = {name: value.value for name, value in event.metadata.items()}
     upstream, overrides = said.get("upstream"), said.get("overrides")
     return Materialization(
         event_id=record.storage_id,

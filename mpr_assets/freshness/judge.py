@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TypeAlias
+
+from pydantic import JsonValue
 
 CONFIG_CHANGED = "its settings, or a file or a model that it uses, changed"
 """The cause of a stage whose version of settings changed; a brand list and a logo are such files, and so is a video."""
@@ -53,7 +55,7 @@ class Materialization:
     code_version: str
     upstream: Mapping[str, str]
     config: str
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, JsonValue] = field(default_factory=dict)
     run_id: str = ""
     skipped: str = ""
 
@@ -69,7 +71,7 @@ class Verdict:
     stage: str
     state: StageState
     causes: tuple[str, ...] = ()
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 MaterializationsByStage: TypeAlias = Mapping[str, Mapping[str, Materialization]]

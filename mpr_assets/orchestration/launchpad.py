@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import dagster as dg
-from pydantic import Field, create_model
+from pydantic import Field, JsonValue, create_model
 
 from gpu_service.settings import old_names
-from mpr_assets.engine.overrides import FRAMES
+from mpr_assets.engine.overrides import FRAMES, Overrides
 from mpr_assets.engine.stage import Stage
 
 SET_TO_NONE = "set_to_none"
@@ -50,14 +50,20 @@ def _launchpad_type(annotation: Any) -> Any:
     return kinds.pop() if len(kinds) == 1 else Any
 
 
-def from_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides that a launchpad's config means."""
+def from_config(config: Mapping[str, JsonValue]) -> Overrides:
+    """The overrides that a launchpad's config means.
+
+    Raises:
+        BadInput: the frames cannot be.
+    """
     given = {name: value for name, value in config.items() if value is not None and name != SET_TO_NONE}
-    return given | dict.fromkeys(config.get(SET_TO_NONE) or ())
+    nones = config.get(SET_TO_NONE)
+    return Overrides.from_record(given | (dict.fromkeys(map(str, nones)) if isinstance(nones, list) else {}))
 
 
-def as_config(overrides: Mapping[str, Any]) -> dict[str, Any]:
+def as_config(overrides: Overrides) -> dict[str, JsonValue]:
     """The launchpad's config that means these overrides."""
-    nones = [name for name, value in overrides.items() if value is None]
-    config = {name: value for name, value in overrides.items() if value is not None}
-    return config | ({SET_TO_NONE: nones} if nones else {})
+    record = overrides.record()
+    nones: list[JsonValue] = [name for name, value in record.items() if value is None]
+    config = {name: value for name, value in record.items() if value is not None}
+    return {**config, **({SET_TO_NONE: nones} if nones else {})}

@@ -17,7 +17,7 @@ from gpu_service.errors import BadInput
 from gpu_service.routines import DebugPictures
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.open_run import stage_run
-from mpr_assets.engine.overrides import FRAMES, FrameChoice
+from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.overlays.overlay_store import draw_overlays
@@ -54,7 +54,7 @@ class Trial:
     seqs: tuple[int, ...]
     rows: pl.DataFrame
     settings: Any
-    overrides: Mapping[str, Any]
+    overrides: Overrides
     counts: Mapping[str, int | float]
     overlays: Mapping[int, DebugPictures]
     key: str
@@ -73,8 +73,7 @@ def try_stage(
     stages: Mapping[str, Stage],
     resources: Any,
     *,
-    frames: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
+    overrides: Overrides = NO_OVERRIDES,
     debug: bool = False,
     log: logging.Logger | None = None,
 ) -> Trial:
@@ -84,8 +83,8 @@ def try_stage(
         stages: all of them, by name.
         resources: storage, inference, profiles, progress and switches, as a run has them; kept between calls they stay
             warm.
-        frames: like `10,12,40-60`; None: a few over the whole timeline.
-        overrides: settings laid over the profile's.
+        overrides: settings laid over the profile's, and the frames; where none are named, a few over the whole
+            timeline.
         debug: whether overlays are drawn too.
 
     Raises:
@@ -95,14 +94,13 @@ def try_stage(
     """
     if not stage.per_frame:
         raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried", "replay it")
-    run = stage_run(stage, timeline, overrides or {}, resources, log or logging.getLogger(__name__))
+    # The frames are chosen here, by a table that may be parsed already.
+    of_all = replace(overrides, frames=None)
+    run = stage_run(stage, timeline, of_all, resources, log or logging.getLogger(__name__))
     scenes = _input(run, stages, KEPT_FRAMES).rows
-    if frames is not None:
-        choice = FrameChoice.parse(frames)
-        only = choice.of(dict(zip(scenes["seq"].to_list(), scenes["kept_seq"].to_list(), strict=True)))
-        run = replace(run, only=only, overrides={**run.overrides, FRAMES: str(choice)})
-    elif run.only is None:
-        run = replace(run, only=_a_few(scenes))
+    frames = overrides.frames
+    only = _a_few(scenes) if frames is None else frames.of(dict(scenes.select("seq", "kept_seq").iter_rows()))
+    run = replace(run, only=only, overrides=replace(run.overrides, frames=frames))
     key = hash_of([run.settings.model_dump(mode="json"), sorted(run.only or ())])
     run = replace(run, storage=ScratchStorage(run.storage), fingerprint=key)
     inputs = {name: _input(run, stages, name) for name in stage.inputs}

@@ -116,7 +116,7 @@ def _stages(run: StageRun) -> list[StageProvenance]:
         status="materialized",
         settings_hash=hash_of(settings),
         settings=settings,
-        overrides=dict(run.overrides),
+        overrides=run.overrides.record(),
         code_version=CODE_VERSION,
     )
     return [*map(_provenance, run.stored_upstream(stage.inputs)), mine]

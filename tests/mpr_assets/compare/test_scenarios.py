@@ -12,6 +12,7 @@ from mpr_assets.compare.scenarios import ScenarioResult, check_scenario, save_sc
 from mpr_assets.definitions import database, inference_resource, storage_resource
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.open_run import run_of
+from mpr_assets.engine.overrides import Overrides
 from mpr_assets.runs.local_instance import Resources
 from mpr_assets.stages import preprocess
 from mpr_assets.timelines.partitions import load_spec
@@ -40,7 +41,7 @@ def check(world: World, label: str = "one", **overrides: Any) -> ScenarioResult:
     )
     spec = load_spec(kept.opened(world.storage, label), scenario.timeline)
     stage = BY_NAME[scenario.stage]
-    run = run_of(stage, spec, world.profiles.load(spec.profile), overrides, resources, logging.getLogger())
+    run = run_of(stage, spec, world.profiles.load(spec.profile), Overrides(overrides), resources, logging.getLogger())
     return check_scenario(world.storage, scenario, run, BY_NAME)
 
 

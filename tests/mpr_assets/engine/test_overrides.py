@@ -6,12 +6,8 @@ import pytest
 
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import SECTIONS, STAGES
-from mpr_assets.engine.overrides import (
-    FrameChoice,
-    differing,
-    parse_settings,
-    resolve_settings,
-)
+from mpr_assets.engine.open_run import resolve_settings
+from mpr_assets.engine.overrides import FrameChoice, Overrides, parse_overrides
 from mpr_assets.orchestration.launchpad import as_config, from_config, overrides_model
 from mpr_resources.profiles.profile import profile_model
 
@@ -69,6 +65,7 @@ ASSIGNMENTS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "text that is no boolean": (["detector=on"], {"detector": "on"}),
     "nothing": (["max_height_px=null", "shot_threshold="], {"max_height_px": None, "shot_threshold": None}),
     "a list": (["engines=[logo_match, yolo]"], {"engines": ["logo_match", "yolo"]}),
+    "frames": (["frames=3", "fps=2"], {"frames": "3", "fps": 2}),
     "an equals sign in the value": (["prompt='a=b'"], {"prompt": "a=b"}),
 }
 
@@ -76,7 +73,7 @@ ASSIGNMENTS: dict[str, tuple[list[str], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", ASSIGNMENTS)
 def test_settings_of_the_command_line(name: str) -> None:
     texts, expected = ASSIGNMENTS[name]
-    assert parse_settings("a_stage", texts) == expected
+    assert parse_overrides("a_stage", texts).record() == expected
 
 
 @pytest.mark.parametrize(
@@ -91,7 +88,7 @@ def test_settings_of_the_command_line(name: str) -> None:
 )
 def test_settings_of_the_command_line_that_cannot_be(texts: list[str], said: str) -> None:
     with pytest.raises(BadInput) as error:
-        parse_settings("a_stage", texts)
+        parse_overrides("a_stage", texts)
     assert str(error.value).startswith(said)
 
 
@@ -105,9 +102,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_launchpad_and_back(name: str) -> None:
-    config = as_config(CONFIGS[name])
+    config = as_config(Overrides.from_record(CONFIGS[name]))
     assert None not in config.values()
-    assert from_config({"other": None, "set_to_none": None} | config) == CONFIGS[name]
+    assert from_config({"other": None, "set_to_none": None} | config).record() == CONFIGS[name]
 
 
 def test_the_launchpad_offers_frames_and_none_where_they_mean_something() -> None:
@@ -140,9 +137,10 @@ DIFFERENT: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_what_is_as_in_the_profile_is_no_override(name: str) -> None:
-    stage, overrides, expected = DIFFERENT[name]
+    stage, record, expected = DIFFERENT[name]
+    overrides = Overrides.from_record(record)
     settings = resolve_settings(BY_NAME[stage], PROFILE, overrides)
-    assert differing(PROFILE.section(stage), settings, overrides) == expected
+    assert overrides.differing(PROFILE.section(stage), settings).record() == expected
 
 
 @pytest.mark.parametrize(
@@ -166,5 +164,5 @@ def test_what_is_as_in_the_profile_is_no_override(name: str) -> None:
 )
 def test_overrides_that_cannot_be(stage: str, overrides: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInput) as error:
-        resolve_settings(BY_NAME[stage], PROFILE, overrides)
+        resolve_settings(BY_NAME[stage], PROFILE, Overrides.from_record(overrides))
     assert said in str(error.value)

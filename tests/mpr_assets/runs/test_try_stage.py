@@ -1,20 +1,21 @@
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from gpu_service.errors import BadInput, MprError, PermanentError
-from mpr_assets.definitions import STAGES
+from mpr_assets.definitions import STAGES, database
 from mpr_assets.engine.open_run import stage_run
+from mpr_assets.engine.overrides import NO_OVERRIDES, FrameChoice, Overrides
 from mpr_assets.freshness.judge import CONFIG_CHANGED
 from mpr_assets.overlays.overlay_store import (
     list_overlays,
@@ -22,9 +23,9 @@ from mpr_assets.overlays.overlay_store import (
     overlays,
     seen_in,
 )
+from mpr_assets.runs.local_instance import Resources
 from mpr_assets.runs.try_stage import try_stage
 from mpr_cli import app, replay
-from mpr_resources.database.connection import Database
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.storage.io_manager import StorageResource
 from mpr_resources.storage.keys import Keys
@@ -51,18 +52,20 @@ DEBUG = {
 """The pictures of the steps of each stage that the small world has something to show of."""
 
 
-CROPS = {"run_ocr": {"read_crops": True}}
+FIRST_FRAME = Overrides.from_record({"frames": "0"})
+ALL_FRAMES = Overrides.from_record({"frames": "0-3"})
+CROPS: dict[str, dict[str, JsonValue]] = {"run_ocr": {"read_crops": True}}
 """What makes a stage read crops, by stage."""
 
 
-def resources(world: World) -> Any:
-    return SimpleNamespace(
+def resources(world: World) -> Resources:
+    return Resources(
         storage=StorageResource(url=str(world.storage_folder)),
         inference=InferenceResource(),
         profiles=world.profiles,
         progress=None,
         switches={},
-        database=Database(world.environ["MPR_DATABASE_URL"]),
+        database=database(world.environ),
     )
 
 
@@ -73,12 +76,12 @@ def resources(world: World) -> Any:
 def test_a_stage_tried_on_all_frames_finds_what_its_run_found_and_stores_nothing(world: World, stage: str) -> None:
     before = world.listing()
     stored = world.table(stage).rows
-    tried = try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), frames="0-3")
+    tried = try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), overrides=ALL_FRAMES)
     assert tried.rows.equals(stored)
     assert {seq: len(rows) for seq, rows in tried.by_frame().items() if rows} == dict(
         stored.group_by("seq").len().sort("seq").iter_rows()
     )
-    assert (tried.overrides, tried.overlays) == ({"frames": "0-3"}, {})
+    assert (tried.overrides, tried.overlays) == (ALL_FRAMES, {})
     assert world.listing() == before
 
 
@@ -87,7 +90,8 @@ def test_a_stage_tried_on_all_frames_finds_what_its_run_found_and_stores_nothing
 )
 def test_frames_that_are_tried(world: World, frames: str | None, seqs: tuple[int, ...] | None) -> None:
     kept = tuple(world.table("filter_scenes").rows.filter("kept")["seq"])
-    tried = try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), frames=frames)
+    overrides = Overrides(frames=FrameChoice.parse(frames) if frames else None)
+    tried = try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), overrides=overrides)
     assert tried.seqs == (seqs or (kept[0], kept[round((len(kept) - 1) / 2)], kept[-1]))
     assert set(tried.rows["seq"]) <= set(tried.seqs)
 
@@ -95,10 +99,11 @@ def test_frames_that_are_tried(world: World, frames: str | None, seqs: tuple[int
 def test_overrides_are_used_and_overlays_drawn(world: World) -> None:
     before = world.listing()
     stage, world_now = BY_NAME["field_segmentation"], resources(world)
-    found = try_stage(stage, TIMELINE, BY_NAME, world_now, frames="0", debug=True)
-    none = try_stage(stage, TIMELINE, BY_NAME, world_now, frames="0", overrides={"min_area_ratio": 0.9}, debug=True)
+    stricter = replace(FIRST_FRAME, settings={"min_area_ratio": 0.9})
+    found = try_stage(stage, TIMELINE, BY_NAME, world_now, overrides=FIRST_FRAME, debug=True)
+    none = try_stage(stage, TIMELINE, BY_NAME, world_now, overrides=stricter, debug=True)
     assert (found.rows["share"][0] > 0, none.rows["share"][0]) == (True, 0)
-    assert none.overrides == {"min_area_ratio": 0.9, "frames": "0"}
+    assert none.overrides.record() == {"min_area_ratio": 0.9, "frames": "0"}
     assert list(found.overlays) == [0]
     assert next(iter(found.overlays[0])) == "field_segmentation"
     assert found.overlays[0]["field_segmentation"].shape == (360, 640, 3)
@@ -107,7 +112,8 @@ def test_overrides_are_used_and_overlays_drawn(world: World) -> None:
 
 
 def test_a_stage_that_is_off_finds_nothing(world: World) -> None:
-    tried = try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), overrides={"enabled": False}, debug=True)
+    off = Overrides({"enabled": False})
+    tried = try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), overrides=off, debug=True)
     assert (tried.rows.height, tried.overlays) == (0, {})
     assert tried.rows.schema == world.table("run_ocr").rows.schema
 
@@ -118,7 +124,7 @@ TRIES: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         "extract_frames does not go frame by frame, so it cannot be tried",
     ),
-    "a setting that is none": ("run_ocr", {"overrides": {"min_confidenc": 1}}, "did you mean `min_confidence`?"),
+    "a setting that is none": ("run_ocr", {"min_confidenc": 1}, "did you mean `min_confidence`?"),
     "a frame that is not there": ("run_ocr", {"frames": "9"}, "which has frames 0 to 3"),
 }
 
@@ -127,14 +133,14 @@ TRIES: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_a_try_that_cannot_be(world: World, name: str) -> None:
     stage, asked, said = TRIES[name]
     with pytest.raises(BadInput) as error:
-        try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), **asked)
+        try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), overrides=Overrides.from_record(asked))
     assert said in str(error.value)
 
 
 def test_a_missing_input_is_named(world: World) -> None:
     (world.storage_folder / Keys.table("preprocess", TIMELINE)).unlink()
     with pytest.raises(MissingObject, match="preprocess of the timeline 'match' is not stored; materialize it first"):
-        try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), frames="0")
+        try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), overrides=FIRST_FRAME)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +151,13 @@ def test_a_missing_input_is_named(world: World) -> None:
 def test_pictures_that_were_cleared_are_named(world: World, stage: str, folder: str, made_by: str) -> None:
     shutil.rmtree(world.storage_folder / "cache" / "timelines" / TIMELINE / folder)
     with pytest.raises(MissingObject, match=rf"There is nothing at .*; materialize {made_by}\.$"):
-        try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), overrides=CROPS.get(stage))
+        try_stage(BY_NAME[stage], TIMELINE, BY_NAME, resources(world), overrides=Overrides(CROPS.get(stage, {})))
 
 
 def test_an_input_of_an_old_version_is_refused(world: World) -> None:
-    old = {**BY_NAME, "preprocess": dataclasses.replace(BY_NAME["preprocess"], code_version="99")}
+    old = {**BY_NAME, "preprocess": replace(BY_NAME["preprocess"], code_version="99")}
     with pytest.raises(PermanentError, match=r"version 99 is read now; materialize preprocess again\.$"):
-        try_stage(BY_NAME["run_ocr"], TIMELINE, old, resources(world), frames="0")
+        try_stage(BY_NAME["run_ocr"], TIMELINE, old, resources(world), overrides=FIRST_FRAME)
 
 
 # Overlays
@@ -160,7 +166,7 @@ def test_an_input_of_an_old_version_is_refused(world: World) -> None:
 @pytest.mark.parametrize("stage", DEBUG)
 def test_overlays_are_drawn_kept_listed_and_loaded(world: World, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     one = BY_NAME[stage]
-    run = stage_run(one, TIMELINE, {}, resources(world), LOG)
+    run = stage_run(one, TIMELINE, NO_OVERRIDES, resources(world), LOG)
     place = (world.storage, TIMELINE, "run", stage, 0)
     assert list_overlays(*place) == []
     drawn = overlays(one, run, "run", 0)
@@ -178,9 +184,9 @@ def test_overlays_show_what_was_made_not_what_the_profile_says_now(world: World)
     ran = world.run("field_segmentation", overrides={"field_segmentation": {"min_area_ratio": 0.9}})
     assert ran.success
     one = BY_NAME["field_segmentation"]
-    run = stage_run(one, TIMELINE, {}, resources(world), LOG)
+    run = stage_run(one, TIMELINE, NO_OVERRIDES, resources(world), LOG)
     as_stored = overlays(one, run, "run", 0)
-    as_in_profile = try_stage(one, TIMELINE, BY_NAME, resources(world), frames="0", debug=True).overlays[0]
+    as_in_profile = try_stage(one, TIMELINE, BY_NAME, resources(world), overrides=FIRST_FRAME, debug=True).overlays[0]
     assert any(not np.array_equal(as_stored[name], picture) for name, picture in as_in_profile.items())
 
 
@@ -193,7 +199,7 @@ def test_a_run_keeps_its_preview_where_the_overlay_of_that_name_lies(finished: t
 
 def test_a_dropped_frame_is_seen_in_the_one_that_stands_for_it(world: World) -> None:
     scenes = world.table("filter_scenes").rows
-    run = stage_run(BY_NAME["run_ocr"], TIMELINE, {}, resources(world), LOG)
+    run = stage_run(BY_NAME["run_ocr"], TIMELINE, NO_OVERRIDES, resources(world), LOG)
     assert [seen_in(BY_NAME["run_ocr"], run, seq) for seq in scenes["seq"]] == scenes["kept_seq"].to_list()
     assert [seen_in(BY_NAME["extract_frames"], run, seq) for seq in scenes["seq"]] == [0, 1, 2, 3]
 
@@ -209,7 +215,7 @@ UNSEEN = {
 def test_what_cannot_be_seen(world: World, name: str) -> None:
     stage, seq, said = UNSEEN[name]
     one = BY_NAME[stage]
-    run = stage_run(one, TIMELINE, {}, resources(world), LOG)
+    run = stage_run(one, TIMELINE, NO_OVERRIDES, resources(world), LOG)
     with pytest.raises(MprError) as error:
         overlays(one, run, "run", seen_in(one, run, seq))
     assert said in str(error.value)
