@@ -26,6 +26,7 @@ SUFFIXES = frozenset(
 """Files whose names end so are media; all others are passed over."""
 SIDECAR = ".yaml"
 """What a file's own settings are called beside it: `match.mp4.yaml`."""
+MAX_SIDECAR_BYTES = 100_000
 DEFAULT_PROFILE = "generic"
 SETTLE_S = 20.0
 """A file that looks the same for so long has stopped growing."""
@@ -54,12 +55,12 @@ class MediaFile:
     Attributes:
         key: its place below the media folder or prefix.
         version: changes with the file's size, time and etag, and with its sidecar's.
-        sidecar: the key of its sidecar; None where it has none.
+        sidecar: its sidecar; None where it has none.
     """
 
     key: str
     version: str
-    sidecar: str | None
+    sidecar: ObjectInfo | None
 
     @property
     def timeline(self) -> str:
@@ -145,9 +146,7 @@ def media_file(entry: ObjectInfo, sidecar: ObjectInfo | None) -> MediaFile:
     # Whole seconds: S3 tells fractions in a listing and none of a single object.
     known = [one for one in (entry, sidecar) if one is not None]
     seen = [(one.key, one.size_bytes, int(one.modified_s), one.etag.strip('"')) for one in known]
-    return MediaFile(
-        entry.key, hashlib.sha256(repr(seen).encode()).hexdigest()[:VERSION_LENGTH], sidecar.key if sidecar else None
-    )
+    return MediaFile(entry.key, hashlib.sha256(repr(seen).encode()).hexdigest()[:VERSION_LENGTH], sidecar)
 
 
 def timeline_name(key: str) -> str:

@@ -14,9 +14,11 @@ from typing import Any
 
 import dagster as dg
 
-from gpu_service.errors import PermanentError
+from gpu_service.errors import BadInput, PermanentError
 from mpr_assets.automation.new_media import (
+    MAX_SIDECAR_BYTES,
     MOST_A_TICK,
+    SIDECAR,
     MediaFile,
     Memory,
     decide,
@@ -133,7 +135,9 @@ def look(
 def _spec(media: Storage, file: MediaFile, profiles_folder: Path) -> TimelineSpec:
     source = media.where(file.key)
     try:
-        sidecar = media.get(file.sidecar) if file.sidecar else None
+        if file.sidecar and file.sidecar.size_bytes > MAX_SIDECAR_BYTES:
+            raise BadInput(f"{source}{SIDECAR} has more than {MAX_SIDECAR_BYTES // 1000} kB", "make it shorter")
+        sidecar = media.get(file.sidecar.key) if file.sidecar else None
     except PermanentError as error:
         return timeline_spec(file, source, None, profiles_folder).model_copy(update={"refused": str(error)})
     return timeline_spec(file, source, sidecar, profiles_folder)

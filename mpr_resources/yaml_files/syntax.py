@@ -4,6 +4,9 @@ What the data must be is `load`'s to check; changing a file that a person keeps 
 1.2 reads it: `yes`, `no`, `on` and `off` are text, and so are dates and clock times; only `true` and `false` are
 booleans. ruamel's own rules for 1.2 still read dates, `1_000` and `007` as 1.1 did, so the resolver here has the core
 schema alone.
+
+The files may come from strangers, as beside new media: tags other than the core schema's are refused, and so is a file
+that a few anchors, or merges of them, make large.
 """
 
 from __future__ import annotations
@@ -15,13 +18,29 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.resolver import BaseResolver
 
 from gpu_service.errors import BadInput
 
-MERGE_TAG = "tag:yaml.org,2002:merge"
+CORE = "tag:yaml.org,2002:"
+MERGE_TAG = f"{CORE}merge"
+MAX_VALUES = 500_000
+"""Keys and values of a file, each alias counted as what it stands for: some thousand bytes can stand for billions."""
+MAX_NUMBER_LENGTH = 100
+SCALARS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "int": (r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (
+        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+    "merge": (r"<<", "<"),
+}
+"""What is no text, and the characters that it begins with."""
+TAGS = {f"{CORE}{name}": re.compile(rf"(?:{pattern})\Z") for name, (pattern, _) in SCALARS.items()}
 
 
 def parse(name: str, text: str | bytes) -> Any:
@@ -35,7 +54,7 @@ def parse(name: str, text: str | bytes) -> Any:
     yaml.Resolver = _CoreSchema
     try:
         return yaml.load(_decode(name, text))
-    except _KeyRefused as error:
+    except _Refused as error:
         raise BadInput(error.problem, error.remedy, where=name + _place(error)) from None
     except MaxDepthExceededError:
         raise _too_deep(name) from None
@@ -49,7 +68,7 @@ def parse(name: str, text: str | bytes) -> Any:
             f"position {error.position}",
             "save it as plain UTF-8 text",
         ) from None
-    except (YAMLError, ValueError, KeyError) as error:
+    except (YAMLError, ValueError, KeyError, AssertionError) as error:  # an assertion: of the version of YAML
         raise BadInput(f"{name} has a value that cannot be read ({error})", "put it in quotes") from None
     except RecursionError:
         raise _too_deep(name) from None
@@ -65,33 +84,79 @@ def dump(data: Any) -> str:
     return buffer.getvalue()
 
 
-class _KeyRefused(MarkedYAMLError):
-    def __init__(self, key: Node, problem: str, remedy: str) -> None:
-        super().__init__(problem=problem, problem_mark=key.start_mark)
+class _Refused(MarkedYAMLError):
+    def __init__(self, node: Node, problem: str, remedy: str) -> None:
+        super().__init__(problem=problem, problem_mark=node.start_mark)
         self.remedy = remedy
 
 
 class _Composer(Composer):
-    """Refuses a key that a mapping has twice, and keys that are no single word."""
+    """Refuses a key that a mapping has twice, keys that are no single word, tags, and what anchors make large."""
 
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader)
         self.warn_double_anchors = False  # YAML 1.2 allows an anchor to be defined again
 
+    def compose_document(self) -> Any:
+        node = super().compose_document()
+        _refuse_large(node)
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = super().compose_scalar_node(anchor)
+        assert isinstance(node, ScalarNode)
+        if node.tag == f"{CORE}str":
+            return node
+        if node.tag not in TAGS or TAGS[node.tag].match(node.value) is None:
+            raise _Refused(node, f"the value `{node.value[:20]}` does not fit its tag", "write it without a tag")
+        if len(node.value) > MAX_NUMBER_LENGTH:
+            raise _Refused(node, f"the number has {len(node.value)} characters", "put it in quotes if it is text")
+        return node
+
+    def compose_sequence_node(self, anchor: Any) -> Any:
+        node = super().compose_sequence_node(anchor)
+        if node.tag != f"{CORE}seq":
+            raise _Refused(node, "a list has a tag", "write it without a tag")
+        return node
+
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
         assert isinstance(node, MappingNode)
+        if node.tag != f"{CORE}map":
+            raise _Refused(node, "a section has a tag", "write it without a tag")
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if key.tag == MERGE_TAG:
                 continue
             if not isinstance(key, ScalarNode):
-                raise _KeyRefused(key, "a key must be a single word.", "")
+                raise _Refused(key, "a key must be a single word.", "")
             if key.value in lines:
                 first = f"the key `{key.value}` is already on line {lines[key.value]}"
-                raise _KeyRefused(key, first, "remove one of the two")
+                raise _Refused(key, first, "remove one of the two")
             lines[key.value] = key.start_mark.line + 1
         return node
+
+
+def _refuse_large(root: Node) -> None:
+    """Count the values of a document, each alias as what it stands for."""
+    counts: dict[int, int] = {}
+    open_: set[int] = set()
+
+    def count(node: Node) -> int:
+        if isinstance(node, ScalarNode):
+            return 1
+        if id(node) in open_:
+            raise _Refused(node, "it contains itself through an anchor (&) and an alias (*)", "write it out")
+        if id(node) not in counts:
+            open_.add(id(node))
+            parts = node.value if isinstance(node, SequenceNode) else [part for pair in node.value for part in pair]
+            counts[id(node)] = 1 + sum(map(count, parts))
+            open_.remove(id(node))
+            if counts[id(node)] > MAX_VALUES:
+                raise _Refused(node, f"it has more than {MAX_VALUES:,} values", "split the file")
+        return counts[id(node)]
+
+    count(root)
 
 
 class _CoreSchema(BaseResolver):
@@ -105,18 +170,8 @@ class _CoreSchema(BaseResolver):
         return 1, 2
 
 
-for _tag, _pattern, _first in (
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("int", r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        list("-+0123456789."),
-    ),
-    ("merge", r"<<", ["<"]),
-):
-    _CoreSchema.add_implicit_resolver_base(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+for _name, (_pattern, _first) in SCALARS.items():
+    _CoreSchema.add_implicit_resolver_base(f"{CORE}{_name}", re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
 def _decode(name: str, text: str | bytes) -> str:

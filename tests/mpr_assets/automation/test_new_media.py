@@ -119,7 +119,7 @@ def test_a_version_is_what_is_seen_of_a_file(entries: list[ObjectInfo], same: bo
 
 def test_the_order_of_a_listing_does_not_count() -> None:
     entries = [entry("a.mp4"), entry("a.mp4.yaml"), entry("b.mp4"), entry("c.txt")]
-    files = [MediaFile("a.mp4", version(*entries[:2]), "a.mp4.yaml"), MediaFile("b.mp4", version(entries[2]), None)]
+    files = [MediaFile("a.mp4", version(*entries[:2]), entries[1]), MediaFile("b.mp4", version(entries[2]), None)]
     assert media_files(entries) == files
     assert sorted(media_files(reversed(entries)), key=lambda file: file.key) == files
 
@@ -351,6 +351,8 @@ SIDECARS = {
         {"refused": "{side}: The chunk 'nonsense' is not a span of time; write it as START-END"},
     ),
     "empty": ("", {"refused": "{side} is empty; it needs at least `profile`, `brands`, `chunks`."}),
+    "large": ("# " + "x" * 100_000, {"refused": "{side} has more than 100 kB; make it shorter."}),
+    "an empty number": ('profile: !!int ""', {"refused": "{side}, line 1, column 10: the value `` does not fit"}),
     "not YAML": ("a: [", {"refused": "{side}, line 1"}),
 }
 
