@@ -42,6 +42,10 @@ class MprError(Exception):
         place = f"{self.where}: " if self.where else ""
         return f"{place}{text}{'.' if self.remedy else ''}"
 
+    def body(self) -> dict[str, str]:
+        """What an HTTP answer says of it."""
+        return {"error": str(self), "kind": self.kind}
+
     def __reduce__(self) -> tuple[object, ...]:
         return type(self).__new__, (type(self), self.what, self.remedy, self.where), self.__dict__
 

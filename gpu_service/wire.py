@@ -243,5 +243,5 @@ class Failure(Message):
     """Every answer that is not 200: one sentence, and what kind of trouble it is."""
 
     error: str
-    kind: Literal["bad_input", "missing_engine", "unknown_reference", "refused", "busy", "internal"]
+    kind: Literal["bad_input", "missing_engine", "unknown_reference", "refused", "busy", "host_away", "internal"]
     missing: tuple[str, ...] = Field((), description="hashes of the references to send along, for unknown_reference")

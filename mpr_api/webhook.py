@@ -105,31 +105,31 @@ def webhook_app(storage: Storage, media_url: str, token: str) -> Starlette:
     async def take(request: Request) -> JSONResponse:
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            return _said(401, "The bearer token is missing or wrong.")
+            return _said(401, "The bearer token is missing or wrong.", "refused")
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
             if len(body) > MOST_BYTES:
-                return _said(413, f"The event is larger than {MOST_BYTES} bytes.")
+                return _said(413, f"The event is larger than {MOST_BYTES} bytes.", "bad_input")
         try:
             event = BucketEvent.model_validate_json(bytes(body))
         except ValidationError as error:
             first: Any = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "the body"
-            return _said(400, f"This is not an S3 event: {place}: {first['msg']}.")
+            return _said(400, f"This is not an S3 event: {place}: {first['msg']}.", "bad_input")
         keys = noticed_keys(event, bucket, prefix)
         try:
             for key in keys:
                 await run_in_threadpool(leave, storage, key)
         except MprError as error:
-            return _said(503, str(error))
+            return JSONResponse(error.body(), 503)
         return JSONResponse({"noticed": len(keys), "ignored": len(event.records) - len(keys)}, 202)
 
     return Starlette(routes=[Route("/", take, methods=["POST"])])
 
 
-def _said(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status)
+def _said(status: int, sentence: str, kind: str) -> JSONResponse:
+    return JSONResponse({"error": sentence, "kind": kind}, status)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

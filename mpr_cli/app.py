@@ -43,8 +43,8 @@ from mpr_resources.inference.resource import open_inference
 from mpr_resources.media.probe import probe
 from mpr_resources.media.sources import Sources, is_remote
 from mpr_resources.storage.keys import Keys
-from mpr_resources.storage.store import MissingObject, Storage
-from mpr_resources.storage.tables import StageTable, from_parquet
+from mpr_resources.storage.store import MissingObject
+from mpr_resources.storage.tables import read_table
 from mpr_resources.yaml_files.syntax import dump
 
 LINK_S = 3600
@@ -224,8 +224,8 @@ def show_report(timeline: str) -> None:
     """Print the brand table and the page's address."""
     store = storage()
     try:
-        exposures = _table(store, "compile_report", timeline)
-        chunks = _table(store, "timeline", timeline)
+        exposures = read_table(store, "compile_report", timeline)
+        chunks = read_table(store, "timeline", timeline)
     except MissingObject as error:
         raise BadInput(f"The timeline {timeline!r} has no report yet", "run it first") from error
     terminal.print_brands(measures(exposures.rows, chunks.rows))
@@ -236,11 +236,6 @@ def show_report(timeline: str) -> None:
     link = store.link(page, LINK_S)
     if link is not None:
         terminal.out.print(f"In a browser, for an hour: {link}", soft_wrap=True)
-
-
-def _table(store: Storage, stage: str, timeline: str) -> StageTable:
-    key = Keys.table(stage, timeline)
-    return from_parquet(store.get(key), store.where(key))
 
 
 def main() -> None:

@@ -23,8 +23,8 @@ PACKAGES = [name for name in structure.PACKAGES if (ROOT / name).is_dir()]
 """Each may import itself and those before it."""
 ROOMS = {
     "gpu_service": "errors settings svg_process boxes pictures likeness wire models routines client host",
-    "mpr_resources": "dagster_internals run_queue heartbeat yaml_files storage progress database media brands profiles "
-    "inference cloud",
+    "mpr_resources": "dagster_internals step_failure run_queue heartbeat yaml_files storage progress database media "
+    "brands profiles inference cloud",
     "mpr_assets": "timelines engine freshness overlays text crops compare report escalation orchestration automation "
     "stages definitions runs webhook",
     "mpr_api": "webhook",

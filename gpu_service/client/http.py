@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import email.utils
 import threading
 import time
 from collections import deque
@@ -23,6 +22,7 @@ import msgpack
 from pydantic import BaseModel, Field, ValidationError
 
 from gpu_service.client.hosts import Host, Hosts
+from gpu_service.client.retry_after import retry_after_s
 from gpu_service.errors import (
     BadInput,
     HostAway,
@@ -281,7 +281,7 @@ class HttpInference:
                 if not trouble:
                     host.answered()
                     return host, _content(response, host, path)
-                host.leave_out(_retry_after_s(response))
+                host.leave_out(retry_after_s(response.headers))
             except httpx2.TransportError as error:
                 trouble = _described(error)
                 host.leave_out()
@@ -398,16 +398,6 @@ def _content(response: httpx2.Response, host: Host, path: str) -> bytes:
         case "missing_engine":
             raise MissingEngine(sentence)
     raise PermanentError(sentence)
-
-
-def _retry_after_s(response: httpx2.Response) -> float | None:
-    """Seconds of the header Retry-After, whether it is a number or a date; None without."""
-    text = response.headers.get("retry-after", "").strip()
-    if text.isdecimal():
-        return float(text)
-    with contextlib.suppress(ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    return None
 
 
 def _described(error: Exception) -> str:

@@ -21,8 +21,8 @@ from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache
 from mpr_resources.storage.scenario_store import Scenario, opened, save
 from mpr_resources.storage.scratch import ScratchStorage
-from mpr_resources.storage.store import MissingObject, Storage
-from mpr_resources.storage.tables import StageTable, from_parquet
+from mpr_resources.storage.store import Storage
+from mpr_resources.storage.tables import StageTable, read_table
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def save_scenario(
         MissingObject: the stage, or something that it was made from, is not stored.
     """
     validate_label(label)
-    table = stored(storage, stage.name, timeline)
+    table = read_table(storage, stage.name, timeline)
     keys = needed_keys(storage, stage, timeline, stages)
     scenario = Scenario(
         label=label,
@@ -129,33 +129,17 @@ def _pictures(storage: Storage, stage: Stage, timeline: str, stages: Mapping[str
     for source in (stages[name] for name in stage.inputs):
         if source.pictures is None:
             continue
-        table = stored(storage, source.name, timeline)
+        table = read_table(storage, source.name, timeline)
         if table.header.skipped:
             continue
         folder = source.pictures(timeline, table.header.fingerprint)
         if source.name == FRAME_INDEX:
-            rows = stored(storage, KEPT_FRAMES, timeline).rows.filter("kept") if stage.per_frame else table.rows
+            rows = read_table(storage, KEPT_FRAMES, timeline).rows.filter("kept") if stage.per_frame else table.rows
             keys += [f"{folder}/{seq:08d}.jpg" for seq in rows["seq"]]
         else:
             keys += sorted(set(storage.list(folder)) - {f"{folder}/finished"})
         keys.append(f"{folder}/finished")
     return keys
-
-
-def stored(storage: Storage, stage: str, timeline: str) -> StageTable:
-    """What is stored of a stage.
-
-    Raises:
-        MissingObject: nothing is; names the stage to materialize.
-    """
-    key = Keys.table(stage, timeline)
-    try:
-        return from_parquet(storage.get(key), storage.where(key))
-    except MissingObject as error:
-        where = storage.where(key)
-        raise MissingObject(
-            f"{stage} of the timeline {timeline!r} is not stored at {where}", f"materialize {stage} first"
-        ) from error
 
 
 def check_scenario(
@@ -174,11 +158,11 @@ def check_scenario(
     """
     stage = stages[scenario.stage]
     kept = opened(storage, scenario.label)
-    before = stored(kept, scenario.stage, scenario.timeline)
+    before = read_table(kept, scenario.stage, scenario.timeline)
     settings = differing_settings(stage.settings, before.header.settings, run.settings.model_dump(mode="json"))
     scratch = ScratchStorage(kept, hidden=[Keys.table(scenario.stage, scenario.timeline)])
     try:
-        inputs = {name: stored(kept, name, scenario.timeline) for name in stage.inputs}
+        inputs = {name: read_table(kept, name, scenario.timeline) for name in stage.inputs}
         refuse_incompatible(inputs, stages)
         run = replace(run, storage=scratch, cache=PictureCache())
         after = made if made and _read_the_same(made, inputs) else None

@@ -15,7 +15,7 @@ import polars as pl
 
 from gpu_service.errors import BadInput, MprError
 from gpu_service.pictures import Picture
-from mpr_assets.compare.scenarios import stored, validate_label
+from mpr_assets.compare.scenarios import validate_label
 from mpr_assets.compare.table_diff import (
     NAME_COLUMNS,
     Difference,
@@ -28,7 +28,7 @@ from mpr_assets.timelines.partitions import load_spec
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.scenario_store import load, opened
 from mpr_resources.storage.store import MissingObject, Storage
-from mpr_resources.storage.tables import StageTable
+from mpr_resources.storage.tables import StageTable, read_table
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,11 @@ def find_snapshot(storage: Storage, reference: str, stages: Mapping[str, Stage])
 
 def _tables(storage: Storage, timeline: str, stage: str, stages: Mapping[str, Stage]) -> dict[str, StageTable]:
     """The stage's table and those beside it that are stored and can be read."""
-    tables = {stage: stored(storage, stage, timeline)}
+    tables = {stage: read_table(storage, stage, timeline)}
     for other in stages:
         if other != stage and (stages[stage].is_report or other == FRAME_INDEX):
             with suppress(MprError):
-                tables[other] = stored(storage, other, timeline)
+                tables[other] = read_table(storage, other, timeline)
     return tables
 
 

@@ -27,8 +27,8 @@ from mpr_resources.storage.tables import (
     TableHeader,
     check_schema,
     content_hash,
-    from_parquet,
     hash_of,
+    read_table,
 )
 
 
@@ -117,9 +117,8 @@ def make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], ru
 
 def _stored(stage: Stage, run: StageRun) -> StageTable | None:
     """What is stored of this stage if it has the run's fingerprint and all that belongs to it is still there."""
-    key = Keys.table(stage.name, run.timeline)
     try:
-        table = from_parquet(run.storage.get(key), run.storage.where(key))
+        table = read_table(run.storage, stage.name, run.timeline)
     except MissingObject:
         return None
     except PermanentError as error:

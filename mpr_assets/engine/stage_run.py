@@ -23,7 +23,7 @@ from mpr_resources.storage.journal import Journal
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import Frame, PictureCache, PictureFolder
 from mpr_resources.storage.store import Storage
-from mpr_resources.storage.tables import StageTable, from_parquet
+from mpr_resources.storage.tables import StageTable, read_table
 
 T = TypeVar("T")
 
@@ -175,8 +175,7 @@ class StageRun:
         Raises:
             MissingObject: nothing is.
         """
-        key = Keys.table(stage, self.timeline)
-        return from_parquet(self.storage.get(key), self.storage.where(key))
+        return read_table(self.storage, stage, self.timeline)
 
     def tracked(self, items: Iterable[T], total: int, unit: str = "frames") -> Iterator[T]:
         return tracked(self.progress, self.stage, items, total, unit)

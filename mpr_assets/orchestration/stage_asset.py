@@ -37,15 +37,13 @@ from mpr_assets.orchestration.scenario_check import scenario_check, scenario_che
 from mpr_assets.overlays.preview_sheet import sheet_markdown
 from mpr_assets.timelines.partitions import timelines
 from mpr_resources.progress import StoredProgress
-from mpr_resources.storage.io_manager import final_failure
+from mpr_resources.step_failure import RETRIES, final_failure, retry
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import (
     StageTable,
 )
 
-MAX_RETRIES = 3
-FIRST_RETRY_S = 1.0
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
 RESOURCES = frozenset({"storage", "inference", "profiles", "progress", "switches", "database"})
@@ -61,9 +59,9 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         try:
             return _materialize(stage, stages, context, config, inputs)
         except TransientError as error:
-            if isinstance(error, HostAway) or context.retry_number >= MAX_RETRIES:
+            if isinstance(error, HostAway) or context.retry_number >= RETRIES.max_retries:
                 raise final_failure(context.instance, context.run.run_id, error) from error
-            raise dg.RetryRequested(MAX_RETRIES, seconds_to_wait=FIRST_RETRY_S * 2**context.retry_number) from error
+            raise retry(context.retry_number) from error
         except MprError as error:
             raise final_failure(context.instance, context.run.run_id, error) from error
 

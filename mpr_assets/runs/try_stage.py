@@ -21,14 +21,13 @@ from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.overlays.overlay_store import draw_overlays
-from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.scratch import ScratchStorage
-from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import (
     StageTable,
     check_schema,
     from_parquet,
     hash_of,
+    read_table,
 )
 
 FRAMES_TRIED = 3
@@ -116,17 +115,13 @@ def try_stage(
 
 
 def _input(run: StageRun, stages: Mapping[str, Stage], name: str) -> StageTable:
-    key = Keys.table(name, run.timeline)
-    try:
-        table = _table(run.storage.get(key), run.storage.where(key))
-    except MissingObject as error:
-        raise MissingObject(f"{name} of the timeline {run.timeline!r} is not stored", "materialize it first") from error
+    table = read_table(run.storage, name, run.timeline, _parse_once)
     refuse_incompatible({name: table}, stages)
     return table
 
 
 @lru_cache(maxsize=TABLES_KEPT)
-def _table(data: bytes, where: str) -> StageTable:
+def _parse_once(data: bytes, where: str) -> StageTable:
     """The table, parsed once while the same is tried again and again."""
     return from_parquet(data, where)
 

@@ -10,15 +10,12 @@ from functools import cached_property
 import dagster as dg
 from pydantic import Field
 
-from gpu_service.errors import MprError, PermanentError, TransientError
-from mpr_resources.dagster_internals import retry_run
+from gpu_service.errors import PermanentError, TransientError
+from mpr_resources.step_failure import failure, final_failure, retry
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache
-from mpr_resources.storage.store import MissingObject, Storage
-from mpr_resources.storage.tables import StageTable, from_parquet, to_parquet
-
-MAX_RETRIES = 3
-RETRY_WAIT_S = 2.0
+from mpr_resources.storage.store import Storage
+from mpr_resources.storage.tables import StageTable, read_table, to_parquet
 
 
 class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -50,20 +47,7 @@ class TableIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> StageTable:
         stage, timeline = context.asset_key.path[-1], context.partition_key
         with _told_to_dagster(context):
-            storage = self.store.storage
-            key = Keys.table(stage, timeline)
-            try:
-                return from_parquet(storage.get(key), storage.where(key))
-            except MissingObject as error:
-                where = storage.where(key)
-                message = f"{stage} of the timeline {timeline!r} is not stored at {where}; materialize {stage} first."
-                raise MissingObject(message) from error
-
-
-def final_failure(instance: dg.DagsterInstance, run_id: str, error: MprError) -> dg.Failure:
-    """What is known for certain: neither the step nor, with `run_retries`, the run is tried again."""
-    retry_run(instance, run_id, on_failure=False)
-    return dg.Failure(str(error), allow_retries=False)
+            return read_table(self.store.storage, stage, timeline)
 
 
 @contextmanager
@@ -73,6 +57,6 @@ def _told_to_dagster(context: dg.InputContext | dg.OutputContext) -> Iterator[No
         yield
     except TransientError as error:
         # The cause is what Dagster shows once it has tried often enough.
-        raise dg.RetryRequested(MAX_RETRIES, RETRY_WAIT_S) from dg.Failure(str(error))
+        raise retry() from failure(error)
     except PermanentError as error:
         raise final_failure(context.step_context.instance, context.step_context.run_id, error) from error

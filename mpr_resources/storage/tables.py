@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gpu_service.errors import PermanentError
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import MissingObject, Storage
 
 FOOTER_KEY = "mpr"
 
@@ -95,3 +97,25 @@ def from_parquet(data: bytes, where: str) -> StageTable:
             "delete it and materialize its stage again",
         ) from error
     return StageTable(rows, header)
+
+
+def read_table(
+    storage: Storage, stage: str, timeline: str, parse: Callable[[bytes, str], StageTable] = from_parquet
+) -> StageTable:
+    """What is stored of a stage of a timeline.
+
+    Args:
+        parse: `from_parquet`, or what calls it and remembers.
+
+    Raises:
+        MissingObject: nothing is.
+        PermanentError: the object is no table.
+    """
+    key = Keys.table(stage, timeline)
+    where = storage.where(key)
+    try:
+        return parse(storage.get(key), where)
+    except MissingObject as error:
+        raise MissingObject(
+            f"{stage} of the timeline {timeline!r} is not stored at {where}", f"materialize {stage} first"
+        ) from error

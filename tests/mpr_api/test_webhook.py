@@ -94,7 +94,8 @@ def post(storage: Storage, body: bytes, headers: dict[str, str]) -> tuple[int, d
 def test_what_is_refused(tmp_path: Path, body: bytes, headers: dict[str, str], status: int, said: str) -> None:
     storage = Storage.open(str(tmp_path))
     code, answer = post(storage, body, headers)
-    assert (code, answer["error"][: len(said)]) == (status, said)
+    kind = "refused" if status == 401 else "bad_input"
+    assert (code, answer["error"][: len(said)], answer["kind"]) == (status, said, kind)
     assert list(noticed(storage)) == []
 
 

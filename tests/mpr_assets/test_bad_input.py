@@ -19,9 +19,8 @@ import pytest
 
 from gpu_service.pictures import encode_jpeg, encode_png
 from mpr_assets.definitions import ROOT
-from mpr_assets.orchestration import stage_asset
 from mpr_cli import app
-from mpr_resources.storage import io_manager
+from mpr_resources import step_failure
 from mpr_resources.storage.keys import Keys
 from tests.clips import write_clip
 from tests.mpr_resources.media.test_probe import (
@@ -426,8 +425,7 @@ def test_what_may_not_be_read_is_named(what: str, mpr: Mpr, inputs: Path, kept: 
 def test_a_storage_that_stops_working_fails_the_stage_after_some_tries(
     mpr: Mpr, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_asset, "FIRST_RETRY_S", 0.0)
-    monkeypatch.setattr(io_manager, "RETRY_WAIT_S", 0.0)
+    monkeypatch.setattr(step_failure, "RETRIES", dg.RetryPolicy(step_failure.RETRIES.max_retries))
     (tmp_path / "stages").write_text("a file where a folder should be")
     said = mpr("run", str(inputs / "clip.mp4"), MPR_STORAGE_URL=str(tmp_path), DAGSTER_HOME=str(tmp_path / "home"))
     assert said.status == app.FAILED

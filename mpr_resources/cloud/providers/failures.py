@@ -11,12 +11,10 @@ Nothing that a server said about a key is repeated, and no SDK exception is kept
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from gpu_service.client.retry_after import retry_after_s
 from gpu_service.errors import (
     MissingEngine,
     MprError,
@@ -134,17 +132,6 @@ def of_status(provider: str, model: str, status: int, headers: Mapping[str, str]
     if "json_validate_failed" in str(said):  # Groq, when its own model did not keep to the schema
         return unreadable(provider, Usage())
     return RequestRejection(f"{provider} rejects the request to {model} (HTTP {status}): {words}", "rejected")
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """The header Retry-After in seconds; None where there is none, or none that can be read."""
-    value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", value):
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
 
 
 def _words(said: Any, key: str) -> str:

@@ -17,6 +17,7 @@ from mpr_assets.engine.stage import Stage
 from mpr_assets.orchestration import stage_asset
 from mpr_assets.orchestration.launchpad import overrides_model
 from mpr_assets.stages import extract_frames, preprocess
+from mpr_resources import step_failure
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache, PictureFolder
@@ -238,7 +239,7 @@ class Flaky(LocalInference):
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage_asset, "FIRST_RETRY_S", 0.0)
+    monkeypatch.setattr(step_failure, "RETRIES", dg.RetryPolicy(step_failure.RETRIES.max_retries))
 
 
 def test_a_host_that_comes_back_is_asked_again(world: World, no_waiting: None) -> None:
@@ -250,7 +251,7 @@ def test_a_host_that_comes_back_is_asked_again(world: World, no_waiting: None) -
 @pytest.mark.parametrize(
     ("error", "attempts_again"),
     [
-        pytest.param(TransientError, stage_asset.MAX_RETRIES, id="asked once: the stage is tried again"),
+        pytest.param(TransientError, step_failure.RETRIES.max_retries, id="asked once: the stage is tried again"),
         pytest.param(HostAway, 0, id="asked for as long as the settings allow: that was the time it gets"),
     ],
 )

@@ -139,7 +139,9 @@ def test_a_try_that_cannot_be(world: World, name: str) -> None:
 
 def test_a_missing_input_is_named(world: World) -> None:
     (world.storage_folder / Keys.table("preprocess", TIMELINE)).unlink()
-    with pytest.raises(MissingObject, match="preprocess of the timeline 'match' is not stored; materialize it first"):
+    with pytest.raises(
+        MissingObject, match=r"preprocess of the timeline 'match' is not stored at .*; materialize preprocess first"
+    ):
         try_stage(BY_NAME["run_ocr"], TIMELINE, BY_NAME, resources(world), overrides=FIRST_FRAME)
 
 

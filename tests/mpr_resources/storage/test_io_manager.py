@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from mpr_resources.storage.io_manager import MAX_RETRIES, StorageResource, TableIOManager
+from mpr_resources.step_failure import RETRIES
+from mpr_resources.storage.io_manager import StorageResource, TableIOManager
 from mpr_resources.storage.tables import StageTable, to_parquet
 from tests.mpr_resources.storage.test_tables import ROWS, header
 
@@ -50,7 +51,7 @@ def test_a_storage_that_is_away_is_tried_again_and_named_in_the_end(
     (tmp_path / "stages").write_text("a file in the way")
     with pytest.raises(dg.RetryRequested) as request:
         AWAY[verb](tables)
-    assert request.value.max_retries == MAX_RETRIES
+    assert request.value.max_retries == RETRIES.max_retries
     cause = request.value.__cause__
     assert isinstance(cause, dg.Failure)
     assert str(cause.description).startswith(f"The storage did not {verb} {tmp_path}/stages/run_ocr/match.parquet (")
