@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from gpu_service.errors import BadInput
-from gpu_service.settings import Settings
 from mpr_assets.engine.overrides import Overrides
+from mpr_assets.engine.settings import SettingsT
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import KEPT_FRAMES, StageRun
 from mpr_assets.timelines.partitions import load_spec
@@ -21,14 +21,14 @@ from mpr_resources.progress import LogProgress
 from mpr_resources.yaml_files.load import validate
 
 
-def resolve_settings(stage: Stage, profile: Profile, overrides: Overrides) -> Settings:
+def resolve_settings(stage: Stage[SettingsT], profile: Profile, overrides: Overrides) -> SettingsT:
     """The profile's section with the overrides laid over it.
 
     Raises:
         BadInput: an override is unknown, out of its range, or there under its old name too; or frames are given to a
             stage that does not go by frames.
     """
-    section = profile.section(stage.name)
+    section = stage.section(profile)
     if overrides.frames is not None and not stage.per_frame:
         raise BadInput(f"{stage.name} does not go frame by frame", "leave its frames out")
     settings = overrides.under_current_names(stage.settings).settings
@@ -37,7 +37,9 @@ def resolve_settings(stage: Stage, profile: Profile, overrides: Overrides) -> Se
     return validate(f"the overrides of {stage.name}", {**section.model_dump(), **settings}, stage.settings)
 
 
-def stage_run(stage: Stage, timeline: str, overrides: Overrides, resources: Any, log: logging.Logger) -> StageRun:
+def stage_run(
+    stage: Stage[SettingsT], timeline: str, overrides: Overrides, resources: Any, log: logging.Logger
+) -> StageRun[SettingsT]:
     """The stage on the timeline, with the resources of a run, an observation or a sensor.
 
     Raises:
@@ -48,13 +50,13 @@ def stage_run(stage: Stage, timeline: str, overrides: Overrides, resources: Any,
 
 
 def run_of(
-    stage: Stage,
+    stage: Stage[SettingsT],
     spec: TimelineSpec,
     profile: Profile,
     overrides: Overrides,
     resources: Any,
     log: logging.Logger,
-) -> StageRun:
+) -> StageRun[SettingsT]:
     """The same where the timeline's spec and profile are at hand."""
     settings = resolve_settings(stage, profile, overrides)
     run = StageRun(
@@ -62,7 +64,7 @@ def run_of(
         spec=spec,
         profile=profile,
         settings=settings,
-        overrides=overrides.differing(profile.section(stage.name), settings),
+        overrides=overrides.differing(stage.section(profile), settings),
         storage=resources.storage.storage,
         inference=resources.inference,
         decodes_here=not resources.inference.url,
@@ -76,7 +78,7 @@ def run_of(
     return limited_to_frames(run)
 
 
-def limited_to_frames(run: StageRun) -> StageRun:
+def limited_to_frames(run: StageRun[SettingsT]) -> StageRun[SettingsT]:
     """The run with the frames that its overrides limit it to."""
     if run.overrides.frames is None:
         return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import Field
+from typing_extensions import TypeVar
 
 from gpu_service.settings import Settings
 
@@ -11,3 +12,7 @@ class StageSettings(Settings):
     """What every stage's section of a profile has."""
 
     enabled: bool = Field(True, description="false: the stage materializes at once, empty, and says `skipped`")
+
+
+SettingsT = TypeVar("SettingsT", bound=StageSettings, default=StageSettings, covariant=True)
+"""The settings of one stage. `Stage` and `StageRun` without it are of any stage, whose own settings are not known."""

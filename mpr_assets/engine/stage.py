@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Concatenate, Generic, TypeAlias
 
 import polars as pl
 
 from gpu_service.pictures import Image
 from gpu_service.routines import DebugPictures
 from mpr_assets.engine.checks import BOXES_IN_FRAME, Check
-from mpr_assets.engine.settings import StageSettings
+from mpr_assets.engine.settings import SettingsT
 from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_resources.profiles.profile import Profile
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import (
@@ -27,8 +28,11 @@ Draw = Callable[[Image, pl.DataFrame], Image]
 """Draws a frame's rows on the frame's pixels and gives a new picture."""
 
 
-Debug = Callable[[StageRun, Frame, Mapping[str, StageTable]], DebugPictures]
+Debug: TypeAlias = Callable[[StageRun[SettingsT], Frame, Mapping[str, StageTable]], DebugPictures]
 """Runs a stage's routine on a frame, given the tables of its inputs, and gives the pictures of its steps by name."""
+
+Body: TypeAlias = Callable[Concatenate[StageRun[SettingsT], ...], Result]
+"""Makes a stage's table. Called with the run, and the table of each input by name."""
 
 KeyOf = Callable[[str, str], str]
 """Where something of a timeline lies in the storage: its key, given the timeline and what tells it from its like."""
@@ -38,8 +42,8 @@ BOX_COLUMNS = frozenset({"seq", "x", "y", "w", "h"})
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A stage as the graph knows it.
+class Stage(Generic[SettingsT]):
+    """A stage as the graph knows it. It is given only runs that have its own settings.
 
     Attributes:
         body: reads, computes, writes what is not its table; thin.
@@ -66,18 +70,18 @@ class Stage:
     description: str
     group: str
     kinds: frozenset[str]
-    settings: type[StageSettings]
-    schema: Mapping[str, Any]
+    settings: type[SettingsT]
+    schema: Mapping[str, pl.DataType | type[pl.DataType]]
     code_version: str
     inputs: tuple[str, ...]
-    body: Callable[..., Result]
-    depends_on: Callable[[StageRun], dict[str, str]]
-    complete: Callable[[StageRun, TableHeader], bool]
+    body: Body[SettingsT]
+    depends_on: Callable[[StageRun[SettingsT]], dict[str, str]]
+    complete: Callable[[StageRun[SettingsT], TableHeader], bool]
     pictures: KeyOf | None
     files: KeyOf | None
-    after: Callable[[StageRun, StageTable], None]
+    after: Callable[[StageRun[SettingsT], StageTable], None]
     draw: Draw | None
-    debug: Debug | None
+    debug: Debug[SettingsT] | None
     per_frame: bool
     detection_sources: tuple[str, ...]
     is_report: bool
@@ -93,6 +97,12 @@ class Stage:
     def checks(self) -> tuple[Check, ...]:
         """What must hold of its table."""
         return (*self.own_checks, *([BOXES_IN_FRAME] if self.has_boxes else []))
+
+    def section(self, profile: Profile) -> SettingsT:
+        """Its settings as the profile has them."""
+        section = profile.section(self.name)
+        assert isinstance(section, self.settings)
+        return section
 
     def folders(self, timeline: str) -> list[str]:
         """Where all lies that it writes of this timeline beside its table and its overlays."""
@@ -115,26 +125,26 @@ def declare_stage(
     description: str,
     group: str,
     kinds: set[str],
-    settings: type[StageSettings],
-    schema: Mapping[str, Any],
+    settings: type[SettingsT],
+    schema: Mapping[str, pl.DataType | type[pl.DataType]],
     code_version: str,
     inputs: tuple[str, ...] = (),
-    depends_on: Callable[[StageRun], dict[str, str]] = lambda _run: {},
-    complete: Callable[[StageRun, TableHeader], bool] = lambda _run, _header: True,
+    depends_on: Callable[[StageRun[SettingsT]], dict[str, str]] = lambda _run: {},
+    complete: Callable[[StageRun[SettingsT], TableHeader], bool] = lambda _run, _header: True,
     pictures: KeyOf | None = None,
     files: KeyOf | None = None,
-    after: Callable[[StageRun, StageTable], None] = lambda _run, _table: None,
+    after: Callable[[StageRun[SettingsT], StageTable], None] = lambda _run, _table: None,
     draw: Draw | None = None,
-    debug: Debug | None = None,
+    debug: Debug[SettingsT] | None = None,
     per_frame: bool = False,
     detection_sources: tuple[str, ...] = (),
     is_report: bool = False,
     checks: tuple[Check, ...] = (),
     off_switch: str = "",
-) -> Callable[[Callable[..., Result]], Stage]:
+) -> Callable[[Body[SettingsT]], Stage[SettingsT]]:
     """Make a stage of a body; see `Stage`. The body is called with the run and each input's table by name."""
 
-    def make(body: Callable[..., Result]) -> Stage:
+    def make(body: Body[SettingsT]) -> Stage[SettingsT]:
         return Stage(
             name, description, group, frozenset(kinds), settings, schema, code_version, inputs, body,
             depends_on, complete, pictures, files, after, draw, debug, per_frame, detection_sources, is_report, checks,

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 import polars as pl
 
 from gpu_service.errors import MprError, PermanentError
 from gpu_service.routines import Inference, Reference
 from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
+from mpr_assets.engine.settings import SettingsT
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.database.connection import Database
@@ -49,7 +50,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class StageRun:
+class StageRun(Generic[SettingsT]):
     """One stage at work on one timeline: its settings, and the world it may touch.
 
     Attributes:
@@ -63,7 +64,7 @@ class StageRun:
     stage: str
     spec: TimelineSpec
     profile: Profile
-    settings: Any
+    settings: SettingsT
     storage: Storage
     inference: Inference
     decodes_here: bool

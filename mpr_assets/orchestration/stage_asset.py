@@ -140,7 +140,7 @@ def _materialize(
     run.progress.concluded(stage.name, _summary(outcome, seconds))
     if run.overrides:
         # The settings are observed anew, so that what this run made differs from its profile in the UI too.
-        as_in_profile = replace(run, settings=run.profile.section(stage.name), only=None)
+        as_in_profile = replace(run, settings=stage.section(run.profile), only=None)
         version = overridden_version(stage_config_version(stage, as_in_profile), context.run.run_id)
         report(context.instance, [(stage.name, run.timeline, version)])
     return dg.MaterializeResult(

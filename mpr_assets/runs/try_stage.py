@@ -18,6 +18,7 @@ from gpu_service.routines import DebugPictures
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
+from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.overlays.overlay_store import draw_overlays
@@ -52,7 +53,7 @@ class Trial:
 
     seqs: tuple[int, ...]
     rows: pl.DataFrame
-    settings: Any
+    settings: StageSettings
     overrides: Overrides
     counts: Mapping[str, int | float]
     overlays: Mapping[int, DebugPictures]

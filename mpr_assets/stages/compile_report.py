@@ -93,7 +93,7 @@ def compile_report(
 REPORT_FILES = ("report.json", "exposures.csv", "report.html")
 
 
-def _report_holds(run: StageRun, _header: TableHeader) -> bool:
+def _report_holds(run: StageRun[CompileReportSettings], _header: TableHeader) -> bool:
     """Whether the files are there, and tell of the stages as they are stored now.
 
     A stage may have been made anew by other settings with an equal result: the exposures stay, what is said of their
@@ -108,7 +108,7 @@ def _report_holds(run: StageRun, _header: TableHeader) -> bool:
     return bool(told == now)
 
 
-def _stages(run: StageRun) -> list[StageProvenance]:
+def _stages(run: StageRun[CompileReportSettings]) -> list[StageProvenance]:
     """What each stage did, this one last."""
     settings = run.settings.model_dump(mode="json")
     mine = StageProvenance(
@@ -137,7 +137,7 @@ def _provenance(table: StageTable) -> StageProvenance:
     )
 
 
-def _record(run: StageRun, table: StageTable) -> None:
+def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
     """Tell the registry of brands which aired in the timeline, and when; what models named is proposed to it."""
     registry = run.profiles.registry
     if registry is None or table.header.skipped is not None:
@@ -169,7 +169,7 @@ def _record(run: StageRun, table: StageTable) -> None:
     checks=(EXPOSURES_IN_ORDER,),
 )
 def stage(
-    run: StageRun,
+    run: StageRun[CompileReportSettings],
     timeline: StageTable,
     extract_frames: StageTable,
     filter_scenes: StageTable,

@@ -63,7 +63,7 @@ def _item(polygons: Mapping[int, list[list[float]]], frame: Frame) -> EdgesItem:
     return EdgesItem(field=tuple((x, y) for x, y in polygons.get(frame.seq) or ()))
 
 
-def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> DebugPictures:
+def _debug(run: StageRun[DetectEdgesSettings], frame: Frame, inputs: Mapping[str, StageTable]) -> DebugPictures:
     item = _item(_polygons(inputs["field_segmentation"].rows), frame)
     return run.inference.debug(DETECT_EDGES, frame.picture, item, run.settings)[1]
 
@@ -83,7 +83,10 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     per_frame=True,
 )
 def stage(
-    run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, field_segmentation: StageTable
+    run: StageRun[DetectEdgesSettings],
+    extract_frames: StageTable,
+    filter_scenes: StageTable,
+    field_segmentation: StageTable,
 ) -> Result:
     """The regions of each kept frame."""
     frames = run.kept_frames(extract_frames, filter_scenes)

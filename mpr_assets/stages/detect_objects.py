@@ -66,14 +66,14 @@ def detect_objects(
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", "label", "x", "y", "w", "h", maintain_order=True)
 
 
-def _what_finds(run: StageRun) -> dict[str, str]:
+def _what_finds(run: StageRun[DetectObjectsSettings]) -> dict[str, str]:
     return {
         "model": run.inference.identity(DETECT, routine_settings(run.settings)),
         "references": references_hash(run.references()),
     }
 
 
-def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
+def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
     settings, references = routine_settings(run.settings), run.references()
     return run.inference.debug(DETECT, frame.picture, NoItem(), settings, references)[1]
 
@@ -92,7 +92,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     debug=_debug,
     per_frame=True,
 )
-def stage(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
+def stage(run: StageRun[DetectObjectsSettings], extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """Logos and objects of each kept frame."""
     references = run.references()
     frames = run.kept_frames(extract_frames, filter_scenes)

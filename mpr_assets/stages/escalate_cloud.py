@@ -104,13 +104,13 @@ def questions(shown: Iterable[CropView]) -> list[Question]:
     return [Question(one.look, encode_jpeg(one.picture), tuple(map(encode_jpeg, one.context))) for one in shown]
 
 
-def asker(run: StageRun, environ: Mapping[str, str]) -> Asker:
+def asker(run: StageRun[EscalateCloudSettings], environ: Mapping[str, str]) -> Asker:
     """Who asks for this run.
 
     Raises:
         BadInput: a key is not set, or the file of prices lacks a model.
     """
-    settings: EscalateCloudSettings = run.settings
+    settings = run.settings
     where = run.profiles.folder / settings.prices
     models = [Model.parse(one) for one in settings.models]
     for model in models:
@@ -133,7 +133,7 @@ def asker(run: StageRun, environ: Mapping[str, str]) -> Asker:
     return Asker(run.storage, run.database, environ, plan, limits, Label(run.timeline, run.stage, run_id))
 
 
-def _all_asked(run: StageRun, _header: TableHeader) -> bool:
+def _all_asked(run: StageRun[EscalateCloudSettings], _header: TableHeader) -> bool:
     """Whether nothing waits for another day's budget."""
     return not run.stored(run.stage).rows["reason"].eq("budget").any()
 
@@ -158,7 +158,7 @@ def _all_asked(run: StageRun, _header: TableHeader) -> bool:
     off_switch="SKIP_CLOUD",
 )
 def stage(
-    run: StageRun,
+    run: StageRun[EscalateCloudSettings],
     extract_frames: StageTable,
     preprocess: StageTable,
     match_brands: StageTable,

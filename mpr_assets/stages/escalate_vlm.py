@@ -90,11 +90,11 @@ def _answer(answer: VlmAnswer) -> Answer:
     return Answer(outcome="unknown", confidence=answer.confidence, text=answer.text)
 
 
-def _routine_settings_of(run: StageRun) -> VlmSettings:
+def _routine_settings_of(run: StageRun[EscalateVlmSettings]) -> VlmSettings:
     return routine_settings(run.settings, [brand.name for brand in run.brand_list().brands])
 
 
-def _outside(run: StageRun) -> dict[str, str]:
+def _outside(run: StageRun[EscalateVlmSettings]) -> dict[str, str]:
     settings = _routine_settings_of(run)
     return {
         "model": run.inference.identity(VLM, settings),
@@ -103,7 +103,7 @@ def _outside(run: StageRun) -> dict[str, str]:
     }
 
 
-def _all_answered(run: StageRun, _header: TableHeader) -> bool:
+def _all_answered(run: StageRun[EscalateVlmSettings], _header: TableHeader) -> bool:
     return not run.stored(run.stage).rows["reason"].eq("late").any()
 
 
@@ -122,7 +122,12 @@ def _all_answered(run: StageRun, _header: TableHeader) -> bool:
     detection_sources=(SOURCE,),
     off_switch="SKIP_VLM",
 )
-def stage(run: StageRun, extract_frames: StageTable, preprocess: StageTable, match_brands: StageTable) -> Result:
+def stage(
+    run: StageRun[EscalateVlmSettings],
+    extract_frames: StageTable,
+    preprocess: StageTable,
+    match_brands: StageTable,
+) -> Result:
     """Detections by the model, and what is left."""
     rows = candidates(match_brands.rows, preprocess.rows)
     groups, left = choose(rows, run.settings)

@@ -286,7 +286,7 @@ def _encode(seq: int, one: SampledFrame, settings: ExtractFramesSettings) -> Ext
     return ExtractedFrame(row, jpeg)
 
 
-def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
+def _frames_are_there(run: StageRun[ExtractFramesSettings], header: TableHeader) -> bool:
     return run.frame_folder(header.fingerprint).finished()
 
 
@@ -304,7 +304,7 @@ def _frames_are_there(run: StageRun, header: TableHeader) -> bool:
     draw=preview_sheet.as_it_is,
     checks=(FRAMES_COVER_TIMELINE,),
 )
-def stage(run: StageRun, timeline: StageTable) -> Result:
+def stage(run: StageRun[ExtractFramesSettings], timeline: StageTable) -> Result:
     """The frames into storage, their index as the table."""
     folder = run.frame_folder(run.fingerprint)
     sources = Sources(run.storage.endpoint)

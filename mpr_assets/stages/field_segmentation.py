@@ -42,7 +42,7 @@ def field_segmentation(
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq")
 
 
-def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
+def _debug(run: StageRun[FieldSegmentationSettings], frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
     return run.inference.debug(SEGMENT_FIELD, frame.picture, NoItem(), run.settings)[1]
 
 
@@ -60,7 +60,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     debug=_debug,
     per_frame=True,
 )
-def stage(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
+def stage(run: StageRun[FieldSegmentationSettings], extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """The field of each kept frame."""
     fields = field_segmentation(run.kept_frames(extract_frames, filter_scenes), run.inference, run.settings)
     return Result(fields, {"frames": fields.height, "frames_with_field": fields.filter(pl.col("share") > 0).height})

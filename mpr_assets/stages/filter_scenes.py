@@ -278,7 +278,7 @@ def _detector(settings: FilterScenesSettings) -> Any:
     inputs=("extract_frames",),
     draw=preview_sheet.as_it_is,
 )
-def stage(run: StageRun, extract_frames: StageTable) -> Result:
+def stage(run: StageRun[FilterScenesSettings], extract_frames: StageTable) -> Result:
     """Shots and near-duplicates."""
     scenes = filter_scenes(run.frames(extract_frames), extract_frames.rows, run.settings)
     return Result(scenes, {"shots": scenes["shot"].n_unique(), "kept": int(scenes["kept"].sum())})

@@ -264,7 +264,7 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
     per_frame=True,
     detection_sources=("ocr", "logo", "object"),
 )
-def stage(run: StageRun, run_ocr: StageTable, detect_objects: StageTable) -> Result:
+def stage(run: StageRun[MatchBrandsSettings], run_ocr: StageTable, detect_objects: StageTable) -> Result:
     """Detections and candidates."""
     brands = run.brand_list()
     lines, objects = run.limited(run_ocr.rows), run.limited(detect_objects.rows)

@@ -159,11 +159,11 @@ def _chosen(wanted: list[_Wanted], most: int) -> list[_Wanted]:
     return chosen
 
 
-def _crops_are_there(run: StageRun, header: TableHeader) -> bool:
+def _crops_are_there(run: StageRun[PreprocessSettings], header: TableHeader) -> bool:
     return run.crop_folder(header.fingerprint).finished()
 
 
-def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> DebugPictures:
+def _debug(run: StageRun[PreprocessSettings], frame: Frame, inputs: Mapping[str, StageTable]) -> DebugPictures:
     here = pl.col("seq") == frame.seq
     edges, objects = (inputs[name].rows.filter(here) for name in ("detect_edges", "detect_objects"))
     wanted = _wanted(edges, "edges").get(frame.seq, []) + _wanted(objects, "objects").get(frame.seq, [])
@@ -189,7 +189,7 @@ def _debug(run: StageRun, frame: Frame, inputs: Mapping[str, StageTable]) -> Deb
     per_frame=True,
 )
 def stage(
-    run: StageRun,
+    run: StageRun[PreprocessSettings],
     extract_frames: StageTable,
     filter_scenes: StageTable,
     detect_edges: StageTable,

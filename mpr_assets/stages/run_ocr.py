@@ -201,7 +201,7 @@ def _table(rows: Iterable[Row]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=SCHEMA)
 
 
-def _crop_groups(run: StageRun, crops: StageTable) -> Iterator[CropGroup]:
+def _crop_groups(run: StageRun[RunOcrSettings], crops: StageTable) -> Iterator[CropGroup]:
     members: dict[int, dict[int, list[float]]] = {}
     for crop, seq, to_frame in run.limited(crops.rows).select("crop", "seq", "to_frame").iter_rows():
         members.setdefault(crop, {})[seq] = to_frame
@@ -209,7 +209,7 @@ def _crop_groups(run: StageRun, crops: StageTable) -> Iterator[CropGroup]:
         yield CropGroup(crop, picture, members[crop])
 
 
-def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
+def _debug(run: StageRun[RunOcrSettings], frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
     return run.inference.debug(OCR, frame.picture, OcrItem(), run.settings)[1]
 
 
@@ -227,7 +227,12 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     debug=_debug,
     per_frame=True,
 )
-def stage(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable, preprocess: StageTable) -> Result:
+def stage(
+    run: StageRun[RunOcrSettings],
+    extract_frames: StageTable,
+    filter_scenes: StageTable,
+    preprocess: StageTable,
+) -> Result:
     """The lines of each kept frame."""
     shots: dict[int, int] = dict(filter_scenes.rows.select("seq", "shot").iter_rows())
     frames = ((frame, shots[frame.seq]) for frame in run.kept_frames(extract_frames, filter_scenes))

@@ -116,7 +116,7 @@ def _row(number: int, source: str, found: Probe, start_ms: int, end_ms: int, tim
     }
 
 
-def _files(run: StageRun) -> dict[str, str]:
+def _files(run: StageRun[TimelineSettings]) -> dict[str, str]:
     """The spec, and size and time of each file: another file under the same name is another timeline."""
     state = {"spec": hash_of(run.spec.model_dump(include={"chunks"}))}
     if run.spec.version:
@@ -140,7 +140,7 @@ def _files(run: StageRun) -> dict[str, str]:
     code_version=CODE_VERSION,
     depends_on=_files,
 )
-def stage(run: StageRun) -> Result:
+def stage(run: StageRun[TimelineSettings]) -> Result:
     """The timeline's chunks."""
     sources = Sources(run.storage.endpoint)
     chunks = resolve(run.spec, lambda source: probe(sources.at(source)))

@@ -51,16 +51,17 @@ def _masks_of(timeline: str, fingerprint: str) -> str:
     return f"cache/timelines/{timeline}/masks/{fingerprint[:16]}"
 
 
-def _folder(run: StageRun, fingerprint: str) -> PictureFolder:
+def _folder(run: StageRun[BrightBoxSettings], fingerprint: str) -> PictureFolder:
     return PictureFolder(run.storage, _masks_of(run.timeline, fingerprint), "png", run.cache, "bright_box")
 
 
-def _masks_are_there(run: StageRun, header: TableHeader) -> bool:
+def _masks_are_there(run: StageRun[BrightBoxSettings], header: TableHeader) -> bool:
     return _folder(run, header.fingerprint).finished()
 
 
-def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
-    return {"mask": cv2.cvtColor(_mask(frame.picture.pixels, run.settings), cv2.COLOR_GRAY2BGR)}
+def _debug(run: StageRun[BrightBoxSettings], frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
+    grey = _mask(frame.picture.pixels, run.settings)
+    return {"mask": np.dstack([grey, grey, grey])}
 
 
 @declare_stage(
@@ -79,7 +80,7 @@ def _debug(run: StageRun, frame: Frame, _inputs: Mapping[str, StageTable]) -> De
     per_frame=True,
     off_switch="SKIP_BRIGHT_BOX",
 )
-def stage(run: StageRun, extract_frames: StageTable, filter_scenes: StageTable) -> Result:
+def stage(run: StageRun[BrightBoxSettings], extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """The box of each kept frame; the masks beside the table."""
     frames = list(run.kept_frames(extract_frames, filter_scenes))
     masks = ((frame.seq, encode_png(_mask(frame.picture.pixels, run.settings))) for frame in frames)
