@@ -12,6 +12,7 @@ import pytest
 from gpu_service.client.local import LocalInference
 from gpu_service.errors import HostAway, TransientError
 from gpu_service.host.registry import ROUTINES
+from gpu_service.settings import old_names
 from mpr_assets.definitions import STAGES
 from mpr_assets.engine.stage import Stage
 from mpr_assets.orchestration import stage_asset
@@ -370,7 +371,8 @@ def test_an_override_of_each_type_arrives(world: World) -> None:
 @pytest.mark.parametrize("stage", STAGES, ids=NAMES)
 def test_the_launchpad_offers_every_setting(stage: Stage) -> None:
     model = overrides_model(stage)
-    beside = {"set_to_none"} | ({"frames"} if stage.per_frame else set())
+    earlier = {old for field in stage.settings.model_fields.values() for old in old_names(field)}
+    beside = {"set_to_none"} | earlier | ({"frames"} if stage.per_frame else set())
     assert set(model.model_fields) - beside == set(stage.settings.model_fields)
     shown = model.to_config_schema().as_field().config_type.fields  # type: ignore[attr-defined]
     assert set(shown) - beside == set(stage.settings.model_fields)
