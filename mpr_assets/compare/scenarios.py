@@ -103,7 +103,6 @@ def save_scenario(
         objects=len(keys),
         rows=table.rows.height,
         data_version=table.header.data_version,
-        settings_hash=table.header.settings_hash,
         code_version=table.header.code_version,
     )
     save(storage, scenario, keys, replace=replace)

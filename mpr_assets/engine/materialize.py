@@ -26,8 +26,7 @@ from mpr_resources.storage.tables import (
     StageTable,
     TableHeader,
     check_schema,
-    content_hash,
-    hash_of,
+    data_version_of,
     read_table,
 )
 
@@ -69,10 +68,9 @@ def materialize_stage(
         timeline=run.timeline,
         profile=run.spec.profile,
         fingerprint=run.fingerprint,
-        data_version=content_hash(result.rows, skipped or "", result.content),
+        data_version=data_version_of(result.rows, skipped or "", result.content),
         code_version=stage.code_version,
         settings=settings,
-        settings_hash=hash_of(settings),
         overrides=run.overrides.record(),
         model=upstream.get("model", ""),
         upstream=upstream,

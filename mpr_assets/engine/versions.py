@@ -1,12 +1,15 @@
 """The hashes that say whether a result still holds. There are three, each a SHA-256 in hexadecimal:
 
-- `data_version` (made by `mpr_resources.storage.tables.content_hash`): of what is in a table. It is Dagster's data
+- `data_version` (made by `mpr_resources.storage.tables.data_version_of`): of what is in a table. It is Dagster's data
   version of the stage; equal content, equal version, whatever made it.
 - `config_version`: of a stage's settings and all else that it depends on outside the graph (a model, the brands, the
   video files). It is Dagster's data version of `config/<stage>`; where it changes, the stage is stale.
 - `fingerprint`: of all that a result follows from: the stage, its code version, its settings, the data versions of its
   inputs, and what is outside the graph. A run that comes to the fingerprint of what is stored gives that back; pictures
   lie in folders that are named by it.
+
+`report.json` and the page beside it name settings by a hash too, to tell at a glance which are alike; nothing is
+decided by it. A list of brands has a `version`, its share in the config versions of the stages that look for them.
 
 Settings go into the last two as `hashed_settings` gives them:
 

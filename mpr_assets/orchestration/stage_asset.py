@@ -117,7 +117,6 @@ def _materialize(
         "dagster/column_schema": column_schema(stage.schema),
         "profile": header.profile,
         "settings": dg.MetadataValue.json(header.settings),
-        "settings_hash": header.settings_hash,
         "config_version": stage_config_version(stage, run),
         "overrides": dg.MetadataValue.json(header.overrides),
         "code_version": header.code_version,

@@ -150,7 +150,7 @@ def _all_asked(run: StageRun[EscalateCloudSettings], _header: TableHeader) -> bo
     depends_on=lambda run: {
         "model": ", ".join(run.settings.models),
         "prompt": PROMPT_HASH,
-        "brands": run.brand_list().content_hash,
+        "brands": run.brand_list().version,
     },
     complete=_all_asked,
     draw=preview_sheet.boxes("brand"),

@@ -99,7 +99,7 @@ def _outside(run: StageRun[EscalateVlmSettings]) -> dict[str, str]:
     return {
         "model": run.inference.identity(VLM, settings),
         "prompt": prompt_hash(settings),
-        "brands": run.brand_list().content_hash,
+        "brands": run.brand_list().version,
     }
 
 

@@ -259,7 +259,7 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
     schema=DETECTION_SCHEMA,
     code_version=CODE_VERSION,
     inputs=("run_ocr", "detect_objects"),
-    depends_on=lambda run: {"brands": run.brand_list().content_hash},
+    depends_on=lambda run: {"brands": run.brand_list().version},
     draw=preview_sheet.boxes("brand"),
     per_frame=True,
     detection_sources=("ocr", "logo", "object"),

@@ -89,7 +89,7 @@ class BrandList:
     any_logo: bool = False
 
     @cached_property
-    def content_hash(self) -> str:
+    def version(self) -> str:
         """SHA-256 of what the list says; not of comments, the order of keys, of brands or of aliases.
 
         The reference pictures' pixels are not in it: `references_hash` has those.

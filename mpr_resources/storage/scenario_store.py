@@ -7,8 +7,9 @@ with, is in `mpr_assets.compare.scenarios`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from gpu_service.errors import BadInput, PermanentError
 from mpr_resources.storage.keys import Keys
@@ -38,8 +39,13 @@ class Scenario(BaseModel):
     objects: int
     rows: int
     data_version: str
-    settings_hash: str
     code_version: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_earlier_versions_wrote_it(cls, data: Any) -> Any:
+        """Theirs has a hash of the settings."""
+        return {key: value for key, value in data.items() if key != "settings_hash"} if isinstance(data, dict) else data
 
 
 class StorageBelow(Storage):

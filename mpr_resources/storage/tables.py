@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from gpu_service.errors import PermanentError
 from mpr_resources.storage.keys import Keys
@@ -26,8 +26,7 @@ class TableHeader(BaseModel):
     """What made a table. It holds no times and no run id, so that equal work gives equal bytes.
 
     Attributes:
-        fingerprint: hash of settings, upstream content, code version and model identity.
-        data_version: hash of the content; equal content, equal version.
+        fingerprint, data_version: see `mpr_assets.engine.versions`, where all hashes are explained.
         upstream: data version of each input, by stage.
         overrides: settings of this run that differ from the profile.
         skipped: why the stage was switched off, or None.
@@ -42,11 +41,16 @@ class TableHeader(BaseModel):
     data_version: str
     code_version: str
     settings: dict[str, Any]
-    settings_hash: str
     overrides: dict[str, Any]
     model: str
     upstream: dict[str, str]
     skipped: str | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_earlier_versions_wrote_it(cls, data: Any) -> Any:
+        """Theirs has a hash of the settings, which are there themselves."""
+        return {key: value for key, value in data.items() if key != "settings_hash"} if isinstance(data, dict) else data
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def hash_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
 
-def content_hash(rows: pl.DataFrame, *parts: str) -> str:
+def data_version_of(rows: pl.DataFrame, *parts: str) -> str:
     """SHA-256 of column names, types and values, and of `parts`."""
     digest = hashlib.sha256(hash_of([[name, str(dtype)] for name, dtype in rows.schema.items()] + list(parts)).encode())
     digest.update(rows.write_ndjson().encode())

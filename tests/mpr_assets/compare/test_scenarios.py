@@ -172,7 +172,7 @@ def table(stage: str, code_version: str = "1", drop: tuple[str, ...] = ()) -> St
 def header(stage: str) -> TableHeader:
     return TableHeader(
         stage=stage, timeline=TIMELINE, profile="board", fingerprint="", data_version="", code_version="1",
-        settings={}, settings_hash="", overrides={}, model="", upstream={}, skipped=None,
+        settings={}, overrides={}, model="", upstream={}, skipped=None,
     )  # fmt: skip
 
 

@@ -45,7 +45,6 @@ ALWAYS = {
     "dagster/column_schema",
     "profile",
     "settings",
-    "settings_hash",
     "overrides",
     "code_version",
     "model",
@@ -75,7 +74,7 @@ def test_every_stage_is_materialized_and_says_what_happened(finished: tuple[Worl
         assert set(metadata) >= ALWAYS, stage.name
         assert metadata["dagster/row_count"] == world.table(stage.name).rows.height
         assert [column.name for column in metadata["dagster/column_schema"].columns] == list(stage.schema)
-        assert len(metadata["settings_hash"]) == 64
+        assert len(metadata["config_version"]) == 64
         assert metadata["profile"] == "board"
         assert metadata["reused"] is False
         assert Path(metadata["table"]).is_file()

@@ -8,6 +8,7 @@ import json
 
 from mpr_assets.stages.compile_report import REPORT_FILES
 from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.tables import hash_of
 from tests.world import (
     BRAND,
     NAMES,
@@ -33,7 +34,7 @@ def test_the_report_tells_of_the_brand_and_of_every_stage(finished: tuple[World,
     assert [brand["brand"] for brand in report["brands"]] == [BRAND]
     assert [stage["stage"] for stage in report["stages"]] == NAMES
     assert {stage["stage"]: stage["settings_hash"] for stage in report["stages"]} == {
-        name: world.table(name).header.settings_hash for name in NAMES
+        name: hash_of(world.table(name).header.settings) for name in NAMES
     }
     (row,) = csv.DictReader(io.StringIO(read(world, "exposures.csv")))
     assert (row["brand"], row["start_ms"], row["end_ms"]) == (BRAND, "0", "2000")
