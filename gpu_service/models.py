@@ -34,10 +34,10 @@ class ModelFiles(Settings):
 
     files: dict[str, str] = Field(
         default_factory=dict,
-        description="short name -> path of a file or a folder, or hub:owner/name[@revision] for a folder of the hub",
+        description="short name -> path of a file or folder, or hub:owner/name[@revision] for a hub model",
     )
     device: str = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="what computes; auto: the GPU if there is one"
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="device; auto: the GPU if there is one"
     )
 
 

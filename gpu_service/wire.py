@@ -59,7 +59,7 @@ class FieldAnswer(Message):
     """The playing field: polygon of its largest areas' outline, empty when there is none."""
 
     polygon: tuple[Point, ...] = ()
-    share: float = Field(0.0, ge=0, le=1, description="share of the frame that is field")
+    share: float = Field(0.0, ge=0, le=1, description="share of the frame that the field covers")
 
 
 class EdgesItem(Message):
@@ -71,7 +71,7 @@ class EdgesItem(Message):
 class EdgesAnswer(Message):
     regions: tuple[Region, ...] = ()
     horizontal_count: int = Field(0, ge=0, description="near-horizontal lines found")
-    pair_count: int = Field(0, ge=0, description="pairs of them that make a region")
+    pair_count: int = Field(0, ge=0, description="pairs of lines that form a region")
 
 
 class ObjectFinding(Message):
@@ -103,7 +103,7 @@ class PreprocessItem(Message):
 class CropAnswer(Message):
     """One cleaned crop. `to_frame` is the 3x3 homography, row by row, from crop pixels to frame pixels."""
 
-    picture_png: bytes = Field(description="empty: nothing in the crop can be text, there is nothing to read")
+    picture_png: bytes = Field(description="empty: the crop cannot contain text")
     width: int
     height: int
     to_frame: tuple[float, float, float, float, float, float, float, float, float]
@@ -122,7 +122,7 @@ class OcrItem(Message):
     full_scan: bool = Field(
         True,
         validation_alias=AliasChoices("full_scan", "thorough"),
-        description="false: a quick look, which may miss small and faint lines",
+        description="false: a quick scan, which may miss small and faint lines",
     )
     recognise: bool = True
     quads: tuple[Quad, ...] = Field((), max_length=5000, description="lines to recognise when find is false")
@@ -150,11 +150,11 @@ class VlmAnswer(Message):
     """What a vision-language model says of a crop."""
 
     outcome: Literal["brand", "none", "unclear", "late"] = Field(
-        description="unclear: what it wrote is no answer; late: it had not answered by the deadline"
+        description="unclear: its output is not an answer; late: no answer by the deadline"
     )
     brand: str | None = Field(None, description="the name, for outcome brand")
     confidence: float = Field(
-        0.0, ge=0, le=1, description="the model's probability of the words it chose, for outcomes brand and none"
+        0.0, ge=0, le=1, description="the model's probability of its answer, for outcomes brand and none"
     )
     text: str = Field("", description="what the model wrote")
 
@@ -169,16 +169,16 @@ class ReferenceKey(Message):
 
     brand: str = Field(max_length=200)
     name: str = Field(max_length=500)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of the file's bytes, in lower-case hex")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="hash of the file's bytes, in lower-case hex")
 
 
 class Call(Message, Generic[S, I]):
     """The part `request` of a multipart body. The pictures are parts `picture`, as JPEG, PNG or WebP files."""
 
     settings: S | None = Field(None, description="the routine's defaults when left out")
-    items: tuple[I, ...] = Field((), description="one for each picture in their order, or none: defaults for all")
+    items: tuple[I, ...] = Field((), description="one for each picture in order, or none: defaults for all")
     references: tuple[ReferenceKey, ...] = Field(
-        (), description="a picture that the host does not know yet travels as a part `reference`"
+        (), description="a picture that the host does not know yet is sent as a part `reference`"
     )
 
 

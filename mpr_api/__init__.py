@@ -1,1 +1,1 @@
-"""What others call over HTTP: the webhook of object stores."""
+"""Endpoints for other systems: the webhook of object stores."""

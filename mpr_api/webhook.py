@@ -1,7 +1,7 @@
-"""The endpoint that object stores tell of new media: `python -m mpr_api.webhook --port 8080`.
+"""The endpoint to which object stores report new media: `python -m mpr_api.webhook --port 8080`.
 
-It takes S3's event JSON, as MinIO and Ceph send it, and leaves notices, which the sensor `new_media` takes: what
-becomes of a file is decided there, and no file is taken twice.
+It accepts S3's event JSON, as MinIO and Ceph send it, and stores notices for the sensor `new_media`, which decides what
+becomes of a file and takes no file twice.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 
 
 class _Named(BaseModel):
-    """What events tell besides is not looked at."""
+    """Ignores the other fields of an event."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -85,9 +85,7 @@ def bucket_of(media_url: str) -> tuple[str, str]:
         BadInput: it is no bucket.
     """
     if not media_url.startswith("s3://"):
-        raise BadInput(
-            "MPR_MEDIA_URL is not a bucket", "only buckets tell of new objects: set it to s3://bucket/prefix"
-        )
+        raise BadInput("MPR_MEDIA_URL is not a bucket", "only buckets report new objects: set it to s3://bucket/prefix")
     bucket, _, prefix = media_url.removeprefix("s3://").partition("/")
     return bucket, f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
@@ -99,7 +97,7 @@ def webhook_app(storage: Storage, media_url: str, token: str) -> Starlette:
         BadInput: there is no token, or the media are in no bucket.
     """
     if not token:
-        raise BadInput("The webhook takes nobody's word without a token", f"set {TOKEN}")
+        raise BadInput("The webhook needs a token", f"set {TOKEN}")
     bucket, prefix = bucket_of(media_url)
 
     async def take(request: Request) -> JSONResponse:

@@ -52,8 +52,8 @@ LINK_S = 3600
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video in, brand timeline out."
 )
-timeline_app = typer.Typer(no_args_is_help=True, help="Register timelines, and see them.")
-profile_app = typer.Typer(no_args_is_help=True, help="Look at profiles, check them, copy one to change it.")
+timeline_app = typer.Typer(no_args_is_help=True, help="Create, list and show timelines.")
+profile_app = typer.Typer(no_args_is_help=True, help="List, show, validate and duplicate profiles.")
 app.add_typer(timeline_app, name="timeline")
 app.add_typer(profile_app, name="profile")
 app.add_typer(brands.app, name="brands")
@@ -67,18 +67,16 @@ app.add_typer(watch.app)
 
 Videos = Annotated[
     list[str],
-    typer.Argument(
-        metavar="VIDEO...", help="one video, or several one after another: a path, s3://bucket/key or https://..."
-    ),
+    typer.Argument(metavar="VIDEO...", help="one video, or several in order: a path, s3://bucket/key or https://..."),
 ]
-Profile = Annotated[str, typer.Option(help="the profile that the stages take their settings from")]
+Profile = Annotated[str, typer.Option(help="the profile with the stages' settings")]
 Chunks = Annotated[
     list[str] | None,
-    typer.Option("--chunk", help="a span START-END of the video, again for more; N:START-END of the Nth of several"),
+    typer.Option("--chunk", help="a span START-END of the video, repeatable; N:START-END for the Nth video"),
 ]
 Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
 Name = Annotated[str | None, typer.Option(help="name of the timeline; the video's by default")]
-Replace = Annotated[bool, typer.Option(help="change a timeline that is registered already")]
+Replace = Annotated[bool, typer.Option(help="replace the timeline if its name is registered")]
 Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 ProfileName = Annotated[str, typer.Argument(help="name of a profile")]
 
@@ -92,7 +90,7 @@ def run(
     name: Name = None,
     replace: Replace = False,
 ) -> None:
-    """Register a timeline, materialize every stage, print the brands."""
+    """Register a timeline, materialize all stages and print the brands."""
     open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
     spec = timeline_spec(video, profile, chunk or [], brands, name)
     with dagster_instance() as instance:
@@ -120,7 +118,7 @@ def timeline_create(
 
 @timeline_app.command("list")
 def timeline_list() -> None:
-    """Names of all timelines."""
+    """List the names of all timelines."""
     with dagster_instance() as instance:
         for name in registered(instance):
             terminal.out.print(name)
@@ -128,14 +126,14 @@ def timeline_list() -> None:
 
 @timeline_app.command("show")
 def timeline_show(timeline: Timeline) -> None:
-    """A timeline's chunks, profile and brand file."""
+    """Show a timeline's chunks, profile and brand file."""
     spec = load_spec(storage(), timeline)
     terminal.out.print(dump(spec.model_dump(mode="json")))
 
 
 @profile_app.command("list")
 def profile_list() -> None:
-    """Names of all profiles, with what each is for."""
+    """List all profiles with their descriptions."""
     folder = profiles()
     for name in folder.names():
         terminal.out.print(f"{name:20} {folder.load(name).description}")
@@ -143,14 +141,14 @@ def profile_list() -> None:
 
 @profile_app.command("show")
 def profile_show(profile: ProfileName) -> None:
-    """Every setting of a profile, defaults included."""
+    """Show every setting of a profile, defaults included."""
     settings = profiles().load(profile).model_dump(mode="json")
     terminal.out.print(dump(settings))
 
 
 @profile_app.command("validate")
 def profile_validate(profile: ProfileName) -> None:
-    """Check a profile, the brand file that it names and its logos."""
+    """Validate a profile, its brand file and its logos."""
     folder = profiles()
     folder.references(folder.load(profile))
     terminal.out.print(f"{profile} is valid.")
@@ -158,13 +156,13 @@ def profile_validate(profile: ProfileName) -> None:
 
 @profile_app.command("duplicate")
 def profile_duplicate(profile: ProfileName, new_name: ProfileName) -> None:
-    """Copy a profile, to change the copy."""
+    """Copy a profile under a new name, to edit the copy."""
     terminal.out.print(str(profiles().duplicate(profile, new_name)))
 
 
 @app.command()
 def report(timeline: Timeline) -> None:
-    """Print the brands of a timeline and where its report lies."""
+    """Print a timeline's brands and the location of its report."""
     load_spec(storage(), timeline)
     show_report(timeline)
 
@@ -172,7 +170,7 @@ def report(timeline: Timeline) -> None:
 def timeline_spec(
     videos: Sequence[str | Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
 ) -> TimelineSpec:
-    """What the arguments of `run` and `timeline create` ask for, once all that they name was seen to be usable.
+    """The spec that the arguments of `run` and `timeline create` describe, with everything that they name checked.
 
     Raises:
         BadInput: something in them cannot be used.
@@ -184,13 +182,13 @@ def timeline_spec(
         number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
         if not colon or not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= len(videos):
             raise BadInput(
-                f"The chunk {text!r} does not say which of the {len(videos)} videos it is of", "write N:START-END"
+                f"The chunk {text!r} does not say which of the {len(videos)} videos it belongs to", "write N:START-END"
             )
         spans[int(number) - 1].append(parse_chunk(span))
     addresses = [str(video) for video in videos]
     for address in addresses:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) and not is_remote(address):
-            raise BadInput(f"{address} is an address that MPR does not read; give a path, s3://... or https://...")
+            raise BadInput(f"MPR cannot read addresses like {address}; give a path, s3://... or https://...")
     specs = [
         ChunkSpec(source=video if is_remote(video) else _readable(Path(video)), start_ms=start_ms, end_ms=end_ms)
         for video, of_video in zip(addresses, spans, strict=True)
@@ -221,7 +219,7 @@ def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace
 
 
 def show_report(timeline: str) -> None:
-    """Print the brand table and the page's address."""
+    """Print the brand table and the report's location."""
     store = storage()
     try:
         exposures = read_table(store, "compile_report", timeline)
@@ -239,8 +237,8 @@ def show_report(timeline: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; one sentence and an exit status for whatever goes wrong."""
-    # OpenCV writes lines of its own about a picture that is damaged; the sentence says which one it is.
+    """Run the command line; every failure is one sentence and an exit status."""
+    # OpenCV prints its own lines about a damaged picture; MPR's message names the picture.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         status = app(standalone_mode=False)
@@ -251,15 +249,15 @@ def main() -> None:
         error.show()
         sys.exit(UNUSABLE)
     except ClickException as error:
-        _say(f"{error.format_message()} (mpr --help tells more)", UNUSABLE)
-    except typer.Abort:  # a question was not answered with yes, or there was nobody to answer it
-        _say("nothing was done; --yes goes on without asking.", FAILED)
+        _say(f"{error.format_message()} (see mpr --help)", UNUSABLE)
+    except typer.Abort:  # the question was declined, or no terminal is attached
+        _say("cancelled, nothing was changed; --yes skips the question.", FAILED)
     except StageFailed as error:
         _say(str(error), FAILED)
     except MprError as error:
         _say(str(error), UNUSABLE)
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-        _say("interrupted; what was finished is kept, run the same command again to go on.", INTERRUPTED)
+        _say("interrupted; finished stages are kept, run the same command again to continue.", INTERRUPTED)
 
 
 def _say(sentence: str, status: int) -> None:

@@ -1,4 +1,4 @@
-"""`mpr brands`: the registry of brands, looked at and changed. What it holds is in `mpr_resources.brands.registry`."""
+"""`mpr brands`: shows and changes the brand registry, which is in `mpr_resources.brands.registry`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from mpr_resources.brands.registry import (
 from mpr_resources.brands.registry.files import read_entries, write_entries
 from mpr_resources.media.decoding import clock
 
-app = typer.Typer(no_args_is_help=True, help="The registry: brands that are known beyond a profile's brand file.")
+app = typer.Typer(no_args_is_help=True, help="Show and change the registry of brands that all timelines share.")
 
-Name = Annotated[str, typer.Argument(help="name or alias of a brand, however spelt")]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="name or alias of a brand, again for more")]
+Name = Annotated[str, typer.Argument(help="name or alias of a brand; case, accents and punctuation are ignored")]
+Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="name or alias of a brand, repeatable")]
 File = Annotated[Path, typer.Argument(help="a .yaml or .csv file")]
 
-NEXT = "Timelines that this changes are stale from now on: mpr status"
+NEXT = "Timelines that this affects are stale now: mpr status"
 
 
 def registry() -> Registry:
@@ -41,13 +41,13 @@ def registry() -> Registry:
 def list_command(
     status: Annotated[str | None, typer.Option(help="confirmed, proposed or excluded; all by default")] = None,
 ) -> None:
-    """All brands, or those of a status."""
+    """List all brands, or those with a status."""
     entries = registry().entries(_status(status) if status is not None else None)
     if not entries:
         terminal.out.print("The registry has no such brand." if status else "The registry is empty.")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("brand", "status", "source", "looked for", "aliases"):
+    for heading in ("brand", "status", "source", "searched for", "aliases"):
         table.add_column(heading, overflow="fold")
     for heading in ("pictures", "timelines"):
         table.add_column(heading, justify="right")
@@ -61,13 +61,13 @@ def list_command(
 
 @app.command()
 def show(name: Name) -> None:
-    """All that is known of a brand: texts, pictures, first and last airing by timeline."""
+    """Show everything known of a brand: texts, pictures, first and last airing by timeline."""
     entry = registry().entry(name)
     told = {
         "brand": entry.name,
         "status": entry.status,
         "source": entry.source,
-        "looked for": where_looked_for(entry),
+        "searched for": where_looked_for(entry),
         "aliases": ", ".join(entry.aliases),
         "in files": ", ".join(entry.listed),
         "never when": ", ".join(entry.exclude),
@@ -84,30 +84,30 @@ def show(name: Name) -> None:
 
 @app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="the brand's name as it is to be shown")],
-    alias: Annotated[list[str] | None, typer.Option(help="another text that means it, again for more")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="a longer text in which it does not mean it")] = None,
+    name: Annotated[str, typer.Argument(help="the brand's name as displayed")],
+    alias: Annotated[list[str] | None, typer.Option(help="another text that means the brand, repeatable")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="a longer text that does not mean the brand")] = None,
     logo: Annotated[list[Path] | None, typer.Option(help="a reference picture: PNG, JPEG, WebP or SVG")] = None,
     source: Annotated[str, typer.Option(help="who named it: manual, ocr, local_vlm or cloud_vlm")] = "manual",
 ) -> None:
-    """A new brand, looked for in every timeline."""
+    """Add a brand that is searched for in every timeline."""
     if source not in set(BrandOrigin):
-        raise BadInput(f"{source!r} is no source of a brand", f"choose one of {', '.join(BrandOrigin)}")
+        raise BadInput(f"{source!r} is not a source of brands", f"choose one of {', '.join(BrandOrigin)}")
     brand = Brand(name=name, aliases=tuple(alias or ()), exclude=tuple(exclude or ()))
     check_names([brand], "mpr brands add")
     pictures = tuple(read_reference(brand.name, path, path.name) for path in logo or ())
     entry = BrandRecord(brand.name, brand.aliases, source=BrandOrigin(source), exclude=brand.exclude, pictures=pictures)
     registry().add(entry, user_name())
-    _said(f"{brand.name} is looked for in every timeline.")
+    _said(f"{brand.name} is searched for in every timeline.")
 
 
 @app.command("alias")
 def alias_command(
     name: Name,
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="a text that means the brand")],
-    remove: Annotated[bool, typer.Option("--remove", help="take the aliases away")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="remove the aliases")] = False,
 ) -> None:
-    """Give a brand aliases, or take them away."""
+    """Add aliases to a brand, or remove them."""
     if remove:
         registry().forget_alias(name, texts, user_name())
     else:
@@ -116,28 +116,28 @@ def alias_command(
 
 
 @app.command()
-def merge(name: Name, into: Annotated[str, typer.Argument(help="the brand that it is")]) -> None:
-    """Make a brand an alias of another, which gets its aliases, pictures and airings."""
+def merge(name: Name, into: Annotated[str, typer.Argument(help="the brand that NAME becomes an alias of")]) -> None:
+    """Make a brand an alias of another, which takes over its aliases, pictures and airings."""
     registry().merge(name, into, user_name())
-    _said(f"{name} is {registry().entry(into).name} now.")
+    _said(f"{name} is now an alias of {registry().entry(into).name}.")
 
 
 @app.command()
 def confirm(names: Names) -> None:
-    """Look for brands in every timeline."""
+    """Confirm brands: they are searched for in every timeline."""
     for name in names:
         new = registry().confirm(name, user_name())
-        said = "is looked for in every timeline" if new else "was confirmed already"
+        said = "is searched for in every timeline" if new else "was already confirmed"
         terminal.out.print(f"{name} {said}.")
     terminal.out.print(NEXT)
 
 
 @app.command()
 def exclude(names: Names) -> None:
-    """Never take these names for brands, whoever finds them; what is not in the registry is added."""
+    """Exclude names: they are never reported as brands. Names not in the registry are added to it."""
     new = registry().exclude(names, user_name())
     for name in names:
-        terminal.out.print(f"{name} {'is' if name in new else 'was'} excluded{'' if name in new else ' already'}.")
+        terminal.out.print(f"{name} {'is' if name in new else 'was already'} excluded.")
     terminal.out.print(NEXT)
 
 
@@ -145,10 +145,10 @@ def exclude(names: Names) -> None:
 def history(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="a brand; all by default")] = None,
 ) -> None:
-    """What was done to brands, when, and by whom."""
+    """Show who changed brands, how and when."""
     changes = registry().history(name)
     if not changes:
-        terminal.out.print("Nothing was done yet.")
+        terminal.out.print("There are no changes yet.")
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("when (UTC)", "who", "what", "brand", ""):
@@ -161,14 +161,14 @@ def history(
 
 @app.command("import")
 def import_command(file: File) -> None:
-    """Take over the brands of a file: an export, or any brand file. All of it or nothing."""
+    """Import the brands of a file, an export or any brand file: all of them or none."""
     new, changed = registry().put(read_entries(file), user_name())
     _said(f"{new} new, {changed} changed.")
 
 
 @app.command("export")
 def export_command(file: File) -> None:
-    """Write all brands to a file; YAML has pictures and airings too, CSV has not."""
+    """Write all brands to a file; YAML includes pictures and airings, CSV does not."""
     store = registry()
     names = [entry.name for entry in store.entries()]
     write_entries(file, [store.entry(name) for name in names])
@@ -183,7 +183,7 @@ def where_looked_for(entry: BrandRecord) -> str:
 
 def _status(word: str) -> Status:
     if word not in set(Status):
-        raise BadInput(f"{word!r} is no status of a brand", f"choose one of {', '.join(Status)}")
+        raise BadInput(f"{word!r} is not a status of brands", f"choose one of {', '.join(Status)}")
     return Status(word)
 
 

@@ -1,4 +1,4 @@
-"""The commands `cache list` and `cache clear`. What is cleared is chosen in `mpr_resources.storage.cache_folders`."""
+"""The commands `cache list` and `cache clear`; `mpr_resources.storage.cache_folders` selects what is cleared."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mpr_resources.storage.cache_folders import (
     to_clear,
 )
 
-app = typer.Typer(no_args_is_help=True, help="See and clear what can be made again: frames, crops, overlays.")
+app = typer.Typer(no_args_is_help=True, help="List and clear what can be recomputed: frames, crops, overlays.")
 
 Which = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline; all by default")]
 
 
 @app.command("list")
 def cache_list(timeline: Which = None) -> None:
-    """What is in the cache, the oldest first."""
+    """List the cache's folders, oldest first."""
     folders = cache_folders(storage(), _known(timeline))
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("timeline", "kind"):
@@ -49,12 +49,12 @@ def cache_list(timeline: Which = None) -> None:
 @app.command("clear")
 def cache_clear(
     timeline: Which = None,
-    older_than: Annotated[str | None, typer.Option(metavar="30d", help="what was written longer ago")] = None,
+    older_than: Annotated[str | None, typer.Option(metavar="30d", help="folders written longer ago than this")] = None,
     larger_than: Annotated[
-        str | None, typer.Option(metavar="10GB", help="the oldest, until the rest is no larger")
+        str | None, typer.Option(metavar="10GB", help="the oldest folders, until the rest fits this size")
     ] = None,
 ) -> None:
-    """Delete what can be made again; scenarios, tables and reports stay, and so does what a run is using."""
+    """Delete what can be recomputed; scenarios, tables, reports and what a run is using are kept."""
     if timeline is None and older_than is None and larger_than is None:
         raise BadInput("Say what to clear: a TIMELINE, --older-than 30d or --larger-than 10GB.")
     older_than_s = None if older_than is None else parse_age(older_than)
@@ -72,7 +72,7 @@ def cache_clear(
     size = as_size(sum(folder.size_bytes for folder in doomed))
     terminal.out.print(f"{len(doomed)} folders deleted, {size}.")
     for name in sorted(busy & {folder.timeline for folder in folders}):
-        terminal.out.print(f"{name} has a run that has not ended; what is in its cache stays.")
+        terminal.out.print(f"{name} has an unfinished run; its cache is kept.")
 
 
 def _known(timeline: str | None) -> str | None:

@@ -41,7 +41,7 @@ app = typer.Typer()
 Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 Which = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline")]
 OfProfile = Annotated[str | None, typer.Option("--profile", help="every timeline of this profile")]
-StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="this stage and what depends on it")]
+StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="this stage and those that depend on it")]
 BY_NAME = {stage.name: stage for stage in STAGES}
 NAMES = list(BY_NAME)
 
@@ -60,14 +60,14 @@ def stage_name(name: str) -> str:
 @app.command("stop")
 def stop_command(
     timeline: Which = None,
-    force: Annotated[bool, typer.Option(help="take a run for ended that does not end: its process is gone")] = False,
+    force: Annotated[bool, typer.Option(help="mark a run ended whose process is gone")] = False,
     backfill: Annotated[
-        str | None, typer.Option(metavar="ID", help="a whole backfill, of all its timelines; mpr status lists them")
+        str | None, typer.Option(metavar="ID", help="a whole backfill with all its timelines; mpr status lists them")
     ] = None,
 ) -> None:
-    """Cancel a timeline's runs, those that wait in the queue too, or a backfill; what was finished is kept."""
+    """Cancel a timeline's runs, also queued ones, or a backfill; finished stages are kept."""
     if (timeline is None) == (backfill is None):
-        raise BadInput("Name a timeline or --backfill ID, one of them.")
+        raise BadInput("Give either a timeline or --backfill ID.")
     if timeline is not None:
         _stop_timeline(timeline, force=force)
     elif backfill is not None:
@@ -90,23 +90,23 @@ def _stop_timeline(timeline: str, *, force: bool) -> None:
     for one in backfills:
         if len(one.timelines) > 1:
             terminal.out.print(
-                f"The backfill {one.backfill_id} of {len(one.timelines)} timelines goes on, and may still ask for "
-                f"{timeline}; let that wait with: mpr pause {timeline}. To end all of it: "
+                f"The backfill {one.backfill_id} of {len(one.timelines)} timelines continues and may still request "
+                f"runs of {timeline}; hold them with: mpr pause {timeline}. To end the whole backfill: "
                 f"mpr stop --backfill {one.backfill_id}",
             )
     if not stopped and not backfills:
-        terminal.out.print(f"No run of {timeline} waits or is at work.")
+        terminal.out.print(f"{timeline} has no run, queued or in progress.")
     if any(one.became == "canceling" for one in stopped):
         terminal.out.print(
-            f"A run that does not end within {STOP_S:.0f} s has lost its process, and Dagster's daemon will find that "
-            f"out, or hangs. To take it for ended now: mpr stop {timeline} --force",
+            f"A run that does not end within {STOP_S:.0f} s hangs or has lost its process, which "
+            f"Dagster's daemon detects. To mark it ended now: mpr stop {timeline} --force",
         )
         raise typer.Exit(FAILED)
 
 
 @app.command()
 def pause(timeline: Which = None, profile: OfProfile = None) -> None:
-    """Put a timeline or a profile on hold: its queued runs wait until `mpr resume`; a run at work goes on."""
+    """Hold a timeline or a profile: queued runs wait until `mpr resume`; a run in progress continues."""
     changed = _hold(timeline, profile, on=True)
     what = timeline if timeline else f"profile {profile}"
     terminal.out.print(f"{what} is on hold; {_runs(changed)} in the queue will wait.")
@@ -114,21 +114,21 @@ def pause(timeline: Which = None, profile: OfProfile = None) -> None:
 
 @app.command()
 def resume(timeline: Which = None, profile: OfProfile = None) -> None:
-    """Release a timeline or a profile: what waited goes on."""
+    """Release the hold of a timeline or a profile: its queued runs start."""
     changed = _hold(timeline, profile, on=False)
     with dagster_instance() as instance:
         names = [timeline] if timeline else _timelines_of(registered(instance), str(profile))
         still = held_by(instance, names)
     what = timeline if timeline else f"profile {profile}"
-    terminal.out.print(f"{what} is released; {_runs(changed)} in the queue may go on.")
+    terminal.out.print(f"{what} is released; {_runs(changed)} in the queue may start.")
     for name, why in still.items():
         other = f"mpr resume {name}" if why == "timeline" else f"mpr resume --profile {why.removeprefix('profile ')}"
-        terminal.out.print(f"{name} is still on hold by its {why}; release it with: {other}")
+        terminal.out.print(f"{name} is still on hold because of its {why}; release it with: {other}")
 
 
 def _hold(timeline: str | None, profile: str | None, *, on: bool) -> int:
     if (timeline is None) == (profile is None):
-        raise BadInput("Name a timeline or --profile NAME, one of them.")
+        raise BadInput("Give either a timeline or --profile NAME.")
     if profile is not None:
         profiles().path(profile)
     with dagster_instance() as instance:
@@ -145,7 +145,7 @@ def _runs(number: int) -> str:
 
 @app.command()
 def step(timeline: Timeline) -> None:
-    """Make one stage: the first that is missing or stale."""
+    """Materialize one stage: the first that is missing or stale."""
     load_spec(storage(), timeline)
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
@@ -162,14 +162,14 @@ def step(timeline: Timeline) -> None:
 def clear_command(
     timeline: Timeline,
     stage: StageName = None,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
 ) -> None:
-    """Forget what is stored of a timeline, from a stage on; its spec, its scenarios and the history are kept."""
+    """Delete a timeline's stored results, from a stage on; its spec, scenarios and history are kept."""
     store = storage()
     load_spec(store, timeline)
     stages = downstream(STAGES, stage_name(stage)) if stage else NAMES
     if not yes:
-        typer.confirm(f"Delete what {', '.join(stages)} made of {timeline}?", abort=True)
+        typer.confirm(f"Delete the results of {', '.join(stages)} for {timeline}?", abort=True)
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
         deleted = clear(instance, store, timeline, [BY_NAME[name] for name in stages])
@@ -180,10 +180,11 @@ def clear_command(
 def retry(
     timeline: Timeline,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting for the stage that failed")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="a setting for the stage that failed"),
     ] = None,
 ) -> None:
-    """Go on with the last run where it failed or was stopped, with its settings or with others."""
+    """Continue the last run where it failed or was stopped, with its settings or with others."""
     profile = profiles().load(load_spec(storage(), timeline).profile)
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
@@ -193,6 +194,6 @@ def retry(
         before = from_config(left.config.get(first, {})).under_current_names(stage.settings)
         overrides = before | parse_overrides(first, changes or []).under_current_names(stage.settings)
         resolve_settings(stage, profile, overrides)
-        terminal.out.print(f"Run {left.run_id[:8]} goes on with {first}.")
+        terminal.out.print(f"Run {left.run_id[:8]} continues with {first}.")
         config = left.config | {first: as_config(overrides)}
         materialize(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)

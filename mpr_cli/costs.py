@@ -1,4 +1,4 @@
-"""`mpr costs`: what the cloud has cost, summed up from the ledger."""
+"""`mpr costs`: costs of cloud providers, summed from the ledger."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAYS: dict[str, ledger.By] = {"provider": "provider", "timeline": "timeline", "d
 
 @app.command()
 def costs(by: Annotated[str, typer.Option(help="provider, timeline or day (UTC)")] = "provider") -> None:
-    """Requests to cloud providers, their tokens and their price."""
+    """Show requests to cloud providers with tokens and costs."""
     if by not in WAYS:
         raise BadInput(f"Costs cannot be summed up by {by!r}", f"choose one of {', '.join(WAYS)}")
     accounts = database(os.environ)

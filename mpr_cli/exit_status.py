@@ -1,4 +1,4 @@
-"""What the command line ends with."""
+"""Exit statuses of the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands `history` and `diff`: what was tried, and what two results differ in."""
+"""The commands `history` and `diff`: a timeline's earlier results, and the differences of two."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ from mpr_resources.storage.keys import Keys
 app = typer.Typer()
 
 Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
-StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="the results of this stage alone")]
+StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="only this stage's results")]
 Reference = Annotated[str, typer.Argument(help="TIMELINE for its report, TIMELINE:STAGE, or scenario:LABEL")]
 MOST_CHANGES = 40
 
 
 @app.command()
 def history(timeline: Timeline, stage: StageName = None) -> None:
-    """What was tried: each result below the one it was made from, with its settings, figures, and who asked when."""
+    """Show a timeline's results as a tree, each below its input, with settings, counts, user and time."""
     load_spec(storage(), timeline)
     with dagster_instance() as instance:
         made = read_entries(instance, SECTIONS, timeline, stage_name(stage) if stage else None)
     if not made:
-        terminal.out.print(f"Nothing of {timeline} was materialized yet.")
+        terminal.out.print(f"No stage of {timeline} has been materialized yet.")
     elif stage:
         for entry in made:
             terminal.out.print(Text("\n  ").join(describe(entry, parents=True)))
@@ -59,10 +59,10 @@ def _branch(branch: Branch) -> Tree:
 
 
 def describe(entry: HistoryEntry, *, parents: bool) -> list[Text]:
-    """The lines of an entry: what it is, then what is special about it."""
+    """The lines of an entry: its identity, then what distinguishes it."""
     name = f"{entry.stage} #{entry.number}"
     figures = ", ".join(f"{value:g} {what.replace('_', ' ')}" for what, value in entry.counts.items())
-    how = "as stored" if entry.reused else "" if entry.seconds is None else f"{entry.seconds:.1f} s"
+    how = "reused" if entry.reused else "" if entry.seconds is None else f"{entry.seconds:.1f} s"
     run = f"run {entry.run_id[:8]}" if entry.run_id else ""
     told = "  ".join(part for part in (when(entry.time_s), how, entry.who, run) if part)
     lines = [Text.assemble(terminal.styled(name, "bold" if entry.current else "dim"), "  ", terminal.styled(told))]
@@ -72,7 +72,7 @@ def describe(entry: HistoryEntry, *, parents: bool) -> list[Text]:
         read = ", ".join(f"{stage} #{number or '?'}" for stage, number in entry.parents.items())
         lines.append(terminal.styled(f"read {read}"))
     if entry.overrides:
-        lines.append(terminal.styled(f"not as the profile {entry.profile}: {assignments(entry.overrides)}", "yellow"))
+        lines.append(terminal.styled(f"overrides of {entry.profile}: {assignments(entry.overrides)}", "yellow"))
     if entry.changed:
         lines.append(
             terminal.styled("changed: " + ", ".join(f"{k} {was} → {now}" for k, (was, now) in entry.changed.items()))
@@ -80,7 +80,7 @@ def describe(entry: HistoryEntry, *, parents: bool) -> list[Text]:
     if entry.again:
         last = entry.again[-1]
         times = "once" if len(entry.again) == 1 else f"{len(entry.again)} times"
-        lines.append(terminal.styled(f"given back as stored {times}, last {when(last.time_s)} {last.who}"))
+        lines.append(terminal.styled(f"reused {times}, last {when(last.time_s)} {last.who}"))
     return lines
 
 
@@ -95,7 +95,7 @@ def when(time_s: float) -> str:
 
 @app.command()
 def diff(before: Reference, after: Reference) -> None:
-    """What differs between two results: settings, counts, rows gained, lost, moved, changed; and a picture page."""
+    """Compare two results: settings, counts and changed rows; writes a page with pictures."""
     store = storage()
     compared = compare_snapshots(*(find_snapshot(store, reference, BY_NAME) for reference in (before, after)))
     for title, rows in {"settings": compared.settings, "made from": compared.facts}.items():

@@ -1,4 +1,4 @@
-"""A run in the command line's own process, its progress and its doubts on the terminal."""
+"""A run in the command line's own process, with its progress and failed checks on the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def materialize(
     config: Mapping[str, Mapping[str, Any]] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """`run_here`, shown to the user; checks that did not pass are printed also where a stage failed."""
+    """`run_here` with its output; failed checks are printed even when a stage fails."""
     try:
         run = run_here(
             instance, timeline, command=command, stages=stages, config=config, tags=tags, progress=terminal.progress()

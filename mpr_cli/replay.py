@@ -1,4 +1,4 @@
-"""The commands of the loop: `status`, `replay`, `try`, `overlay`. What is stale is judged in
+"""The commands of the replay loop: `status`, `replay`, `try`, `overlay`. Staleness is decided in
 `mpr_assets.freshness.judge`.
 """
 
@@ -63,10 +63,10 @@ STYLES = {
 Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 StageName = Annotated[str, typer.Argument(metavar="STAGE", help="name of a stage")]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting for this run only, again for more")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting for this run only, repeatable")
 ]
 Frames = Annotated[str | None, typer.Option(metavar="10,12,40-60", help="only these frames, by seq")]
-Folder = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="where the pictures go")]
+Folder = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="the folder to write the pictures to")]
 
 
 @app.command()
@@ -75,7 +75,7 @@ def status(
         str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline; all by default")
     ] = None,
 ) -> None:
-    """What is fresh, stale, missing or overridden, and why: the stages of a timeline, or all timelines."""
+    """Show which stages of a timeline (or of all timelines) are fresh, stale, missing or overridden, and why."""
     if timeline is None:
         _status_of_all()
     else:
@@ -88,13 +88,13 @@ def replay(
     stage: StageName,
     changes: Changes = None,
     frames: Frames = None,
-    only: Annotated[bool, typer.Option("--only", help="the stage alone, not what depends on it")] = False,
-    through: Annotated[str | None, typer.Option(metavar="STAGE", help="up to this stage, not beyond")] = None,
+    only: Annotated[bool, typer.Option("--only", help="this stage only, without those that depend on it")] = False,
+    through: Annotated[str | None, typer.Option(metavar="STAGE", help="stop after this stage")] = None,
     save_as: Annotated[
-        str | None, typer.Option(metavar="PROFILE", help="keep the settings: a copy of the profile that has them")
+        str | None, typer.Option(metavar="PROFILE", help="save the settings in a copy of the profile")
     ] = None,
 ) -> None:
-    """Materialize from a stage on, from what is stored before it, with other settings for this run if asked."""
+    """Rematerialize a stage and those that depend on it, optionally with other settings for this run."""
     one = BY_NAME[stage_name(stage)]
     spec = load_spec(storage(), timeline)
     stages = selection(STAGES, one.name, only=only, through=stage_name(through) if through else None)
@@ -102,7 +102,7 @@ def replay(
     if save_as is not None:
         profiles().free_path(save_as)
         if not overrides.settings:
-            raise BadInput(f"There is nothing to save as {save_as!r}: no setting is other than in {spec.profile}.")
+            raise BadInput(f"There is nothing to save as {save_as!r}: every setting is as in {spec.profile}.")
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
         materialize(instance, timeline, command="replay", stages=stages, config={one.name: as_config(overrides)})
@@ -119,9 +119,9 @@ def try_command(
     changes: Changes = None,
     frames: Frames = None,
     to: Folder = None,
-    store: Annotated[bool, typer.Option("--store", help="keep the pictures in the storage too")] = False,
+    store: Annotated[bool, typer.Option("--store", help="store the pictures in the storage too")] = False,
 ) -> None:
-    """Try a stage on some frames from what is stored: no run, nothing kept; prints rows and writes pictures."""
+    """Try a stage on some frames without a run, storing no result; prints rows and writes pictures."""
     one = BY_NAME[stage_name(stage)]
     overrides = _asked(one, changes, frames)
     tried = try_stage(one, timeline, BY_NAME, resources(), overrides=overrides, debug=True, log=LOG)
@@ -142,7 +142,7 @@ def overlay(
     seq: Annotated[int, typer.Argument(metavar="SEQ", help="number of a frame")],
     to: Folder = None,
 ) -> None:
-    """Write the pictures that show what a stage found in a frame, and how; prints their paths."""
+    """Write pictures that show what a stage found in a frame and how; prints their paths."""
     one = BY_NAME[stage_name(stage)]
     run = stage_run(one, timeline, NO_OVERRIDES, resources(), LOG)
     shown = seen_in(one, run, seq)
@@ -163,7 +163,7 @@ def selection(stages: Sequence[Stage], first: str, *, only: bool, through: str |
         BadInput: both limits are given, or `through` does not depend on the first.
     """
     if only and through is not None:
-        raise BadInput("--only and --through exclude each other", "give one of them")
+        raise BadInput("--only and --through cannot be combined", "give one of them")
     if only:
         return [first]
     below = downstream(stages, first)
@@ -179,7 +179,7 @@ def selection(stages: Sequence[Stage], first: str, *, only: bool, through: str |
 
 
 def overrides_of(stage: Stage, timeline: str, changes: Sequence[str] | None, frames: str | None) -> Overrides:
-    """What the command line asks for that the timeline's profile has not.
+    """The overrides on the command line that differ from the timeline's profile.
 
     Raises:
         BadInput: a setting is unknown or out of its range, or the frames cannot be.
@@ -207,7 +207,7 @@ def _status_of(timeline: str) -> None:
 
 
 def overridden(store: Storage, timeline: str) -> list[str]:
-    """A line for each stage of the report that was not made as the profile says."""
+    """A line for each stage of the report that was made with overrides."""
     try:
         stages = json.loads(store.get(Keys.report(timeline, "report.json")))["stages"]
     except MissingObject:
@@ -250,13 +250,13 @@ def _status_of_all() -> None:
         terminal.out.print("No timeline is registered.")
     for one in backfills:
         terminal.out.print(
-            f"Backfill {one.backfill_id} ({one.title or 'untitled'}), of {len(one.timelines)} timelines {one.done} are "
-            f"done, {one.failed} failed or were cancelled; to end it: mpr stop --backfill {one.backfill_id}",
+            f"Backfill {one.backfill_id} ({one.title or 'untitled'}), {one.done} of {len(one.timelines)} timelines "
+            f"done, {one.failed} failed or cancelled; to end it: mpr stop --backfill {one.backfill_id}",
         )
 
 
 def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Materialization]], dict[str, list[Verdict]]]:
-    """What was made last, and the state of every stage of the timelines that can be used."""
+    """The latest materializations, and every stage's state, of the timelines that can be read."""
     world = resources(patience_s=PATIENCE_S)
     config = config_versions(STAGES, usable_timelines(timelines, world, LOG), world, LOG)
     with dagster_instance() as instance:

@@ -1,4 +1,4 @@
-"""The commands `mpr scenario ...`: bookmark a state, compare with it later, all bookmarks at once if wanted."""
+"""The commands `mpr scenario ...`: bookmark a stage's result, and compare with it later."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from mpr_cli.exit_status import FAILED
 from mpr_resources.storage import scenario_store as kept
 from mpr_resources.storage.scenario_store import Scenario
 
-app = typer.Typer(no_args_is_help=True, help="Bookmark a stage's state, and see later whether it is still made so.")
+app = typer.Typer(no_args_is_help=True, help="Bookmark a stage's result, and check later whether it is reproduced.")
 
 Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 StageName = Annotated[str, typer.Argument(metavar="STAGE", help="name of a stage")]
 Label = Annotated[str, typer.Argument(help="letters, digits, _ and -")]
-Labels = Annotated[list[str] | None, typer.Argument(metavar="[LABEL...|all]", help="which; all by default")]
+Labels = Annotated[list[str] | None, typer.Argument(metavar="[LABEL...|all]", help="labels; all by default")]
 MOST_CHANGES = 20
 
 
@@ -42,9 +42,9 @@ def save_command(
     timeline: Timeline,
     stage: StageName,
     label: Label,
-    replace: Annotated[bool, typer.Option(help="instead of the scenario that has this label")] = False,
+    replace: Annotated[bool, typer.Option(help="replace the scenario that has this label")] = False,
 ) -> None:
-    """Bookmark what is stored of a stage, with all that it was made from."""
+    """Bookmark a stage's stored result with all its inputs."""
     store = storage()
     load_spec(store, timeline)
     saved = save_scenario(
@@ -62,21 +62,21 @@ def save_command(
 
 @app.command("list")
 def list_command() -> None:
-    """All scenarios."""
+    """List all scenarios."""
     for one in kept.scenarios(storage()):
         terminal.out.print(f"{one.label:24} {one.timeline}:{one.stage}  {one.rows} rows  {one.saved}")
 
 
 @app.command("show")
 def show_command(label: Label) -> None:
-    """What a scenario holds."""
+    """Show a scenario."""
     for name, value in kept.load(storage(), validate_label(label)).model_dump().items():
         terminal.out.print(f"{name:14} {value}")
 
 
 @app.command("delete")
 def delete_command(label: Label) -> None:
-    """Forget a scenario."""
+    """Delete a scenario."""
     store = storage()
     kept.load(store, validate_label(label))
     kept.delete(store, label)
@@ -85,7 +85,7 @@ def delete_command(label: Label) -> None:
 
 @app.command("check")
 def check_command(labels: Labels = None) -> None:
-    """Run each scenario's stage on its own inputs, with the profile and the code as they are; 1 when one differs."""
+    """Run each scenario's stage on its stored inputs with the current profile and code; status 1 if one differs."""
     store = storage()
     wanted = [kept.load(store, validate_label(label)) for label in _wanted(labels or [])]
     differ = 0
@@ -110,7 +110,7 @@ def _check(scenario: Scenario) -> tuple[bool, str]:
     stage = BY_NAME.get(scenario.stage)
     try:
         if stage is None:
-            raise BadInput(f"there is no stage {scenario.stage} any more; delete the scenario")
+            raise BadInput(f"the stage {scenario.stage} no longer exists; delete the scenario")
         spec = load_spec(kept.opened(storage(), scenario.label), scenario.timeline)
         run = run_of(stage, spec, world.profiles.load(spec.profile), NO_OVERRIDES, world, logging.getLogger("mpr"))
     except BadInput as error:

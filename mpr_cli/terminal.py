@@ -1,7 +1,7 @@
-"""What the command line shows: bars and tables on a terminal, plain lines where the output is a file or a pipe.
+"""Output of the command line: bars and tables on a terminal, plain lines in a file or a pipe.
 
-Names of brands, files and timelines come from strangers: they are shown letter by letter, never taken for markup or
-for commands to the terminal.
+Names of brands, files and timelines are untrusted input: they are printed literally, never interpreted as markup or as
+escape sequences.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ err = PlainConsole(stderr=True, soft_wrap=True)
 
 
 class BarProgress:
-    """A bar for the stage at work with rate and time left, and a line for each that is done."""
+    """A progress bar with time left for the current stage, and a line for each finished one."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

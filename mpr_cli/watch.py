@@ -1,4 +1,4 @@
-"""The command `watch`: how far a timeline's run is, until it ends; `mpr_resources.progress` stores what it shows."""
+"""The command `watch`: a run's progress until it ends, as stored by `mpr_resources.progress`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ EVERY_S = 1.0
 
 @app.command()
 def watch(timeline: Annotated[str, typer.Argument(help="name of a timeline")]) -> None:
-    """Show stage, frames done, rate and time left of a timeline's run until it ends."""
+    """Show the progress of a timeline's run until it ends: stage, frames done, rate, time left."""
     store = storage()
     load_spec(store, timeline)
     with dagster_instance() as instance:
-        # Of several, the one at work: the others wait for it.
+        # Of several, the one in progress: the others wait for it.
         runs = [*runs_of(instance, timeline, AT_WORK, limit=1), *runs_of(instance, timeline, WAITING)]
         if not runs:
-            terminal.out.print(f"No run of {timeline} waits or is at work.")
+            terminal.out.print(f"{timeline} has no run, queued or in progress.")
             return
         ended = _follow(instance, store, timeline, runs[0].run_id)
     short = ended.run_id[:8]
@@ -45,7 +45,7 @@ def watch(timeline: Annotated[str, typer.Argument(help="name of a timeline")]) -
 
 
 def _follow(instance: dg.DagsterInstance, store: Storage, timeline: str, run_id: str) -> dg.DagsterRun:
-    """Say what is new of a run until it has ended."""
+    """Print a run's progress when it changes, until it has ended."""
     said = ""
     while True:
         run = instance.get_run_by_id(run_id)

@@ -60,14 +60,14 @@ class ClientConfig(Settings):
     """How patient the client is, and how much it asks for at once."""
 
     connect_timeout_s: float = Field(5.0, gt=0, description="to open a connection")
-    write_timeout_s: float = Field(30.0, gt=0, description="to hand over a piece of the request")
-    read_timeout_s: float = Field(120.0, gt=0, description="for a host to begin its answer, queue included")
+    write_timeout_s: float = Field(30.0, gt=0, description="to send a part of the request")
+    read_timeout_s: float = Field(120.0, gt=0, description="for a host to start its answer, time in its queue included")
     pool_timeout_s: float = Field(30.0, gt=0, description="for a free connection")
-    give_up_after_s: float = Field(60.0, ge=0, description="time since the first failure after which a request fails")
+    give_up_after_s: float = Field(60.0, ge=0, description="after the first failure, retry for this long, then fail")
     batch_pictures: int = Field(8, ge=1, description="most pictures in one request")
-    batch_mb: float = Field(16.0, gt=0, description="a request with this much is sent as it is, in MB")
-    requests_in_flight: int = Field(4, ge=1, description="requests under way at once, for each host")
-    lossless: bool = Field(True, description="pictures that exist as pixels only travel as PNG; false: as JPEG")
+    batch_mb: float = Field(16.0, gt=0, description="a request is sent once its pictures reach this size, in MB")
+    requests_in_flight: int = Field(4, ge=1, description="concurrent requests to each host")
+    lossless: bool = Field(True, description="pictures without encoded bytes are sent as PNG; false: as JPEG")
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,11 @@ MB = 1_000_000
 class ServiceConfig(Settings):
     """Every field is a flag (`--queue-pictures 64`) and a variable (`INFERENCE_QUEUE_PICTURES=64`)."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0: all of this machine's, with a token")
-    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one")
-    token: str = Field(
-        "", description="when set, every call but /health and the documentation needs it as bearer token"
+    host: str = Field(
+        "127.0.0.1", description="address to listen on; 0.0.0.0: all addresses of this machine, which needs a token"
     )
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0: any free port")
+    token: str = Field("", description="when set, required as bearer token, except for /health and the documentation")
     open_to_all: bool = Field(False, description="true: serve other machines without a token")
     preload: dict[str, dict[str, Any]] = Field(
         {name: {} for name in ("segment_field", "detect_edges", "detect", "preprocess", "ocr")},
@@ -39,25 +39,27 @@ class ServiceConfig(Settings):
     )
     models: dict[str, str] = Field(
         {},
-        description="models that settings may name: NAME=PATH,NAME=PATH, or JSON; hub:OWNER/NAME for one of the hub",
+        description="models that settings may name: NAME=PATH,NAME=PATH, or JSON; hub:OWNER/NAME for a hub model",
     )
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="what runs the models; auto: the GPU if there is one",
+        description="device that runs the models; auto: the GPU if there is one",
     )
-    threads: int = Field(0, ge=0, le=256, description="pictures worked on at once by CPU routines; 0: one a core")
-    deadline_ms: float = Field(10.0, ge=0, le=1000, description="longest wait for an accelerator's batch to fill")
-    queue_pictures: int = Field(512, ge=1, description="pictures accepted and not yet answered; above: 503")
-    bodies_mb: int = Field(1024, ge=1, description="bytes of request bodies held at once, all clients together, in MB")
-    body_mb: int = Field(128, ge=1, description="largest request body, in MB")
-    body_timeout_s: float = Field(60.0, gt=0, description="a body must have arrived within this time, in seconds")
-    request_pictures: int = Field(64, ge=1, description="most pictures in one request")
-    debug_pictures: int = Field(4, ge=1, description="most pictures in one debug request")
-    request_references: int = Field(4096, ge=0, description="most reference pictures in one request")
-    reference_mb: int = Field(256, ge=1, description="bytes of reference pictures remembered, in MB")
-    picture_megapixels: float = Field(50.0, gt=0, description="largest picture, in millions of pixels")
-    log_level: str = Field("info", pattern="^(critical|error|warning|info|debug)$", description="how much is logged")
+    threads: int = Field(0, ge=0, le=256, description="pictures that CPU routines process in parallel; 0: one per core")
+    deadline_ms: float = Field(10.0, ge=0, le=1000, description="maximum wait for an accelerator's batch to fill")
+    queue_pictures: int = Field(512, ge=1, description="maximum pictures accepted and not yet answered; beyond: 503")
+    bodies_mb: int = Field(
+        1024, ge=1, description="maximum size of request bodies in memory, all clients together, in MB"
+    )
+    body_mb: int = Field(128, ge=1, description="maximum size of a request body, in MB")
+    body_timeout_s: float = Field(60.0, gt=0, description="time limit to receive a request body, in seconds")
+    request_pictures: int = Field(64, ge=1, description="maximum pictures in one request")
+    debug_pictures: int = Field(4, ge=1, description="maximum pictures in one debug request")
+    request_references: int = Field(4096, ge=0, description="maximum reference pictures in one request")
+    reference_mb: int = Field(256, ge=1, description="size of the cache of reference pictures, in MB")
+    picture_megapixels: float = Field(50.0, gt=0, description="maximum size of a picture, in millions of pixels")
+    log_level: str = Field("info", pattern="^(critical|error|warning|info|debug)$", description="log level")
 
     def cpu_threads(self) -> int:
         return self.threads or os.cpu_count() or 1

@@ -24,12 +24,12 @@ Engine: TypeAlias = Literal["logo_match", "yolo", "onnx", "clip"]
 
 
 class DetectSettings(logo.LogoMatchSettings, yolo.YoloSettings, onnx_detector.OnnxSettings, clip.ClipSettings):
-    """Which engines look, and how."""
+    """Which engines run, and how."""
 
     engines: tuple[Engine, ...] = Field(
         default=("logo_match",),
         max_length=4,
-        description="engines that look at every frame, in this order; clip names what those before it found",
+        description="engines run on every frame, in this order; clip names what earlier engines found",
     )
 
 

@@ -65,16 +65,23 @@ SAME_BAND = 0.6
 class EdgeSettings(Settings):
     """Lengths and distances are pixels of the frame."""
 
-    edge_canny_low: int = Field(25, ge=0, le=2000, description="gradient (L1, of Sobel 3x3) from which an edge goes on")
-    edge_canny_high: int = Field(75, ge=0, le=2000, description="gradient at which an edge begins")
-    edge_hough_threshold: int = Field(
-        50, ge=1, le=10000, description="edge px that a line needs to be looked at, before its length is measured"
+    edge_canny_low: int = Field(
+        25,
+        ge=0,
+        le=2000,
+        description="gradient (L1 norm, Sobel 3x3) above which an edge continues (Canny's low threshold)",
     )
-    edge_hough_min_length: int = Field(80, ge=2, le=10000, description="px; shorter lines are no board's edge")
-    edge_hough_max_gap: int = Field(16, ge=0, le=1000, description="px; longest break within a line")
-    edge_pair_max_distance: int = Field(160, ge=1, le=5000, description="px; greatest height of a board")
-    edge_pair_min_distance: int = Field(10, ge=1, le=5000, description="px; least height of a board")
-    edge_max_slope_deg: float = Field(18.0, gt=0, le=45, description="degrees off the horizontal that a line may be")
+    edge_canny_high: int = Field(
+        75, ge=0, le=2000, description="gradient above which an edge starts (Canny's high threshold)"
+    )
+    edge_hough_threshold: int = Field(50, ge=1, le=10000, description="minimum edge pixels on a line (Hough votes)")
+    edge_hough_min_length: int = Field(80, ge=2, le=10000, description="minimum length of a line, in px")
+    edge_hough_max_gap: int = Field(16, ge=0, le=1000, description="maximum gap within a line, in px")
+    edge_pair_max_distance: int = Field(160, ge=1, le=5000, description="maximum height of a board, in px")
+    edge_pair_min_distance: int = Field(10, ge=1, le=5000, description="minimum height of a board, in px")
+    edge_max_slope_deg: float = Field(
+        18.0, gt=0, le=45, description="maximum angle of a line to the horizontal, in degrees"
+    )
 
     @model_validator(mode="after")
     def _ranges_have_an_inside(self) -> EdgeSettings:

@@ -65,15 +65,15 @@ MOST_SHOWN = 32
 class CropSettings(Settings):
     """How crops are made ready for reading. Heights are pixels."""
 
-    min_height_px: int = Field(48, ge=8, le=512, description="px; a lower crop is enlarged to this height")
-    max_scale: float = Field(4.0, ge=1, le=8, description="times; no crop is enlarged further")
-    straighten: bool = Field(True, description="level a crop whose long lines slope")
+    min_height_px: int = Field(48, ge=8, le=512, description="lower crops are enlarged to this height, in px")
+    max_scale: float = Field(4.0, ge=1, le=8, description="maximum enlargement factor")
+    straighten: bool = Field(True, description="rotate crops with sloping long lines to the horizontal")
     sharpen: float = Field(0.5, ge=0, le=3, description="strength of the unsharp mask on enlarged crops; 0: none")
     plain_gradient: float = Field(
         5.0,
         ge=0,
         le=255,
-        description="grey levels per px; a crop where nothing is steeper holds no text and is not read; 0: read all",
+        description="minimum steepest gradient of a crop, in grey levels per px; others are not read; 0: read all",
     )
 
 

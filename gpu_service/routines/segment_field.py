@@ -36,22 +36,20 @@ class SegmentFieldSettings(Settings):
     """
 
     hue_low: int = Field(
-        32, ge=0, le=179, description="first hue of the field; above hue_high: the range wraps past 179"
+        32, ge=0, le=179, description="lower hue of the field; above hue_high: the range wraps past 179"
     )
-    hue_high: int = Field(88, ge=0, le=179, description="last hue of the field")
-    sat_low: int = Field(55, ge=0, le=255, description="least saturation: greyer pixels are no field")
-    sat_high: int = Field(255, ge=0, le=255, description="greatest saturation")
-    val_low: int = Field(35, ge=0, le=255, description="least brightness")
-    val_high: int = Field(255, ge=0, le=255, description="greatest brightness")
+    hue_high: int = Field(88, ge=0, le=179, description="upper hue of the field")
+    sat_low: int = Field(55, ge=0, le=255, description="minimum saturation of the field")
+    sat_high: int = Field(255, ge=0, le=255, description="maximum saturation")
+    val_low: int = Field(35, ge=0, le=255, description="minimum brightness")
+    val_high: int = Field(255, ge=0, le=255, description="maximum brightness")
     morph_kernel: int = Field(
         29,
         ge=1,
         le=301,
-        description="px of the frame; gaps below it (field lines, players) and specks below its half are smoothed away",
+        description="in px of the frame; closes smaller gaps (lines, players) and removes specks below half of it",
     )
-    min_area_ratio: float = Field(
-        0.06, ge=0, le=1, description="share of the frame below which an area of that colour is no field"
-    )
+    min_area_ratio: float = Field(0.06, ge=0, le=1, description="minimum share of the frame of a contiguous field area")
 
     @model_validator(mode="after")
     def _ranges_have_an_inside(self) -> SegmentFieldSettings:

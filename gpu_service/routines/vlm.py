@@ -37,17 +37,19 @@ VERSION = "1"
 class VlmSettings(Settings):
     """Which model is asked, and how."""
 
-    model: str = Field("", max_length=100, description="name of the model, one that the host knows")
+    model: str = Field("", max_length=100, description="short name of a model of the host")
     brands: tuple[Name, ...] = Field(
         (), max_length=500, description="names to choose from; empty: the model may name any brand"
     )
-    context: str = Field("", max_length=1000, description="what the crops are, told to the model")
+    context: str = Field("", max_length=1000, description="description of the crops for the model's prompt")
     deadline_s: float = Field(
-        60.0, gt=0, le=600, description="crops not answered so long after their batch was begun are late, in seconds"
+        60.0, gt=0, le=600, description="time limit for a batch, in seconds; crops not answered by then are late"
     )
-    batch: int = Field(8, ge=1, le=128, description="crops put to the model at once")
-    side_max_px: int = Field(768, ge=64, le=4096, description="a crop whose longer side is more is reduced")
-    max_tokens: int = Field(24, ge=1, le=200, description="longest answer, where the model may name any brand")
+    batch: int = Field(8, ge=1, le=128, description="crops in one batch")
+    side_max_px: int = Field(768, ge=64, le=4096, description="crops with a longer side above this are shrunk")
+    max_tokens: int = Field(
+        24, ge=1, le=200, description="maximum length of an answer, where the model may name any brand"
+    )
 
 
 class Vlm:

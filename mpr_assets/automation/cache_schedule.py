@@ -1,4 +1,4 @@
-"""The job `clear_caches` and its schedule: every night, by age and size. What is chosen is in
+"""The job `clear_caches` and its nightly schedule. Which folders are cleared is decided in
 `mpr_resources.storage.cache_folders`.
 """
 
@@ -23,16 +23,14 @@ CRON = "0 4 * * *"
 
 
 def clear_caches_job() -> dg.JobDefinition:
-    """Clears what the launchpad or the schedule says; nothing by default."""
+    """Clears by the age and size in its config; nothing by default."""
 
     @dg.op(
         name="clear",  # the job's own name would be one name for two things, which Dagster refuses
         required_resource_keys={"storage", "heartbeat"},
         config_schema={
-            "older_than": dg.Field(dg.Noneable(str), default_value=None, description="age, like 30d"),
-            "larger_than": dg.Field(
-                dg.Noneable(str), default_value=None, description="size that all may have, like 10GB"
-            ),
+            "older_than": dg.Field(dg.Noneable(str), default_value=None, description="maximum age, like 30d"),
+            "larger_than": dg.Field(dg.Noneable(str), default_value=None, description="maximum total size, like 10GB"),
         },
     )
     def clear(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
@@ -49,7 +47,7 @@ def clear_caches_job() -> dg.JobDefinition:
         size = as_size(sum(folder.size_bytes for folder in doomed))
         context.log.info(f"{len(doomed)} folders of {len({folder.timeline for folder in doomed})} timelines, {size}")
 
-    @dg.job(name="clear_caches", description="Deletes frames, crops and overlays that can be made again.")
+    @dg.job(name="clear_caches", description="Deletes frames, crops and overlays, which can be recomputed.")
     def clear_caches() -> None:
         clear()
 
@@ -57,7 +55,7 @@ def clear_caches_job() -> dg.JobDefinition:
 
 
 def cache_schedule(job: dg.JobDefinition, environ: Mapping[str, str]) -> dg.ScheduleDefinition:
-    """Every night; what is cleared says the environment, and without it what is older than 30 days."""
+    """Every night, by the environment's limits of age and size; by default what is older than 30 days."""
     config = {
         "older_than": environ.get("MPR_CACHE_OLDER_THAN") or "30d",
         "larger_than": environ.get("MPR_CACHE_LARGER_THAN") or None,

@@ -41,7 +41,7 @@ VERSION_LENGTH = 12
 class Sidecar(Settings):
     """What a file beside the media says about it."""
 
-    profile: str | None = Field(None, min_length=1, description="profile; none: the folder's name")
+    profile: str | None = Field(None, min_length=1, description="name of a profile; none: the folder's name")
     brands: str | None = Field(
         None, min_length=1, description="brand file, absolute or in the folder of profiles; none: the profile's"
     )

@@ -11,7 +11,7 @@ from gpu_service.settings import Settings
 class StageSettings(Settings):
     """What every stage's section of a profile has."""
 
-    enabled: bool = Field(True, description="false: the stage materializes at once, empty, and says `skipped`")
+    enabled: bool = Field(True, description="false: the stage is skipped and materializes an empty table")
 
 
 SettingsT = TypeVar("SettingsT", bound=StageSettings, default=StageSettings, covariant=True)

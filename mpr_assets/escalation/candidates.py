@@ -60,37 +60,45 @@ DEFAULT_RULES = (
 class EscalationSettings(StageSettings):
     """What both models have: which candidates go, and when an answer is a detection."""
 
-    enabled: bool = Field(False, description="true: candidates are put to the model")
+    enabled: bool = Field(False, description="true: candidates are sent to the model")
     reasons: tuple[str, ...] = Field(
         ("near_miss", "no_brand", "low_confidence", "unread"),
-        description="candidates of these reasons are asked about; unread: crops without text",
+        description="candidates with these reasons are sent; unread: crops without text",
     )
     skip_text: tuple[TextRule, ...] = Field(
-        DEFAULT_RULES, description="texts that are not asked about: name and regular expression, of the whole text"
+        DEFAULT_RULES,
+        description="texts that are not sent: rules with a name and a regular expression that matches the whole text",
     )
     known_texts: tuple[Text, ...] = Field(
-        (), description="texts that are known to be no brand and not asked about: players, slogans, captions"
+        (), description="texts known not to be brands, which are not sent: players, slogans, captions"
     )
-    min_width_px: int = Field(24, ge=1, le=4000, description="smaller candidates are not asked about")
-    min_height_px: int = Field(10, ge=1, le=4000, description="lower candidates are not asked about")
-    min_sharpness: float = Field(
-        15.0, ge=0, le=100_000, description="variance of the Laplacian; more blurred crops are not asked about"
-    )
-    min_frames: int = Field(1, ge=1, le=10_000, description="candidates seen in fewer frames are not asked about")
+    min_width_px: int = Field(24, ge=1, le=4000, description="minimum size of a candidate")
+    min_height_px: int = Field(10, ge=1, le=4000, description="minimum height of a candidate")
+    min_sharpness: float = Field(15.0, ge=0, le=100_000, description="minimum sharpness: variance of the Laplacian")
+    min_frames: int = Field(1, ge=1, le=10_000, description="minimum number of frames that show a candidate")
     max_candidates: int = Field(
-        300, ge=0, le=100_000, description="most that are asked about, those seen longest and largest first"
+        300, ge=0, le=100_000, description="maximum candidates sent, the longest and largest on screen first"
     )
-    same_text: bool = Field(True, description="candidates with the same longer text are asked about once")
-    margin: float = Field(0.4, ge=0, le=5, description="surroundings shown with a candidate, in its heights")
-    max_phash_distance: int = Field(10, ge=0, le=32, description="bits of the perceptual hash of equal crops")
+    same_text: bool = Field(True, description="send candidates with the same (not short) text only once")
+    margin: float = Field(
+        0.4, ge=0, le=5, description="margin around a candidate in its picture, in heights of the candidate"
+    )
+    max_phash_distance: int = Field(
+        10, ge=0, le=32, description="maximum distance of the perceptual hashes of equal crops, in bits"
+    )
     max_change: float = Field(
-        9.0, ge=0, le=255, description="grey levels by which the most changed letter of crops asked about once differs"
+        9.0, ge=0, le=255, description="maximum difference of equal crops in any letter-sized block, in grey levels"
     )
-    min_confidence: float = Field(0.6, ge=0, le=1, description="an answer less sure than this stays a candidate")
+    min_confidence: float = Field(
+        0.6, ge=0, le=1, description="minimum confidence of an answer; below it the candidate stays a candidate"
+    )
     session_confidence: float | None = Field(
-        0.8, ge=0, le=1, description="texts that bear a name answered so surely are not asked about; none: they are"
+        0.8,
+        ge=0,
+        le=1,
+        description="minimum confidence of an answer to be reused for texts with that name; none: never reused",
     )
-    exclude: tuple[Text, ...] = Field((), description="names that are never taken for a brand")
+    exclude: tuple[Text, ...] = Field((), description="names that are never reported as brands")
 
     @property
     def likeness(self) -> AnswerLikeness:

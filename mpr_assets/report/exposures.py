@@ -51,14 +51,17 @@ class ExposureSettings(Settings):
         1000,
         ge=0,
         le=600_000,
-        description="a brand that is missed for no longer than this within a shot has stayed; ms",
+        description="gaps between detections of a brand within a shot that are bridged, in ms",
     )
-    min_exposure_ms: int = Field(0, ge=0, le=600_000, description="shorter exposures are left out; ms")
+    min_exposure_ms: int = Field(0, ge=0, le=600_000, description="minimum length of an exposure, in ms")
     min_confidence: float = Field(
-        0.5, ge=0, le=1, description="an exposure needs one detection at least this sure; weaker ones only lengthen it"
+        0.5,
+        ge=0,
+        le=1,
+        description="an exposure needs one detection of at least this confidence; others only extend it",
     )
     min_detections: int = Field(
-        1, ge=1, le=1000, description="boxes that an exposure needs, counted on every sampled frame it holds for"
+        1, ge=1, le=1000, description="minimum boxes of an exposure, counted on every sampled frame that it covers"
     )
 
 

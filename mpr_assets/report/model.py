@@ -22,7 +22,7 @@ class StageProvenance(ReportModel):
     reason: str = Field("", description="why it was skipped or failed")
     settings_hash: str = ""
     settings: dict[str, JsonValue] = {}
-    overrides: dict[str, JsonValue] = Field({}, description="what the run had that the profile has not")
+    overrides: dict[str, JsonValue] = Field({}, description="settings of the run that differ from the profile")
     code_version: str = ""
     model: str = Field("", description="identity of the model or the engine; empty when it has none")
     counts: dict[str, int | float] = {}
@@ -62,7 +62,7 @@ class EvidenceBox(ReportModel):
     confidence: float
     source: str
     stage: str = Field(description="the stage that found it")
-    text: str = Field(description="what was read there; empty for a logo")
+    text: str = Field(description="the text that was read; empty for a logo")
 
 
 class Evidence(ReportModel):

@@ -154,7 +154,7 @@ def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
 
 @declare_stage(
     name="compile_report",
-    description="Exposures, measures, exports and the report page, with the frames that prove them.",
+    description="Exposures, statistics, exports and the report page, with frames as evidence.",
     group="report",
     kinds={"polars", "parquet"},
     settings=CompileReportSettings,

@@ -70,7 +70,7 @@ def _debug(run: StageRun[DetectEdgesSettings], frame: Frame, inputs: Mapping[str
 
 @declare_stage(
     name="detect_edges",
-    description="Board-like regions between pairs of near-horizontal lines.",
+    description="Finds board-like regions between pairs of near-horizontal lines.",
     group="regions",
     kinds={"opencv", "inference", "parquet"},
     settings=DetectEdgesSettings,

@@ -80,7 +80,7 @@ def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[
 
 @declare_stage(
     name="detect_objects",
-    description="Logos found by their reference pictures, and objects, each with its box.",
+    description="Finds logos by reference pictures, and objects, each with its box.",
     group="regions",
     kinds={"opencv", "inference", "parquet"},
     settings=DetectObjectsSettings,

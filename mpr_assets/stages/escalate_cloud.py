@@ -49,37 +49,55 @@ class EscalateCloudSettings(EscalationSettings):
         ("anthropic/claude-haiku-5-5",),
         min_length=1,
         max_length=8,
-        description="PROVIDER/MODEL, asked in this order; providers: anthropic, gemini, openai, groq",
+        description="PROVIDER/MODEL, tried in this order; providers: anthropic, gemini, openai, groq",
     )
     reasons: tuple[str, ...] = Field(
         ("near_miss", "no_brand", "low_confidence", "unread", "unknown", "below_threshold"),
-        description="candidates of these reasons are asked about; the last two are what the local model leaves",
+        description="candidates with these reasons are sent; the last two are left by the local model",
     )
     next_below: float = Field(
-        0.5, ge=0, le=1, description="an answer that is unknown or less sure than this goes to the next model"
+        0.5,
+        ge=0,
+        le=1,
+        description="candidates answered with unknown or with less confidence are sent to the next model",
     )
     max_candidates: int = Field(
-        100, ge=0, le=100_000, description="most that are asked about, those seen longest and largest first"
+        100, ge=0, le=100_000, description="maximum candidates sent, the longest and largest on screen first"
     )
     context_pictures: int = Field(
-        1, ge=0, le=2, description="pictures of a moment before or after, where they differ, sent with each crop"
+        1, ge=0, le=2, description="pictures from shortly before or after, where they differ, sent with each crop"
     )
-    crops_per_request: int = Field(4, ge=1, le=20, description="crops that are asked about in one request")
-    requests_in_flight: int = Field(4, ge=1, le=32, description="requests at once")
-    requests_per_minute: int = Field(60, ge=1, le=10_000, description="requests a minute to each provider, of all runs")
-    attempts: int = Field(4, ge=1, le=10, description="times that a request is sent before its provider is given up")
-    timeout_s: float = Field(60.0, gt=0, le=600, description="for a provider to answer, in seconds")
+    crops_per_request: int = Field(4, ge=1, le=20, description="crops in one request")
+    requests_in_flight: int = Field(4, ge=1, le=32, description="concurrent requests")
+    requests_per_minute: int = Field(
+        60, ge=1, le=10_000, description="maximum requests per minute to each provider, all runs together"
+    )
+    attempts: int = Field(4, ge=1, le=10, description="maximum attempts of a request before the next provider is tried")
+    timeout_s: float = Field(60.0, gt=0, le=600, description="time limit for a provider's answer, in seconds")
     longest_wait_s: float = Field(
-        120.0, ge=0, le=3600, description="a provider that wants to be left alone for longer is given up, in seconds"
+        120.0,
+        ge=0,
+        le=3600,
+        description="maximum Retry-After that is waited for, in seconds; beyond it the next provider is tried",
     )
-    max_output_tokens: int = Field(4096, ge=100, le=64_000, description="longest answer, thinking included")
-    max_requests_run: int | None = Field(200, ge=0, description="most requests of a run; none: no limit")
-    max_requests_timeline: int | None = Field(None, ge=0, description="most requests of a timeline, ever")
-    max_requests_day: int | None = Field(2000, ge=0, description="most requests of a day (UTC), of all timelines")
-    max_usd_run: float | None = Field(1.0, ge=0, description="most money of a run, in USD; none: no limit")
-    max_usd_timeline: float | None = Field(None, ge=0, description="most money of a timeline, ever, in USD")
-    max_usd_day: float | None = Field(10.0, ge=0, description="most money of a day (UTC), of all timelines, in USD")
-    prices: str = Field("prices/models.yaml", description="file of prices, relative to the profiles folder")
+    max_output_tokens: int = Field(
+        4096, ge=100, le=64_000, description="maximum length of an answer, thinking included"
+    )
+    max_requests_run: int | None = Field(200, ge=0, description="maximum requests of a run; none: no limit")
+    max_requests_timeline: int | None = Field(
+        None, ge=0, description="maximum requests of a timeline, all runs together"
+    )
+    max_requests_day: int | None = Field(
+        2000, ge=0, description="maximum requests of a day (UTC), all timelines together"
+    )
+    max_usd_run: float | None = Field(1.0, ge=0, description="maximum cost of a run, in USD; none: no limit")
+    max_usd_timeline: float | None = Field(
+        None, ge=0, description="maximum cost of a timeline, all runs together, in USD"
+    )
+    max_usd_day: float | None = Field(
+        10.0, ge=0, description="maximum cost of a day (UTC), all timelines together, in USD"
+    )
+    prices: str = Field("prices/models.yaml", description="price file, relative to the profiles folder")
 
     @field_validator("models")
     @classmethod
@@ -140,7 +158,7 @@ def _all_asked(run: StageRun[EscalateCloudSettings], _header: TableHeader) -> bo
 
 @declare_stage(
     name="escalate_cloud",
-    description="Candidates that are still unresolved, put to a cloud provider's vision-language model.",
+    description="Sends candidates that are still unresolved to a cloud provider's vision-language model.",
     group="brands",
     kinds={"cloud", "parquet"},
     settings=EscalateCloudSettings,

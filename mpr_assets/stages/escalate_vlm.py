@@ -41,15 +41,17 @@ HOW_FAST = {"deadline_s", "batch"}
 class EscalateVlmSettings(EscalationSettings):
     """Which model is asked, and how."""
 
-    model: str = Field("", max_length=100, description="name of the model, one that the inference host knows")
+    model: str = Field("", max_length=100, description="short name of a model of the inference host")
     choose: bool = Field(
-        False, description="true: the model chooses among the brands that are looked for; false: it names any brand"
+        False, description="true: the model chooses among the brands of the list; false: it names any brand"
     )
-    context: str = Field("", max_length=1000, description="what the crops are, told to the model")
-    deadline_s: float = Field(60.0, gt=0, le=600, description="for a batch of crops to be answered, in seconds")
-    batch: int = Field(8, ge=1, le=128, description="crops put to the model at once")
-    side_max_px: int = Field(768, ge=64, le=4096, description="a crop whose longer side is more is reduced")
-    max_tokens: int = Field(24, ge=1, le=200, description="longest answer, where the model may name any brand")
+    context: str = Field("", max_length=1000, description="description of the crops for the model's prompt")
+    deadline_s: float = Field(60.0, gt=0, le=600, description="time limit for a batch of crops, in seconds")
+    batch: int = Field(8, ge=1, le=128, description="crops in one batch")
+    side_max_px: int = Field(768, ge=64, le=4096, description="crops with a longer side above this are shrunk")
+    max_tokens: int = Field(
+        24, ge=1, le=200, description="maximum length of an answer, where the model may name any brand"
+    )
 
     @model_validator(mode="after")
     def _has_a_model(self) -> EscalateVlmSettings:
@@ -109,7 +111,7 @@ def _all_answered(run: StageRun[EscalateVlmSettings], _header: TableHeader) -> b
 
 @declare_stage(
     name="escalate_vlm",
-    description="Candidates that reading left unresolved, put to a vision-language model on the inference host.",
+    description="Sends unresolved candidates to a vision-language model on the inference host.",
     group="brands",
     kinds={"inference", "parquet"},
     settings=EscalateVlmSettings,

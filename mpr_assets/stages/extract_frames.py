@@ -61,13 +61,15 @@ ENCODERS = 2
 class ExtractFramesSettings(StageSettings):
     """How densely and in which quality the timeline is sampled."""
 
-    fps: float = Field(2.0, gt=0, le=60, description="instants a second on the timeline's clock")
-    jpeg_quality: int = Field(90, ge=1, le=100, description="quality of the stored JPEG pictures")
+    fps: float = Field(2.0, gt=0, le=60, description="sampled frames per second of the timeline")
+    jpeg_quality: int = Field(90, ge=1, le=100, description="JPEG quality of the stored frames")
     max_height_px: int | None = Field(
-        2160, ge=64, le=16384, description="shrink pictures whose smaller side is larger; none: never"
+        2160, ge=64, le=16384, description="frames with a shorter side above this are shrunk; none: never"
     )
-    decoder_threads: int = Field(0, ge=0, le=64, description="threads of the video decoder; 0: by number of cores")
-    allow_damage: bool = Field(False, description="true: leave out frames that cannot be decoded instead of stopping")
+    decoder_threads: int = Field(
+        0, ge=0, le=64, description="threads of the video decoder; 0: chosen by the number of cores"
+    )
+    allow_damage: bool = Field(False, description="true: skip frames that cannot be decoded instead of failing")
 
 
 class IndexRow(TypedDict):
@@ -292,7 +294,7 @@ def _frames_are_there(run: StageRun[ExtractFramesSettings], header: TableHeader)
 
 @declare_stage(
     name="extract_frames",
-    description="The timeline sampled at even instants: JPEG frames, and an index with the exact times of each.",
+    description="Samples the timeline at regular intervals: JPEG frames, and an index with their exact times.",
     group="media",
     kinds={"video", "parquet"},
     settings=ExtractFramesSettings,

@@ -48,7 +48,7 @@ def _debug(run: StageRun[FieldSegmentationSettings], frame: Frame, _inputs: Mapp
 
 @declare_stage(
     name="field_segmentation",
-    description="The playing field by its colour: its polygon and its share of the frame.",
+    description="Finds the playing field by its colour: its polygon and its share of the frame.",
     group="regions",
     kinds={"opencv", "inference", "parquet"},
     settings=FieldSegmentationSettings,

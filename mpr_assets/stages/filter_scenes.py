@@ -88,16 +88,16 @@ class FilterScenesSettings(StageSettings):
         description="change that starts a shot; none: content 35 (grey levels), adaptive 1.5 (times the neighbours'), "
         "hash 0.4 (share of bits), histogram 0.5 (1 - correlation)",
     )
-    phash_max_distance: int = Field(10, ge=0, le=64, description="bits of the perceptual hash that may differ")
+    phash_max_distance: int = Field(10, ge=0, le=64, description="maximum distance of perceptual hashes, in bits")
     block_px: int = Field(8, ge=2, le=64, description="side of the squares compared, in pixels of the half-size frame")
     block_change_max: float = Field(
-        4.0, ge=0, le=255, description="largest change of a square, in grey levels, that is still the same picture"
+        4.0, ge=0, le=255, description="maximum change of a square in near-duplicates, in grey levels"
     )
     block_contrast_share: float = Field(
-        0.05, ge=0, le=1, description="share of a square's own contrast that its change may exceed that by"
+        0.05, ge=0, le=1, description="additional allowance, as a share of the square's own contrast"
     )
     max_stand_in_ms: int = Field(
-        10_000, ge=0, le=3_600_000, description="longest time for which one kept frame stands; 0: every frame is kept"
+        10_000, ge=0, le=3_600_000, description="maximum time that one kept frame represents; 0: every frame is kept"
     )
 
 
@@ -269,7 +269,7 @@ def _detector(settings: FilterScenesSettings) -> Any:
 
 @declare_stage(
     name="filter_scenes",
-    description="The shot of each frame, and near-duplicates with the kept frame that stands for them.",
+    description="Assigns frames to shots, and near-duplicates to the kept frame that represents them.",
     group="media",
     kinds={"opencv", "parquet"},
     settings=FilterScenesSettings,

@@ -43,22 +43,35 @@ LOGO_ENGINES = frozenset({"logo_match", "clip"})
 class MatchBrandsSettings(StageSettings):
     """How like a name a text must be, and how near to each other the lines of one phrase."""
 
-    min_confidence: float = Field(0.5, ge=0, le=1, description="a detection below this is a candidate")
-    min_confidence_short: float = Field(0.7, ge=0, le=1, description="the same for names that must be exact")
-    min_object_confidence: float = Field(0.0, ge=0, le=1, description="a logo or an object below this is a candidate")
-    exact_letters: int = Field(4, ge=1, le=20, description="names of up to so many letters must be read exactly")
-    one_edit_letters: int = Field(7, ge=1, le=40, description="names of up to so many letters may have one edit")
-    edit_share: float = Field(0.18, ge=0, le=0.4, description="edits a letter that longer names may have")
+    min_confidence: float = Field(
+        0.5, ge=0, le=1, description="minimum confidence of a detection; below it it is a candidate"
+    )
+    min_confidence_short: float = Field(
+        0.7, ge=0, le=1, description="the same for names short enough that they must be exact"
+    )
+    min_object_confidence: float = Field(
+        0.0, ge=0, le=1, description="minimum confidence of a logo or an object; below it it is a candidate"
+    )
+    exact_letters: int = Field(4, ge=1, le=20, description="maximum length of names that must match exactly")
+    one_edit_letters: int = Field(7, ge=1, le=40, description="maximum length of names that may differ by one edit")
+    edit_share: float = Field(0.18, ge=0, le=0.4, description="edits per letter allowed in longer names")
     sure_confidence: float = Field(
-        0.9, ge=0, le=1, description="from this OCR confidence a short name with a letter changed is another word"
+        0.9,
+        ge=0,
+        le=1,
+        description="OCR confidence at which a short name with one letter changed counts as another word",
     )
     match_addresses: bool = Field(
-        True, description="a name in a web address, an e-mail address, a handle or a hashtag counts, as a whole word"
+        True, description="also match names as whole words within web and e-mail addresses, handles and hashtags"
     )
-    join_beside_heights: float = Field(2.0, ge=0, le=20, description="widest gap on one baseline, in line heights")
-    join_below_heights: float = Field(1.2, ge=0, le=10, description="widest gap between stacked lines, in line heights")
-    join_height_ratio: float = Field(2.5, ge=1, le=10, description="most that heights of joined lines may differ")
-    max_joined_lines: int = Field(8, ge=1, le=16, description="most lines that a name is put together from")
+    join_beside_heights: float = Field(
+        2.0, ge=0, le=20, description="maximum gap between lines on one baseline, in line heights"
+    )
+    join_below_heights: float = Field(
+        1.2, ge=0, le=10, description="maximum gap between stacked lines, in line heights"
+    )
+    join_height_ratio: float = Field(2.5, ge=1, le=10, description="maximum ratio of the heights of joined lines")
+    max_joined_lines: int = Field(8, ge=1, le=16, description="maximum number of lines that a name may span")
 
     @property
     def tolerance(self) -> Tolerance:
@@ -252,7 +265,7 @@ def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBra
 
 @declare_stage(
     name="match_brands",
-    description="Text and objects matched with the brands; what stays unresolved becomes a candidate with a reason.",
+    description="Matches text and objects with the brands; unresolved ones become candidates with a reason.",
     group="brands",
     kinds={"polars", "parquet"},
     settings=MatchBrandsSettings,

@@ -57,16 +57,17 @@ SAME_BOX = 0.8
 class PreprocessSettings(CropSettings, StageSettings):
     """How crops are cut out and cleaned, and when crops of several frames are equal."""
 
-    max_crops: int = Field(24, ge=1, le=500, description="crops of a frame at most, surest first, then largest")
+    max_crops: int = Field(24, ge=1, le=500, description="maximum crops of a frame, most confident first, then largest")
     max_phash_distance: int = Field(
-        24, ge=0, le=64, description="bits of the perceptual hash (unlike crops: about 32); beyond it none are compared"
+        24,
+        ge=0,
+        le=64,
+        description="maximum distance of perceptual hashes to compare crops, in bits (unrelated crops: about 32)",
     )
     max_change: float = Field(
-        9.0, ge=0, le=255, description="grey levels by which the most changed letter-sized block of equal crops differs"
+        9.0, ge=0, le=255, description="maximum difference of equal crops in any letter-sized block, in grey levels"
     )
-    max_gap_frames: int = Field(
-        3, ge=1, le=1000, description="frames after which a crop that is not seen again begins a new group"
-    )
+    max_gap_frames: int = Field(3, ge=1, le=1000, description="frames without a crop after which it starts a new group")
 
 
 class _Wanted(NamedTuple):
@@ -174,7 +175,7 @@ def _debug(run: StageRun[PreprocessSettings], frame: Frame, inputs: Mapping[str,
 
 @declare_stage(
     name="preprocess",
-    description="Crops of regions and objects, straightened and enlarged for reading; equal crops grouped.",
+    description="Cuts crops of regions and objects, straightened and enlarged for OCR, and groups equal ones.",
     group="text",
     kinds={"opencv", "inference", "parquet"},
     settings=PreprocessSettings,

@@ -132,7 +132,7 @@ def _files(run: StageRun[TimelineSettings]) -> dict[str, str]:
 
 @declare_stage(
     name="timeline",
-    description="The chunks on one clock, each source probed: what the container says, and what is really in it.",
+    description="Puts the chunks on one clock and probes each source: what its container declares, and what is in it.",
     group="media",
     kinds={"video", "parquet"},
     settings=TimelineSettings,

@@ -31,10 +31,14 @@ class TimelineSpec(Settings):
 
     name: str = Field(description="letters, digits, _ and -; at most 100")
     profile: str = Field("generic", description="name of a profile")
-    chunks: tuple[ChunkSpec, ...] = Field(description="one after another on one clock; sources may repeat")
+    chunks: tuple[ChunkSpec, ...] = Field(description="in order, on one clock; sources may repeat")
     brands: str | None = Field(None, description="path of a brand file; none: the profile's")
-    version: str | None = Field(None, description="of the media, where somebody watches it; none: files are looked at")
-    refused: str | None = Field(None, description="why what was asked for cannot be used: what its run says, and fails")
+    version: str | None = Field(
+        None, description="of the media file, from the sensor new_media; none: the files are examined"
+    )
+    refused: str | None = Field(
+        None, description="why the request cannot be used; the timeline's run fails with this message"
+    )
 
     @field_validator("name")
     @classmethod

@@ -42,21 +42,23 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Runs routines: one interface, local and remote. Connections are opened at first use and closed with the run."""
 
     url: str = Field(
-        default="", description="http://gpu-host:8000, several with commas; empty: routines run in this process"
+        default="", description="http://gpu-host:8000, several separated by commas; empty: routines run in this process"
     )
-    token: str = Field(default="", description="bearer token of the hosts, when they want one")
+    token: str = Field(default="", description="bearer token of the hosts, if they require one")
     give_up_after_s: float = Field(
         default=60.0,
         ge=0,
-        description="a host that has not answered for this long fails the stage, which may be run again",
+        description="the stage fails when no host has answered for this long; it can be run again",
     )
-    read_timeout_s: float = Field(default=120.0, gt=0, description="for a host to begin an answer, queue included")
-    requests_in_flight: int = Field(default=4, ge=1, description="requests under way at once, for each host")
-    lossless: bool = Field(default=True, description="pictures that exist as pixels only travel as PNG; false: as JPEG")
+    read_timeout_s: float = Field(
+        default=120.0, gt=0, description="for a host to start an answer, time in its queue included"
+    )
+    requests_in_flight: int = Field(default=4, ge=1, description="concurrent requests to each host")
+    lossless: bool = Field(default=True, description="pictures without encoded bytes are sent as PNG; false: as JPEG")
     models: dict[str, str] = Field(
         default={}, description="in this process: models that settings may name, NAME -> PATH; a host has its own list"
     )
-    device: str = Field(default="auto", description="in this process: what runs them; auto, cpu, cuda or cuda:N")
+    device: str = Field(default="auto", description="in this process: the device; auto, cpu, cuda or cuda:N")
 
     _opened: Inference | None = PrivateAttr(None)
 

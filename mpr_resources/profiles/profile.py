@@ -23,10 +23,10 @@ class Profile(Settings):
     logos: str | None = Field(None, description="folder of logos BRAND/*.png, relative to the profiles folder")
 
     registry: bool = Field(
-        True, description="true: brands of the registry are looked for too; false: those of the brand file alone"
+        True, description="true: also search for the registry's brands; false: only for the brand file's"
     )
     replay: Literal["automatic", "on_request"] = Field(
-        "on_request", description="automatic: what a changed setting makes stale is materialized again by itself"
+        "on_request", description="automatic: stages made stale by a changed setting are rematerialized automatically"
     )
 
     @property

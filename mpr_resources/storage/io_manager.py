@@ -22,7 +22,7 @@ class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The object store, opened when first used, and the run's cache of decoded pictures."""
 
     url: str = Field(description="a folder, a file:// URL or s3://bucket/prefix")
-    s3_endpoint_url: str | None = Field(None, description="for MinIO, R2 and other stores that are not AWS")
+    s3_endpoint_url: str | None = Field(None, description="for MinIO, R2 and other S3 servers that are not AWS")
 
     @cached_property
     def storage(self) -> Storage:

@@ -59,8 +59,8 @@ def test_bucket_of(url: str, expected: tuple[str, str]) -> None:
     ("url", "token", "said"),
     [
         pytest.param("s3://media", "", "set MPR_WEBHOOK_TOKEN", id="no token"),
-        pytest.param("/media", "secret", "only buckets tell of new objects", id="a folder"),
-        pytest.param("", "secret", "only buckets tell of new objects", id="nothing watched"),
+        pytest.param("/media", "secret", "only buckets report new objects", id="a folder"),
+        pytest.param("", "secret", "only buckets report new objects", id="nothing watched"),
     ],
 )
 def test_a_webhook_that_cannot_work_does_not_start(tmp_path: Path, url: str, token: str, said: str) -> None:

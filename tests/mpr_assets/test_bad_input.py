@@ -138,7 +138,7 @@ PNG, JPEG = encode_png(flat(40, 40)), encode_jpeg(flat(64, 64))
 
 CASES: dict[str, Case] = {
     # the command itself
-    "no video": Case(["run"], ["Missing argument 'VIDEO", "(mpr --help tells more)"]),
+    "no video": Case(["run"], ["Missing argument 'VIDEO", "(see mpr --help)"]),
     "unknown option": Case(["run", "{clip}", "--chunks", "0-1"], ["No such option: --chunks", "--help"]),
     "unknown command": Case(["rnu"], ["No such command 'rnu'. Did you mean 'run'?"]),
     "an option without its value": Case(["run", "{clip}", "--name"], ["--name", "requires an argument"]),
@@ -164,7 +164,7 @@ CASES: dict[str, Case] = {
     "an address without a host": Case(["run", "http://"], ["http:// is no address (", "it looks like https://"]),
     "an address with spaces": Case(["run", "https://a b/c?key=1"], ["https://a b/c is no address (", "it looks like"]),
     "an address of another kind": Case(
-        ["run", "ftp://a/b.mp4"], ["ftp://a/b.mp4 is an address that MPR does not read"]
+        ["run", "ftp://a/b.mp4"], ["MPR cannot read addresses like ftp://a/b.mp4; give a path"]
     ),
     "the second of two missing": Case(["run", "{clip}", "{tmp}/no.mp4"], ["no.mp4 does not exist"]),
     # chunks
@@ -179,7 +179,7 @@ CASES: dict[str, Case] = {
     "chunk open at its end": chunk("1-", says=["is not a span of time"]),
     "the second chunk bad": chunk("0-1", "5-6", says=["Chunk 1", "starts after the source ends"]),
     "chunk of no video of two": chunk("0-1", says=["does not say which of the 2 videos"], videos=2),
-    "chunk of a third video": chunk("3:0-1", says=["which of the 2 videos it is of; write N:START-END."], videos=2),
+    "chunk of a third video": chunk("3:0-1", says=["which of the 2 videos it belongs to; write N:START"], videos=2),
     "chunk of video 0": chunk("0:0-1", says=["does not say which of the 2 videos"], videos=2),
     "chunk of video ²": chunk("²:0-1", says=["does not say which of the 2 videos"], videos=2),
     # profiles

@@ -39,7 +39,7 @@ def rows(text: str) -> list[list[str]]:
 
 def test_an_empty_registry_says_so(mpr: Mpr, tmp_path: Path) -> None:
     assert mpr("brands", "list") == "The registry is empty.\n"
-    assert mpr("brands", "history") == "Nothing was done yet.\n"
+    assert mpr("brands", "history") == "There are no changes yet.\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -50,8 +50,8 @@ def test_a_brand_from_first_to_last(mpr: Mpr, tmp_path: Path) -> None:
     mpr("brands", "add", "Ajax", "--source", "ocr")
     mpr("brands", "merge", "Ajax", "akme")
     mpr("brands", "exclude", "FIFA", "acme")
-    assert "ACME was excluded already." in mpr("brands", "exclude", "ACME")
-    assert "FIFA is looked for in every timeline." in mpr("brands", "confirm", "FIFA")
+    assert "ACME was already excluded." in mpr("brands", "exclude", "ACME")
+    assert "FIFA is searched for in every timeline." in mpr("brands", "confirm", "FIFA")
     assert rows(mpr("brands", "list"))[1:] == [
         ["Acme Motors", "excluded", "manual", "nowhere", "Acme, Ajax, Akme"],
         ["FIFA", "confirmed", "manual", "everywhere"],
@@ -70,8 +70,8 @@ def test_a_brand_from_first_to_last(mpr: Mpr, tmp_path: Path) -> None:
     ("argv", "sentence"),
     [
         pytest.param(["show", "Acme"], "mpr: The registry has no brand 'Acme'; mpr brands list shows all.", id="none"),
-        pytest.param(["list", "--status", "new"], "mpr: 'new' is no status of a brand; choose one of", id="a status"),
-        pytest.param(["add", "A", "--source", "x"], "mpr: 'x' is no source of a brand; choose one of", id="a source"),
+        pytest.param(["list", "--status", "new"], "mpr: 'new' is not a status of brands; choose one of", id="a status"),
+        pytest.param(["add", "A", "--source", "x"], "mpr: 'x' is not a source of brands; choose one of", id="a source"),
         pytest.param(["add", " "], "is empty; write the text as it is seen.", id="an empty name"),
         pytest.param(["add", "A", "--alias", "a"], "is there twice in the brand 'A'; remove one", id="a name twice"),
         pytest.param(["add", "A", "--logo", "/none.png"], "/none.png of the brand 'A' does not exist", id="a logo"),
@@ -129,7 +129,7 @@ def test_what_a_model_names_is_proposed_and_read_once_it_is_confirmed(
         # A provider that refuses the key: what failed goes on with another, for this run, then in the profile.
         failed = mpr("run", str(inputs / "clip.mp4"), "--name", "a", "--profile", "asking", *brands, status=1)
         assert "anthropic refuses the key in ANTHROPIC_API_KEY" in failed
-        assert "goes on with escalate_cloud" in mpr("retry", "a", "--set", "models=[openai/m]")
+        assert "continues with escalate_cloud" in mpr("retry", "a", "--set", "models=[openai/m]")
         (profiles / "asking.yaml").write_text(PROFILE + ASKING.format(model="openai/m"))
         asked = len(cloud.requests)
         assert exposures(tmp_path, "a") == [("ACME motors", "cloud_vlm")]

@@ -53,12 +53,17 @@ AGREEMENT = 0.6
 class LogoMatchSettings(Settings):
     """How logos are looked for."""
 
-    logo_threshold: float = Field(default=0.5, ge=0, le=1, description="calibrated score from which a logo is found")
-    logo_min_side_px: int = Field(default=16, ge=4, le=4096, description="long side below which a find is dropped")
+    logo_threshold: float = Field(default=0.5, ge=0, le=1, description="minimum calibrated score of a logo")
+    logo_min_side_px: int = Field(default=16, ge=4, le=4096, description="minimum long side of a found logo")
     logo_working_side_px: int = Field(
-        default=960, ge=320, le=4096, description="long side a frame is brought to for local features, at most doubled"
+        default=960,
+        ge=320,
+        le=4096,
+        description="long side to which a frame is scaled for local features, at most doubled",
     )
-    logo_features: int = Field(default=2000, ge=100, le=20000, description="strongest local features used of a frame")
+    logo_features: int = Field(
+        default=2000, ge=100, le=20000, description="maximum number of local features per frame, strongest first"
+    )
 
 
 def find_logos(

@@ -21,14 +21,17 @@ class ObjectSettings(Settings):
     The threshold of 0.25 and the side of 640 are Ultralytics' own defaults, the overlap of 0.45 that of YOLOv5.
     """
 
-    object_threshold: float = Field(0.25, gt=0, le=1, description="confidence from which an object is found")
+    object_threshold: float = Field(0.25, gt=0, le=1, description="minimum confidence of an object")
     object_overlap: float = Field(
-        0.45, ge=0, le=1, description="of two boxes of one label that share more than this (IoU) the surer stays"
+        0.45,
+        ge=0,
+        le=1,
+        description="IoU above which the less confident of two boxes with the same label is dropped (NMS)",
     )
     object_side_px: int = Field(
-        640, ge=32, le=4096, multiple_of=32, description="long side of the picture that the detector sees"
+        640, ge=32, le=4096, multiple_of=32, description="long side to which a picture is scaled for the detector"
     )
-    object_batch: int = Field(16, ge=1, le=256, description="pictures put to the detector at once")
+    object_batch: int = Field(16, ge=1, le=256, description="pictures in one batch")
 
 
 def in_batches(images: Sequence[Image], count: int) -> Iterator[list[int]]:

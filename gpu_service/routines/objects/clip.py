@@ -53,23 +53,23 @@ REMEMBERED = 8
 class ClipSettings(Settings):
     """How regions are named."""
 
-    clip_model: str = Field("", max_length=100, description="for `clip`: name of the model, one that the host knows")
-    clip_threshold: float = Field(0.6, ge=0.5, le=1, description="confidence from which a region is given a name")
+    clip_model: str = Field("", max_length=100, description="for `clip`: short name of a model of the host")
+    clip_threshold: float = Field(0.6, ge=0.5, le=1, description="minimum confidence to name a region")
     clip_brands: tuple[Name, ...] = Field(
-        (), max_length=1000, description="brands to look for beside those of the reference pictures"
+        (), max_length=1000, description="brands to search for in addition to those with reference pictures"
     )
-    clip_prompt: str = Field("the {} logo", max_length=200, pattern=r"\{\}", description="{} stands for the brand")
+    clip_prompt: str = Field("the {} logo", max_length=200, pattern=r"\{\}", description="{} is replaced by the brand")
     clip_other: tuple[Name, ...] = Field(
         ("a plain surface", "grass", "a crowd", "a person", "a sign with words", "a photo of something else"),
         min_length=1,
         max_length=100,
-        description="what a region may be that is no brand",
+        description="classes for regions that show no brand",
     )
     clip_likeness: float = Field(
-        0.75, ge=-1, le=1, description="cosine to a reference picture at which it is as likely the brand as not"
+        0.75, ge=-1, le=1, description="cosine similarity to a reference picture at which the probability is 0.5"
     )
-    clip_boards: bool = Field(True, description="boards between lines, as detect_edges finds them, are regions too")
-    clip_batch: int = Field(64, ge=1, le=1024, description="regions put to the model at once")
+    clip_boards: bool = Field(True, description="also name boards found by the algorithm of detect_edges")
+    clip_batch: int = Field(64, ge=1, le=1024, description="regions in one batch")
 
 
 class Clip:

@@ -38,7 +38,7 @@ SORTED_BOXES = 1000
 class OnnxSettings(ObjectSettings):
     """Which exported detector looks."""
 
-    onnx_model: str = Field("", max_length=100, description="for `onnx`: name of the model, one that the host knows")
+    onnx_model: str = Field("", max_length=100, description="for `onnx`: short name of a model of the host")
 
 
 class OnnxDetector:

@@ -25,7 +25,7 @@ ENGINE = "the engine `yolo`"
 class YoloSettings(ObjectSettings):
     """Which YOLO looks."""
 
-    yolo_model: str = Field("", max_length=100, description="for `yolo`: name of the model, one that the host knows")
+    yolo_model: str = Field("", max_length=100, description="for `yolo`: short name of a model of the host")
 
 
 class Yolo:

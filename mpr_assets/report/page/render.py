@@ -55,8 +55,10 @@ GetPicture = Callable[[int], Picture | None]
 class PageSettings(Settings):
     """How much the page carries with it."""
 
-    evidence_per_brand: int = Field(6, ge=0, le=100, description="evidence pictures of each brand, at most")
-    page_mb: float = Field(8.0, ge=1, le=100, description="the page leaves pictures out rather than grow larger; MB")
+    evidence_per_brand: int = Field(6, ge=0, le=100, description="maximum evidence pictures for each brand")
+    page_mb: float = Field(
+        8.0, ge=1, le=100, description="maximum size of the page, in MB; pictures beyond it are left out"
+    )
 
 
 @dataclass(frozen=True)

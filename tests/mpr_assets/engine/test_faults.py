@@ -135,7 +135,7 @@ def test_an_interrupted_run_ends_soon_and_can_go_on(undisturbed: Undisturbed, ho
     assert time.monotonic() - asked_s < 10
     assert process.exitcode == 130, place.said()
     assert place.said().splitlines()[-1] == (
-        "mpr: interrupted; what was finished is kept, run the same command again to go on."
+        "mpr: interrupted; finished stages are kept, run the same command again to continue."
     )
     assert place.run()[0] == 0
     assert place.kept() == undisturbed.place.kept()

@@ -165,6 +165,6 @@ def test_the_history_of_a_timeline(world: World) -> None:
     assert lines[0].plain.startswith("match_brands #2  20")
     assert [line.plain for line in lines[2:4]] == [
         "read detect_objects #1, run_ocr #1",
-        "not as the profile board: min_confidence=0.9",
+        "overrides of board: min_confidence=0.9",
     ]
     assert made[-1].note == "cleared"

@@ -217,10 +217,10 @@ def test_a_backfill_is_shown_and_stopped(
         assert status == 0
         return text
 
-    assert f"Backfill {both} (try it), of 2 timelines 0 are done, 0 failed or were cancelled;" in said("status")
+    assert f"Backfill {both} (try it), 0 of 2 timelines done, 0 failed or cancelled;" in said("status")
     text = said("stop", "other")
     assert f"backfill {alone}: canceling\n" in text
-    assert f"The backfill {both} of 2 timelines goes on, and may still ask for other; let that wait with: " in text
+    assert f"The backfill {both} of 2 timelines continues and may still request runs of other; hold them with: " in text
     assert [one.backfill_id for one in backfills_at_work(queue)] == [both]
     said("stop", "--backfill", both)
     assert backfills_at_work(queue) == []
@@ -358,7 +358,7 @@ def test_nothing_is_cleared_without_a_yes(
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
     status, said = mpr(finished[0], home, monkeypatch, capsys, "clear", "match", "run_ocr")
     assert status == 1
-    assert said.endswith("mpr: nothing was done; --yes goes on without asking.\n")
+    assert said.endswith("mpr: cancelled, nothing was changed; --yes skips the question.\n")
     assert finished[0].listing() == before
 
 

@@ -247,7 +247,7 @@ def test_selection(name: str) -> None:
 @pytest.mark.parametrize(
     ("first", "only", "through", "said"),
     [
-        ("run_ocr", True, "match_brands", "--only and --through exclude each other"),
+        ("run_ocr", True, "match_brands", "--only and --through cannot be combined"),
         ("run_ocr", False, "detect_edges", "detect_edges does not depend on run_ocr; choose one of run_ocr, "),
     ],
     ids=["both limits", "through what comes before"],
@@ -376,7 +376,7 @@ REPLAYS: dict[str, tuple[list[str], str]] = {
         ["match", "run_ocr", "--set", "min_confidence=0.4", "--save-as", "board"],
         "There is already a profile 'board'",
     ),
-    "both limits": (["match", "run_ocr", "--only", "--through", "match_brands"], "exclude each other"),
+    "both limits": (["match", "run_ocr", "--only", "--through", "match_brands"], "cannot be combined"),
 }
 
 
