@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,12 +81,18 @@ def dagster_instance() -> dg.DagsterInstance:
     """
     home = Path(os.environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
     os.environ["DAGSTER_HOME"] = str(home)
+    settings = home / "dagster.yaml"
+    if settings.exists():
+        parse(str(settings), read_file(settings))
+    lock = home / "opening.lock"
     try:
         home.mkdir(parents=True, exist_ok=True)
         # One process at a time: two that make its databases at once spoil them for good.
-        with FileLock(home / "opening.lock", timeout=OPENING_S, fallback_to_soft=False):
+        with FileLock(lock, timeout=OPENING_S, fallback_to_soft=False):
             return _opened(home)
     except (OSError, SQLAlchemyError, sqlite3.Error, Timeout, dg.DagsterError) as error:
+        with suppress(OSError):
+            lock.unlink()  # a folder that cannot be used is left as it was
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise BadInput(
             f"Dagster's folder {home} cannot be used ({reason})",
@@ -98,6 +105,5 @@ def _opened(home: Path) -> dg.DagsterInstance:
     if not settings.exists():
         settings.unlink(missing_ok=True)
         settings.symlink_to(ROOT / "dagster.yaml")
-    parse(str(settings), read_file(settings))
     repair_versions(home)
     return dg.DagsterInstance.get()

@@ -261,7 +261,9 @@ CASES: dict[str, Case] = {
     "logo not a picture": logo("l.png", b"hello", "cannot be decoded; it is empty, damaged or not what"),
     "logo empty": logo("l.jpg", b"", "cannot be decoded; it is empty"),
     "logo cut off": logo("l.png", PNG[:40], "cannot be decoded"),
-    "logo a corrupt SVG": logo("l.svg", SVG.encode(), "cannot be decoded"),
+    "logo a corrupt SVG": logo(
+        "l.svg", SVG.encode(), "cannot be used: ", "give another PNG, JPEG, WebP or SVG picture"
+    ),
     "logo of another kind": logo("l.gif", b"GIF89a", "is not a PNG, JPEG, WebP or SVG file; convert it."),
     "logo a folder": Case(
         ["run", "{clip}", "--brands", "{tmp}/b.yaml"],

@@ -22,7 +22,6 @@ from mpr_resources.storage.cache_folders import (
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import Storage
 from tests.world import (
-    NAMES,
     TIMELINE,
     Ran,
     World,
@@ -155,8 +154,8 @@ def test_frames_that_would_be_others_now_are_refused(world: World) -> None:
 
 
 def test_a_scenario_keeps_what_it_needs(world: World) -> None:
-    [stage] = [stage for stage in STAGES if stage.name == "run_ocr"]
-    save_scenario(world.storage, stage, TIMELINE, "good", stages=NAMES, saved="now", saved_by="me")
+    stages = {stage.name: stage for stage in STAGES}
+    save_scenario(world.storage, stages["run_ocr"], TIMELINE, "good", stages=stages, saved="now", saved_by="me")
     kept = listing(world.storage_folder / "scenarios")
     cleared(world)
     assert listing(world.storage_folder / "scenarios") == kept
