@@ -139,7 +139,7 @@ def definitions(
             config_sensor(STAGES),
             state_sensor(STAGES),
             replay_sensor(STAGES, JOB),
-            new_media_sensor(STAGES, JOB),
+            new_media_sensor(STAGES, JOB, on=resources["media"] is not None),
         ],
         resources=resources,
         executor=dg.in_process_executor,

@@ -368,6 +368,26 @@ def cancel_backfill(instance: dg.DagsterInstance, backfill_id: str) -> bool:
     return True
 
 
+# The daemon's log
+
+
+def quiet_idle_sensors() -> None:
+    """Keep out of the daemon's log that a sensor is looked at, and that it had nothing to do; all else is told.
+
+    Uses the name of the logger and the beginnings of two messages: publicly there is a level for all of the daemon's
+    log alone. With others, all lines are told.
+    """
+    logging.getLogger(SENSOR_LOGGER).addFilter(_tells_of_something)
+
+
+SENSOR_LOGGER = "dagster.daemon.SensorDaemon"
+IDLE_MESSAGES = ("Checking for new runs for sensor: ", "No run requests returned for ")
+
+
+def _tells_of_something(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(IDLE_MESSAGES)
+
+
 # The instance: its folder, its queue, its launcher
 
 

@@ -9,6 +9,7 @@ Dagster and the door to its inside.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -17,6 +18,7 @@ from mpr_resources.dagster_internals import (
     add_tags,
     instance_of,
     queue_of,
+    quiet_idle_sensors,
     read_values,
     write_value,
 )
@@ -28,7 +30,14 @@ AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dagster
 
 
 class HoldingRunCoordinator(dg.QueuedRunCoordinator[dg.DagsterInstance]):
-    """Queues runs as Dagster does, those of timelines on hold with the tag that keeps them waiting."""
+    """Queues runs as Dagster does, those of timelines on hold with the tag that keeps them waiting.
+
+    The daemon makes one as it starts, which is also when it learns not to tell of sensors that had nothing to do.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        quiet_idle_sensors()
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
         """Queue the run."""

@@ -48,24 +48,30 @@ TOLD = 5
 MEDIA_TAG = "mpr/media"
 
 
-def new_media_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
-    """Makes a timeline of each file that has come to the media folder, and asks for a run when it has changed."""
+def new_media_sensor(stages: Sequence[Stage], job: str, *, on: bool) -> dg.SensorDefinition:
+    """Makes a timeline of each file that has come to the media folder, and asks for a run when it has changed.
+
+    `on`: whether it runs unless it is switched off in the UI; else it does not unless it is switched on there.
+    """
 
     @dg.sensor(
         name="new_media",
-        description="Makes timelines of the files in MPR_MEDIA_URL and asks for their runs.",
+        description="Makes timelines of the files in MPR_MEDIA_URL and asks for their runs. Off while that is not set.",
         job_name=job,
         minimum_interval_seconds=INTERVAL_S,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={*RESOURCES, "media"},
     )
     def sense(context):  # type: ignore[no-untyped-def]  # Dagster evaluates annotations, these are strings
         if context.resources.media is None:
-            return dg.SkipReason("MPR_MEDIA_URL is not set: no folder or bucket is watched.")
+            return dg.SkipReason(
+                "MPR_MEDIA_URL is not set: no folder or bucket is watched. Switch the sensor off, or set it."
+            )
         memory, taken = look(
             context.instance, stages, context.resources, Memory.parse(context.cursor), time.time(), context.log
         )
-        waiting = dg.SkipReason(f"{len(memory.looks)} files are watched until they stop growing.")
+        watched = len(memory.looks)
+        waiting = dg.SkipReason(f"{watched} files are watched until they stop growing." if watched else None)
         return dg.SensorResult(
             run_requests=[request(file) for file in taken],
             skip_reason=None if taken else waiting,

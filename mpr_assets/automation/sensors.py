@@ -1,7 +1,8 @@
 """What happens by itself: changed settings are observed, and where a profile asks for it what is stale is made again.
 
 Each sensor is a thin shell around a pure decision: `mpr_assets.automation.replay_decision`,
-`mpr_assets.freshness.judge`.
+`mpr_assets.freshness.judge`. One that asks for no run ends in a `SkipReason`, which Dagster's log and its list of ticks
+show after "skipped:", so it says what was done instead; where nothing was, it is empty.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def config_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
             usable = watch.timelines(names, context.resources, context.log)
             config = watch.versions(usable, context.resources, context.log)
             number = report_changed(context.instance, config, observed.look(context.instance), OBSERVE_S)
-        return dg.SkipReason(f"{number} settings of {len(names)} timelines changed.")
+        return dg.SkipReason(f"no run is needed; {number} changed settings were observed." if number else None)
 
     return sense
 
@@ -96,7 +97,8 @@ def state_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
             number = tell(context.instance, verdicts, told.look(context.instance)[nodes[0].name])
             judged.clear()  # once they are told: what is broken off is judged again
             judged.update(now)
-        return dg.SkipReason(f"The states of {number} of {len(config)} timelines changed.")
+        noted = f"no run is needed; the changed states of {number} of {len(config)} timelines were noted."
+        return dg.SkipReason(noted if number else None)
 
     return sense
 
@@ -119,14 +121,17 @@ def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
             usable = watch.timelines(registered(context.instance), context.resources, context.log)
             automatic = {name: one for name, one in usable.items() if one[1].replay == "automatic"}
             if not automatic:
-                return dg.SkipReason("No timeline has a profile with `replay: automatic`.")
+                return dg.SkipReason()
             config = watch.versions(automatic, context.resources, context.log)
             replays = _wanted(context.instance, nodes, config, made.look(context.instance))
         large, few = _by_size(replays)
         for of_change in large:
             _backfill(context.instance, context.repository_def, of_change)
         if large and not few:
-            return dg.SkipReason(f"{sum(map(len, large))} timelines are stale; asked for in {len(large)} backfills.")
+            return dg.SkipReason(
+                f"no single runs are needed; {sum(map(len, large))} stale timelines were asked for as backfills: "
+                f"{len(large)}."
+            )
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(

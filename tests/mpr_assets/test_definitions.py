@@ -87,6 +87,19 @@ def test_what_the_environment_switches_off(name: str) -> None:
     assert switched_off(environ) == off
 
 
+@pytest.mark.parametrize(
+    ("environ", "on"),
+    [
+        pytest.param({}, False, id="nothing said"),
+        pytest.param({"MPR_MEDIA_URL": ""}, False, id="empty"),
+        pytest.param({"MPR_MEDIA_URL": "/media"}, True, id="a folder"),
+    ],
+)
+def test_new_media_are_looked_for_where_they_are_named(environ: dict[str, str], on: bool) -> None:
+    sensor = definitions(environ).get_repository_def().get_sensor_def("new_media")
+    assert sensor.default_status is (dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED)
+
+
 def test_the_token_is_shown_by_its_variable_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"INFERENCE_URL": "http://a:1", "INFERENCE_TOKEN": "secret"}
     monkeypatch.setenv("INFERENCE_TOKEN", "secret")

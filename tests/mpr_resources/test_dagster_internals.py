@@ -15,15 +15,18 @@ from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.run_coordinator import RunCoordinator
 from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
 from dagster._core.storage.runs.base import RunStorage
+from dagster._daemon.daemon import SensorDaemon, get_default_daemon_logger
 
 from bench import structure
 from mpr_resources.dagster_internals import (
     DATA_VERSION_TAG,
+    IDLE_MESSAGES,
     HealthCheckedRunLauncher,
     events_after,
     last_event_id,
     latest_events,
     materialized_in,
+    quiet_idle_sensors,
     read_values,
     write_events,
     write_value,
@@ -221,6 +224,28 @@ def test_events_after_one(
 def test_no_event_and_no_run(instance: dg.DagsterInstance) -> None:
     assert last_event_id(instance) == 0
     assert materialized_in(instance, str(uuid.uuid4())) == set()
+
+
+TOLD_OF_SENSORS = [
+    ("Checking for new runs for sensor: new_media", False),
+    ("No run requests returned for new_media, skipping", False),
+    ("Sensor show_states skipped: no run is needed; the changed states of 1 of 1 timelines were noted.", True),
+    ("Launching run for new_media", True),
+]
+
+
+@pytest.mark.parametrize(("message", "told"), TOLD_OF_SENSORS)
+def test_an_idle_sensor_says_nothing(message: str, told: bool, caplog: pytest.LogCaptureFixture) -> None:
+    quiet_idle_sensors()
+    logger = get_default_daemon_logger(SensorDaemon.__name__)
+    with caplog.at_level("INFO", logger.name):
+        logger.info(message)
+    assert caplog.messages == [message] * told
+
+
+def test_messages_of_idle_sensors_are_dagsters() -> None:
+    source = inspect.getsource(importlib.import_module("dagster._daemon.sensor"))
+    assert [text for text in IDLE_MESSAGES if f'info(f"{text}{{' not in source] == []
 
 
 @pytest.mark.parametrize("reason", [None, "no sign"])

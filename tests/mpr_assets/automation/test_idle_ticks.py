@@ -160,9 +160,9 @@ CHANGES: dict[str, tuple[Callable[[Yard], object], set[tuple[str, str]]]] = {
 def test_what_a_tick_reports(yard: Yard, name: str, restarted: bool) -> None:
     act, expected = CHANGES[name]
     sensor = config_sensor(STAGES)
-    assert yard.tick(sensor) == "36 settings of 3 timelines changed."
+    assert yard.tick(sensor) == "no run is needed; 36 changed settings were observed."
     for _ in range(2):
-        assert yard.tick(sensor) == "0 settings of 3 timelines changed."
+        assert yard.tick(sensor) == "0 runs"
     act(yard)
     if restarted:
         sensor = config_sensor(STAGES)
@@ -222,13 +222,13 @@ def test_what_a_tick_that_fails_halfway_left_is_reported_by_the_next(
         with pytest.raises(TransientError):
             yard.tick(sensor)
     assert len(yard.observed()) == 5
-    assert yard.tick(sensor) == "31 settings of 3 timelines changed."
-    assert yard.tick(sensor) == "0 settings of 3 timelines changed."
+    assert yard.tick(sensor) == "no run is needed; 31 changed settings were observed."
+    assert yard.tick(sensor) == "0 runs"
 
 
 def test_states_that_could_not_be_told_are_told_by_the_next_tick(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     sensor = state_sensor(STAGES)
-    assert yard.tick(sensor) == "The states of 0 of 3 timelines changed."
+    assert yard.tick(sensor) == "0 runs"
     yard.instance.report_runless_asset_event(event("run_ocr", "a", "1"))
 
     def fails(*_: object) -> int:
@@ -238,8 +238,8 @@ def test_states_that_could_not_be_told_are_told_by_the_next_tick(yard: Yard, mon
         patch.setattr(sensors, "tell", fails)
         with pytest.raises(TransientError):
             yard.tick(sensor)
-    assert yard.tick(sensor) == "The states of 1 of 3 timelines changed."
-    assert yard.tick(sensor) == "The states of 0 of 3 timelines changed."
+    assert yard.tick(sensor) == "no run is needed; the changed states of 1 of 3 timelines were noted."
+    assert yard.tick(sensor) == "0 runs"
 
 
 def test_remote_videos_are_asked_for_every_ten_minutes(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,22 +261,22 @@ CHANGED = "match_brands: {min_confidence: 0.6}\n"
 
 def test_settings_are_observed_once(house: House) -> None:
     sensor = config_sensor(STAGES)
-    assert house.tick(sensor).skip_message == "24 settings of 2 timelines changed."
-    assert house.tick(sensor).skip_message == "0 settings of 2 timelines changed."
+    assert house.tick(sensor).skip_message == "no run is needed; 24 changed settings were observed."
+    assert house.tick(sensor).skip_message is None
     house.write(CHANGED)
-    assert house.tick(sensor).skip_message == "2 settings of 2 timelines changed."
+    assert house.tick(sensor).skip_message == "no run is needed; 2 changed settings were observed."
     observed = read_observed(house.instance, [*map(node, STAGES)])
     assert observed["match_brands"] == {name: house.config()[name]["match_brands"] for name in house.names}
 
 
 def test_states_are_told_where_they_changed(house: House) -> None:
     sensor = state_sensor(STAGES)
-    assert house.tick(sensor).skip_message == "The states of 0 of 2 timelines changed."
+    assert house.tick(sensor).skip_message is None
     house.make()
-    assert house.tick(sensor).skip_message == "The states of 2 of 2 timelines changed."
+    assert house.tick(sensor).skip_message == "no run is needed; the changed states of 2 of 2 timelines were noted."
     house.write(CHANGED)
-    assert house.tick(sensor).skip_message == "The states of 2 of 2 timelines changed."
-    assert house.tick(sensor).skip_message == "The states of 0 of 2 timelines changed."
+    assert house.tick(sensor).skip_message == "no run is needed; the changed states of 2 of 2 timelines were noted."
+    assert house.tick(sensor).skip_message is None
     records = dg.AssetRecordsFilter(dg.AssetKey("timeline"), asset_partitions=["t0001"])
     told = house.instance.fetch_observations(records, limit=1).records[0].asset_observation
     assert told is not None
@@ -286,7 +286,7 @@ def test_states_are_told_where_they_changed(house: House) -> None:
     assert rows["run_ocr"] == {"stage": "run_ocr", "state": "fresh", "why": ""}
     assert rows["match_brands"] == {"stage": "match_brands", "state": "stale", "why": CONFIG_CHANGED}
     house.make("match_brands", "escalate_vlm", "escalate_cloud", "compile_report")
-    assert house.tick(sensor).skip_message == "The states of 2 of 2 timelines changed."
+    assert house.tick(sensor).skip_message == "no run is needed; the changed states of 2 of 2 timelines were noted."
 
 
 def test_stale_stages_are_asked_for_in_order(house: House) -> None:
@@ -303,7 +303,7 @@ def test_on_request_nothing_is_asked_for(house: House) -> None:
     house.make()
     house.write(CHANGED, replay="on_request")
     said = house.tick(replay_sensor(STAGES, JOB))
-    assert said.skip_message == "No timeline has a profile with `replay: automatic`."
+    assert (said.skip_message, said.run_requests) == (None, [])
 
 
 def test_what_is_at_work_is_not_doubled_and_what_failed_is_asked_for_thrice(house: House) -> None:
@@ -361,7 +361,7 @@ def test_a_host_that_is_away_leaves_its_timelines_alone(house: House, monkeypatc
     monkeypatch.setattr(house.host, "identity", away)
     assert house.replays() == []
     assert len(asked) == 1, "one waiting is enough"
-    assert house.tick(config_sensor(STAGES)).skip_message == "12 settings of 2 timelines changed."
+    assert house.tick(config_sensor(STAGES)).skip_message == "no run is needed; 12 changed settings were observed."
 
 
 def test_a_thousand_timelines_become_one_backfill(tmp_path: Path) -> None:
@@ -370,7 +370,7 @@ def test_a_thousand_timelines_become_one_backfill(tmp_path: Path) -> None:
         house.make("match_brands")
         house.write(CHANGED)
         said = house.tick(replay_sensor(STAGES, JOB))
-        assert said.skip_message == "1000 timelines are stale; asked for in 1 backfills."
+        assert said.skip_message == "no single runs are needed; 1000 stale timelines were asked for as backfills: 1."
         [backfill] = instance.get_backfills()
         assert backfill.status == BulkActionStatus.REQUESTED
         assert backfill.title == "Replay of 1000 timelines from timeline"
