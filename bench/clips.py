@@ -27,7 +27,7 @@ from gpu_service.pictures import decode
 from mpr_assets.runs.local_instance import dagster_instance, storage
 from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract
 from mpr_assets.stages.timeline import resolve
-from mpr_cli import app
+from mpr_cli import new_timeline
 from mpr_cli.materialize import materialize
 from mpr_resources.media.probe import probe
 from mpr_resources.storage.keys import Keys
@@ -61,9 +61,9 @@ def clips(folder: Path) -> list[tuple[str, Path, Path]]:
 def run_graph(name: str, video: Path, brands: Path, profile: str, chunks: list[str]) -> float:
     """Seconds that the whole graph takes, Dagster included."""
     start_s = time.perf_counter()
-    spec = app.timeline_spec([video], profile, chunks, brands, name)
+    spec = new_timeline.timeline_spec([video], profile, chunks, brands, name)
     with dagster_instance() as instance:
-        app.create_timeline(instance, spec, replace=False)
+        new_timeline.create_timeline(instance, spec, replace=False)
         materialize(instance, name, command="eval")
     return time.perf_counter() - start_s
 
@@ -71,7 +71,7 @@ def run_graph(name: str, video: Path, brands: Path, profile: str, chunks: list[s
 def run_plain(video: Path, reader: RapidOCR) -> float:
     """Seconds that RapidOCR as it comes takes on the same frames, decoding included."""
     start_s = time.perf_counter()
-    spec = app.timeline_spec([video], "generic", [], None, "plain")
+    spec = new_timeline.timeline_spec([video], "generic", [], None, "plain")
     for frame in extract(resolve(spec, probe), ExtractFramesSettings()):
         reader(decode(frame.jpeg))
     return time.perf_counter() - start_s

@@ -91,18 +91,18 @@ def run_and_tell(video: Path, frames: int, args: argparse.Namespace) -> None:
     """Run the graph here; one JSON line with this process' peak in MB and the rows of each stage."""
     from mpr_assets.definitions import STAGES
     from mpr_assets.runs.local_instance import dagster_instance, storage
-    from mpr_cli import app
+    from mpr_cli import new_timeline
     from mpr_cli.materialize import materialize
     from mpr_resources.storage.keys import Keys
     from mpr_resources.storage.tables import from_parquet
 
     brands = Path(os.environ["DAGSTER_HOME"]).parent / "brands.yaml"
-    spec = app.timeline_spec([str(video)], "soccer_broadcast", [], brands, TIMELINE)
+    spec = new_timeline.timeline_spec([str(video)], "soccer_broadcast", [], brands, TIMELINE)
     looked = every(frames, args.cv_every)
     config = {"extract_frames": {"fps": args.fps}, "run_ocr": every(frames, args.ocr_every)}
     config |= dict.fromkeys(LOOKERS, looked)
     with dagster_instance() as instance:
-        app.create_timeline(instance, spec, replace=False)
+        new_timeline.create_timeline(instance, spec, replace=False)
         materialize(instance, TIMELINE, command="bench", config=config)
     rows = {}
     for stage in STAGES:

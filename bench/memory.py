@@ -55,12 +55,12 @@ def peak_mb(video: Path) -> float:
 def run_and_tell(video: Path) -> None:
     """Run the graph here and print this process' peak in MB."""
     from mpr_assets.runs.local_instance import dagster_instance
-    from mpr_cli import app
+    from mpr_cli import new_timeline
     from mpr_cli.materialize import materialize
 
-    spec = app.timeline_spec([video], "soccer_broadcast", [], None, "memory")
+    spec = new_timeline.timeline_spec([video], "soccer_broadcast", [], None, "memory")
     with dagster_instance() as instance:
-        app.create_timeline(instance, spec, replace=False)
+        new_timeline.create_timeline(instance, spec, replace=False)
         materialize(instance, "memory", command="bench")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 

@@ -12,8 +12,9 @@ from demo.broadcast import draw_broadcast
 from gpu_service.errors import MprError
 from mpr_assets.definitions import ROOT
 from mpr_assets.runs.local_instance import dagster_instance, storage
-from mpr_cli import app, terminal
+from mpr_cli import new_timeline, terminal
 from mpr_cli.materialize import materialize
+from mpr_cli.report import show_report
 from mpr_resources.storage.keys import Keys
 
 TIMELINE = "demo"
@@ -31,11 +32,11 @@ def main() -> int:
     draw_broadcast(video)
     terminal.err.print("Finding its brands:")
     try:
-        spec = app.timeline_spec([video], PROFILE, [], BRANDS, TIMELINE)
+        spec = new_timeline.timeline_spec([video], PROFILE, [], BRANDS, TIMELINE)
         with dagster_instance() as instance:
-            app.create_timeline(instance, spec, replace=True)
+            new_timeline.create_timeline(instance, spec, replace=True)
             materialize(instance, TIMELINE, command="demo")
-        app.show_report(TIMELINE)
+        show_report(TIMELINE)
     except MprError as error:
         terminal.err.print(f"demo: {error}")
         return 1

@@ -18,14 +18,13 @@ from mpr_assets.orchestration.config_asset import config_asset
 from mpr_assets.orchestration.stage_asset import stage_asset
 from mpr_resources.brands.registry import Registry
 from mpr_resources.database.connection import Database
+from mpr_resources.environment import ROOT as ROOT
+from mpr_resources.environment import profiles_path
 from mpr_resources.heartbeat import heartbeat
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
 from mpr_resources.storage.io_manager import StorageResource, TableIOManager
-
-ROOT = Path(__file__).resolve().parent.parent
-"""The clone; defaults of what is kept lie in it."""
 
 JOB = "mpr"
 
@@ -73,8 +72,7 @@ def inference_resource(environ: Mapping[str, str]) -> InferenceResource:
 
 def profiles_folder(environ: Mapping[str, str]) -> Profiles:
     """Profiles as `MPR_PROFILES_DIR` says; `profiles/` in the clone by default."""
-    folder = Path(environ.get("MPR_PROFILES_DIR") or ROOT / "profiles")
-    return Profiles(folder, SECTIONS, brand_registry(environ))
+    return Profiles(profiles_path(environ), SECTIONS, brand_registry(environ))
 
 
 def brand_registry(environ: Mapping[str, str]) -> Registry:

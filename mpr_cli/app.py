@@ -1,245 +1,149 @@
-"""The command line `mpr`. It parses, calls, prints; what it calls is elsewhere.
+"""The command line `mpr`: its commands by name, and the exit status and the sentence for whatever goes wrong.
 
+A command's module is imported when the command is asked for: all of them at once would take seconds.
 Exit status: 0 done, 1 a stage failed, 2 the input cannot be used, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
-import cv2
-import dagster as dg
 import typer
+from typer._click.core import Command, Context
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
+from typer.core import TyperCommand, TyperGroup
 
-from gpu_service.errors import BadInput, MprError
-from mpr_assets.definitions import storage_resource
-from mpr_assets.report.measures import measures
-from mpr_assets.runs.local_instance import dagster_instance, profiles, storage
-from mpr_assets.runs.local_run import StageFailed, observe_first
-from mpr_assets.runs.run_lock import refuse_at_work
-from mpr_assets.stages.timeline import resolve
-from mpr_assets.timelines.partitions import load_spec, register, registered
-from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
-from mpr_cli import (
-    brands,
-    cache,
-    control,
-    costs,
-    history,
-    replay,
-    scenarios,
-    terminal,
-    watch,
-)
+from gpu_service.errors import MprError
+from mpr_assets.runs.stage_failed import StageFailed
+from mpr_cli import terminal
 from mpr_cli.exit_status import FAILED, INTERRUPTED, UNUSABLE
-from mpr_cli.materialize import materialize
-from mpr_resources.inference.resource import open_inference
-from mpr_resources.media.probe import probe
-from mpr_resources.media.sources import Sources, is_remote
-from mpr_resources.storage.keys import Keys
-from mpr_resources.storage.store import MissingObject
-from mpr_resources.storage.tables import read_table
-from mpr_resources.yaml_files.syntax import dump
 
-LINK_S = 3600
+DISTRIBUTION = "mpr"
+
+
+class Entry(NamedTuple):
+    """A command, or a group of them, before its module is imported: the module, and the first paragraph of its help."""
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "run": Entry("mpr_cli.run", "Register a timeline, materialize all stages and print the brands."),
+    "report": Entry("mpr_cli.report", "Print a timeline's brands and the location of its report."),
+    "timeline": Entry("mpr_cli.timeline", "Create, list and show timelines."),
+    "profile": Entry("mpr_cli.profile", "List, show, validate and duplicate profiles."),
+    "brands": Entry("mpr_cli.brands", "Show and change the registry of brands that all timelines share."),
+    "cache": Entry("mpr_cli.cache", "List and clear what can be recomputed: frames, crops, overlays."),
+    "stop": Entry(
+        "mpr_cli.control",
+        "Cancel a timeline's runs, also queued ones, or a backfill; finished stages are kept.",
+    ),
+    "pause": Entry(
+        "mpr_cli.control",
+        "Hold a timeline or a profile: queued runs wait until `mpr resume`; a run in progress continues.",
+    ),
+    "resume": Entry("mpr_cli.control", "Release the hold of a timeline or a profile: its queued runs start."),
+    "step": Entry("mpr_cli.control", "Materialize one stage: the first that is missing or stale."),
+    "clear": Entry(
+        "mpr_cli.control",
+        "Delete a timeline's stored results, from a stage on; its spec, scenarios and history are kept.",
+    ),
+    "retry": Entry(
+        "mpr_cli.control",
+        "Continue the last run where it failed or was stopped, with its settings or with others.",
+    ),
+    "costs": Entry("mpr_cli.costs", "Show requests to cloud providers with tokens and costs."),
+    "history": Entry(
+        "mpr_cli.history",
+        "Show a timeline's results as a tree, each below its input, with settings, counts, user and time.",
+    ),
+    "diff": Entry(
+        "mpr_cli.history",
+        "Compare two results: settings, counts and changed rows; writes a page with pictures.",
+    ),
+    "status": Entry(
+        "mpr_cli.replay",
+        "Show which stages of a timeline (or of all timelines) are fresh, stale, missing or overridden, and why.",
+    ),
+    "replay": Entry(
+        "mpr_cli.replay",
+        "Rematerialize a stage and those that depend on it, optionally with other settings for this run.",
+    ),
+    "try": Entry(
+        "mpr_cli.replay",
+        "Try a stage on some frames without a run, storing no result; prints rows and writes pictures.",
+    ),
+    "overlay": Entry(
+        "mpr_cli.replay",
+        "Write pictures that show what a stage found in a frame and how; prints their paths.",
+    ),
+    "scenario": Entry("mpr_cli.scenarios", "Bookmark a stage's result, and check later whether it is reproduced."),
+    "watch": Entry(
+        "mpr_cli.watch",
+        "Show the progress of a timeline's run until it ends: stage, frames done, rate, time left.",
+    ),
+}
+"""In the order of `mpr --help`. A module's `app` has the command of this name, or is the group of this name."""
+
+
+class DeferredCommand(TyperCommand):
+    """A command whose module is imported when it is called, completed, or asked for its own help."""
+
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name, help=entry.help)
+        self._module = entry.module
+
+    def loaded(self) -> Command:
+        """The command itself."""
+        group = typer.main.get_group(import_module(self._module).app)
+        assert self.name is not None
+        return group.commands.get(self.name, group)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Context | None = None, **extra: Any
+    ) -> Context:
+        """A context of the command itself: what is parsed and called from here on is that."""
+        return self.loaded().make_context(info_name, args, parent, **extra)
+
+
+class DeferredGroup(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how)
+        self.commands = {name: DeferredCommand(name, entry) for name, entry in COMMANDS.items()}
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # it parses e-mail headers, and only this needs it
+
+        terminal.out.print(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+        raise typer.Exit
+
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Video in, brand timeline out."
+    cls=DeferredGroup, no_args_is_help=True, pretty_exceptions_enable=False, help="Video in, brand timeline out."
 )
-timeline_app = typer.Typer(no_args_is_help=True, help="Create, list and show timelines.")
-profile_app = typer.Typer(no_args_is_help=True, help="List, show, validate and duplicate profiles.")
-app.add_typer(timeline_app, name="timeline")
-app.add_typer(profile_app, name="profile")
-app.add_typer(brands.app, name="brands")
-app.add_typer(cache.app, name="cache")
-app.add_typer(control.app)
-app.add_typer(costs.app)
-app.add_typer(history.app)
-app.add_typer(replay.app)
-app.add_typer(scenarios.app, name="scenario")
-app.add_typer(watch.app)
-
-Videos = Annotated[
-    list[str],
-    typer.Argument(metavar="VIDEO...", help="one video, or several in order: a path, s3://bucket/key or https://..."),
-]
-Profile = Annotated[str, typer.Option(help="the profile with the stages' settings")]
-Chunks = Annotated[
-    list[str] | None,
-    typer.Option("--chunk", help="a span START-END of the video, repeatable; N:START-END for the Nth video"),
-]
-Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
-Name = Annotated[str | None, typer.Option(help="name of the timeline; the video's by default")]
-Replace = Annotated[bool, typer.Option(help="replace the timeline if its name is registered")]
-Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
-ProfileName = Annotated[str, typer.Argument(help="name of a profile")]
 
 
-@app.command()
-def run(
-    video: Videos,
-    profile: Profile = "generic",
-    chunk: Chunks = None,
-    brands: Brands = None,
-    name: Name = None,
-    replace: Replace = False,
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="show the version and exit")
+    ] = False,
 ) -> None:
-    """Register a timeline, materialize all stages and print the brands."""
-    open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
-    spec = timeline_spec(video, profile, chunk or [], brands, name)
-    with dagster_instance() as instance:
-        refuse_at_work(instance, spec.name)
-        create_timeline(instance, spec, replace=replace)
-        materialize(instance, spec.name, command="run")
-    show_report(spec.name)
-
-
-@timeline_app.command("create")
-def timeline_create(
-    video: Videos,
-    profile: Profile = "generic",
-    chunk: Chunks = None,
-    brands: Brands = None,
-    name: Name = None,
-    replace: Replace = False,
-) -> None:
-    """Register a timeline; materialize it in the Dagster UI or with `mpr run`."""
-    spec = timeline_spec(video, profile, chunk or [], brands, name)
-    with dagster_instance() as instance:
-        create_timeline(instance, spec, replace=replace)
-    terminal.out.print(spec.name)
-
-
-@timeline_app.command("list")
-def timeline_list() -> None:
-    """List the names of all timelines."""
-    with dagster_instance() as instance:
-        for name in registered(instance):
-            terminal.out.print(name)
-
-
-@timeline_app.command("show")
-def timeline_show(timeline: Timeline) -> None:
-    """Show a timeline's chunks, profile and brand file."""
-    spec = load_spec(storage(), timeline)
-    terminal.out.print(dump(spec.model_dump(mode="json")))
-
-
-@profile_app.command("list")
-def profile_list() -> None:
-    """List all profiles with their descriptions."""
-    folder = profiles()
-    for name in folder.names():
-        terminal.out.print(f"{name:20} {folder.load(name).description}")
-
-
-@profile_app.command("show")
-def profile_show(profile: ProfileName) -> None:
-    """Show every setting of a profile, defaults included."""
-    settings = profiles().load(profile).model_dump(mode="json")
-    terminal.out.print(dump(settings))
-
-
-@profile_app.command("validate")
-def profile_validate(profile: ProfileName) -> None:
-    """Validate a profile, its brand file and its logos."""
-    folder = profiles()
-    folder.references(folder.load(profile))
-    terminal.out.print(f"{profile} is valid.")
-
-
-@profile_app.command("duplicate")
-def profile_duplicate(profile: ProfileName, new_name: ProfileName) -> None:
-    """Copy a profile under a new name, to edit the copy."""
-    terminal.out.print(str(profiles().duplicate(profile, new_name)))
-
-
-@app.command()
-def report(timeline: Timeline) -> None:
-    """Print a timeline's brands and the location of its report."""
-    load_spec(storage(), timeline)
-    show_report(timeline)
-
-
-def timeline_spec(
-    videos: Sequence[str | Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
-) -> TimelineSpec:
-    """The spec that the arguments of `run` and `timeline create` describe, with everything that they name checked.
-
-    Raises:
-        BadInput: something in them cannot be used.
-    """
-    folder = profiles()
-    folder.references(folder.load(profile), brands)
-    spans: list[list[tuple[int | None, int | None]]] = [[] for _ in videos]
-    for text in chunks:
-        number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
-        if not colon or not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= len(videos):
-            raise BadInput(
-                f"The chunk {text!r} does not say which of the {len(videos)} videos it belongs to", "write N:START-END"
-            )
-        spans[int(number) - 1].append(parse_chunk(span))
-    addresses = [str(video) for video in videos]
-    for address in addresses:
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) and not is_remote(address):
-            raise BadInput(f"MPR cannot read addresses like {address}; give a path, s3://... or https://...")
-    specs = [
-        ChunkSpec(source=video if is_remote(video) else _readable(Path(video)), start_ms=start_ms, end_ms=end_ms)
-        for video, of_video in zip(addresses, spans, strict=True)
-        for start_ms, end_ms in of_video or [(None, None)]
-    ]
-    if name is None:
-        file = addresses[0].partition("?")[0] if is_remote(addresses[0]) else addresses[0]
-        name = re.sub(r"[^0-9A-Za-z_-]+", "_", Path(file).stem)[:80].strip("_-") or "timeline"
-    brand_file = _readable(brands) if brands else None
-    spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
-    sources = Sources(storage_resource(os.environ).s3_endpoint_url)
-    resolve(spec, lambda source: probe(sources.at(source)))
-    return spec
-
-
-def _readable(path: Path) -> str:
-    """The absolute path, as text that can be stored."""
-    try:
-        return str(path.absolute()).encode().decode()
-    except UnicodeEncodeError as error:
-        raise BadInput(f"The path {str(path)!r} is not UTF-8", "rename the file") from error
-
-
-def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:
-    """Register the timeline in Dagster and in the storage."""
-    register(instance, storage(), spec, replace=replace)
-    observe_first(instance, spec.name)
-
-
-def show_report(timeline: str) -> None:
-    """Print the brand table and the report's location."""
-    store = storage()
-    try:
-        exposures = read_table(store, "compile_report", timeline)
-        chunks = read_table(store, "timeline", timeline)
-    except MissingObject as error:
-        raise BadInput(f"The timeline {timeline!r} has no report yet", "run it first") from error
-    terminal.print_brands(measures(exposures.rows, chunks.rows))
-    for line in replay.overridden(store, timeline):
-        terminal.out.print(line)
-    page = Keys.report(timeline, "report.html")
-    terminal.out.print(f"\nReport: {store.where(page)}")
-    link = store.link(page, LINK_S)
-    if link is not None:
-        terminal.out.print(f"In a browser, for an hour: {link}", soft_wrap=True)
+    """Options of `mpr` itself."""
 
 
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status."""
     # OpenCV prints its own lines about a damaged picture; MPR's message names the picture.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
@@ -256,7 +160,7 @@ def main() -> None:
         _say(str(error), FAILED)
     except MprError as error:
         _say(str(error), UNUSABLE)
-    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+    except KeyboardInterrupt:
         _say("interrupted; finished stages are kept, run the same command again to continue.", INTERRUPTED)
 
 

@@ -22,7 +22,7 @@ from mpr_resources.brands.registry import (
     Status,
 )
 from mpr_resources.brands.registry.files import read_entries, write_entries
-from mpr_resources.media.decoding import clock
+from mpr_resources.media.clock import clock
 
 app = typer.Typer(no_args_is_help=True, help="Show and change the registry of brands that all timelines share.")
 

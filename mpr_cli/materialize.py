@@ -7,8 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from mpr_assets.runs.local_run import StageFailed, run_here
+from mpr_assets.runs.local_run import run_here
+from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
+from mpr_cli.progress_display import progress
 
 
 def materialize(
@@ -23,11 +25,13 @@ def materialize(
     """`run_here` with its output; failed checks are printed even when a stage fails."""
     try:
         run = run_here(
-            instance, timeline, command=command, stages=stages, config=config, tags=tags, progress=terminal.progress()
+            instance, timeline, command=command, stages=stages, config=config, tags=tags, progress=progress()
         )
     except StageFailed as error:
         _print(error.doubts)
         raise
+    except dg.DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error
     _print(run.doubts)
 
 

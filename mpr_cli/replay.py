@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import polars as pl
 import typer
@@ -47,8 +46,7 @@ from mpr_assets.timelines.partitions import load_spec, registered
 from mpr_cli import terminal
 from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.materialize import materialize
-from mpr_resources.storage.keys import Keys
-from mpr_resources.storage.store import MissingObject, Storage
+from mpr_cli.report import assignments
 
 app = typer.Typer()
 
@@ -204,19 +202,6 @@ def _status_of(timeline: str) -> None:
         table.add_row(verdict.stage, terminal.styled(verdict.state, STYLES[verdict.state]), why)
     terminal.out.print(f"{timeline}, profile {spec.profile}")
     terminal.out.print(table)
-
-
-def overridden(store: Storage, timeline: str) -> list[str]:
-    """A line for each stage of the report that was made with overrides."""
-    try:
-        stages = json.loads(store.get(Keys.report(timeline, "report.json")))["stages"]
-    except MissingObject:
-        return []
-    return [f"{one['stage']} was made with {assignments(one['overrides'])}." for one in stages if one.get("overrides")]
-
-
-def assignments(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def why_of(verdict: Verdict, made: Materialization | None) -> str:

@@ -25,6 +25,7 @@ from mpr_assets.timelines.partitions import load_spec
 from mpr_cli import terminal
 from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.exit_status import FAILED
+from mpr_cli.progress_display import progress
 from mpr_resources.storage import scenario_store as kept
 from mpr_resources.storage.scenario_store import Scenario
 
@@ -106,7 +107,7 @@ def _wanted(labels: Sequence[str]) -> Sequence[str]:
 
 def _check(scenario: Scenario) -> tuple[bool, str]:
     """Whether it is the same, and what is to be said of it."""
-    world = resources(terminal.progress())
+    world = resources(progress())
     stage = BY_NAME.get(scenario.stage)
     try:
         if stage is None:

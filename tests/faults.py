@@ -31,7 +31,7 @@ from gpu_service.wire import VlmAnswer
 from mpr_assets.engine import materialize
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import Result, StageRun
-from mpr_cli import app
+from mpr_cli import app, run
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.store import Storage
 from tests import world
@@ -172,7 +172,7 @@ def _main(place: Place, prepare: Callable[..., None] | None, arguments: Sequence
         os.dup2(said.fileno(), 2)
     answer_as_a_model(place.inputs / "answers")
     if place.forgets:
-        app.dagster_instance = dg.DagsterInstance.ephemeral
+        run.dagster_instance = dg.DagsterInstance.ephemeral
     if prepare is not None:
         prepare(*arguments)
     clip, brands = str(place.inputs / "clip.mp4"), str(place.inputs / "brands.yaml")

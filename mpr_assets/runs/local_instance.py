@@ -29,7 +29,7 @@ from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
 from mpr_resources.storage.io_manager import StorageResource
 from mpr_resources.storage.store import Storage
-from mpr_resources.yaml_files.load import read_file
+from mpr_resources.yaml_files.read import read_file
 from mpr_resources.yaml_files.syntax import parse
 
 PATIENCE_S = 5.0

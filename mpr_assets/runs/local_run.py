@@ -13,7 +13,6 @@ from typing import Any
 
 import dagster as dg
 
-from gpu_service.errors import MprError
 from mpr_assets.definitions import JOB, STAGES, definitions
 from mpr_assets.freshness.config_versions import observe
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, resources
@@ -23,6 +22,7 @@ from mpr_assets.runs.run_lock import (
     place,
     run_lock,
 )
+from mpr_assets.runs.stage_failed import StageFailed
 from mpr_resources.dagster_internals import SerializableErrorInfo
 from mpr_resources.progress import Progress
 
@@ -36,16 +36,6 @@ class LocalRun:
 
     run_id: str
     doubts: tuple[str, ...]
-
-
-class StageFailed(MprError):
-    """A stage of the run failed; what the stages before it made is stored. `doubts`: as those of `LocalRun`."""
-
-    def __init__(self, sentence: str, run_id: str, doubts: Sequence[str] = ()) -> None:
-        super().__init__(
-            f"{sentence}\nWhat was finished before is kept; run the same command again to go on. Run {run_id}."
-        )
-        self.doubts = tuple(doubts)
 
 
 def run_tags(instance: dg.DagsterInstance, command: str) -> dict[str, str]:

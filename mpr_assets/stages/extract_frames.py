@@ -29,7 +29,8 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.timelines.chunks import timeline_ms
 from mpr_resources.media.abrupt_changes import Changes
-from mpr_resources.media.decoding import Media, clock, open_media
+from mpr_resources.media.clock import clock
+from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.pixels import Orientation, orientation, to_pixels
 from mpr_resources.media.sources import Sources
 from mpr_resources.storage.journal import Journal

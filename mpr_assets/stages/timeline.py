@@ -17,7 +17,7 @@ from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.timelines.chunks import timeline_ms
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
-from mpr_resources.media.decoding import clock
+from mpr_resources.media.clock import clock
 from mpr_resources.media.probe import Probe, probe
 from mpr_resources.media.sources import Sources
 from mpr_resources.storage.tables import hash_of

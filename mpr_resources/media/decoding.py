@@ -27,6 +27,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from gpu_service.errors import BadInput
+from mpr_resources.media.clock import clock
 from mpr_resources.media.frame_times import (
     FrameTimes,
     earlier,
@@ -371,13 +372,3 @@ def open_media(source: Source | str | Path, threads: int = 0) -> Media:
     file = LocalFile(source) if isinstance(source, str | Path) else source
     file.check()
     return Media(file, threads)
-
-
-def clock(ms: int) -> str:
-    """A time as commands take and print it.
-
-    >>> clock(754_040), clock(360_000_000)
-    ('00:12:34.040', '100:00:00.000')
-    """
-    seconds, milliseconds = divmod(ms, 1000)
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{milliseconds:03}"

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_service.errors import BadInput
-from mpr_resources.media.decoding import Media, clock, open_media
+from mpr_resources.media.clock import clock
+from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.opening import reason
 from mpr_resources.media.pixels import display_size, orientation
 from mpr_resources.media.sources import Source

@@ -19,9 +19,11 @@ from mpr_resources.brands.brand_file import (
 )
 from mpr_resources.brands.registry import Registry
 from mpr_resources.brands.registry.known import BrandKnowledge, added, looked_for
+from mpr_resources.profiles.listing import profile_names
 from mpr_resources.profiles.profile import Profile, profile_model
 from mpr_resources.yaml_files.edit import with_values
-from mpr_resources.yaml_files.load import load_model, read_file, validate
+from mpr_resources.yaml_files.load import load_model, validate
+from mpr_resources.yaml_files.read import read_file
 
 
 class Profiles:
@@ -39,10 +41,7 @@ class Profiles:
         Raises:
             BadInput: there is none.
         """
-        names = sorted(path.stem for path in self.folder.glob("*.yaml"))
-        if not names:
-            raise BadInput(f"There is no profile in {self.folder}", "set MPR_PROFILES_DIR to a folder of profiles")
-        return names
+        return profile_names(self.folder)
 
     def path(self, name: str) -> Path:
         """The file of a profile.

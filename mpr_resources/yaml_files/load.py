@@ -19,6 +19,7 @@ from rapidfuzz import fuzz, process
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import old_names
+from mpr_resources.yaml_files.read import read_file
 from mpr_resources.yaml_files.syntax import parse
 
 M = TypeVar("M", bound=BaseModel)
@@ -26,8 +27,6 @@ M = TypeVar("M", bound=BaseModel)
 LIKENESS_TO_SUGGEST = 60.0
 """From this ratio (0 to 100) a known word is named as what was probably meant."""
 LONGEST_VALUE_SHOWN = 60
-MAX_BYTES = 3_000_000
-"""Some 60,000 brands, which take 15 s to read."""
 
 _ABOUT_KEYS = ("extra_forbidden", "invalid_key")
 WANTED = {
@@ -57,26 +56,6 @@ def load_file(path: Path, model: type[M]) -> M:
         BadInput: the file cannot be read, or see `load_model`.
     """
     return load_model(path, read_file(path), model)
-
-
-def read_file(path: Path) -> bytes:
-    """The bytes of a YAML file.
-
-    Raises:
-        BadInput: it cannot be read.
-    """
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder", "name a YAML file in it")
-    try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for, and be empty the next time
-            raise BadInput(f"{path} is not a regular file", "save the YAML to a file first")
-        if path.stat().st_size > MAX_BYTES:
-            raise BadInput(f"{path} is larger than {MAX_BYTES // 1_000_000} MB; is it really a YAML file?")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(f"{path} does not exist", "check the path") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
 
 
 def load_model(path_or_name: str | Path, text: str | bytes, model: type[M]) -> M:

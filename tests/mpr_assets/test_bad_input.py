@@ -450,14 +450,20 @@ def test_a_bug_in_a_stage_is_one_line_too(
     assert not (tmp_path / "storage" / "stages").exists()
 
 
-@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, dg.DagsterExecutionInterruptedError])
+@pytest.mark.parametrize(
+    ("where", "interrupt"),
+    [
+        ("mpr_cli.run.timeline_spec", KeyboardInterrupt),
+        ("mpr_cli.materialize.run_here", dg.DagsterExecutionInterruptedError),
+    ],
+)
 def test_an_interrupted_run_says_so(
-    interrupt: type[BaseException], mpr: Mpr, inputs: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, interrupt: type[BaseException], mpr: Mpr, inputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_arguments: object) -> None:
+    def interrupted(*_arguments: object, **_options: object) -> None:
         raise interrupt
 
-    monkeypatch.setattr(app, "timeline_spec", interrupted)
+    monkeypatch.setattr(where, interrupted)
     said = mpr("run", str(inputs / "clip.mp4"))
     assert said.status == app.INTERRUPTED
     assert_one_sentence(said, ["interrupted", "run the same command again"])

@@ -6,14 +6,8 @@ import polars as pl
 import pytest
 
 from mpr_assets.report.measures import measures
-from mpr_cli.terminal import (
-    BarProgress,
-    LineProgress,
-    PlainConsole,
-    out,
-    print_brands,
-    progress,
-)
+from mpr_cli.progress_display import BarProgress, LineProgress, progress
+from mpr_cli.terminal import PlainConsole, out, print_brands
 from mpr_resources.progress import tracked
 from tests.world import BRAND, Ran, World
 

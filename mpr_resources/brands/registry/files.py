@@ -23,7 +23,8 @@ from mpr_resources.brands.registry.entries import (
     BrandRecord,
     Status,
 )
-from mpr_resources.yaml_files.load import load_file, read_file, validate
+from mpr_resources.yaml_files.load import load_file, validate
+from mpr_resources.yaml_files.read import read_file
 from mpr_resources.yaml_files.syntax import dump
 
 COLUMNS = ("name", "aliases", "exclude", "tags", "status", "source", "everywhere")

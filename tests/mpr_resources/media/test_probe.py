@@ -12,7 +12,8 @@ import pytest
 
 from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_jpeg, encode_png
-from mpr_resources.media.decoding import clock, open_media
+from mpr_resources.media.clock import clock
+from mpr_resources.media.decoding import open_media
 from mpr_resources.media.pixels import display_size, orientation, to_pixels
 from mpr_resources.media.probe import probe
 from tests.clips import (

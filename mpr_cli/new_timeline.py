@@ -1,0 +1,86 @@
+"""A timeline made from arguments of the command line: those arguments, what they describe, and registering it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import dagster as dg
+import typer
+
+from gpu_service.errors import BadInput
+from mpr_assets.definitions import storage_resource
+from mpr_assets.runs.local_instance import profiles, storage
+from mpr_assets.runs.local_run import observe_first
+from mpr_assets.stages.timeline import resolve
+from mpr_assets.timelines.partitions import register
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
+from mpr_resources.media.probe import probe
+from mpr_resources.media.sources import Sources, is_remote
+
+Videos = Annotated[
+    list[str],
+    typer.Argument(metavar="VIDEO...", help="one video, or several in order: a path, s3://bucket/key or https://..."),
+]
+Profile = Annotated[str, typer.Option(help="the profile with the stages' settings")]
+Chunks = Annotated[
+    list[str] | None,
+    typer.Option("--chunk", help="a span START-END of the video, repeatable; N:START-END for the Nth video"),
+]
+Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
+Name = Annotated[str | None, typer.Option(help="name of the timeline; the video's by default")]
+Replace = Annotated[bool, typer.Option(help="replace the timeline if its name is registered")]
+
+
+def timeline_spec(
+    videos: Sequence[str | Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
+) -> TimelineSpec:
+    """The spec that the arguments of `run` and `timeline create` describe, with everything that they name checked.
+
+    Raises:
+        BadInput: something in them cannot be used.
+    """
+    folder = profiles()
+    folder.references(folder.load(profile), brands)
+    spans: list[list[tuple[int | None, int | None]]] = [[] for _ in videos]
+    for text in chunks:
+        number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
+        if not colon or not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= len(videos):
+            raise BadInput(
+                f"The chunk {text!r} does not say which of the {len(videos)} videos it belongs to", "write N:START-END"
+            )
+        spans[int(number) - 1].append(parse_chunk(span))
+    addresses = [str(video) for video in videos]
+    for address in addresses:
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) and not is_remote(address):
+            raise BadInput(f"MPR cannot read addresses like {address}; give a path, s3://... or https://...")
+    specs = [
+        ChunkSpec(source=video if is_remote(video) else _readable(Path(video)), start_ms=start_ms, end_ms=end_ms)
+        for video, of_video in zip(addresses, spans, strict=True)
+        for start_ms, end_ms in of_video or [(None, None)]
+    ]
+    if name is None:
+        file = addresses[0].partition("?")[0] if is_remote(addresses[0]) else addresses[0]
+        name = re.sub(r"[^0-9A-Za-z_-]+", "_", Path(file).stem)[:80].strip("_-") or "timeline"
+    brand_file = _readable(brands) if brands else None
+    spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
+    sources = Sources(storage_resource(os.environ).s3_endpoint_url)
+    resolve(spec, lambda source: probe(sources.at(source)))
+    return spec
+
+
+def _readable(path: Path) -> str:
+    """The absolute path, as text that can be stored."""
+    try:
+        return str(path.absolute()).encode().decode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"The path {str(path)!r} is not UTF-8", "rename the file") from error
+
+
+def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:
+    """Register the timeline in Dagster and in the storage."""
+    register(instance, storage(), spec, replace=replace)
+    observe_first(instance, spec.name)

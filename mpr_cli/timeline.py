@@ -1,0 +1,48 @@
+"""The commands `timeline create`, `timeline list`, `timeline show`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mpr_assets.runs.local_instance import dagster_instance, storage
+from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_cli import terminal
+from mpr_cli.new_timeline import Brands, Chunks, Name, Profile, Replace, Videos, create_timeline, timeline_spec
+from mpr_resources.yaml_files.syntax import dump
+
+app = typer.Typer(no_args_is_help=True, help="Create, list and show timelines.")
+
+Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
+
+
+@app.command("create")
+def timeline_create(
+    video: Videos,
+    profile: Profile = "generic",
+    chunk: Chunks = None,
+    brands: Brands = None,
+    name: Name = None,
+    replace: Replace = False,
+) -> None:
+    """Register a timeline; materialize it in the Dagster UI or with `mpr run`."""
+    spec = timeline_spec(video, profile, chunk or [], brands, name)
+    with dagster_instance() as instance:
+        create_timeline(instance, spec, replace=replace)
+    terminal.out.print(spec.name)
+
+
+@app.command("list")
+def timeline_list() -> None:
+    """List the names of all timelines."""
+    with dagster_instance() as instance:
+        for name in registered(instance):
+            terminal.out.print(name)
+
+
+@app.command("show")
+def timeline_show(timeline: Timeline) -> None:
+    """Show a timeline's chunks, profile and brand file."""
+    spec = load_spec(storage(), timeline)
+    terminal.out.print(dump(spec.model_dump(mode="json")))
