@@ -40,7 +40,7 @@ class MprError(Exception):
     def __str__(self) -> str:
         text = "; ".join(filter(None, (self.what, self.remedy)))
         place = f"{self.where}: " if self.where else ""
-        return f"{place}{text}{'.' if self.remedy else ''}"
+        return f"{place}{text}{'.' if self.remedy and self.remedy[-1] not in '.?!' else ''}"
 
     def body(self) -> dict[str, str]:
         """What an HTTP answer says of it."""

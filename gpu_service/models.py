@@ -86,7 +86,7 @@ def find(name: str, setting: str) -> Path:
         MissingEngine: no model has this name here, or there is nothing where it should be.
     """
     if not name:
-        raise MissingEngine(f"No model is chosen: set `{setting}` to one that the host knows ({_known()}).")
+        raise MissingEngine("No model is chosen", f"set `{setting}` to one that the host knows ({_known()})")
     if name not in _host.files:
         raise MissingEngine(
             f"This host knows no model `{name}`, which `{setting}` asks for ({_known()})",
@@ -212,8 +212,8 @@ def version(distribution: str, what: str, extra: str) -> str:
 def _not_installed(package_name: str, what: str, extra: str, why: str) -> MissingEngine:
     what = what[0].upper() + what[1:]
     return MissingEngine(
-        f"{what} needs the package {package_name}, which cannot be used on this host{why}: "
-        f"install it with `pip install 'mpr[{extra}]'`, or choose another engine."
+        f"{what} needs the package {package_name}, which cannot be used on this host{why}",
+        f"install it with `pip install 'mpr[{extra}]'`, or choose another engine",
     )
 
 

@@ -56,7 +56,7 @@ def cache_clear(
 ) -> None:
     """Delete what can be recomputed; scenarios, tables, reports and what a run is using are kept."""
     if timeline is None and older_than is None and larger_than is None:
-        raise BadInput("Say what to clear: a TIMELINE, --older-than 30d or --larger-than 10GB.")
+        raise BadInput("It is not said what to clear", "give a TIMELINE, --older-than 30d or --larger-than 10GB")
     older_than_s = None if older_than is None else parse_age(older_than)
     larger_than_bytes = None if larger_than is None else parse_size(larger_than)
     if older_than is None and larger_than is None:

@@ -56,7 +56,9 @@ def timeline_spec(
     addresses = [str(video) for video in videos]
     for address in addresses:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) and not is_remote(address):
-            raise BadInput(f"MPR cannot read addresses like {address}; give a path, s3://... or https://...")
+            raise BadInput(
+                f"MPR cannot read addresses like {address}", "give a path, s3://bucket/key or https://host/file"
+            )
     specs = [
         ChunkSpec(source=video if is_remote(video) else _readable(Path(video)), start_ms=start_ms, end_ms=end_ms)
         for video, of_video in zip(addresses, spans, strict=True)

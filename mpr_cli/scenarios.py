@@ -111,7 +111,7 @@ def _check(scenario: Scenario) -> tuple[bool, str]:
     stage = BY_NAME.get(scenario.stage)
     try:
         if stage is None:
-            raise BadInput(f"the stage {scenario.stage} no longer exists; delete the scenario")
+            raise BadInput(f"the stage {scenario.stage} no longer exists", "delete the scenario")
         spec = load_spec(kept.opened(storage(), scenario.label), scenario.timeline)
         run = run_of(stage, spec, world.profiles.load(spec.profile), NO_OVERRIDES, world, logging.getLogger("mpr"))
     except BadInput as error:

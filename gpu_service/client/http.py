@@ -289,7 +289,7 @@ class HttpInference:
                 host.in_flight -= 1
             failing_since = began if failing_since is None else failing_since
             if time.monotonic() - failing_since >= self._config.give_up_after_s:
-                raise HostAway(self._given_up(path, host, trouble))
+                raise self._given_up(path, host, trouble)
 
     def _timeout(self, left_s: float | None) -> httpx2.Timeout:
         """The four time-outs, cut to what is left before giving up, though to no less than a second."""
@@ -302,12 +302,12 @@ class HttpInference:
             pool=min(config.pool_timeout_s, most_s),
         )
 
-    def _given_up(self, path: str, host: Host, trouble: str) -> str:
+    def _given_up(self, path: str, host: Host, trouble: str) -> HostAway:
         which = f"The inference host {host.url}" if len(self._hosts.all) == 1 else f"No inference host of {self._hosts}"
         verb = "has not answered" if len(self._hosts.all) == 1 else "has answered"
-        return (
-            f"{which} {verb} {path} for {self._config.give_up_after_s:g} s (the last time: {trouble}); "
-            f"see that it runs (curl {host.url}/health), then start the stage again."
+        return HostAway(
+            f"{which} {verb} {path} for {self._config.give_up_after_s:g} s (the last time: {trouble})",
+            f"see that it runs (curl {host.url}/health), then start the stage again",
         )
 
 
@@ -388,8 +388,9 @@ def _content(response: httpx2.Response, host: Host, path: str) -> bytes:
     failure = _failure(response)
     if failure is None:
         raise PermanentError(
-            f"{host.url} answers {path} with {response.status_code}, and not as an inference host does: "
-            f"see that INFERENCE_URL is right. It says: {response.text[:200]!r}."
+            f"{host.url} answers {path} with {response.status_code}, and not as an inference host does "
+            f"({response.text[:200]!r})",
+            "see that INFERENCE_URL is right",
         )
     sentence = f"{host.url} refuses {path}: {failure.error}"
     match failure.kind:

@@ -1,6 +1,9 @@
 """From detections on frames to exposures on the timeline. What a brand's exposures add up to is not here.
 
 All times are whole milliseconds of the timeline's clock, spans are half-open.
+
+Why this is not a library: OpenTimelineIO keeps spans but has no rules that make them of detections; the buffers of
+object trackers count frames and know nothing of cuts, nor of frames that stand for dropped ones.
 """
 
 from __future__ import annotations

@@ -243,7 +243,9 @@ def what_to_retry(instance: dg.DagsterInstance, stages: Sequence[str], timeline:
     """
     last = next(iter(runs_of(instance, timeline, ENDED, limit=1)), None)
     if last is None:
-        raise BadInput(f"No run of the timeline {timeline!r} has ended; start one with: mpr replay {timeline} timeline")
+        raise BadInput(
+            f"No run of the timeline {timeline!r} has ended", f"start one with mpr replay {timeline} timeline"
+        )
     if last.status == dg.DagsterRunStatus.SUCCESS:
         raise BadInput(f"The last run {last.run_id[:8]} of the timeline {timeline!r} did not fail", "nothing is left")
     done = {key.path[-1] for key in materialized_in(instance, last.run_id)}

@@ -2,6 +2,10 @@
 
 A line whose pixels have not changed since it was read is not read again; one that has changed is, and readings of one
 text vote. Part of `run_ocr`; knows nothing of engines, tables or brands.
+
+Why this is not a library: trackers of boxes (`trackers`, norfair, boxmot) wait for a lost box in frames scaled by
+fps / 30, which at 2 frames a second is none, and do not look at whether the pixels of a line changed, which is what
+saves the reading. `trackers` also brings OpenCV with a display, norfair needs numpy below 2, boxmot is AGPL.
 """
 
 from __future__ import annotations

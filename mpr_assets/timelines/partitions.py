@@ -32,8 +32,8 @@ def load_spec(storage: Storage, timeline: str) -> TimelineSpec:
         return TimelineSpec.model_validate_json(storage.get(key))
     except MissingObject as error:
         raise BadInput(
-            f"The timeline {timeline!r} is not registered in {storage.url}; "
-            f"create it with: mpr timeline create VIDEO --name {timeline}"
+            f"The timeline {timeline!r} is not registered in {storage.url}",
+            f"create it with mpr timeline create VIDEO --name {timeline}",
         ) from error
     except ValidationError as error:
         raise PermanentError(

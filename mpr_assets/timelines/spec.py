@@ -54,9 +54,13 @@ def validate_timeline_name(name: str) -> str:
             `_` or `-`.
     """
     if len(name) > MAX_NAME_LENGTH:
-        raise BadInput(f"The timeline name {name[:20]!r}... has {len(name)} characters; use at most {MAX_NAME_LENGTH}.")
+        raise BadInput(
+            f"The timeline name {name[:20]!r}... has {len(name)} characters", f"use at most {MAX_NAME_LENGTH}"
+        )
     if len(name.encode(errors="replace")) > MAX_NAME_BYTES:
-        raise BadInput(f"The timeline name {name[:20]!r}... takes more than {MAX_NAME_BYTES} bytes; use a shorter one.")
+        raise BadInput(
+            f"The timeline name {name[:20]!r}... takes more than {MAX_NAME_BYTES} bytes", "use a shorter one"
+        )
     if re.fullmatch(r"[^\W_][\w-]*", name) is None:
         wrong = sorted({c for c in name if re.fullmatch(r"[\w-]", c) is None})
         holds = f"holds {', '.join(map(repr, wrong))}" if wrong else "does not begin with a letter or digit"

@@ -2,6 +2,9 @@
 
 Folding: compatibility forms (full width, ligatures), case, diacritics and punctuation go; `&` and `+` stay, for
 "H&M" is not "HM". Scripts written without spaces (Han, Hiragana, Thai, ...) give one word a character.
+
+Why this is not a library: `rapidfuzz.utils.default_process`, which is at hand, turns `H&M` into `h m` and keeps
+diacritics, full-width letters and ligatures.
 """
 
 from __future__ import annotations

@@ -8,10 +8,8 @@ mean is not here.
 
 from __future__ import annotations
 
-import random
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import cached_property
@@ -27,6 +25,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import NullPool
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from gpu_service.errors import (
     BadInput,
@@ -121,15 +120,16 @@ class Database:
 
     def _again(self, work: Callable[[], T]) -> T:
         """Again while others are in the way."""
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return work()
-            except DBAPIError as error:
-                in_the_way = isinstance(error, IntegrityError) or "database is locked" in str(error.orig)
-                if not in_the_way or time.monotonic() > until_s:
-                    raise self._explained(error) from error
-            time.sleep(PAUSE_S * (0.5 + random.random()))
+        attempts = Retrying(
+            retry=retry_if_exception(_is_contention),
+            wait=wait_random(0.5 * PAUSE_S, 1.5 * PAUSE_S),
+            stop=stop_after_delay(PATIENCE_S),
+            reraise=True,
+        )
+        try:
+            return attempts(work)
+        except DBAPIError as error:
+            raise self._explained(error) from error
 
     @cached_property
     def _engine(self) -> Engine:
@@ -139,8 +139,8 @@ class Database:
                 return create_engine(self.url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_S})
             except ModuleNotFoundError as error:
                 raise MissingEngine(
-                    "MPR_DATABASE_URL names a PostgreSQL database, whose driver is not installed; "
-                    "run: pip install 'mpr[team]'"
+                    "MPR_DATABASE_URL names a PostgreSQL database, whose driver is not installed",
+                    "run: pip install 'mpr[team]'",
                 ) from error
         engine = create_engine(self.url, poolclass=NullPool, connect_args={"timeout": PATIENCE_S / 2})
 
@@ -234,3 +234,10 @@ def _parsed(url: str) -> URL:
     if not parsed.database or parsed.database == ":memory:":
         raise BadInput("MPR_DATABASE_URL names no file", f"{wanted}")
     return parsed.set(drivername="sqlite+pysqlite")
+
+
+def _is_contention(error: BaseException) -> bool:
+    """Whether another writer is in the way, who will have finished soon."""
+    return isinstance(error, IntegrityError) or (
+        isinstance(error, DBAPIError) and "database is locked" in str(error.orig)
+    )

@@ -119,8 +119,8 @@ def _walk(media: Media) -> _Walk:
                 continue
             if packet.is_keyframe and packet.pts <= key:
                 raise BadInput(
-                    f"The clock of {media.source} jumps back from {clock(media.ms(key))}; "
-                    "remux it, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4"
+                    f"The clock of {media.source} jumps back from {clock(media.ms(key))}",
+                    "remux it, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4",
                 )
             key = packet.pts if packet.is_keyframe else key
             pts.append(packet.pts)
@@ -164,8 +164,8 @@ def _matroska_end(head: bytes) -> int | None:
 def _cut(media: Media, pts: int | None) -> BadInput:
     where = "" if pts is None else f" after {clock(max(0, media.ms(pts)))}"
     return BadInput(
-        f"{media.source} is cut off or damaged{where}: its header promises more; copy the file again, "
-        "or keep what can be read, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4"
+        f"{media.source} is cut off or damaged{where}: its header promises more",
+        "copy the file again, or keep what can be read, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4",
     )
 
 

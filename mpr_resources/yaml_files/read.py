@@ -22,7 +22,7 @@ def read_file(path: Path) -> bytes:
         if path.exists() and not path.is_file():  # a pipe would be waited for, and be empty the next time
             raise BadInput(f"{path} is not a regular file", "save the YAML to a file first")
         if path.stat().st_size > MAX_BYTES:
-            raise BadInput(f"{path} is larger than {MAX_BYTES // 1_000_000} MB; is it really a YAML file?")
+            raise BadInput(f"{path} is larger than {MAX_BYTES // 1_000_000} MB", "is it really a YAML file?")
         return path.read_bytes()
     except FileNotFoundError:
         raise BadInput(f"{path} does not exist", "check the path") from None

@@ -14,6 +14,7 @@ SENTENCES: dict[str, tuple[tuple[str, str, str], str]] = {
     "what alone": ((WHAT, "", ""), "the colour is not known"),
     "what, whole": (("The colour is not known.", "", ""), "The colour is not known."),
     "what and remedy": ((WHAT, REMEDY, ""), "the colour is not known; choose red or blue."),
+    "a question": ((WHAT, "did you mean `red`?", ""), "the colour is not known; did you mean `red`?"),
     "what and where": ((WHAT, "", WHERE), "flag.yaml:3: the colour is not known"),
     "all": ((WHAT, REMEDY, WHERE), "flag.yaml:3: the colour is not known; choose red or blue."),
 }

@@ -62,7 +62,7 @@ def test_a_list_of_models_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", "No model is chosen: set `yolo_model` to one that the host knows (known: boards)."),
+        ("", "No model is chosen; set `yolo_model` to one that the host knows (known: boards)."),
         (
             "cars",
             "This host knows no model `cars`, which `yolo_model` asks for (known: boards); start it with "

@@ -74,8 +74,8 @@ class _Model:
         as_onnx = (folder / "inference.onnx").exists() if folder else not has_paddle
         if not as_onnx and not has_paddle:
             raise MissingEngine(
-                "The model is in Paddle's format, which needs the package paddlepaddle: install it (or "
-                "paddlepaddle-gpu), or give a folder with an inference.onnx."
+                "The model is in Paddle's format, which needs the package paddlepaddle",
+                "install it (or paddlepaddle-gpu), or give a folder with an inference.onnx",
             )
         options: dict[str, Any] = {"device": None if models.wants_gpu() else "cpu"}
         if as_onnx:

@@ -162,7 +162,9 @@ class Registry:
                 row = rows.text_row(connection, text)
                 if row is None or row.brand_id != found:
                     mine = rows.name_of(connection, found)
-                    raise BadInput(f"{text!r} is no alias of {mine!r}; to see those that are: mpr brands show {mine!r}")
+                    raise BadInput(
+                        f"{text!r} is no alias of {mine!r}", f"see those that are with mpr brands show {mine!r}"
+                    )
                 if row.is_name:
                     raise BadInput(f"{text!r} is the name of the brand", "merge it into another or exclude it")
                 connection.execute(delete(brand_text).where(brand_text.c.key == row.key))

@@ -81,8 +81,8 @@ def brand_of(connection: Connection, name: str) -> int:
 def unknown(name: str, texts: list[str]) -> BadInput:
     """What to say of a name that no brand has."""
     meant = nearest(name, texts)
-    hint = f"did you mean {meant!r}?" if meant else "mpr brands list shows all."
-    return BadInput(f"The registry has no brand {name!r}; {hint}")
+    hint = f"did you mean {meant!r}?" if meant else "mpr brands list shows all"
+    return BadInput(f"The registry has no brand {name!r}", hint)
 
 
 def name_of(connection: Connection, brand_id: int) -> str:
@@ -196,7 +196,7 @@ def _taken(connection: Connection, text: str, owner: int) -> BadInput:
     remedy = f"to look for it in every timeline: mpr brands confirm {name!r}"
     if also != "is":
         remedy = f"take it away from there first: mpr brands alias {name!r} {text!r} --remove"
-    return BadInput(f"{text!r} {also} in the registry already ({status}); {remedy}")
+    return BadInput(f"{text!r} {also} in the registry already ({status})", remedy)
 
 
 def give(connection: Connection, owner: int, text: str, *, from_file: bool) -> bool:
@@ -220,9 +220,7 @@ def give(connection: Connection, owner: int, text: str, *, from_file: bool) -> b
             if row.is_name
             else f"take it away from there first: mpr brands alias {name!r} {text!r} --remove"
         )
-        raise BadInput(
-            f"{text!r} is {'the brand' if row.is_name else 'an alias of'} {name!r} in the registry; {remedy}"
-        )
+        raise BadInput(f"{text!r} is {'the brand' if row.is_name else 'an alias of'} {name!r} in the registry", remedy)
     if row.from_file and not from_file and not row.is_name:
         connection.execute(update(brand_text).where(brand_text.c.key == row.key).values(from_file=False))
         return True

@@ -35,8 +35,8 @@ class ProviderError(MprError):
         usage: what it cost all the same.
     """
 
-    def __init__(self, message: str, outcome: str, usage: Usage | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, remedy: str, outcome: str, usage: Usage | None = None) -> None:
+        super().__init__(what, remedy)
         self.outcome = outcome
         self.usage = usage or Usage()
 
@@ -44,16 +44,16 @@ class ProviderError(MprError):
 class ProviderUnavailable(ProviderError, TransientError):
     """The same request may work later; `retry_after_s`: when the provider said so."""
 
-    def __init__(self, message: str, outcome: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message, outcome)
+    def __init__(self, what: str, remedy: str, outcome: str, retry_after_s: float | None = None) -> None:
+        super().__init__(what, remedy, outcome)
         self.retry_after_s = retry_after_s
 
 
 class UnreadableAnswer(ProviderUnavailable):
     """What came back is not what was asked for: another try may."""
 
-    def __init__(self, message: str, outcome: str, usage: Usage) -> None:
-        super().__init__(message, outcome)
+    def __init__(self, what: str, remedy: str, outcome: str, usage: Usage) -> None:
+        super().__init__(what, remedy, outcome)
         self.usage = usage
 
 
@@ -66,37 +66,38 @@ class RequestRejection(ProviderError, PermanentError):
 
 
 def no_sdk(provider: str) -> MissingEngine:
-    return MissingEngine(f"The SDK of {provider} is not installed; run: pip install 'mpr[cloud]'")
+    return MissingEngine(f"The SDK of {provider} is not installed", "run: pip install 'mpr[cloud]'")
 
 
 def timed_out(provider: str, timeout_s: float) -> ProviderUnavailable:
     return ProviderUnavailable(
-        f"{provider} did not answer within {timeout_s:g} s; run the stage again later.", "timeout"
+        f"{provider} did not answer within {timeout_s:g} s", "run the stage again later", "timeout"
     )
 
 
 def cut_off(provider: str) -> ProviderUnavailable:
     variable = PROVIDERS[provider][1]
     return ProviderUnavailable(
-        f"The connection to {provider} failed or broke off; see whether it can be reached, and {variable} if set.",
+        f"The connection to {provider} failed or broke off",
+        f"see whether it can be reached, and {variable} if set",
         "cut",
     )
 
 
 def unreadable(provider: str, usage: Usage) -> UnreadableAnswer:
     return UnreadableAnswer(
-        f"{provider} answered what is not the JSON asked for; run the stage again.", "malformed", usage
+        f"{provider} answered what is not the JSON asked for", "run the stage again", "malformed", usage
     )
 
 
 def truncated(provider: str, usage: Usage) -> UnreadableAnswer:
     return UnreadableAnswer(
-        f"The answer of {provider} was cut off at its longest; raise max_output_tokens.", "truncated", usage
+        f"The answer of {provider} was cut off at its longest", "raise max_output_tokens", "truncated", usage
     )
 
 
 def refused(provider: str, usage: Usage) -> ContentRefusal:
-    return ContentRefusal(f"{provider} refuses to answer this.", "refused", usage)
+    return ContentRefusal(f"{provider} refuses to answer this.", "", "refused", usage)
 
 
 def of_status(provider: str, model: str, status: int, headers: Mapping[str, str], said: Any, key: str) -> ProviderError:
@@ -104,34 +105,36 @@ def of_status(provider: str, model: str, status: int, headers: Mapping[str, str]
     variable = PROVIDERS[provider][0]
     if status == 401:
         return RequestRejection(
-            f"{provider} refuses the key in {variable}; set {variable} to a valid one.", "wrong_key"
+            f"{provider} refuses the key in {variable}", f"set {variable} to a valid one", "wrong_key"
         )
     if status == 403:
         return RequestRejection(
-            f"{provider} does not let the key in {variable} use {model}; check its rights.", "forbidden"
+            f"{provider} does not let the key in {variable} use {model}", "check its rights", "forbidden"
         )
     if status == 402:
-        return RequestRejection(f"{provider} wants to be paid: the account of {variable} has no credit.", "no_credit")
+        return RequestRejection(
+            f"{provider} wants to be paid: the account of {variable} has no credit.", "", "no_credit"
+        )
     if status == 404:
-        return RequestRejection(f"{provider} knows no model {model!r}; correct its name in the settings.", "no_model")
+        return RequestRejection(f"{provider} knows no model {model!r}", "correct its name in the settings", "no_model")
     if status == 429:
         after_s = retry_after_s(headers)
         return ProviderUnavailable(
-            f"{provider} takes no more requests for now; run the stage again later.", "busy", after_s
+            f"{provider} takes no more requests for now", "run the stage again later", "busy", after_s
         )
     if status in (408, 409, 425) or status >= 500:
         after_s = retry_after_s(headers)
         return ProviderUnavailable(
-            f"{provider} is in trouble (HTTP {status}); run the stage again later.", "down", after_s
+            f"{provider} is in trouble (HTTP {status})", "run the stage again later", "down", after_s
         )
     words = _words(said, key)
     if "api key not valid" in words.lower() or "api_key_invalid" in str(said).lower():  # Gemini says so with 400
         return RequestRejection(
-            f"{provider} refuses the key in {variable}; set {variable} to a valid one.", "wrong_key"
+            f"{provider} refuses the key in {variable}", f"set {variable} to a valid one", "wrong_key"
         )
     if "json_validate_failed" in str(said):  # Groq, when its own model did not keep to the schema
         return unreadable(provider, Usage())
-    return RequestRejection(f"{provider} rejects the request to {model} (HTTP {status}): {words}", "rejected")
+    return RequestRejection(f"{provider} rejects the request to {model} (HTTP {status}): {words}", "", "rejected")
 
 
 def _words(said: Any, key: str) -> str:

@@ -209,7 +209,7 @@ def test_a_timeline_that_is_not_registered_is_named(world: World) -> None:
     world.instance.add_dynamic_partitions("timelines", ["ghost"])
     said = world.run("timeline", timeline="ghost").failures()["timeline"]
     assert said.startswith("The timeline 'ghost' is not registered in ")
-    assert said.endswith("create it with: mpr timeline create VIDEO --name ghost")
+    assert said.endswith("create it with mpr timeline create VIDEO --name ghost.")
 
 
 def test_what_no_stage_says_is_left_to_run_retries(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,7 +184,10 @@ REFUSED = {
     "no letter": ("add ?!", "'?!' has no letter or digit; give the text as it is seen."),
     "endless": ("add " + 201 * "x", "has more than 200 letters"),
     "the name as an alias": ("forget Ajax ajax", "'ajax' is the name of the brand; merge it into another"),
-    "another's alias": ("forget Acme AJ", "'AJ' is no alias of 'Acme'; to see those that are: mpr brands show 'Acme'"),
+    "another's alias": (
+        "forget Acme AJ",
+        "'AJ' is no alias of 'Acme'; see those that are with mpr brands show 'Acme'.",
+    ),
 }
 
 
