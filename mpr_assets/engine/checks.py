@@ -1,4 +1,4 @@
-"""What must hold of a stage's table, whatever the settings: pure functions of tables that name what breaks it.
+"""What must hold of a stage's table, whatever the settings: functions of tables that name what breaks it, and where.
 
 Which checks a stage has, it says itself; how a verdict reaches Dagster is in `mpr_assets.orchestration.checks`.
 """
@@ -9,42 +9,75 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from mpr_assets.engine.stage_run import FRAME_INDEX
+from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.timelines.chunks import timeline_ms
+from mpr_resources.media.decoding import clock, open_media
+from mpr_resources.media.sources import Sources
 from mpr_resources.storage.tables import StageTable
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check of a stage's table, given that of the stage `beside` too. `find_problems` gives a sentence for each."""
+    """A check of a stage's table, given that of the stage `beside` too.
+
+    Attributes:
+        description: what holds where it passes.
+        find_problems: gives a sentence for each place where it does not hold, which says where.
+        remedy: what to do then.
+    """
 
     name: str
+    description: str
     beside: str
-    find_problems: Callable[[StageTable, StageTable], list[str]]
+    find_problems: Callable[[StageTable, StageTable, StageRun], list[str]]
+    remedy: str
 
 
-def frames_cover_timeline(chunks: pl.DataFrame, frames: pl.DataFrame, fps: float) -> list[str]:
-    """Every chunk has frames, and between its frames and its edges no more than the time the sources leave open.
+PictureTimes = Callable[[str, int, int], NDArray[np.int64]]
+"""When a source shows its pictures: ms of its clock, given its address and a span of that clock."""
+
+
+def frames_cover_timeline(
+    chunks: pl.DataFrame, frames: pl.DataFrame, fps: float, picture_times: PictureTimes
+) -> list[str]:
+    """Every chunk has frames, and none lacks where its source has pictures.
+
+    A source may begin with sound alone, hold a picture, end early: where it has no picture, no frame can be.
 
     Args:
         chunks: the table of `timeline`.
         frames: the table of `extract_frames`.
         fps: frames a second that were asked for.
+        picture_times: asked of a chunk only that has a gap.
     """
     problems = []
+    sample_ms = 1000 / fps
     for chunk in chunks.iter_rows(named=True):
         length_ms = chunk["end_ms"] - chunk["start_ms"]
         source_frame_ms = 1000 * chunk["fps_den"] / max(chunk["fps_num"], 1)
-        open_ms = 2 * max(1000 / fps, source_frame_ms) + source_frame_ms
+        open_ms = 2 * max(sample_ms, source_frame_ms) + source_frame_ms
         times = frames.filter(pl.col("chunk") == chunk["chunk"])["timeline_ms"] - chunk["timeline_start_ms"]
-        edges_ms = [0, *sorted(times), length_ms]
-        gap_ms = max(after - before for before, after in pairwise(edges_ms))
+        gaps_ms = [
+            (before + chunk["start_ms"], after + chunk["start_ms"])
+            for before, after in pairwise([0, *sorted(times), length_ms])
+            if after - before > open_ms
+        ]
         if times.is_empty():
             problems.append(f"chunk {chunk['chunk']} of {chunk['source']} has no frame")
-        elif gap_ms > open_ms:
-            problems.append(f"chunk {chunk['chunk']} of {chunk['source']} has {gap_ms} ms without a frame")
+        elif gaps_ms:
+            shown_ms = picture_times(chunk["source"], chunk["start_ms"], chunk["end_ms"])
+            for start_ms, end_ms in gaps_ms:
+                # A picture nearer to a frame than one sample may be passed over for it.
+                left_out = ((shown_ms > start_ms + sample_ms) & (shown_ms < end_ms - sample_ms)).sum()
+                if left_out:
+                    problems.append(
+                        f"chunk {chunk['chunk']} has no frame between {clock(start_ms)} and {clock(end_ms)} of "
+                        f"{chunk['source']}, which has {left_out} pictures there"
+                    )
     return problems
 
 
@@ -84,18 +117,43 @@ def exposures_in_order(exposures: pl.DataFrame, duration_ms: int) -> list[str]:
     return problems
 
 
-def _frames_cover_timeline(frames: StageTable, timeline: StageTable) -> list[str]:
-    return frames_cover_timeline(timeline.rows, frames.rows, float(frames.header.settings["fps"]))
+def _frames_cover_timeline(frames: StageTable, timeline: StageTable, run: StageRun) -> list[str]:
+    sources = Sources(run.storage.endpoint)
+
+    def picture_times(address: str, start_ms: int, end_ms: int) -> NDArray[np.int64]:
+        with open_media(sources.at(address)) as media:
+            return media.ms_of(media.times(start_ms, end_ms).pts)
+
+    return frames_cover_timeline(timeline.rows, frames.rows, float(frames.header.settings["fps"]), picture_times)
 
 
-def _boxes_in_frame(checked: StageTable, frames: StageTable) -> list[str]:
+def _boxes_in_frame(checked: StageTable, frames: StageTable, _run: StageRun) -> list[str]:
     return boxes_in_frame(checked.rows, frames.rows)
 
 
-def _exposures_in_order(exposures: StageTable, timeline: StageTable) -> list[str]:
+def _exposures_in_order(exposures: StageTable, timeline: StageTable, _run: StageRun) -> list[str]:
     return exposures_in_order(exposures.rows, timeline_ms(timeline.rows))
 
 
-FRAMES_COVER_TIMELINE = Check("frames_cover_timeline", "timeline", _frames_cover_timeline)
-BOXES_IN_FRAME = Check("boxes_in_frame", FRAME_INDEX, _boxes_in_frame)
-EXPOSURES_IN_ORDER = Check("exposures_in_order", "timeline", _exposures_in_order)
+FRAMES_COVER_TIMELINE = Check(
+    "frames_cover_timeline",
+    "Every chunk has frames, and no frame is missing where its video has pictures.",
+    "timeline",
+    _frames_cover_timeline,
+    "if extract_frames.allow_damage is on, the video is damaged there: copy it again, or leave that span out; else "
+    "materialize extract_frames again",
+)
+BOXES_IN_FRAME = Check(
+    "boxes_in_frame",
+    "Every box has an area and lies within its frame.",
+    FRAME_INDEX,
+    _boxes_in_frame,
+    "the table and the frames do not fit together: materialize extract_frames and all below it again",
+)
+EXPOSURES_IN_ORDER = Check(
+    "exposures_in_order",
+    "Exposures have a length, lie in the timeline, and those of one brand do not overlap.",
+    "timeline",
+    _exposures_in_order,
+    "the tables of the report do not fit together: materialize timeline and all below it again",
+)

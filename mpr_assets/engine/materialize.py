@@ -76,7 +76,7 @@ def materialize_stage(
         upstream=upstream,
         skipped=skipped,
     )
-    return StageOutcome(StageTable(result.rows, header), result.counts, reused=False)
+    return StageOutcome(StageTable(result.rows, header), result.counts, reused=False, notes=result.notes)
 
 
 def _made(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> Result:

@@ -112,11 +112,12 @@ class Stage(Generic[SettingsT]):
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """A stage's table, figures worth showing, and whether it was stored already."""
+    """A stage's table, figures and sentences worth showing, and whether it was stored already."""
 
     table: StageTable
     counts: dict[str, int | float]
     reused: bool
+    notes: tuple[str, ...] = ()
 
 
 def declare_stage(

@@ -42,11 +42,13 @@ class Result:
         rows: its table.
         counts: figures worth showing.
         content: hash of what it stored beside its table, where the table does not tell that apart.
+        notes: sentences worth showing.
     """
 
     rows: pl.DataFrame
     counts: dict[str, int | float] = field(default_factory=dict)
     content: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

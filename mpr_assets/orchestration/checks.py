@@ -21,18 +21,20 @@ def check_spec(check: Check, stage: str) -> dg.AssetCheckSpec:
     with warnings.catch_warnings():
         # Without its partition the latest timeline's verdict would stand for all of them.
         warnings.simplefilter("ignore", dg.PreviewWarning)
-        return dg.AssetCheckSpec(check.name, asset=stage, partitions_def=timelines)
+        return dg.AssetCheckSpec(check.name, asset=stage, description=check.description, partitions_def=timelines)
 
 
 def check_result(check: Check, run: StageRun, made: StageTable) -> dg.AssetCheckResult:
     """The verdict on the table that the stage has just made; it never fails the stage."""
+    remedy = check.remedy
     try:
-        problems = [] if made.header.skipped else check.find_problems(made, run.stored(check.beside))
+        problems = [] if made.header.skipped else check.find_problems(made, run.stored(check.beside), run)
     except MprError as error:
-        problems = [f"cannot be checked: {error}"]
+        problems, remedy = [f"it cannot be checked: {str(error).rstrip('.')}"], "materialize the stage again then"
+    more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
     return dg.AssetCheckResult(
         check_name=check.name,
         passed=not problems,
-        description=problems[0] if problems else None,
+        description=f"{problems[0]}{more}; {remedy}" if problems else None,
         metadata={"problems": len(problems), "first": dg.MetadataValue.json(problems[:20])},
     )

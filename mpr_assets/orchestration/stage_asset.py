@@ -33,6 +33,7 @@ from mpr_assets.freshness.event_log import config_key, read_observed, report
 from mpr_assets.freshness.judge import StageNode, overridden_version
 from mpr_assets.orchestration.checks import check_result, check_spec
 from mpr_assets.orchestration.launchpad import from_config, overrides_model
+from mpr_assets.orchestration.markdown import bullets
 from mpr_assets.orchestration.scenario_check import scenario_check, scenario_check_spec
 from mpr_assets.overlays.preview_sheet import sheet_markdown
 from mpr_assets.timelines.partitions import timelines
@@ -127,6 +128,8 @@ def _materialize(
         "table": run.storage.where(Keys.table(stage.name, run.timeline)),
         **outcome.counts,
     }
+    if outcome.notes:
+        metadata["notes"] = dg.MetadataValue.md(bullets(outcome.notes))
     if header.skipped is not None:
         metadata["skipped"] = header.skipped
     elif stage.draw is not None:

@@ -143,5 +143,13 @@ def _files(run: StageRun[TimelineSettings]) -> dict[str, str]:
 def stage(run: StageRun[TimelineSettings]) -> Result:
     """The timeline's chunks."""
     sources = Sources(run.storage.endpoint)
-    chunks = resolve(run.spec, lambda source: probe(sources.at(source)))
-    return Result(chunks, {"duration_ms": timeline_ms(chunks), "sources": chunks["source"].n_unique()})
+    notes: list[str] = []
+
+    def looked_at(address: str) -> Probe:
+        found = probe(sources.at(address))
+        notes.extend(f"{found.source}: {note}" for note in found.notes)
+        return found
+
+    chunks = resolve(run.spec, looked_at)
+    counts = {"duration_ms": timeline_ms(chunks), "sources": chunks["source"].n_unique()}
+    return Result(chunks, {**counts}, notes=tuple(notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,11 @@ RATE_TOLERANCE = Fraction(1, 200)
 """A header's frame rate is taken for its exact fraction when the measured rate agrees this well."""
 MAX_RATE_DENOMINATOR = 1001
 
+LONG_GAP_MS = 1000
+"""A source without a new picture for longer is worth telling of."""
+NOTES = 10
+"""Of so many gaps it is told where they are, of more their number alone."""
+
 MATROSKA_TAIL = Fraction(1, 4)
 """After a Matroska file's last packet come its index and tags; when more than this share is left, reading broke off."""
 
@@ -43,6 +49,7 @@ class Probe:
         rotation_deg: clockwise turn from coded to displayed: 0, 90, 180 or 270.
         start_pts: pts of the first presentable frame.
         frames: number of presentable frames.
+        notes: where it shows no new picture: before its first one, after its last, between two. A sentence each.
     """
 
     source: str
@@ -56,6 +63,7 @@ class Probe:
     rotation_deg: int
     start_pts: int
     frames: int
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,25 @@ def probe(source: Source | str | Path) -> Probe:
             rotation_deg=rotation_deg,
             start_pts=start,
             frames=len(pts),
+            notes=tuple(_notes(media, pts, frame_pts)),
         )
+
+
+def _notes(media: Media, pts: NDArray[np.int64], frame_pts: int) -> Iterator[str]:
+    starts_ms, ends_ms = media.ms(int(pts[0])), media.ms(int(pts[-1]) + frame_pts)
+    if starts_ms > 0:
+        yield f"its picture begins at {clock(starts_ms)}"
+    ms = media.ms_of(pts)
+    gaps = np.flatnonzero(np.diff(ms) > LONG_GAP_MS)
+    for before in gaps[:NOTES].tolist():
+        yield f"no new picture comes between {clock(int(ms[before]))} and {clock(int(ms[before + 1]))}"
+    if len(gaps) > NOTES:
+        yield f"no new picture comes for more than {LONG_GAP_MS} ms in {len(gaps) - NOTES} more places"
+    begins, lasts = media.container.start_time, media.container.duration
+    if begins is not None and lasts is not None:
+        file_ends_ms = media.ms(round(Fraction(begins + lasts, av.time_base) / media.time_base))
+        if file_ends_ms - ends_ms > LONG_GAP_MS:
+            yield f"its picture ends at {clock(ends_ms)}, its sound or other data at {clock(file_ends_ms)}"
 
 
 def _walk(media: Media) -> _Walk:

@@ -1,14 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 
+from mpr_assets.definitions import definitions
 from mpr_assets.engine.checks import (
     boxes_in_frame,
     exposures_in_order,
     frames_cover_timeline,
 )
-from tests.world import Ran, World
+from tests.clips import write_clip
+from tests.world import Ran, World, pictures, write_inputs
 
 
 def chunks(*rows: tuple[int, int, int]) -> pl.DataFrame:
@@ -26,23 +33,67 @@ def times(*rows: tuple[int, int]) -> pl.DataFrame:
 
 
 TWO = chunks((0, 2000, 0), (5000, 7000, 2000))
-COVER: dict[str, tuple[pl.DataFrame, pl.DataFrame, list[str]]] = {
-    "no chunk": (chunks().cast({"chunk": pl.Int32}), times(), []),
-    "all there": (TWO, times(*((at // 4, 500 * at) for at in range(8))), []),
-    "a frame lacks, which sources leave open": (chunks((0, 2000, 0)), times((0, 0), (0, 1000), (0, 1500)), []),
-    "a second lacks": (chunks((0, 3000, 0)), times((0, 0), (0, 2000), (0, 2500)), ["2000 ms without a frame"]),
-    "the end lacks": (chunks((0, 3000, 0)), times((0, 0), (0, 500), (0, 1000)), ["2000 ms without a frame"]),
-    "the beginning lacks": (chunks((0, 3000, 0)), times((0, 2000), (0, 2500)), ["2000 ms without a frame"]),
-    "a chunk lacks": (TWO, times((0, 0), (0, 500), (0, 1000), (0, 1500)), ["chunk 1 of a.mp4 has no frame"]),
+EVERY_40_MS = range(0, 10_000, 40)
+COVER: dict[str, tuple[pl.DataFrame, pl.DataFrame, Sequence[int], list[str]]] = {
+    "no chunk": (chunks().cast({"chunk": pl.Int32}), times(), (), []),
+    "all there": (TWO, times(*((at // 4, 500 * at) for at in range(8))), EVERY_40_MS, []),
+    "a frame lacks, which sources leave open": (
+        chunks((0, 2000, 0)),
+        times((0, 0), (0, 1000), (0, 1500)),
+        EVERY_40_MS,
+        [],
+    ),
+    "a second lacks": (
+        chunks((0, 3000, 0)),
+        times((0, 0), (0, 2000), (0, 2500)),
+        EVERY_40_MS,
+        ["chunk 0 has no frame between 00:00:00.000 and 00:00:02.000 of a.mp4, which has 25 pictures there"],
+    ),
+    "a second lacks of a later chunk": (
+        chunks((0, 500, 0), (5000, 8000, 500)),
+        times((0, 0), (1, 500), (1, 1000), (1, 3000)),
+        EVERY_40_MS,
+        ["chunk 1 has no frame between 00:00:05.500 and 00:00:07.500 of a.mp4, which has 24 pictures there"],
+    ),
+    "the end lacks": (
+        chunks((0, 3000, 0)),
+        times((0, 0), (0, 500), (0, 1000)),
+        EVERY_40_MS,
+        ["chunk 0 has no frame between 00:00:01.000 and 00:00:03.000 of a.mp4, which has 25 pictures there"],
+    ),
+    "the beginning lacks": (
+        chunks((0, 3000, 0)),
+        times((0, 2000), (0, 2500)),
+        EVERY_40_MS,
+        ["chunk 0 has no frame between 00:00:00.000 and 00:00:02.000 of a.mp4, which has 25 pictures there"],
+    ),
+    "a chunk lacks": (
+        TWO,
+        times((0, 0), (0, 500), (0, 1000), (0, 1500)),
+        EVERY_40_MS,
+        ["chunk 1 of a.mp4 has no frame"],
+    ),
+    "the picture begins late": (chunks((0, 3000, 0)), times((0, 2000), (0, 2500)), range(2000, 3000, 40), []),
+    "a picture is held": (chunks((0, 3000, 0)), times((0, 0), (0, 2500)), (0, 2500, 2600), []),
+    "the pictures end early": (chunks((0, 3000, 0)), times((0, 0), (0, 500)), (0, 40, 480, 500), []),
+    "of two pictures near each other one was taken": (
+        chunks((0, 3000, 0)),
+        times((0, 0), (0, 200), (0, 2500)),
+        (0, 190, 200, 2490, 2500),
+        [],
+    ),
 }
 
 
 @pytest.mark.parametrize("name", COVER)
 def test_frames_cover_the_timeline(name: str) -> None:
-    of_chunks, frames, says = COVER[name]
-    problems = frames_cover_timeline(of_chunks, frames, fps=2.0)
-    assert len(problems) == len(says)
-    assert all(part in problem for part, problem in zip(says, problems, strict=True))
+    of_chunks, frames, shown_ms, says = COVER[name]
+
+    def picture_times(source: str, start_ms: int, end_ms: int) -> np.ndarray:
+        assert source == "a.mp4"
+        return np.array([ms for ms in shown_ms if start_ms <= ms < end_ms], np.int64)
+
+    assert frames_cover_timeline(of_chunks, frames, 2.0, picture_times) == says
 
 
 FRAMES = pl.DataFrame({"seq": [0, 1], "width_px": [100, 100], "height_px": [50, 50]})
@@ -117,3 +168,26 @@ def test_a_run_makes_every_check_and_they_pass(finished: tuple[World, Ran]) -> N
     }
     expected = [(stage, check) for stage, checks in CHECKS.items() for check in (*checks, "matches_scenario")]
     assert made == dict.fromkeys(expected, True)
+
+
+def test_every_check_says_what_it_looks_for() -> None:
+    graph = definitions({}).resolve_asset_graph()
+    specs = [graph.get_check_spec(key) for key in graph.asset_check_keys]
+    assert {(spec.asset_key.path[-1], spec.name) for spec in specs} == {
+        (stage, check) for stage, checks in CHECKS.items() for check in (*checks, "matches_scenario")
+    }
+    assert [spec.name for spec in specs if not spec.description] == []
+
+
+def test_a_video_whose_picture_begins_late_passes_and_is_noted(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    times_ms = [3000 + 100 * at for at in range(20)]
+    write_clip(tmp_path / "clip.mkv", pictures(), times_ms=times_ms, sound_s=5.0)
+    (tmp_path / "clip.mkv").replace(tmp_path / "clip.mp4")
+    with dg.DagsterInstance.ephemeral() as instance:
+        world = World(tmp_path, tmp_path / "storage", instance)
+        world.register()
+        ran = world.run("timeline", "extract_frames")
+    passed = {one.check_name: one.passed for one in ran.result.get_asset_check_evaluations()}
+    assert passed["frames_cover_timeline"]
+    assert ran.metadata("timeline")["notes"].endswith(r": its picture begins at 00\:00\:03\.000")

@@ -5,6 +5,7 @@ import wave
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -208,6 +209,40 @@ def test_the_clock_starts_with_the_sound_when_that_is_first(tmp_path: Path) -> N
     assert (found.start_pts, found.duration_ms) == (500, 740)
     silent = write_numbered(tmp_path / "b.mkv", 3, times_ms=[500, 600, 700], codec="mpeg4", options={"bf": "0"})
     assert probe(silent).duration_ms == 240
+
+
+NOTED: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "pictures all along": ({}, ()),
+    "pictures held": (
+        {"times_ms": [0, 40, 2000, 2040, 3041]},
+        (
+            "no new picture comes between 00:00:00.040 and 00:00:02.000",
+            "no new picture comes between 00:00:02.040 and 00:00:03.041",
+        ),
+    ),
+    "slides": (
+        {"times_ms": [*range(0, 24_000, 2000)], "count": 12},
+        (
+            *(f"no new picture comes between {clock(at)} and {clock(at + 2000)}" for at in range(0, 20_000, 2000)),
+            "no new picture comes for more than 1000 ms in 1 more places",
+        ),
+    ),
+    "the picture begins late": (
+        {"times_ms": [834, 874, 914, 954, 994], "sound_s": 1.0},
+        ("its picture begins at 00:00:00.834",),
+    ),
+    "the sound goes on": (
+        {"times_ms": [0, 40, 80, 120, 160], "sound_s": 3.0},
+        ("its picture ends at 00:00:00.200, its sound or other data at 00:00:03.128",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_where_no_picture_is_is_noted(name: str, tmp_path: Path) -> None:
+    how, notes = NOTED[name]
+    pictures = [numbered(at) for at in range(how.pop("count", 5))]
+    assert probe(write_clip(tmp_path / "a.mkv", pictures, **how)).notes == notes
 
 
 def test_the_version_follows_content_and_not_place(tmp_path: Path) -> None:
