@@ -14,22 +14,28 @@ import time
 import uuid
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 from alembic.script import ScriptDirectory
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+from dagster._core.definitions.repository_definition.valid_definitions import SINGLETON_REPOSITORY_NAME
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
 from dagster._core.events import AssetObservationData, StepMaterializationData
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
 from dagster._core.storage.tags import (
     BACKFILL_ID_TAG,
     GRPC_INFO_TAG,
+    MAX_RETRIES_TAG,
     PARENT_RUN_ID_TAG,
     PARTITION_NAME_TAG,
     RETRY_ON_ASSET_OR_OP_FAILURE_TAG,
@@ -37,6 +43,7 @@ from dagster._core.storage.tags import (
     SCHEDULE_NAME_TAG,
     SENSOR_NAME_TAG,
 )
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._serdes import ConfigurableClassData
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import select
@@ -239,6 +246,40 @@ def retry_run(instance: dg.DagsterInstance, run_id: str, *, on_failure: bool) ->
 def has_retry_tag(run: dg.DagsterRun) -> bool:
     """Whether `retry_run` was called for the run, or for the one that it repeats. Uses the same tag."""
     return RETRY_ON_ASSET_OR_OP_FAILURE_TAG in run.tags
+
+
+@contextmanager
+def runs_of_code_location(instance: dg.DagsterInstance, job: str, *, sensor: str, module: str) -> Iterator[None]:
+    """While the block runs, runs that are made in this process belong to the job of the code location, as the UI's do.
+
+    By that the UI lists them with the job, and lets them be executed again. The daemon makes none of them again by
+    itself: who gave the command sees that it failed.
+    Uses `create_run_for_job`, which the public `execute_in_process` calls without an origin and has no parameter for;
+    what the sensors' states know of the code location; and, where none has ticked yet, the origin that a workspace
+    gives a Python module.
+
+    Args:
+        sensor: one of the code location. module: what the workspace loads, where nobody else tells.
+    """
+    known = [
+        state
+        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+        if state.instigator_name == sensor
+    ]
+    if known:
+        latest = max(known, key=lambda state: getattr(state.instigator_data, "last_tick_timestamp", None) or 0.0)
+        repository = latest.origin.repository_origin
+    else:
+        location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name=module))
+        repository = RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+    origin = repository.get_job_origin(job)
+    create = instance.create_run_for_job
+
+    def create_with_origin(*, tags: Mapping[str, str], **arguments: Any) -> dg.DagsterRun:
+        return create(tags={**tags, MAX_RETRIES_TAG: "0"}, remote_job_origin=origin, **arguments)
+
+    with patch.object(instance, "create_run_for_job", create_with_origin):
+        yield
 
 
 def count_runs(instance: dg.DagsterInstance, runs: dg.RunsFilter) -> int:

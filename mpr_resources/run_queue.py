@@ -40,11 +40,11 @@ class HoldingRunCoordinator(dg.QueuedRunCoordinator[dg.DagsterInstance]):
         quiet_idle_sensors()
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
-        """Queue the run."""
+        """Queue the run. By the tag it is told apart from those that a command line makes without a queue."""
         run, instance = context.dagster_run, instance_of(self)
         timeline = run.tags.get(PARTITION_NAME_TAG, "")
         held = HELD if held_by(instance, [timeline]) else RELEASED
-        if run.tags.get(HOLD_TAG, RELEASED) != held:  # a re-execution has the tags of the run that it repeats
+        if run.tags.get(HOLD_TAG) != held:  # a re-execution has the tags of the run that it repeats
             add_tags(instance, run.run_id, {HOLD_TAG: held})
         return super().submit_run(context)
 

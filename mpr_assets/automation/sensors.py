@@ -44,6 +44,7 @@ from mpr_resources.dagster_internals import (
 )
 from mpr_resources.run_queue import unfinished_timelines
 
+STATE_SENSOR = "show_states"
 INTERVAL_S = 30
 MAX_RUNS = 100
 """A change of more timelines becomes a backfill, which can be watched and cancelled as one; no more runs a tick."""
@@ -80,7 +81,7 @@ def state_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
     judged: dict[str, tuple[Mapping[str, str], Mapping[str, Materialization]]] = {}
 
     @dg.sensor(
-        name="show_states",
+        name=STATE_SENSOR,
         description="Observes `timeline` where a stage became stale, fresh, missing or overridden: see its metadata.",
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.timelines.chunks import timeline_ms
-from mpr_resources.media.decoding import clock, open_media
+from mpr_resources.media.clock import clock
+from mpr_resources.media.decoding import open_media
 from mpr_resources.media.sources import Sources
 from mpr_resources.storage.tables import StageTable
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from mpr_assets.automation.sensors import STATE_SENSOR
 from mpr_assets.definitions import JOB, STAGES, definitions
 from mpr_assets.freshness.config_versions import observe
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, resources
@@ -23,7 +24,7 @@ from mpr_assets.runs.run_lock import (
     run_lock,
 )
 from mpr_assets.runs.stage_failed import StageFailed
-from mpr_resources.dagster_internals import SerializableErrorInfo
+from mpr_resources.dagster_internals import SerializableErrorInfo, runs_of_code_location
 from mpr_resources.progress import Progress
 
 USER_TAG = "user"
@@ -75,7 +76,10 @@ def run_here(
         DagsterExecutionInterruptedError: the process was asked to end.
         StageFailed: a stage failed.
     """
-    with run_lock(instance, timeline):
+    with (
+        run_lock(instance, timeline),
+        runs_of_code_location(instance, JOB, sensor=STATE_SENSOR, module=definitions.__module__),
+    ):
         observe_first(instance, timeline)
         graph = definitions(os.environ, progress=progress)
         result = graph.resolve_job_def(JOB).execute_in_process(

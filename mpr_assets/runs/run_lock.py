@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from gpu_service.errors import BadInput
 from mpr_resources.dagster_internals import GRPC_INFO_TAG, PARTITION_NAME_TAG, home_of, mark_failed
-from mpr_resources.run_queue import AT_WORK
+from mpr_resources.run_queue import AT_WORK, HOLD_TAG
 
 COMMAND_TAG = "mpr/command"
 """Which command asked for the run; the history shows it."""
@@ -32,8 +32,11 @@ def runs_of(
 
 
 def is_local(run: dg.DagsterRun) -> bool:
-    """Whether a command line does the run in its own process."""
-    return COMMAND_TAG in run.tags and GRPC_INFO_TAG not in run.tags
+    """Whether a command line does the run in its own process.
+
+    One that the UI executes again has that command's tags too, and those of the queue and the server that it passed.
+    """
+    return COMMAND_TAG in run.tags and not {GRPC_INFO_TAG, HOLD_TAG} & run.tags.keys()
 
 
 def place(instance: dg.DagsterInstance) -> str:

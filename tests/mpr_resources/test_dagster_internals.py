@@ -10,11 +10,23 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.remote_origin import (
+    GrpcServerCodeLocationOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteRepositoryOrigin,
+)
 from dagster._core.run_coordinator import RunCoordinator
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+)
 from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
 from dagster._core.storage.runs.base import RunStorage
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.daemon import SensorDaemon, get_default_daemon_logger
 
 from bench import structure
@@ -28,6 +40,7 @@ from mpr_resources.dagster_internals import (
     materialized_in,
     quiet_idle_sensors,
     read_values,
+    runs_of_code_location,
     write_events,
     write_value,
 )
@@ -35,14 +48,18 @@ from mpr_resources.dagster_internals import (
 ROOT = Path(__file__).parents[2]
 IMPORTED = {
     "dagster._core.definitions.data_version": "CODE_VERSION_TAG DATA_VERSION_TAG",
+    "dagster._core.definitions.run_request": "InstigatorType",
+    "dagster._core.definitions.repository_definition.valid_definitions": "SINGLETON_REPOSITORY_NAME",
     "dagster._core.errors": "DagsterUserCodeProcessError DagsterUserCodeUnreachableError",
     "dagster._core.events": "AssetObservationData StepMaterializationData",
     "dagster._core.execution.backfill": "BulkActionStatus BulkActionsFilter PartitionBackfill",
     "dagster._core.instance.utils": "RUNLESS_JOB_NAME RUNLESS_RUN_ID",
     "dagster._core.launcher": "CheckRunHealthResult WorkerStatus",
+    "dagster._core.remote_origin": "ManagedGrpcPythonEnvCodeLocationOrigin RemoteRepositoryOrigin",
     "dagster._core.storage.event_log": "SqlEventLogStorage SqlEventLogStorageTable",
-    "dagster._core.storage.tags": "BACKFILL_ID_TAG GRPC_INFO_TAG PARENT_RUN_ID_TAG PARTITION_NAME_TAG "
+    "dagster._core.storage.tags": "BACKFILL_ID_TAG GRPC_INFO_TAG MAX_RETRIES_TAG PARENT_RUN_ID_TAG PARTITION_NAME_TAG "
     "RETRY_ON_ASSET_OR_OP_FAILURE_TAG ROOT_RUN_ID_TAG SCHEDULE_NAME_TAG SENSOR_NAME_TAG",
+    "dagster._core.types.loadable_target_origin": "LoadableTargetOrigin",
     "dagster._serdes": "ConfigurableClassData",
     "dagster_shared.error": "SerializableErrorInfo",
 }
@@ -50,6 +67,8 @@ OF_AN_INSTANCE = {
     # parameters relied on; None: a property
     "add_backfill": "partition_backfill",
     "add_run_tags": "run_id new_tags",
+    "all_instigator_state": "instigator_type",
+    "create_run_for_job": "tags remote_job_origin",
     "event_log_storage": None,
     "get_backfill": "backfill_id",
     "get_backfills": "filters limit",
@@ -66,6 +85,11 @@ OF_AN_INSTANCE = {
     "update_backfill": "partition_backfill",
 }
 OF_OTHERS: list[tuple[type, str, str | None]] = [
+    (InstigatorState, "__new__", "origin instigator_data"),
+    (InstigatorState, "instigator_name", None),
+    (LoadableTargetOrigin, "module_name", None),
+    (ManagedGrpcPythonEnvCodeLocationOrigin, "__new__", "loadable_target_origin"),
+    (RemoteRepositoryOrigin, "get_job_origin", "job_name"),
     (RunStorage, "get_cursor_values", "keys"),
     (RunStorage, "set_cursor_values", "pairs"),
     (SqlEventLogStorage, "get_latest_storage_id_by_partition", "asset_key event_type partitions after_cursor"),
@@ -224,6 +248,50 @@ def test_events_after_one(
 def test_no_event_and_no_run(instance: dg.DagsterInstance) -> None:
     assert last_event_id(instance) == 0
     assert materialized_in(instance, str(uuid.uuid4())) == set()
+
+
+def ticked(location: str, sensor: str, time_s: float | None) -> InstigatorState:
+    """The state of a sensor of a server's code location."""
+    repository = RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin("host", 4000, location_name=location), "r")
+    data = SensorInstigatorData(last_tick_timestamp=time_s)
+    origin = repository.get_instigator_origin(sensor)
+    return InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data)
+
+
+LOCATIONS: dict[str, tuple[list[InstigatorState], str]] = {
+    "nothing has ticked": ([], "__repository__@a.module"),
+    "another sensor has": ([ticked("other", "theirs", 1.0)], "__repository__@a.module"),
+    "ours has": ([ticked("server", "ours", 1.0)], "r@server"),
+    "ours has, elsewhere later": (
+        [ticked("new", "ours", 2.0), ticked("old", "ours", 1.0), ticked("never", "ours", None)],
+        "r@new",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOCATIONS)
+def test_a_run_made_here_belongs_to_the_code_location(instance: dg.DagsterInstance, name: str) -> None:
+    states, label = LOCATIONS[name]
+    for state in states:
+        instance.add_instigator_state(state)
+
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job
+    def work() -> None:
+        nothing()
+
+    with runs_of_code_location(instance, "work", sensor="ours", module="a.module"):
+        work.execute_in_process(instance=instance, tags={"mine": "1"})
+    work.execute_in_process(instance=instance)
+    without, made = instance.get_runs()
+    assert without.remote_job_origin is None
+    assert made.remote_job_origin is not None
+    assert (made.remote_job_origin.repository_origin.get_label(), made.remote_job_origin.job_name) == (label, "work")
+    listed = instance.get_runs(dg.RunsFilter(job_name="work", tags={".dagster/repository": label}))
+    assert [run.run_id for run in listed] == [made.run_id]
+    assert (made.tags["mine"], made.tags["dagster/max_retries"]) == ("1", "0")
 
 
 TOLD_OF_SENSORS = [
