@@ -2,7 +2,7 @@
 
     python -m tests.replay_matrix [--only code model] [--stages run_ocr match_brands]
 
-The test of `tests/mpr_assets/test_freshness.py` again, with `dagster dev`: a profile's file is edited, the daemon's
+The test of `tests/mpr_assets/freshness/test_freshness.py` again, with `dagster dev`: a profile's file is edited, the daemon's
 sensor observes it, and GraphQL and `mpr status` are asked what is stale: exactly the stage in the three timelines of
 that profile, and what depends on it. For each stage the stale ones are then materialized by GraphQL and everything is
 asked to be fresh. Then come edits without meaning, another brand, another version of a stage's code, a profile that
@@ -50,7 +50,8 @@ KINDS = ("settings", "edits", "brands", "code", "automatic", "model")
 OBSERVED_S = 60.0
 CODE = """
 from dataclasses import replace
-from mpr_assets import definitions, sensors
+from mpr_assets import definitions
+from mpr_assets.automation import sensors
 sensors.INTERVAL_S = 1  # the daemon looks every 5 s; what is shown is not how long 30 s last
 definitions.STAGES = tuple(
     replace(stage, code_version="newer") if stage.name in {newer} else stage for stage in definitions.STAGES
