@@ -2,13 +2,13 @@
 
     python -m tests.replay_matrix [--only code model] [--stages run_ocr match_brands]
 
-The test of `tests/mpr_assets/freshness/test_freshness.py` again, with `dagster dev`: a profile's file is edited, the daemon's
-sensor observes it, and GraphQL and `mpr status` are asked what is stale: exactly the stage in the three timelines of
-that profile, and what depends on it. For each stage the stale ones are then materialized by GraphQL and everything is
-asked to be fresh. Then come edits without meaning, another brand, another version of a stage's code, a profile that
-says `replay: automatic`, and another model file on an inference host. Prints one JSON line; the first case that is not
-as expected ends it with exit status 1. Takes most of an hour, of which the settings take all but some minutes.
-"""
+The test of `tests/mpr_assets/freshness/test_freshness.py` again, with `dagster dev`: a profile's file is edited, the
+daemon's sensor observes it, and GraphQL and `mpr status` are asked what is stale: exactly the stage in the three
+timelines of that profile, and what depends on it. For each stage the stale ones are then materialized by GraphQL and
+everything is asked to be fresh. Then come edits without meaning, another brand, another version of a stage's code, a
+profile that says `replay: automatic`, and another model file on an inference host. Prints one JSON line; the first
+case that is not as expected ends it with exit status 1. Takes most of an hour, of which the settings take all but
+some minutes."""
 
 from __future__ import annotations
 
