@@ -39,7 +39,7 @@ from mpr_assets.definitions import (
     definitions,
 )
 from mpr_assets.freshness.config_versions import config_versions, usable_timelines
-from mpr_assets.orchestration.stage_asset import column_schema
+from mpr_assets.orchestration.columns import column_schema
 from mpr_assets.runs.local_instance import LOG
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
@@ -124,7 +124,7 @@ class Team:
                         "overrides": dg.MetadataValue.json({}),
                         "config_version": config[name][stage.name],
                         "settings": dg.MetadataValue.json(stage.settings().model_dump(mode="json")),
-                        "dagster/column_schema": column_schema(stage.schema),
+                        "dagster/column_schema": column_schema(stage.name, stage.schema),
                         "dagster/row_count": 1000,
                         **({"preview": PREVIEW} if stage.draw is not None else {}),
                     },

@@ -14,6 +14,7 @@ import polars as pl
 from gpu_service.pictures import Image
 from gpu_service.routines import DebugPictures
 from mpr_assets.engine.checks import BOXES_IN_FRAME, Check
+from mpr_assets.engine.overview import Overview
 from mpr_assets.engine.settings import SettingsT
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_resources.profiles.profile import Profile
@@ -33,6 +34,9 @@ Debug: TypeAlias = Callable[[StageRun[SettingsT], Frame, Mapping[str, StageTable
 
 Body: TypeAlias = Callable[Concatenate[StageRun[SettingsT], ...], Result]
 """Makes a stage's table. Called with the run, and the table of each input by name."""
+
+Overviews: TypeAlias = Callable[[StageRun[SettingsT], StageTable], Overview]
+"""Makes what is shown of a stage's table at a glance."""
 
 KeyOf = Callable[[str, str], str]
 """Where something of a timeline lies in the storage: its key, given the timeline and what tells it from its like."""
@@ -55,6 +59,7 @@ class Stage(Generic[SettingsT]):
         files: where the files lie that the body writes beside its table for people, by their name. None: none.
         after: tells others what the table holds, whether it was made or stored already; twice is as good as once.
         draw: draws a frame's rows for the preview and the overlays; None where there is nothing to see.
+        overview: what is shown of its table at a glance; None: the preview alone.
         debug: the pictures that show how a frame's rows came about; None where there are none.
         per_frame: whether it goes over the kept frames one by one, so that it can be limited to some of them, and
             tried. Other stages that read frames read all.
@@ -81,6 +86,7 @@ class Stage(Generic[SettingsT]):
     files: KeyOf | None
     after: Callable[[StageRun[SettingsT], StageTable], None]
     draw: Draw | None
+    overview: Overviews[SettingsT] | None
     debug: Debug[SettingsT] | None
     per_frame: bool
     detection_sources: tuple[str, ...]
@@ -136,6 +142,7 @@ def declare_stage(
     files: KeyOf | None = None,
     after: Callable[[StageRun[SettingsT], StageTable], None] = lambda _run, _table: None,
     draw: Draw | None = None,
+    overview: Overviews[SettingsT] | None = None,
     debug: Debug[SettingsT] | None = None,
     per_frame: bool = False,
     detection_sources: tuple[str, ...] = (),
@@ -148,8 +155,8 @@ def declare_stage(
     def make(body: Body[SettingsT]) -> Stage[SettingsT]:
         return Stage(
             name, description, group, frozenset(kinds), settings, schema, code_version, inputs, body,
-            depends_on, complete, pictures, files, after, draw, debug, per_frame, detection_sources, is_report, checks,
-            off_switch,
+            depends_on, complete, pictures, files, after, draw, overview, debug, per_frame, detection_sources,
+            is_report, checks, off_switch,
         )  # fmt: skip
 
     return make

@@ -30,16 +30,21 @@ def scenario_check_spec(stage: str) -> dg.AssetCheckSpec:
         return dg.AssetCheckSpec(
             NAME,
             asset=stage,
-            description="The stage makes of its scenarios' inputs what they hold. Passes where there is no scenario.",
+            description="The stage makes of its scenarios' inputs what they hold. Not evaluated where there is none.",
             partitions_def=timelines,
         )
 
 
-def scenario_check(stage: Stage, run: StageRun, made: StageTable, stages: Mapping[str, Stage]) -> dg.AssetCheckResult:
+def scenario_checks(
+    stage: Stage, run: StageRun, made: StageTable, stages: Mapping[str, Stage]
+) -> list[dg.AssetCheckResult]:
     """The stage against the bookmarks of its timeline; never fails the stage.
 
     Args:
         run: with the settings that the table was made with. made: the table.
+
+    Returns:
+        One result; none where there is no bookmark.
     """
     run = replace(run, only=None)
     try:
@@ -48,10 +53,12 @@ def scenario_check(stage: Stage, run: StageRun, made: StageTable, stages: Mappin
             for scenario in scenarios_of(scenarios(run.storage), run.timeline, stage.name)
         }
     except MprError as error:
-        return _result({}, f"The scenarios cannot be read: {error}")
+        return [_result({}, f"The scenarios cannot be read: {error}")]
+    if not checked:
+        return []
     said = {label: one.sentence() for label, one in checked.items()}
     differ = [f"{label}: {said[label]}" for label, one in checked.items() if not one.same]
-    return _result(said, "; ".join(differ))
+    return [_result(said, "; ".join(differ))]
 
 
 def _result(said: Mapping[str, str], problem: str) -> dg.AssetCheckResult:

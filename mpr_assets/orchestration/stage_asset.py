@@ -6,9 +6,11 @@ What a stage is and how its table is made is in `mpr_assets.engine`, which knows
 
 from __future__ import annotations
 
+import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -27,16 +29,20 @@ from mpr_assets.engine.materialize import (
     stage_config_version,
 )
 from mpr_assets.engine.open_run import stage_run
+from mpr_assets.engine.overview import Overview
 from mpr_assets.engine.stage import Draw, Stage, StageOutcome
 from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.freshness.event_log import config_key, read_observed, report
 from mpr_assets.freshness.judge import StageNode, overridden_version
 from mpr_assets.orchestration.checks import check_result, check_spec
+from mpr_assets.orchestration.columns import column_schema
 from mpr_assets.orchestration.launchpad import from_config, overrides_model
-from mpr_assets.orchestration.markdown import bullets
-from mpr_assets.orchestration.scenario_check import scenario_check, scenario_check_spec
-from mpr_assets.overlays.preview_sheet import sheet_markdown
+from mpr_assets.orchestration.markdown import bullets, table
+from mpr_assets.orchestration.scenario_check import NAME as SCENARIO_CHECK
+from mpr_assets.orchestration.scenario_check import scenario_check_spec, scenario_checks
+from mpr_assets.overlays.preview_sheet import frames_to_show, sheet_markdown
 from mpr_assets.timelines.partitions import timelines
+from mpr_resources.dagster_internals import allow_no_result
 from mpr_resources.progress import StoredProgress
 from mpr_resources.step_failure import RETRIES, final_failure, retry
 from mpr_resources.storage.keys import Keys
@@ -45,6 +51,8 @@ from mpr_resources.storage.tables import (
     StageTable,
 )
 
+SKIPPED_TAG = "mpr/skipped"
+"""On the materialization of a stage that was not made: its profile or the environment switches it off."""
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
 RESOURCES = frozenset({"storage", "inference", "profiles", "progress", "switches", "database"})
@@ -56,9 +64,12 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
     `stages`: all of them, by name.
     """
 
-    def compute(context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def compute(
+        context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable
+    ) -> Iterator[dg.MaterializeResult[StageTable]]:
         try:
-            return _materialize(stage, stages, context, config, inputs)
+            # Dagster asks of one that returns its result for a result of every check.
+            yield _materialize(stage, stages, context, config, inputs)
         except TransientError as error:
             if isinstance(error, HostAway) or context.retry_number >= RETRIES.max_retries:
                 raise final_failure(context.instance, context.run.run_id, error) from error
@@ -68,7 +79,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
 
     # Dagster reads types, not the strings that annotations are in this module.
     compute.__annotations__ = {"context": dg.AssetExecutionContext, "config": overrides_model(stage)}
-    return dg.asset(
+    made = dg.asset(
         compute,
         name=stage.name,
         description=stage.description,
@@ -83,12 +94,10 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         io_manager_key="tables",
         required_resource_keys={*RESOURCES, "heartbeat"},
         pool="gpu" if "inference" in stage.kinds else None,
-        metadata={"dagster/column_schema": column_schema(stage.schema)},
+        metadata={"dagster/column_schema": column_schema(stage.name, stage.schema)},
     )
-
-
-def column_schema(schema: Mapping[str, Any]) -> dg.TableSchema:
-    return dg.TableSchema([dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()])
+    allow_no_result(made, SCENARIO_CHECK)
+    return made
 
 
 def _materialize(
@@ -113,33 +122,39 @@ def _materialize(
         raise
     stage.after(run, outcome.table)
     header, rows = outcome.table.header, outcome.table.rows
-    metadata: dict[str, Any] = {
-        "dagster/row_count": rows.height,
-        "dagster/column_schema": column_schema(stage.schema),
-        "profile": header.profile,
-        "settings": dg.MetadataValue.json(header.settings),
-        "config_version": stage_config_version(stage, run),
-        "overrides": dg.MetadataValue.json(header.overrides),
-        "code_version": header.code_version,
-        "model": header.model or "none",
-        "upstream": dg.MetadataValue.json(header.upstream),
-        "fingerprint": header.fingerprint,
-        "reused": outcome.reused,
-        "table": run.storage.where(Keys.table(stage.name, run.timeline)),
-        **outcome.counts,
-    }
-    if outcome.notes:
-        metadata["notes"] = dg.MetadataValue.md(bullets(outcome.notes))
+    shown: dict[str, Any] = {}
     if header.skipped is not None:
-        metadata["skipped"] = header.skipped
+        shown["skipped"] = header.skipped
     elif stage.draw is not None:
         try:
             frames = {**inputs, stage.name: outcome.table}.get(FRAME_INDEX) or run.stored(FRAME_INDEX)
-            metadata |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run.run_id)
+            shown |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run.run_id)
         except MissingObject as error:
-            metadata["preview"] = f"The frames to draw on are gone: {error}"
-    metadata["seconds"] = seconds = round(time.monotonic() - started_s, 3)
+            shown["preview"] = f"The frames to draw on are gone: {error}"
+    if header.skipped is None and stage.overview is not None:
+        shown |= _overview(stage.overview(run, outcome.table), run)
+    if outcome.notes:
+        shown["notes"] = dg.MetadataValue.md(bullets(outcome.notes))
+    seconds = round(time.monotonic() - started_s, 3)
     run.progress.concluded(stage.name, _summary(outcome, seconds))
+    # In the order in which the UI shows it: what came of it, what it was made with, what tells results apart.
+    metadata: dict[str, Any] = {
+        **shown,
+        **outcome.counts,
+        "dagster/row_count": rows.height,
+        "seconds": seconds,
+        "reused": outcome.reused,
+        "table": run.storage.where(Keys.table(stage.name, run.timeline)),
+        "profile": header.profile,
+        "overrides": dg.MetadataValue.json(header.overrides),
+        "settings": dg.MetadataValue.json(header.settings),
+        "model": header.model or "none",
+        "dagster/column_schema": column_schema(stage.name, stage.schema),
+        "code_version": header.code_version,
+        "upstream": dg.MetadataValue.json(header.upstream),
+        "config_version": stage_config_version(stage, run),
+        "fingerprint": header.fingerprint,
+    }
     if run.overrides:
         # The settings are observed anew, so that what this run made differs from its profile in the UI too.
         as_in_profile = replace(run, settings=stage.section(run.profile), only=None)
@@ -149,9 +164,10 @@ def _materialize(
         value=outcome.table,
         data_version=dg.DataVersion(header.data_version),
         metadata=metadata,
+        tags={SKIPPED_TAG: "true"} if header.skipped is not None else None,
         check_results=[
             *(check_result(one, run, outcome.table) for one in stage.checks),
-            scenario_check(stage, run, outcome.table, stages),
+            *scenario_checks(stage, run, outcome.table, stages),
         ],
     )
 
@@ -173,6 +189,17 @@ def _summary(outcome: StageOutcome, seconds: float) -> str:
     return f"{height} row{'' if height == 1 else 's'} {how}"
 
 
+def _overview(made: Overview, run: StageRun) -> dict[str, Any]:
+    picture = base64.b64encode(made.svg.encode()).decode()
+    where = run.storage.where(made.page)
+    page = dg.MetadataValue.url(Path(where).as_uri()) if Path(where).is_absolute() else dg.MetadataValue.path(where)
+    return {
+        **({"picture": dg.MetadataValue.md(f"![timeline](data:image/svg+xml;base64,{picture})")} if made.svg else {}),
+        "report": page,
+        "table_of_brands": dg.MetadataValue.md(table(made.columns, made.rows)),
+    }
+
+
 def _previews(
     stage: Stage,
     draw: Draw,
@@ -185,10 +212,9 @@ def _previews(
 
     `made_frames`: fingerprint of the `extract_frames` run whose frames are drawn on.
     """
-    seqs = rows["seq"].unique().sort()
-    if seqs.is_empty():
+    chosen = frames_to_show(rows, PREVIEWS)
+    if not chosen:
         return {}
-    chosen = sorted({int(seqs[round(i * (len(seqs) - 1) / (PREVIEWS - 1))]) for i in range(PREVIEWS)})
     drawn = []
     for seq, picture in run.frame_folder(made_frames).stream(chosen):
         drawn.append(draw(picture.pixels, rows.filter(pl.col("seq") == seq)))

@@ -58,6 +58,31 @@ def polygons(label: str) -> Draw:
     return draw_polygons
 
 
+def frames_to_show(rows: pl.DataFrame, number: int) -> list[int]:
+    """The frames that show best what was found: of as many equal parts of them in time, the one with most in each.
+
+    Args:
+        rows: a stage's table; where it has the column `brand`, rows without one count less than any with one.
+
+    Returns:
+        At most so many `seq`, ascending. Of equals the one in the middle is taken.
+
+    >>> frames_to_show(pl.DataFrame({"seq": [0, 1, 2, 2, 3, 4, 5]}), 2)
+    [2, 4]
+    """
+    found = pl.col("brand").is_not_null().sum() if "brand" in rows.columns else pl.lit(0)
+    per_frame = rows.group_by("seq").agg(found.alias("found"), pl.len().alias("rows")).sort("seq")
+    parts = min(number, per_frame.height)
+    chosen = []
+    for part in range(parts):
+        first, end = (per_frame.height * at // parts for at in (part, part + 1))
+        counts = list(per_frame[first:end].iter_rows())
+        middle = (len(counts) - 1) / 2
+        best = max(range(len(counts)), key=lambda at: (*counts[at][1:], -abs(at - middle)))
+        chosen.append(counts[best][0])
+    return chosen
+
+
 def sheet_markdown(pictures: Sequence[Image]) -> str:
     """Markdown of one small picture that holds them all, small enough for an event."""
     sheet = contact_sheet(pictures, tile_width_px=TILE_WIDTH_PX)

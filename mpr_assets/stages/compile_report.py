@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from mpr_assets.engine.checks import EXPOSURES_IN_ORDER
+from mpr_assets.engine.overview import Overview
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
@@ -25,6 +26,7 @@ from mpr_assets.report.exposures import (
 )
 from mpr_assets.report.measures import measures
 from mpr_assets.report.model import StageProvenance
+from mpr_assets.report.overview import overview
 from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
 from mpr_assets.stages import escalate_cloud, escalate_vlm, match_brands
 from mpr_resources.brands.registry import Airing, BrandSighting
@@ -137,6 +139,10 @@ def _provenance(table: StageTable) -> StageProvenance:
     )
 
 
+def _overview(run: StageRun[CompileReportSettings], table: StageTable) -> Overview:
+    return overview(table.rows, run.stored("timeline").rows, Keys.report(run.timeline, "report.html"))
+
+
 def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
     """Tell the registry of brands which aired in the timeline, and when; what models named is proposed to it."""
     registry = run.profiles.registry
@@ -165,6 +171,7 @@ def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
     complete=_report_holds,
     files=Keys.report,
     after=_record,
+    overview=_overview,
     is_report=True,
     checks=(EXPOSURES_IN_ORDER,),
 )

@@ -114,6 +114,7 @@ OF_OTHERS: list[tuple[type, str, str | None]] = [
     (dg.QueuedRunCoordinator, "_instance", None),
     (dg.RepositoryDefinition, "asset_graph", None),
     (dg.AssetKey, "to_string", ""),
+    (dg.AssetsDefinition, "get_output_name_for_asset_check_key", "key"),
     (dg.DagsterEvent, "__new__", "event_type_value job_name event_specific_data"),
     (dg.EventLogEntry, "__new__", "error_info level user_message run_id timestamp job_name dagster_event"),
     (dg.EventLogRecord, "__new__", "storage_id event_log_entry"),

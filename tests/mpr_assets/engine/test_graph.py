@@ -93,6 +93,31 @@ def test_visual_stages_show_a_small_picture_and_store_large_ones(finished: tuple
     assert all("preview" not in ran.metadata(stage) for stage in ("timeline", "compile_report"))
 
 
+def test_what_came_of_a_stage_is_shown_first_and_hashes_last(finished: tuple[World, Ran]) -> None:
+    world, ran = finished
+    assert list(ran.metadata("compile_report")) == [
+        *("picture", "report", "table_of_brands", "exposures", "brands", "dagster/row_count", "seconds", "reused"),
+        *("table", "profile", "overrides", "settings", "model", "dagster/column_schema", "code_version", "upstream"),
+        *("config_version", "fingerprint"),
+    ]
+    assert list(ran.metadata("match_brands"))[:2] == ["preview", "overlays"]
+    report = ran.metadata("compile_report")
+    assert report["picture"].startswith("![timeline](data:image/svg+xml;base64,")
+    assert f"\n| {BRAND} | 2" in report["table_of_brands"]
+    assert report["report"] == (world.storage_folder.resolve() / "reports/match/report.html").as_uri()
+
+
+def test_every_column_says_what_it_holds(finished: tuple[World, Ran]) -> None:
+    columns = {name: finished[1].metadata(name)["dagster/column_schema"].columns for name in NAMES}
+    assert [(name, one.name) for name, of_stage in columns.items() for one in of_stage if not one.description] == []
+
+
+def test_skipped_stages_are_told_apart(finished: tuple[World, Ran]) -> None:
+    tagged = {name for name, made in finished[1].materialized.items() if "mpr/skipped" in (made.tags or {})}
+    assert tagged == {"escalate_vlm", "escalate_cloud"}
+    assert all(next(iter(finished[1].metadata(name))) == "skipped" for name in tagged)
+
+
 def test_stages_that_are_off_say_why(finished: tuple[World, Ran]) -> None:
     world, ran = finished
     said = {stage: ran.metadata(stage).get("skipped") for stage in NAMES}

@@ -12,6 +12,7 @@ from mpr_assets.overlays.preview_sheet import (
     MAX_SHEET_BYTES,
     as_it_is,
     boxes,
+    frames_to_show,
     polygons,
     quads,
     sheet_markdown,
@@ -57,3 +58,22 @@ def test_a_sheet_is_small_enough_for_an_event(shape: tuple[int, int], count: int
     jpeg = base64.b64decode(markdown.removeprefix(start).removesuffix(")"))
     assert len(jpeg) <= MAX_SHEET_BYTES
     assert decode(jpeg).shape[1] >= 64
+
+
+SHOWN: dict[str, tuple[list[tuple[int, str | None]], list[int]]] = {
+    "no frame": ([], []),
+    "one frame": ([(7, "A")], [7]),
+    "fewer than are shown": ([(7, None), (9, "A")], [7, 9]),
+    "all alike": ([(at, None) for at in range(9)], [1, 4, 7]),
+    "where most was found": (
+        [(at, None) for at in range(9)] + [(0, None), (3, "A"), (5, "A"), (5, "B"), (8, "A")],
+        [0, 5, 8],
+    ),
+    "a brand counts more than candidates": ([(0, None), (0, None), (1, "A"), (2, None), (3, None)], [0, 1, 2]),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_frames_with_findings_are_shown(name: str) -> None:
+    rows, seqs = SHOWN[name]
+    assert frames_to_show(pl.DataFrame(rows, schema={"seq": pl.Int64, "brand": pl.Utf8}, orient="row"), 3) == seqs
