@@ -24,7 +24,8 @@ from rapidocr import RapidOCR
 from bench.score_exposures import key, score
 from gpu_service.errors import MprError
 from gpu_service.pictures import decode
-from mpr_assets.runs.local_instance import dagster_instance, storage
+from mpr_assets.runs.local_instance import dagster_instance
+from mpr_assets.runs.local_storage import storage
 from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract
 from mpr_assets.stages.timeline import resolve
 from mpr_cli import new_timeline

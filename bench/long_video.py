@@ -90,7 +90,8 @@ def every(frames: int, nth: int) -> dict[str, Any]:
 def run_and_tell(video: Path, frames: int, args: argparse.Namespace) -> None:
     """Run the graph here; one JSON line with this process' peak in MB and the rows of each stage."""
     from mpr_assets.definitions import STAGES
-    from mpr_assets.runs.local_instance import dagster_instance, storage
+    from mpr_assets.runs.local_instance import dagster_instance
+    from mpr_assets.runs.local_storage import storage
     from mpr_cli import new_timeline
     from mpr_cli.materialize import materialize
     from mpr_resources.storage.keys import Keys

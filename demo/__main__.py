@@ -11,7 +11,8 @@ from bench.score_exposures import score
 from demo.broadcast import draw_broadcast
 from gpu_service.errors import MprError
 from mpr_assets.definitions import ROOT
-from mpr_assets.runs.local_instance import dagster_instance, storage
+from mpr_assets.runs.local_instance import dagster_instance
+from mpr_assets.runs.local_storage import storage
 from mpr_cli import new_timeline, terminal
 from mpr_cli.materialize import materialize
 from mpr_cli.report import show_report

@@ -5,22 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from mpr_assets.automation.cache_schedule import cache_schedule, clear_caches_job
-from mpr_assets.automation.new_media_sensor import new_media_sensor
-from mpr_assets.automation.sensors import config_sensor, replay_sensor, state_sensor
 from mpr_assets.engine.stage import Stage
-from mpr_assets.orchestration.config_asset import config_asset
-from mpr_assets.orchestration.stage_asset import stage_asset
 from mpr_resources.brands.registry import Registry
 from mpr_resources.database.connection import Database
 from mpr_resources.environment import ROOT as ROOT
-from mpr_resources.environment import profiles_path
-from mpr_resources.heartbeat import heartbeat
+from mpr_resources.environment import database_url, profiles_path, s3_endpoint_url, storage_url
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
@@ -54,8 +47,8 @@ SECTIONS = {stage.name: stage.settings for stage in STAGES}
 def storage_resource(environ: Mapping[str, str]) -> StorageResource:
     """Storage as `MPR_STORAGE_URL` says; a folder in the clone by default."""
     return StorageResource(
-        url=environ.get("MPR_STORAGE_URL") or str(ROOT / ".mpr" / "storage"),
-        s3_endpoint_url=environ.get("S3_ENDPOINT_URL") or None,
+        url=storage_url(environ),
+        s3_endpoint_url=s3_endpoint_url(environ),
     )
 
 
@@ -85,12 +78,6 @@ def database(environ: Mapping[str, str]) -> Database:
     return Database(database_url(environ))
 
 
-def database_url(environ: Mapping[str, str]) -> str:
-    """As `MPR_DATABASE_URL` says; by default a file beside Dagster's own."""
-    home = Path(environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
-    return environ.get("MPR_DATABASE_URL") or f"sqlite:///{home / 'registry.sqlite'}"
-
-
 def switched_off(environ: Mapping[str, str]) -> dict[str, str]:
     """Stages that the environment switches off, with the reason that their metadata shows."""
     return {
@@ -109,6 +96,14 @@ def definitions(
     progress: Progress | None = None,
 ) -> dg.Definitions:
     """The whole graph. What is not given is made from the environment."""
+    # Here, since commands that only look need the stages and not the graph.
+    from mpr_assets.automation.cache_schedule import cache_schedule, clear_caches_job
+    from mpr_assets.automation.new_media_sensor import new_media_sensor
+    from mpr_assets.automation.sensors import config_sensor, replay_sensor, state_sensor
+    from mpr_assets.orchestration.config_asset import config_asset
+    from mpr_assets.orchestration.stage_asset import stage_asset
+    from mpr_resources.heartbeat import heartbeat
+
     storage = storage or storage_resource(environ)
     resources: dict[str, Any] = {
         "storage": storage,

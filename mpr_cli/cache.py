@@ -9,8 +9,9 @@ import typer
 from rich.table import Table
 
 from gpu_service.errors import BadInput
-from mpr_assets.runs.local_instance import dagster_instance, storage
-from mpr_assets.timelines.partitions import load_spec
+from mpr_assets.runs.local_instance import dagster_instance
+from mpr_assets.runs.local_storage import storage
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_resources.run_queue import unfinished_timelines
 from mpr_resources.storage.cache_folders import (

@@ -12,12 +12,8 @@ from mpr_assets.definitions import STAGES
 from mpr_assets.engine.open_run import resolve_settings
 from mpr_assets.engine.overrides import parse_overrides
 from mpr_assets.orchestration.launchpad import as_config, from_config
-from mpr_assets.runs.local_instance import (
-    dagster_instance,
-    profiles,
-    resources,
-    storage,
-)
+from mpr_assets.runs.local_instance import dagster_instance, profiles, resources
+from mpr_assets.runs.local_storage import storage
 from mpr_assets.runs.run_control import (
     STOP_S,
     backfills_at_work,
@@ -30,7 +26,8 @@ from mpr_assets.runs.run_control import (
     what_to_retry,
 )
 from mpr_assets.runs.run_lock import refuse_at_work
-from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_assets.timelines.partitions import registered
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.exit_status import FAILED
 from mpr_cli.materialize import materialize

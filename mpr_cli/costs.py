@@ -11,7 +11,7 @@ from rich.table import Table
 
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import database
-from mpr_assets.runs.local_instance import storage
+from mpr_assets.runs.local_storage import storage
 from mpr_cli import terminal
 from mpr_resources.cloud import ledger
 from mpr_resources.cloud.old_objects import take_over

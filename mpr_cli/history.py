@@ -21,8 +21,9 @@ from mpr_assets.runs.history import (
     read_entries,
     tree,
 )
-from mpr_assets.runs.local_instance import dagster_instance, storage
-from mpr_assets.timelines.partitions import load_spec
+from mpr_assets.runs.local_instance import dagster_instance
+from mpr_assets.runs.local_storage import storage
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.control import BY_NAME, NAMES, stage_name
 from mpr_resources.storage.keys import Keys

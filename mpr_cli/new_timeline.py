@@ -13,8 +13,9 @@ import typer
 
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import storage_resource
-from mpr_assets.runs.local_instance import profiles, storage
+from mpr_assets.runs.local_instance import profiles
 from mpr_assets.runs.local_run import observe_first
+from mpr_assets.runs.local_storage import storage
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk

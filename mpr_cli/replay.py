@@ -31,18 +31,13 @@ from mpr_assets.freshness.judge import (
 )
 from mpr_assets.orchestration.launchpad import as_config
 from mpr_assets.overlays.overlay_store import overlays, seen_in, store_overlays
-from mpr_assets.runs.local_instance import (
-    LOG,
-    PATIENCE_S,
-    dagster_instance,
-    profiles,
-    resources,
-    storage,
-)
+from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, profiles, resources
+from mpr_assets.runs.local_storage import storage
 from mpr_assets.runs.run_control import backfills_at_work, downstream
 from mpr_assets.runs.run_lock import refuse_at_work
 from mpr_assets.runs.try_stage import Trial, try_stage
-from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_assets.timelines.partitions import registered
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.materialize import materialize

@@ -10,8 +10,8 @@ import typer
 
 from gpu_service.errors import BadInput
 from mpr_assets.report.measures import measures
-from mpr_assets.runs.local_instance import storage
-from mpr_assets.timelines.partitions import load_spec
+from mpr_assets.runs.local_storage import storage
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage

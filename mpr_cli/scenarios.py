@@ -20,8 +20,9 @@ from mpr_assets.compare.scenarios import (
 from mpr_assets.compare.table_diff import change_line
 from mpr_assets.engine.open_run import run_of
 from mpr_assets.engine.overrides import NO_OVERRIDES
-from mpr_assets.runs.local_instance import resources, storage
-from mpr_assets.timelines.partitions import load_spec
+from mpr_assets.runs.local_instance import resources
+from mpr_assets.runs.local_storage import storage
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.exit_status import FAILED

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
-from mpr_assets.runs.local_instance import dagster_instance, storage
-from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_assets.runs.local_instance import dagster_instance
+from mpr_assets.runs.local_storage import storage
+from mpr_assets.timelines.partitions import registered
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.new_timeline import Brands, Chunks, Name, Profile, Replace, Videos, create_timeline, timeline_spec
 from mpr_resources.yaml_files.syntax import dump

@@ -9,9 +9,10 @@ import dagster as dg
 import typer
 
 from mpr_assets.definitions import STAGES
-from mpr_assets.runs.local_instance import dagster_instance, storage
+from mpr_assets.runs.local_instance import dagster_instance
+from mpr_assets.runs.local_storage import storage
 from mpr_assets.runs.run_lock import runs_of
-from mpr_assets.timelines.partitions import load_spec
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.exit_status import FAILED
 from mpr_resources.dagster_internals import materialized_in

@@ -21,7 +21,6 @@ from typing import Any
 from unittest.mock import patch
 
 import dagster as dg
-from alembic.script import ScriptDirectory
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from dagster._core.definitions.repository_definition.valid_definitions import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.run_request import InstigatorType
@@ -516,6 +515,8 @@ def repair_versions(home: Path) -> None:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
             if not tables or connection.execute("SELECT count(*) FROM alembic_version").fetchone() <= (1,):
                 continue
+            from alembic.script import ScriptDirectory  # slow to import, and hardly ever needed
+
             scripts = ScriptDirectory(str(Path(dg.__file__).parent / "_core" / "storage" / "alembic"))
             connection.execute("DELETE FROM alembic_version")
             connection.execute("INSERT INTO alembic_version VALUES (?)", (scripts.get_current_head(),))

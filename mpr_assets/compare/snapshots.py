@@ -24,7 +24,7 @@ from mpr_assets.compare.table_diff import (
 )
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX
-from mpr_assets.timelines.partitions import load_spec
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.scenario_store import load, opened
 from mpr_resources.storage.store import MissingObject, Storage

@@ -14,8 +14,8 @@ from mpr_assets.engine.overrides import Overrides
 from mpr_assets.engine.settings import SettingsT
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import KEPT_FRAMES, StageRun
-from mpr_assets.timelines.partitions import load_spec
 from mpr_assets.timelines.spec import TimelineSpec
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_resources.profiles.profile import Profile
 from mpr_resources.progress import LogProgress
 from mpr_resources.yaml_files.load import validate

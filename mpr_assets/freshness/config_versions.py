@@ -28,8 +28,8 @@ from mpr_assets.freshness.judge import (
     StageNode,
     changed,
 )
-from mpr_assets.timelines.partitions import load_specs, spec_states
 from mpr_assets.timelines.spec import TimelineSpec
+from mpr_assets.timelines.spec_store import load_specs, spec_states
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.media.sources import local_state
 from mpr_resources.profiles.profile import Profile

@@ -28,7 +28,6 @@ from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
 from mpr_resources.storage.io_manager import StorageResource
-from mpr_resources.storage.store import Storage
 from mpr_resources.yaml_files.read import read_file
 from mpr_resources.yaml_files.syntax import parse
 
@@ -39,10 +38,6 @@ OPENING_S = 60.0
 """How long a command waits for others that open the same `DAGSTER_HOME`."""
 
 LOG = logging.getLogger("mpr")
-
-
-def storage() -> Storage:
-    return storage_resource(os.environ).storage
 
 
 def profiles() -> Profiles:

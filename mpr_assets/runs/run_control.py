@@ -24,7 +24,8 @@ from mpr_assets.freshness.judge import (
     of_timeline,
 )
 from mpr_assets.runs.run_lock import is_local, runs_of
-from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_assets.timelines.partitions import registered
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_resources import dagster_internals
 from mpr_resources.dagster_internals import (
     BACKFILL_ID_TAG,

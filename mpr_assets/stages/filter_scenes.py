@@ -26,15 +26,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
-from scenedetect.common import FrameTimecode
-from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector
 
 from gpu_service.likeness import phash_distance
 from gpu_service.pictures import Image
@@ -44,6 +42,9 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
+
+if TYPE_CHECKING:
+    from scenedetect.common import FrameTimecode
 
 CODE_VERSION = "2"
 
@@ -149,6 +150,8 @@ class Shots:
 
     def _time(self, position: int) -> FrameTimecode:
         """Detectors count frames; the rate is not used."""
+        from scenedetect.common import FrameTimecode
+
         return FrameTimecode(position - self._chunk_start, fps=1.0)
 
     def _found(self, cuts: Iterable[FrameTimecode]) -> None:
@@ -255,6 +258,9 @@ def _grey(image: Image) -> NDArray[np.float32]:
 
 def _detector(settings: FilterScenesSettings) -> Any:
     """A new detector; shots may be as short as one sample."""
+    # Here, since it is slow to import and every command that knows the stages imports this module.
+    from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector
+
     threshold = settings.shot_threshold or THRESHOLDS[settings.detector]
     match settings.detector:
         case "content":

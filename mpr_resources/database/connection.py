@@ -16,12 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.pool import NullPool
@@ -34,7 +29,7 @@ from gpu_service.errors import (
     PermanentError,
     TransientError,
 )
-from mpr_resources.database.schema import VERSION_TABLE
+from mpr_resources.database.schema import HEAD, VERSION_TABLE
 
 T = TypeVar("T")
 
@@ -167,12 +162,16 @@ class Database:
     def _migrate(self) -> None:
         if self.file is not None:
             self._make_file(self.file)
+        with self._engine.connect() as connection, connection.begin():
+            if _revision(connection) == HEAD:
+                return
+        # Here, since alembic is slow to import, and a database that is up to date needs none of it.
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        head = ScriptDirectory.from_config(config).get_current_head()
-        with self._engine.connect() as connection, connection.begin():
-            if _revision(connection) == head:
-                return
 
         def upgrade(connection: Connection) -> None:
             config.attributes["connection"] = connection
@@ -217,7 +216,10 @@ class Database:
 
 
 def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return found
 
 
 def _parsed(url: str) -> URL:

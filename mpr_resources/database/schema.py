@@ -24,6 +24,8 @@ from sqlalchemy import (
 
 METADATA = MetaData()
 VERSION_TABLE = "mpr_alembic_version"
+HEAD = "0002"
+"""The last of `migrations/versions`, with which these are the tables."""
 
 brand = Table(
     "mpr_brand",

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from pydantic import Field, JsonValue
 
@@ -31,6 +31,9 @@ from mpr_assets.report.model import (
     Exposure,
     Report,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 FOLDER = Path(__file__).parent
 PICTURE_WIDTH_PX = 480
@@ -176,6 +179,8 @@ def number(value: float) -> str:
 
 def html_environment() -> Environment:
     """Templates of this folder; what they show is escaped, and a name that they do not know is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here, since a page is seldom rendered
+
     return Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,

@@ -28,8 +28,9 @@ from mpr_assets.automation.new_media_sensor import (
     request,
 )
 from mpr_assets.definitions import SECTIONS, STAGES
-from mpr_assets.timelines.partitions import load_spec, registered
+from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec import ChunkSpec, validate_timeline_name
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_resources.database.connection import Database
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource

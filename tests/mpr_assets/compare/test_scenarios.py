@@ -15,7 +15,7 @@ from mpr_assets.engine.open_run import run_of
 from mpr_assets.engine.overrides import Overrides
 from mpr_assets.runs.local_instance import Resources
 from mpr_assets.stages import preprocess
-from mpr_assets.timelines.partitions import load_spec
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_resources.storage import scenario_store as kept
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from gpu_service.errors import BadInput, PermanentError
-from mpr_assets.timelines.partitions import load_spec, register, registered
+from mpr_assets.timelines.partitions import register, registered
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_resources.storage.keys import Keys
 from tests.world import TIMELINE, World
 

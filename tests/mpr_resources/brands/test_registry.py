@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from bench.registry import measure
@@ -38,6 +39,7 @@ from mpr_resources.brands.registry.known import (
     looked_for,
 )
 from mpr_resources.database.connection import MIGRATIONS
+from mpr_resources.database.schema import HEAD
 
 LOGO = Reference("Acme", "acme.png", cv2.imencode(".png", np.full((16, 16, 3), 90, np.uint8))[1].tobytes())
 FULL = BrandRecord(
@@ -458,3 +460,9 @@ def test_processes_that_add_merge_and_read_lose_nothing(tmp_path: Path) -> None:
     assert figures["problems"] == []
     assert figures["merges"] > 0
     assert figures["changes"] > 20
+
+
+def test_the_schema_names_the_last_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
