@@ -118,14 +118,14 @@ OLD: dict[str, tuple[Callable[[Storage], object], Table, list[tuple[Any, ...]]]]
         [],
     ),
     "a claim": (
-        lambda storage: put_claim(storage, NOW_S + 100),
+        lambda storage: put_claim(storage, NOW_S + 100_000),
         schema.claim,
-        [(FAMILY, LOOK.name, "", socket.gethostname(), os.getpid(), round((NOW_S + 100) * 1000))],
+        [(FAMILY, LOOK.name, "", socket.gethostname(), os.getpid(), round((NOW_S + 100_000) * 1000))],
     ),
     "a claim and the void one before it": (
-        lambda storage: (put_claim(storage, NOW_S - 1), put_claim(storage, NOW_S + 100, 1)),
+        lambda storage: (put_claim(storage, NOW_S - 1), put_claim(storage, NOW_S + 100_000, 1)),
         schema.claim,
-        [(FAMILY, LOOK.name, "", socket.gethostname(), os.getpid(), round((NOW_S + 100) * 1000))],
+        [(FAMILY, LOOK.name, "", socket.gethostname(), os.getpid(), round((NOW_S + 100_000) * 1000))],
     ),
     "a claim that is over": (lambda storage: put_claim(storage, NOW_S - 1), schema.claim, []),
     "a claim that cannot be read": (
