@@ -45,7 +45,7 @@ def drive(daemon: Daemon, scratch: Path) -> None:
     checks = [check for node in nodes for check in node["assetChecksOrError"].get("checks", [])]
     failed = [c["name"] for c in checks if (c["executionForLatestMaterialization"] or {}).get("status") != "SUCCEEDED"]
     if failed:
-        raise SystemExit(f"drive: these checks did not pass: {failed}")
+        raise SystemExit(f"drive: these checks failed: {failed}")
     report = scratch / "storage" / "reports" / "demo"
     for name in ("report.html", "report.json", "exposures.csv"):
         if not (report / name).stat().st_size:

@@ -86,10 +86,10 @@ def find(name: str, setting: str) -> Path:
         MissingEngine: no model has this name here, or there is nothing where it should be.
     """
     if not name:
-        raise MissingEngine("No model is chosen", f"set `{setting}` to one that the host knows ({_known()})")
+        raise MissingEngine("No model is chosen", f"set `{setting}` to a model of the host ({_known()})")
     if name not in _host.files:
         raise MissingEngine(
-            f"This host knows no model `{name}`, which `{setting}` asks for ({_known()})",
+            f"This host has no model `{name}`, which `{setting}` requests ({_known()})",
             "start it with --models NAME=PATH, or set INFERENCE_MODELS",
         )
     where = _host.files[name]
@@ -98,8 +98,8 @@ def find(name: str, setting: str) -> Path:
     path = Path(where)
     if not path.exists():
         raise MissingEngine(
-            f"The model `{name}`, which `{setting}` asks for, is not where --models (or "
-            "INFERENCE_MODELS) of the host says",
+            f"The model `{name}`, which `{setting}` requests, is not at the path in "
+            "the host's --models (or INFERENCE_MODELS)",
             "correct the path",
         )
     return path
@@ -173,7 +173,7 @@ def load(kind: str, name: str, setting: str, make: Callable[[Path], M]) -> M:
             raise
         except Exception as error:
             raise MissingEngine(
-                f"The model `{name}`, which `{setting}` asks for, cannot be loaded by the engine `{kind}`: "
+                f"The model `{name}`, which `{setting}` requests, cannot be loaded by the engine `{kind}`: "
                 f"{one_line(error)}."
             ) from error
         _held[key] = seal, model
@@ -228,9 +228,7 @@ def torch_device() -> str:
     if _host.device == "auto":
         return "cuda:0" if here else "cpu"
     if _host.device.startswith("cuda") and not here:
-        raise MissingEngine(
-            "--device (or INFERENCE_DEVICE) asks for a GPU, but torch sees none here", "set auto or cpu"
-        )
+        raise MissingEngine("--device (or INFERENCE_DEVICE) requests a GPU, but torch finds none", "set auto or cpu")
     return _host.device
 
 

@@ -101,7 +101,7 @@ def write_value(instance: dg.DagsterInstance, key: str, value: str) -> None:
     """Store a value under a key, for `read_values`.
 
     Uses the run storage's `set_cursor_values`, with one key: with SQLite, of several keys the new ones are lost when
-    one of them is there already.
+    one of them already exists.
     """
     instance.run_storage.set_cursor_values({key: value})
 

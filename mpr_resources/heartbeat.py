@@ -1,5 +1,5 @@
-"""Signs of life: a run at work gives one every few seconds, in Dagster's own key-value store. Run monitoring marks
-failed a run whose signs stop, whatever died with it; one that others ended, and that nobody could tell, ends itself.
+"""Heartbeats: a run writes one every few seconds to Dagster's key-value store. Run monitoring marks a run failed when
+its heartbeat stops, whatever died with it; a run that was ended while it could not be reached notices that and stops.
 
 What belongs here is loaded by Dagster's webserver and daemon, so it imports nothing but
 Dagster and the door to its inside.
@@ -32,15 +32,15 @@ from mpr_resources.run_queue import AT_WORK
 
 BEAT_S = 3.0
 SILENT_S = 45.0
-"""A run is taken for dead when there is no new sign for so long."""
+"""A run without a new heartbeat for this long is considered dead."""
 CANCEL_BEATS = 10
 SILENT_LOOKS = 3
-"""And at so many looks: after the database was away, runs have the time to give one."""
+"""And at this many checks: after a database outage, runs have time to write one."""
 
 log = logging.getLogger(__name__)
 
 
-@dg.resource(description="Gives signs of life from a run's first stage to its last.")
+@dg.resource(description="Writes a run's heartbeat from its first stage to its last.")
 def heartbeat(context: dg.InitResourceContext) -> Iterator[None]:
     """Fails where another run of the timeline is at work: two may have begun at the same moment."""
     run, instance = context.run, context.instance
@@ -67,14 +67,14 @@ def give_way(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     first = min(at_work, key=lambda one: one.storage_id, default=None)
     if first is not None and first.dagster_run.run_id != run.run_id:
         raise dg.Failure(
-            f"The run {first.dagster_run.run_id[:8]} of the timeline {timeline!r} is at work; run this one again when "
-            "it has ended."
+            f"The run {first.dagster_run.run_id[:8]} of the timeline {timeline!r} is in progress; run this one again "
+            "once it ends."
         )
 
 
 @contextmanager
 def beating(instance: dg.DagsterInstance, run: dg.DagsterRun, every_s: float = BEAT_S) -> Iterator[None]:
-    """While the block runs, give signs of life of the run from a thread of their own.
+    """While the block runs, write the run's heartbeat from a separate thread.
 
     The main thread gets SIGINT, once, when the run was ended or canceled in the meantime and this process goes on for
     two beats: the run is a command line's, or the server that would have told it is gone. While there may be one that
@@ -90,7 +90,7 @@ def beating(instance: dg.DagsterInstance, run: dg.DagsterRun, every_s: float = B
                 write_value(instance, _key(run), f"{run.run_id} {number}")
                 now = instance.get_run_by_id(run.run_id)
             except Exception as error:  # whatever the database's driver raises: it may be back at the next beat
-                log.warning("The run's sign of life could not be written: %s", error)
+                log.warning("The run's heartbeat could not be written: %s", error)
             else:
                 going_on = now is not None and now.status in (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
                 ended = 0 if going_on else ended + 1
@@ -122,7 +122,7 @@ class _Sign:
 
 
 class WatchedRunLauncher(HealthCheckedRunLauncher):
-    """Dagster's launcher, whose runs are watched by their signs of life. A run that has not given any is not judged."""
+    """Dagster's launcher, whose runs are monitored by their heartbeats. A run that has written none is not judged."""
 
     def __init__(
         self, inst_data: ConfigurableClassData | None = None, clock: Callable[[], float] = time.monotonic
@@ -143,7 +143,7 @@ class WatchedRunLauncher(HealthCheckedRunLauncher):
         silent_s = now_s - last.since_s
         if last.looks < SILENT_LOOKS or silent_s < SILENT_S:
             return None
-        return f"no sign of life for {silent_s:.0f} s"
+        return f"no heartbeat for {silent_s:.0f} s"
 
 
 def _key(run: dg.DagsterRun) -> str:

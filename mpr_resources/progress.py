@@ -147,7 +147,7 @@ def stored_report(storage: Storage, timeline: str, run_id: str) -> ProgressRepor
         return None
     except ValidationError as error:
         where = storage.where(Keys.progress(timeline))
-        raise PermanentError(f"{where} does not tell how far a stage is", "delete it") from error
+        raise PermanentError(f"{where} is not a valid progress report", "delete it") from error
     return report if report.run_id == run_id else None
 
 

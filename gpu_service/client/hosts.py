@@ -50,7 +50,9 @@ class Hosts:
     def __init__(self, urls: Sequence[str]) -> None:
         self.all = [Host(_checked(url)) for url in urls]
         if not self.all:
-            raise BadInput("There is no inference host", "INFERENCE_URL is one URL, or several with commas between")
+            raise BadInput(
+                "There is no inference host", "set INFERENCE_URL to one or several URLs, separated by commas"
+            )
 
     def next(self) -> tuple[Host, float]:
         """The host to ask and the seconds to wait before: the least busy that answers, else the next one back."""
@@ -69,5 +71,5 @@ def _checked(text: str) -> str:
     except httpx2.InvalidURL:
         url = httpx2.URL("")
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise BadInput(f"`{text}` in INFERENCE_URL is not a URL of a host", "it looks like http://gpu-host:8000")
+        raise BadInput(f"`{text}` in INFERENCE_URL is not the URL of a host", "it looks like http://gpu-host:8000")
     return text.rstrip("/")

@@ -366,7 +366,8 @@ def _parsed(model: type[M], content: bytes, host: Host, path: str) -> M:
         return model.model_validate(msgpack.unpackb(content))
     except (ValidationError, ValueError) as error:
         raise PermanentError(
-            f"{host.url} answers {path} in a form that is not understood here", "use the same version on both sides"
+            f"{host.url} answers {path} in an unknown form",
+            "use the same version on both sides",
         ) from error
 
 
@@ -388,9 +389,9 @@ def _content(response: httpx2.Response, host: Host, path: str) -> bytes:
     failure = _failure(response)
     if failure is None:
         raise PermanentError(
-            f"{host.url} answers {path} with {response.status_code}, and not as an inference host does "
+            f"{host.url} answers {path} with {response.status_code}, which is not an answer of an inference host "
             f"({response.text[:200]!r})",
-            "see that INFERENCE_URL is right",
+            "check INFERENCE_URL",
         )
     sentence = f"{host.url} refuses {path}: {failure.error}"
     match failure.kind:

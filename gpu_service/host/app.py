@@ -95,7 +95,7 @@ def _token_check(token: str) -> Callable[..., None]:
         if not hmac.compare_digest(given.encode(), token.encode()):
             raise HTTPException(
                 401,
-                "This host wants its bearer token: set INFERENCE_TOKEN to the one it was started with.",
+                "This host requires its bearer token: set INFERENCE_TOKEN to the one it was started with.",
                 {"WWW-Authenticate": "Bearer"},
             )
 
@@ -177,7 +177,7 @@ async def _answer(
 
 def _fault(routine: AnyRoutine, error: Exception) -> Refusal:
     log.exception("the routine %s failed", routine.name)
-    sentence = f"The routine {routine.name} failed on the host ({type(error).__name__}); its log says more."
+    sentence = f"The routine {routine.name} failed on the host ({type(error).__name__}); see its log."
     return Refusal(500, sentence, "internal")
 
 
@@ -200,7 +200,7 @@ def _refusal(refused: Refusal) -> Response:
 async def _http_error(_: Request, error: Exception) -> Response:
     """What the framework refuses by itself (no such path, wrong method, no token), in the same form."""
     assert isinstance(error, HTTPException)
-    sentence = {404: "There is nothing at this path; /docs lists what there is."}.get(error.status_code, error.detail)
+    sentence = {404: "There is nothing at this path; /docs lists the paths."}.get(error.status_code, error.detail)
     return _json(Failure(error=sentence, kind="refused"), error.status_code, error.headers)
 
 

@@ -49,7 +49,7 @@ class Lease:
         """Raises Refused (503) when all bodies together would pass the limit."""
         if self._budget.held_bytes + count > self._budget.limit_bytes:
             raise Refusal(
-                503, "The host holds as many request bodies as it may; try again soon.", "busy", retry_after_s=1
+                503, "The host holds as many request bodies as it can; try again soon.", "busy", retry_after_s=1
             )
         self._budget.held_bytes += count
         self.taken_bytes += count
@@ -72,7 +72,7 @@ async def _arriving(request: Request, config: ServiceConfig, lease: Lease) -> As
     if declared.isdecimal() and int(declared) > config.body_mb * MB:
         raise too_large
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise Refusal(415, "A compressed request body is not understood; send it as it is.")
+        raise Refusal(415, "A compressed request body is not supported; send it uncompressed.")
 
     async def chunks() -> AsyncIterator[bytes]:
         async for chunk in request.stream():

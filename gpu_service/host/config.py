@@ -73,7 +73,7 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         SystemExit: --help, or a flag that does not exist.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m gpu_service", description="Serves the routines that look at pictures, over HTTP."
+        prog="python -m gpu_service", description="Serves the routines that analyse pictures over HTTP."
     )
     for name, field in ServiceConfig.model_fields.items():
         variable = PREFIX + name.upper()

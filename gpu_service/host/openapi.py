@@ -37,7 +37,7 @@ references) and a part `picture` for each JPEG, PNG or WebP file, as it is:
 
 or one picture as JSON with `image_b64`. Boxes and quads are pixels of the picture sent. With
 `Accept: application/msgpack` the same answer comes as MessagePack, with pictures as plain bytes.
-Whatever is not 200 has the body `{"error": "one sentence", "kind": "..."}`.
+Any status but 200 has the body `{"error": "one sentence", "kind": "..."}`.
 """
 
 FAILURES: dict[int | str, dict[str, Any]] = {
@@ -46,9 +46,9 @@ FAILURES: dict[int | str, dict[str, Any]] = {
     408: {"model": Failure, "description": "the body did not arrive in time"},
     413: {"model": Failure, "description": "more bytes, pixels or parts than the host takes"},
     415: {"model": Failure, "description": "the body is neither multipart/form-data nor JSON"},
-    422: {"model": Failure, "description": "a setting, an item or a picture that cannot be used"},
+    422: {"model": Failure, "description": "an invalid setting, item or picture"},
     424: {"model": Failure, "description": "references that the host does not know: send them along"},
-    500: {"model": Failure, "description": "a fault of the service; its log says more"},
+    500: {"model": Failure, "description": "an error in the service; see its log"},
     503: {
         "model": Failure,
         "description": "the queue is full; try again after Retry-After",

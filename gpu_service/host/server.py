@@ -27,7 +27,7 @@ def serve(config: ServiceConfig) -> None:
     cv2.setNumThreads(1)  # the service runs a picture on each core; OpenCV's own threads would only contend
     app = create_app(ROUTINES, config)
     if config.open_to_all and not config.token:
-        log.warning("no INFERENCE_TOKEN is set: whoever reaches %s:%d may use this host", config.host, config.port)
+        log.warning("no INFERENCE_TOKEN is set: anyone who can reach %s:%d can use this host", config.host, config.port)
     uvicorn.run(
         app,
         host=config.host,

@@ -68,7 +68,7 @@ class Vlm:
         self._model.to(self._device).eval()
         self._tokenizer: Any = self._processor.tokenizer
         if not getattr(self._processor, "chat_template", None):
-            raise ValueError("it has no chat template, so it cannot be asked; take an instruction-tuned model")
+            raise ValueError("it has no chat template; use an instruction-tuned model")
         self._tokenizer.padding_side = "left"
         ends = self._model.generation_config.eos_token_id
         ends = self._tokenizer.eos_token_id if ends is None else ends

@@ -56,7 +56,7 @@ def new_media_sensor(stages: Sequence[Stage], job: str, *, on: bool) -> dg.Senso
 
     @dg.sensor(
         name="new_media",
-        description="Makes timelines of the files in MPR_MEDIA_URL and asks for their runs. Off while that is not set.",
+        description="Makes timelines of the files in MPR_MEDIA_URL and requests their runs. Off while that is not set.",
         job_name=job,
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED,
@@ -71,7 +71,7 @@ def new_media_sensor(stages: Sequence[Stage], job: str, *, on: bool) -> dg.Senso
             context.instance, stages, context.resources, Memory.parse(context.cursor), time.time(), context.log
         )
         watched = len(memory.looks)
-        waiting = dg.SkipReason(f"{watched} files are watched until they stop growing." if watched else None)
+        waiting = dg.SkipReason(f"{watched} files are watched until they are complete." if watched else None)
         return dg.SensorResult(
             run_requests=[request(file) for file in taken],
             skip_reason=None if taken else waiting,
@@ -113,7 +113,7 @@ def look(
     entries, bad = media.readable_entries()
     if bad:
         log.warning(
-            "Passed over, as their names cannot be used: %s%s. Rename them.",
+            "Ignored because their names cannot be used: %s%s. Rename them.",
             ", ".join(bad[:TOLD]),
             f" and {len(bad) - TOLD} more" if len(bad) > TOLD else "",
         )

@@ -111,7 +111,7 @@ def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="replay_stale",
-        description="Materializes again what is stale, where the profile says `replay: automatic`.",
+        description="Rematerializes stale stages where the profile says `replay: automatic`.",
         job_name=job,
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -130,7 +130,7 @@ def replay_sensor(stages: Sequence[Stage], job: str) -> dg.SensorDefinition:
             _backfill(context.instance, context.repository_def, of_change)
         if large and not few:
             return dg.SkipReason(
-                f"no single runs are needed; {sum(map(len, large))} stale timelines were asked for as backfills: "
+                f"no single runs are needed; {sum(map(len, large))} stale timelines are requested as backfills: "
                 f"{len(large)}."
             )
         return dg.SensorResult(

@@ -53,7 +53,7 @@ class ScenarioResult:
         if self.difference is None:
             return self.problem
         if not self.difference.changes and not self.content:
-            return "the same rows, but other pictures or files beside them"
+            return "the same rows, but different pictures or files"
         changed = ", ".join(f"{name} {was} → {now}" for name, (was, now) in self.settings.items())
         return self.difference.summary() + (f" (settings: {changed})" if changed else "")
 

@@ -110,10 +110,10 @@ def exposures_in_order(exposures: pl.DataFrame, duration_ms: int) -> list[str]:
     for row in exposures.sort("brand", "start_ms").iter_rows(named=True):
         what = f"{row['brand']} [{row['start_ms']}, {row['end_ms']})"
         if not 0 <= row["start_ms"] < row["end_ms"] <= duration_ms:
-            problems.append(f"{what} does not lie in the timeline of {duration_ms} ms")
+            problems.append(f"{what} is not within the timeline of {duration_ms} ms")
         ended_ms = ends_ms.get(row["brand"], row["start_ms"])
         if row["start_ms"] < ended_ms:
-            problems.append(f"{what} begins before the one before it has ended")
+            problems.append(f"{what} starts before the previous one ends")
         ends_ms[row["brand"]] = max(ended_ms, row["end_ms"])
     return problems
 

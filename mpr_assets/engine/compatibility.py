@@ -32,7 +32,7 @@ def refuse_incompatible(inputs: Mapping[str, StageTable], stages: Mapping[str, S
         was, now = table.header.code_version, stages[name].code_version
         expected = pl.Schema(stages[name].schema)
         if major(was) != major(now):
-            why = f"was made by version {was} of {name}, and version {now} is read now"
+            why = f"was made by version {was} of {name}, and the current version {now} cannot read it"
         elif table.rows.schema != expected:
             differ = sorted(
                 column

@@ -97,7 +97,7 @@ def make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], ru
         stage, header = stages[name], table.header
         if not stage.pictures or header.skipped or stage.complete(run, header):
             continue
-        run.log(f"The pictures of {name} were cleared; they are made again.")
+        run.log(f"The pictures of {name} were cleared; they are recomputed.")
         inputs = {source: run.stored(source) for source in stage.inputs}
         make_again(inputs, stages, run)
         settings = stage.settings.model_validate(header.settings)
@@ -106,8 +106,8 @@ def make_again(tables: Mapping[str, StageTable], stages: Mapping[str, Stage], ru
         made = materialize_stage(stage, again, inputs).table.header
         if (made.fingerprint, made.data_version) != (header.fingerprint, header.data_version):
             raise PermanentError(
-                f"The pictures of {name} of the timeline {run.timeline!r} were cleared, and what they "
-                "were made from has changed since",
+                f"The pictures of {name} of the timeline {run.timeline!r} were cleared, and their "
+                "inputs have changed since",
                 f"materialize {name} first",
             )
         run.storage.delete_below(Keys.parts(run.timeline, name))

@@ -30,7 +30,7 @@ def resolve_settings(stage: Stage[SettingsT], profile: Profile, overrides: Overr
     """
     section = stage.section(profile)
     if overrides.frames is not None and not stage.per_frame:
-        raise BadInput(f"{stage.name} does not go frame by frame", "leave its frames out")
+        raise BadInput(f"{stage.name} does not process single frames", "leave its frames out")
     settings = overrides.under_current_names(stage.settings).settings
     if not settings:
         return section

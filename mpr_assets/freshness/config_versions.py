@@ -112,7 +112,9 @@ class ConfigWatch:
                 return stage_config_version(stage, replace(run, seen=seen))
             except MprError as error:
                 away = away or isinstance(error, TransientError)
-                log.error("What %s of the timeline %r depends on cannot be told: %s", stage.name, spec.name, error)
+                log.error(
+                    "Dependencies of %s of the timeline %r cannot be determined: %s", stage.name, spec.name, error
+                )
                 return None
 
         def own(stage: Stage, spec: TimelineSpec, profile: Profile) -> str | None:
@@ -178,7 +180,7 @@ def _with_profiles(
                 profiles[spec.profile] = None
                 profiles[spec.profile] = resources.profiles.load(spec.profile)
         except MprError as error:
-            log.error("The settings of the timeline %r cannot be worked out: %s", timeline, error)
+            log.error("The settings of the timeline %r cannot be resolved: %s", timeline, error)
             continue
         profile = profiles[spec.profile]
         if profile is not None:

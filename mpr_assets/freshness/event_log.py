@@ -240,7 +240,7 @@ def _states(timeline: str, verdicts: Sequence[Verdict], version: str) -> dg.Asse
     return dg.AssetObservation(
         verdicts[0].stage,
         partition=timeline,
-        description="What is up to date of this timeline, and what is not.",
+        description="Which stages of this timeline are up to date.",
         metadata={**counts, "states": dg.MetadataValue.table(records)},
         tags={STATES_TAG: version},
     )

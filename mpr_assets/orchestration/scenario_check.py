@@ -30,7 +30,7 @@ def scenario_check_spec(stage: str) -> dg.AssetCheckSpec:
         return dg.AssetCheckSpec(
             NAME,
             asset=stage,
-            description="The stage makes of its scenarios' inputs what they hold. Not evaluated where there is none.",
+            description="The stage reproduces its scenarios from their inputs. Not evaluated without scenarios.",
             partitions_def=timelines,
         )
 

@@ -32,7 +32,7 @@ def draw_overlays(
         BadInput: there is nothing to see of the stage.
     """
     if stage.draw is None:
-        raise BadInput(f"{stage.name} finds nothing in pictures", "look at a stage that does, like match_brands")
+        raise BadInput(f"{stage.name} has no findings in frames", "choose a stage that has, like match_brands")
     drawn = {stage.name: stage.draw(frame.picture.pixels, rows.filter(pl.col("seq") == frame.seq))}
     return drawn | (stage.debug(run, frame, inputs) if stage.debug is not None else {})
 
@@ -76,7 +76,7 @@ def overlays(stage: Stage, run: StageRun, run_id: str, seq: int) -> DebugPicture
     """
     table = run.stored(stage.name)
     if table.header.skipped is not None:
-        raise BadInput(f"There is nothing to see of {stage.name}: it was skipped ({table.header.skipped}).")
+        raise BadInput(f"{stage.name} has no overlay: it was skipped ({table.header.skipped}).")
     place = (run.storage, run.timeline, run_id, stage.name, seq)
     kept = list_overlays(*place)
     if kept:

@@ -91,7 +91,7 @@ def dagster_instance() -> dg.DagsterInstance:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise BadInput(
             f"Dagster's folder {home} cannot be used ({reason})",
-            "set DAGSTER_HOME to a folder that can be written, with a dagster.yaml that Dagster accepts or none",
+            "set DAGSTER_HOME to a writable folder, with a valid dagster.yaml or none",
         ) from error
 
 

@@ -33,7 +33,7 @@ CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION.value
 
 @dataclass(frozen=True)
 class LocalRun:
-    """A run that ended well. `doubts`: a line for each check that did not pass."""
+    """A run that succeeded. `doubts`: a line for each check that failed."""
 
     run_id: str
     doubts: tuple[str, ...]
@@ -110,10 +110,10 @@ def observe_first(instance: dg.DagsterInstance, timeline: str) -> int:
 
 
 def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:
-    """A line for each check that did not pass: the result is there, and in doubt."""
+    """A line for each check that failed: the result is there, and in doubt."""
     found = [event.asset_check_evaluation_data for event in events if event.event_type_value == CHECKED]
     return [
-        f"the check {one.check_name} of {one.asset_key.to_user_string()} did not pass: {one.description}."
+        f"the check {one.check_name} of {one.asset_key.to_user_string()} failed: {one.description}."
         for one in found
         if not one.passed
     ]
@@ -143,4 +143,4 @@ def _said(error: SerializableErrorInfo | None) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     lines = error.message.strip().splitlines() if error else []
-    return f"{lines[0] if lines else 'no reason told'}. The whole story is in the run's log in the Dagster UI."
+    return f"{lines[0] if lines else 'no reason given'}. See the run's log in the Dagster UI."

@@ -111,7 +111,7 @@ def stop(
     became = {run.run_id: _outcome(instance, run.run_id, end_s) for run in runs}
     for run in runs:
         if force and became[run.run_id] == "canceling":
-            mark_canceled(instance, run, "Taken for ended by mpr stop --force.")
+            mark_canceled(instance, run, "Marked ended by mpr stop --force.")
             became[run.run_id] = "canceled"
     return [StopResult(run_id, what) for run_id, what in became.items()]
 
@@ -141,7 +141,7 @@ def stop_backfill(instance: dg.DagsterInstance, backfill_id: str) -> None:
         BadInput: there is none that is at work.
     """
     if not cancel_backfill(instance, backfill_id):
-        raise BadInput(f"No backfill {backfill_id!r} is at work", "mpr status lists those that are")
+        raise BadInput(f"No backfill {backfill_id!r} is at work", "mpr status lists those in progress")
 
 
 def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
@@ -176,8 +176,8 @@ def hold(
     """
     if not can_hold(instance):
         raise BadInput(
-            "This Dagster instance's queue knows no holds",
-            "take over `run_coordinator` and the limit of `mpr/hold` from MPR's dagster.yaml and restart Dagster",
+            "This Dagster instance's queue does not support holds",
+            "copy `run_coordinator` and the limit of `mpr/hold` from MPR's dagster.yaml and restart Dagster",
         )
     if timeline is not None:
         note_profile(instance, timeline, load_spec(storage, timeline).profile)
@@ -208,7 +208,7 @@ def clear(instance: dg.DagsterInstance, storage: Storage, timeline: str, stages:
             dg.AssetMaterialization(
                 stage.name,
                 partition=timeline,
-                description="Cleared: what was stored of this stage was deleted.",
+                description="Cleared: this stage's stored result was deleted.",
                 metadata={CLEARED: True},
                 tags={DATA_VERSION_TAG: CLEARED},
             )
@@ -253,9 +253,7 @@ def what_to_retry(instance: dg.DagsterInstance, stages: Sequence[str], timeline:
     asked = {key.path[-1] for key in last.asset_selection} if last.asset_selection else set(stages)
     left = tuple(stage for stage in stages if stage in asked - done)
     if not left:
-        raise BadInput(
-            f"Every stage of the last run {last.run_id[:8]} was made", "what failed was a check of them: see its log"
-        )
+        raise BadInput(f"Every stage of the last run {last.run_id[:8]} was made", "a check failed: see its log")
     ops: Mapping[str, Any] = last.run_config.get("ops", {})  # type: ignore[assignment]  # Dagster says object
     return Retry(
         run_id=last.run_id,

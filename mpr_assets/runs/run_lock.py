@@ -62,18 +62,19 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise BadInput(
-            f"A run of the timeline {timeline!r} is at work in another command line",
+            f"A run of the timeline {timeline!r} is in progress in another command line",
             f"end it with mpr stop {timeline}, or wait for it",
         ) from None
     except OSError as error:
         raise BadInput(
-            f"Dagster's folder {folder.parent} cannot be written ({error.strerror})", "set DAGSTER_HOME to one that can"
+            f"Dagster's folder {folder.parent} cannot be written ({error.strerror})",
+            "set DAGSTER_HOME to a writable one",
         ) from error
     try:
         for run in runs_of(instance, timeline, AT_WORK):
             if not is_local(run) or run.tags.get(PLACE_TAG) != place(instance):
                 raise BadInput(
-                    f"The run {run.run_id[:8]} of the timeline {timeline!r} is at work",
+                    f"The run {run.run_id[:8]} of the timeline {timeline!r} is in progress",
                     f"end it with mpr stop {timeline}, or wait for it",
                 )
             mark_failed(instance, run, "The process of the run is gone.")

@@ -11,7 +11,5 @@ class StageFailed(MprError):
     """A stage of the run failed; what the stages before it made is stored. `doubts`: as those of `LocalRun`."""
 
     def __init__(self, sentence: str, run_id: str, doubts: Sequence[str] = ()) -> None:
-        super().__init__(
-            f"{sentence}\nWhat was finished before is kept; run the same command again to go on. Run {run_id}."
-        )
+        super().__init__(f"{sentence}\nFinished stages are kept; run the same command again to continue. Run {run_id}.")
         self.doubts = tuple(doubts)

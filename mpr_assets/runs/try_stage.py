@@ -93,7 +93,7 @@ def try_stage(
         PermanentError: an input was made by a version whose tables are not read any more.
     """
     if not stage.per_frame:
-        raise BadInput(f"{stage.name} does not go frame by frame, so it cannot be tried", "replay it")
+        raise BadInput(f"{stage.name} does not process single frames, so it cannot be tried", "replay it")
     # The frames are chosen here, by a table that may be parsed already.
     of_all = replace(overrides, frames=None)
     run = stage_run(stage, timeline, of_all, resources, log or logging.getLogger(__name__))

@@ -138,7 +138,7 @@ def extract(
         settings: see there.
         open_media: opens a source, given its path and the decoder's threads.
         progress: told the number of frames done and the timeline's time reached, after each frame.
-        after: the last frame that is there already; those that follow it are given, just as they would be without it.
+        after: the last frame that already exists; those that follow it are given, just as they would be without it.
 
     Yields:
         frames by `seq`, which is also by chunk and time.

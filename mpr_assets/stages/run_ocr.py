@@ -40,19 +40,19 @@ CODE_VERSION = "2"
 class RunOcrSettings(OcrSettings, StageSettings):
     """How text is found, recognised and followed."""
 
-    read_crops: bool = Field(True, description="false: the crops of preprocess are not read, the frames alone")
+    read_crops: bool = Field(True, description="true: read the crops of preprocess, too; false: only the frames")
     full_scan_every: int = Field(
         8,
         ge=1,
         le=100,
         validation_alias=AliasChoices("full_scan_every", "thorough_every"),
-        description="one kept frame in this many is scanned in full, the others quickly; 1: each in full",
+        description="one in this many kept frames is scanned in full, the others quickly; 1: all in full",
     )
     follow_similarity: float = Field(
         0.9,
         ge=0,
         le=1,
-        description="correlation of its pixels from which a line is the same as before and not read again",
+        description="correlation of its pixels at which a line counts as unchanged and is not read again",
     )
 
 
@@ -215,7 +215,7 @@ def _debug(run: StageRun[RunOcrSettings], frame: Frame, _inputs: Mapping[str, St
 
 @declare_stage(
     name="run_ocr",
-    description="Text lines of frames and crops, followed while they stay; their readings vote.",
+    description="Reads text lines in frames and crops; lines are tracked over frames and their readings vote.",
     group="text",
     kinds={"onnx", "inference", "parquet"},
     settings=RunOcrSettings,

@@ -217,11 +217,11 @@ def _check_texts(number: int, brand: Brand, where: str) -> None:
     for kind, text in _labelled_texts(brand):
         label = f"the name of brands[{number}]" if kind == "name" else f"an {kind} of {brand.name!r}"
         if not text:
-            raise BadInput(f"{where}: {label} is empty", "write the text as it is seen")
+            raise BadInput(f"{where}: {label} is empty", "write the text as it appears")
         if not any(character.isalnum() for character in fold_key(text)):
             raise BadInput(f"{where}: {label}, {text!r}, has no letter or digit", "give it one")
         if text.casefold() in seen:
-            raise BadInput(f"{where}: {text!r} is there twice in the brand {brand.name!r}", "remove one of the two")
+            raise BadInput(f"{where}: {text!r} is listed twice in the brand {brand.name!r}", "remove one of the two")
         seen.add(text.casefold())
     own = {fold_key(text) for text in brand.texts}
     for text in brand.exclude:
@@ -239,7 +239,9 @@ def _labelled_texts(brand: Brand) -> Iterator[tuple[str, str]]:
 
 def _folders(logos_dir: Path) -> list[Path]:
     if not logos_dir.is_dir():
-        raise BadInput(f"{logos_dir} is not a folder", "make it, with one folder of pictures a brand, or name another")
+        raise BadInput(
+            f"{logos_dir} is not a folder", "create it, with a folder of pictures for each brand, or name another"
+        )
     entries = sorted(one for one in logos_dir.iterdir() if not one.name.startswith("."))
     for entry in entries:
         if entry.is_file() and entry.suffix.lower() in PICTURES:
@@ -253,7 +255,7 @@ def _pictures(folder: Path) -> list[Path]:
     files = sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
     for file in files:
         if file.suffix.lower() in OTHER_PICTURES:
-            raise BadInput(f"{file} is not a PNG, JPEG, WebP or SVG picture", "convert it or take it away")
+            raise BadInput(f"{file} is not a PNG, JPEG, WebP or SVG picture", "convert it or remove it")
     return [one for one in files if one.suffix.lower() in PICTURES]
 
 

@@ -196,7 +196,7 @@ class Answers:
             kept = None
         except ValidationError as error:
             where = self._storage.where(key)
-            raise PermanentError(f"{where} is no answer that this version of MPR can read", "delete it") from error
+            raise PermanentError(f"{where} is not an answer that this version of MPR can read", "delete it") from error
         with self._lock:
             self._kept[name] = kept
         return kept

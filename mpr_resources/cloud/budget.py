@@ -68,7 +68,7 @@ def price_of(prices: Mapping[str, Price], model: Model, where: Path) -> Price:
         BadInput: the file has none.
     """
     if str(model) not in prices:
-        raise BadInput(f"{where} has no price for {model}", "add it, so that what it costs can be limited")
+        raise BadInput(f"{where} has no price for {model}", "add it, so that its cost can be limited")
     return prices[str(model)]
 
 

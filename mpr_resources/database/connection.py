@@ -227,7 +227,7 @@ def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise BadInput("MPR_DATABASE_URL is no URL", f"{wanted}") from None
+        raise BadInput("MPR_DATABASE_URL is not a URL", f"{wanted}") from None
     kind = parsed.drivername.partition("+")[0]
     if kind in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg2")

@@ -78,15 +78,15 @@ class ResumableInference:
             # Who gives the pictures is to go on as if they had been asked about.
             asked = next(pictures, None)
             if asked is None:
-                self._journal.refuse("it holds more answers than there are pictures")
+                self._journal.refuse("it has more answers than there are pictures")
             try:
                 answer = routine.answer.model_validate(self._next[1])
             except ValidationError:
-                self._journal.refuse("an answer in it is of another version")
+                self._journal.refuse("an answer in it has another version")
             self._next = next(self._known, None)
             yield asked[0], answer
         for token, answer in self._inference.map(routine, pictures, settings, references):
             if self._next is not None:
-                self._journal.refuse("its answers are to other questions")
+                self._journal.refuse("its answers belong to other requests")
             self._journal.keep((call, answer.model_dump()))
             yield token, answer

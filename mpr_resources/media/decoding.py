@@ -359,7 +359,7 @@ class Media:
         return BadInput(
             f"{self.source} is damaged {where}: a frame cannot be decoded",
             "copy the file again, choose a chunk without that time, or set "
-            "extract_frames.allow_damage to go on without such frames",
+            "extract_frames.allow_damage to skip such frames",
         )
 
 

@@ -122,7 +122,7 @@ def _video_stream(source: str, container: InputContainer) -> VideoStream:
         raise BadInput(f"{source} holds {has}", "name a file that holds video")
     stream = streams[0]
     if cast("object | None", stream.codec_context) is None:
-        raise BadInput(f"{source} uses a video codec that is not known here", "convert it to H.264")
+        raise BadInput(f"{source} uses an unknown video codec", "convert it to H.264")
     return stream
 
 

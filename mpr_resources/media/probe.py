@@ -154,7 +154,7 @@ def _walk(media: Media) -> _Walk:
     except av.FFmpegError as error:
         raise BadInput(f"{media.source} cannot be read to its end ({reason(error)})", "copy the file again") from error
     if packets == 0:
-        raise BadInput(f"{media.source} holds a video track without a frame", "record or export it again")
+        raise BadInput(f"{media.source} has a video track without frames", "record or export it again")
     if packets < len(media.stream.index_entries) and "mp4" in media.container.format.name:
         raise _cut(media, last[0])
     shown = media.times().pts if media.times_need_decoding else np.unique(np.array(pts, np.int64))
@@ -190,7 +190,7 @@ def _matroska_end(head: bytes) -> int | None:
 def _cut(media: Media, pts: int | None) -> BadInput:
     where = "" if pts is None else f" after {clock(max(0, media.ms(pts)))}"
     return BadInput(
-        f"{media.source} is cut off or damaged{where}: its header promises more",
+        f"{media.source} is cut off or damaged{where}: its header declares more",
         "copy the file again, or keep what can be read, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4",
     )
 

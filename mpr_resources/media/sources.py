@@ -74,7 +74,7 @@ class LocalFile:
         except FileNotFoundError:
             raise BadInput(f"{path} does not exist", "check the path") from None
         except PermissionError:
-            raise BadInput(f"{path} may not be read by this user", "change its permissions") from None
+            raise BadInput(f"{path} cannot be read by this user", "change its permissions") from None
         except (OSError, ValueError) as error:
             raise BadInput(f"{path} cannot be read ({error})", "check the path") from None
         if stat.S_ISDIR(status.st_mode):
@@ -88,7 +88,7 @@ class LocalFile:
         try:
             return self._path.open("rb", buffering=0)
         except PermissionError:
-            raise BadInput(f"{self._path} may not be read by this user", "change its permissions") from None
+            raise BadInput(f"{self._path} cannot be read by this user", "change its permissions") from None
 
     def size_bytes(self) -> int:
         return self._path.stat().st_size

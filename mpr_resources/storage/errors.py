@@ -61,18 +61,18 @@ def explain(error: Exception, verb: str, where: str, endpoint: str) -> MprError:
     if code in EXPIRED_KEYS:
         return PermanentError(f"The keys for {where} have expired ({code})", "set new ones, AWS_SESSION_TOKEN included")
     if code == "RequestTimeTooSkewed":
-        return PermanentError(f"The S3 server{server} has another time than this machine", "set the clock right")
+        return PermanentError(f"The S3 server{server}'s clock differs from this machine's", "correct the clock")
     if code == "NoSuchBucket":
         return PermanentError(f"The bucket of {where} does not exist{server}", "create it, or correct its name")
     if code in WRONG_REGION or "configured region" in str(error):
-        return PermanentError(f"The bucket of {where} lies in another region", "set AWS_DEFAULT_REGION to it")
+        return PermanentError(f"The bucket of {where} is in another region", "set AWS_DEFAULT_REGION to it")
     if code in DAMAGED_ON_THE_WAY:
         return TransientError(f"What was sent to {where} arrived damaged ({code}) and was not stored", "try again")
     if isinstance(error, UnauthenticatedError | PermissionDeniedError | PermissionError) or status in (401, 403):
         return PermanentError(f"The storage refuses to {verb} {where}", "check its keys and permissions")
     if isinstance(error, NotSupportedError) and "Range request" in str(error):
         return PermanentError(
-            f"The server of {where} does not send parts of a file", "copy it to this machine or to S3"
+            f"The server of {where} does not support range requests", "copy it to this machine or to S3"
         )
     if code in OVERLOADED or status in MAY_PASS:
         return TransientError(f"The storage did not {verb} {where}: it answers {code or status}", "try again later")
@@ -83,9 +83,9 @@ def explain(error: Exception, verb: str, where: str, endpoint: str) -> MprError:
     reason = _reason(error)
     if endpoint and status is None:
         return TransientError(
-            f"The S3 server{server} did not {verb} {where} ({reason})", "see whether it runs, and check S3_ENDPOINT_URL"
+            f"The S3 server{server} did not {verb} {where} ({reason})", "check that it runs, and S3_ENDPOINT_URL"
         )
-    return TransientError(f"The storage did not {verb} {where} ({reason})", "see whether it is there")
+    return TransientError(f"The storage did not {verb} {where} ({reason})", "check that it exists")
 
 
 def _reason(error: Exception) -> str:

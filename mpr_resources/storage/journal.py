@@ -87,9 +87,7 @@ class Journal:
             TransientError: always.
         """
         self.clear()
-        raise TransientError(
-            f"What was kept at {self._storage.where(self._prefix)} cannot be used: {why}", "begin anew"
-        )
+        raise TransientError(f"The journal at {self._storage.where(self._prefix)} cannot be used: {why}", "begin anew")
 
     def _key(self, number: int) -> str:
         return f"{self._prefix}/{_name(number)}"

@@ -160,5 +160,5 @@ class PictureFolder:
                 self._cache.put(key, picture)
             except BadInput as error:
                 where = self._storage.where(key)
-                raise PermanentError(f"{where} is not a picture any more", "delete its folder and rerun") from error
+                raise PermanentError(f"{where} is not a valid picture", "delete its folder and rerun") from error
         return picture

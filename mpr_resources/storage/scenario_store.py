@@ -111,13 +111,13 @@ def save(storage: Storage, scenario: Scenario, keys: Iterable[str], *, replace: 
         MissingObject: an object is not there; no bookmark is left.
     """
     if not replace and storage.exists(_manifest(scenario.label)):
-        raise BadInput(f"The scenario {scenario.label!r} is there already", "give another label, or --replace")
+        raise BadInput(f"The scenario {scenario.label!r} already exists", "give another label, or --replace")
     folder = Keys.scenario(scenario.label)
     if replace:
         delete(storage, scenario.label)
     if not storage.create(f"{folder}/{CLAIM}", b""):
         raise BadInput(
-            f"The scenario {scenario.label!r} is being saved by somebody else, or was broken off while it was saved",
+            f"The scenario {scenario.label!r} is being saved by another process, or saving it was interrupted",
             "wait for it, give another label, or --replace",
         )
     try:

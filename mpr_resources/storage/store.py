@@ -102,7 +102,7 @@ class Storage:
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise BadInput(
-                f"The storage folder {path!r} cannot be made ({reason})", "set MPR_STORAGE_URL to one that can"
+                f"The storage folder {path!r} cannot be made ({reason})", "set MPR_STORAGE_URL to a writable one"
             ) from error
         return cls(LocalStore(folder), folder.as_uri())
 

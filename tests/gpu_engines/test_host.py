@@ -82,7 +82,7 @@ def test_clients_at_once_share_one_model_and_its_batches(url: str) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", "No model is chosen; set `model` to one that the host knows (known: gone, tiny)."),
+        ("", "No model is chosen; set `model` to a model of the host (known: gone, tiny)."),
         ("/etc/passwd", "This host knows no model `/etc/passwd`, which `model` asks for (known: gone, tiny); start it"),
         ("gone", "The model `gone`, which `model` asks for, is not where --models"),
     ],

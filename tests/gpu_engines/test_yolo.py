@@ -110,7 +110,7 @@ def test_damaged_weights(settings: DetectSettings, setting: str, boards: Boards,
         (tmp_path / name).write_bytes(whole.read_bytes()[:5000])
     files = {"boards": str(tmp_path / "boards.pt"), "exported": str(tmp_path / "exported.onnx")}
     models.use(ModelFiles(files=files))
-    with pytest.raises(MissingEngine, match=f"which `{setting}` asks for, cannot be loaded by the engine"):
+    with pytest.raises(MissingEngine, match=f"which `{setting}` requests, cannot be loaded by the engine"):
         find(settings, BLACK)
 
 

@@ -208,7 +208,7 @@ BAD: dict[str, tuple[Bad, int, str]] = {
     "compressed body": (
         Bad(raw=b"x", headers={"Content-Type": JSON, "Content-Encoding": "gzip"}),
         415,
-        "A compressed request body is not understood",
+        "A compressed request body is not supported",
     ),
     "identity of settings that are not": (
         Bad("/mean/identity", body={"settings": {"scale": -1}}),
@@ -266,7 +266,7 @@ def test_each_gets_one_sentence(url: str, name: str) -> None:
 def test_a_fault_of_a_routine_is_its_own_alone(url: str) -> None:
     response = send(url, Bad(body={"image_b64": GOOD_B64, "settings": {"fail": "bug"}}))
     assert (response.status_code, response.json()["kind"]) == (500, "internal")
-    assert response.json()["error"] == "The routine mean failed on the host (ZeroDivisionError); its log says more."
+    assert response.json()["error"] == "The routine mean failed on the host (ZeroDivisionError); see its log."
     assert send(url, Bad(body={"image_b64": GOOD_B64})).status_code == 200
 
 
@@ -340,7 +340,7 @@ def test_bodies_together_stay_under_their_limit() -> None:
     with live_server(config) as url:
         response = HTTP.post(url + "/mean", content=bytes(2_000_000), headers={"Content-Type": JSON})
         assert (response.status_code, response.headers["retry-after"]) == (503, "1")
-        assert "holds as many request bodies as it may" in response.json()["error"]
+        assert "holds as many request bodies as it can" in response.json()["error"]
         assert "inference_body_bytes 0.0" in HTTP.get(url + "/metrics").text
 
 
@@ -371,7 +371,7 @@ def test_token(guarded: str, path: str, header: str | None, status: int) -> None
     assert response.status_code == status
     if status == 401:
         assert response.headers["www-authenticate"] == "Bearer"
-        assert response.json()["error"].startswith("This host wants its bearer token")
+        assert response.json()["error"].startswith("This host requires its bearer token")
 
 
 @pytest.fixture(scope="module")

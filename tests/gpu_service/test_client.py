@@ -246,7 +246,7 @@ def test_what_is_not_transient_is_not_tried_again(status: int) -> None:
         scripted(lambda _: (status, {"Location": "/elsewhere"}, b"<html>a proxy</html>")) as (url, asked),
         HttpInference([url]) as client,
     ):
-        with pytest.raises(PermanentError, match=f"{url} answers /mean with {status}.*see that INFERENCE_URL is right"):
+        with pytest.raises(PermanentError, match=f"{url} answers /mean with {status}.*check INFERENCE_URL"):
             means(client, 1)
         assert len(asked) == 1
 
@@ -254,9 +254,9 @@ def test_what_is_not_transient_is_not_tried_again(status: int) -> None:
 @pytest.mark.parametrize(
     ("reply", "sentence"),
     [
-        pytest.param((200, {}, b""), "in a form that is not understood", id="empty"),
-        pytest.param((200, {}, b"<html>"), "in a form that is not understood", id="HTML"),
-        pytest.param((200, {}, msgpack.packb({"answers": []})), "in a form that is not understood", id="other form"),
+        pytest.param((200, {}, b""), "in an unknown form", id="empty"),
+        pytest.param((200, {}, b"<html>"), "in an unknown form", id="HTML"),
+        pytest.param((200, {}, msgpack.packb({"answers": []})), "in an unknown form", id="other form"),
         pytest.param(answered(count=0), "gave 0 answers to 1 pictures", id="too few"),
         pytest.param(answered(count=2), "gave 2 answers to 1 pictures", id="too many"),
     ],

@@ -62,16 +62,16 @@ def test_a_list_of_models_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("", "No model is chosen; set `yolo_model` to one that the host knows (known: boards)."),
+        ("", "No model is chosen; set `yolo_model` to a model of the host (known: boards)."),
         (
             "cars",
-            "This host knows no model `cars`, which `yolo_model` asks for (known: boards); start it with "
+            "This host has no model `cars`, which `yolo_model` requests (known: boards); start it with "
             "--models NAME=PATH, or set INFERENCE_MODELS.",
         ),
         (
             "boards",
-            "The model `boards`, which `yolo_model` asks for, is not where --models (or INFERENCE_MODELS) of the host "
-            "says; correct the path.",
+            "The model `boards`, which `yolo_model` requests, is not at the path in the host's --models "
+            "(or INFERENCE_MODELS); correct the path.",
         ),
     ],
     ids=["none chosen", "unknown", "nothing there"],
@@ -85,7 +85,7 @@ def test_a_model_that_is_not_here(name: str, sentence: str) -> None:
 
 def test_a_request_cannot_name_a_path(tmp_path: Path) -> None:
     (tmp_path / "boards.pt").write_bytes(b"weights")
-    with pytest.raises(MissingEngine, match="This host knows no model"):
+    with pytest.raises(MissingEngine, match="This host has no model"):
         models.find(str(tmp_path / "boards.pt"), "yolo_model")
 
 
@@ -135,7 +135,7 @@ def test_a_damaged_model_is_named_with_what_is_wrong(tmp_path: Path) -> None:
     models.use(ModelFiles(files={"boards": str(file)}))
     settings = DetectSettings(engines=("onnx",), onnx_model="boards")
     with pytest.raises(
-        MissingEngine, match=r"^The model `boards`, which `onnx_model` asks for, cannot be loaded by the "
+        MissingEngine, match=r"^The model `boards`, which `onnx_model` requests, cannot be loaded by the "
     ):
         DETECT.run(Batch([BLACK], [NoItem()], settings))
 

@@ -153,7 +153,7 @@ CASES: dict[str, Case] = {
     ),
     "a picture": video(lambda p: written(p, JPEG), "is a picture or a text", "name a video file.", name="a.jpg"),
     "audio only": video(audio, "holds only sound; name a file that holds video.", name="a.wav"),
-    "zero frames": video(no_frames, "holds a video track without a frame", "export it again.", name="a.mkv"),
+    "zero frames": video(no_frames, "has a video track without frames", "export it again.", name="a.mkv"),
     "1x1": video(lambda p: picture_clip(p, 1, 1), "is 1x1 pixels; use video between 16 and 16384", name="a.mkv"),
     "a folder": video(lambda p: p.mkdir(), "is a folder; name one video file in it."),
     "a device": video(lambda p: p.symlink_to("/dev/null"), "is not a regular file", "first."),
@@ -208,10 +208,10 @@ CASES: dict[str, Case] = {
     "profile not UTF-8": profile("description: caf\xe9", "is not a text file in UTF-8; save it as plain UTF-8 text."),
     "profile a list": profile("- run_ocr", "holds a list at its top level; it needs keys there"),
     "profile enables escalate_vlm": profile("escalate_vlm: {enabled: true}", "enabled needs a model; set model to"),
-    "profile names a cloud model badly": profile("escalate_cloud: {models: [gpt]}", "'gpt' is no model; write"),
+    "profile names a cloud model badly": profile("escalate_cloud: {models: [gpt]}", "'gpt' is not a model; write"),
     "profile without timeline": profile("timeline: {enabled: false}", "timeline.enabled is false", "give"),
     "profile names no brand file": profile("brands: nowhere.yaml", "nowhere.yaml does not exist; check the path."),
-    "profile names no logos": profile("logos: nowhere", "nowhere is not a folder; make it"),
+    "profile names no logos": profile("logos: nowhere", "nowhere is not a folder; create it"),
     "show an unknown profile": Case(["profile", "show", "x"], ["There is no profile 'x'"]),
     "validate a bad brand file": Case(
         ["profile", "validate", "p"],
@@ -249,13 +249,13 @@ CASES: dict[str, Case] = {
     "alias of two brands": brands(
         BRANDS + "- {name: A1, aliases: [Fly]}\n- {name: B2, aliases: [fly]}", "'fly'", "leave it with one of them."
     ),
-    "alias twice in a brand": brands(BRANDS + "- {name: A1, aliases: [Fly, fly]}", "is there twice", "remove one"),
+    "alias twice in a brand": brands(BRANDS + "- {name: A1, aliases: [Fly, fly]}", "is listed twice", "remove one"),
     "brand without a name": brands(BRANDS + "- aliases: [x]", "brands[0] has no `name`; add it."),
     "brand with an empty name": brands(BRANDS + "- ' '", "the name of brands[0] is empty; write the text"),
     "brand without letters": brands(BRANDS + "- '***'", "has no letter or digit; give it one."),
     "brand with an unknown key": brands(BRANDS + "- {name: A, alias: [x]}", "unknown key `alias`", "`aliases`?"),
     "brand a number": brands(BRANDS + "- 7", "brands[0] is 7; give"),
-    "brand excludes itself": brands(BRANDS + "- {name: A1, exclude: [a1]}", "'a1' is there twice", "remove one"),
+    "brand excludes itself": brands(BRANDS + "- {name: A1, exclude: [a1]}", "'a1' is listed twice", "remove one"),
     # logos
     "logo missing": logo("l.png", None, "does not exist; correct the path"),
     "logo not a picture": logo("l.png", b"hello", "cannot be decoded; it is empty, damaged or not what"),
@@ -279,14 +279,16 @@ CASES: dict[str, Case] = {
     "storage by ftp": storage("ftp://host/x", "starts with ftp://; set MPR_STORAGE_URL to a folder"),
     "storage where a file is": storage("{tmp}/f/x", "cannot be made", "set", make=lambda f: a_file(f / "f")),
     "storage a file": storage("{tmp}/f", "cannot be made", "set MPR_STORAGE_URL", make=lambda f: a_file(f / "f")),
-    "storage below a device": storage("/dev/null/x", "cannot be made", "set MPR_STORAGE_URL to one that can."),
+    "storage below a device": storage("/dev/null/x", "cannot be made", "set MPR_STORAGE_URL to a writable one."),
     "storage on another host": storage("file://data/mpr", "names the host 'data'", "like file:///data/mpr."),
     "storage of an unknown user": storage("~nobody-here/x", "cannot be made", "set MPR_STORAGE_URL"),
     "storage without a bucket": storage("s3://", "names no bucket; write s3://bucket/prefix."),
     "storage at no endpoint": storage("s3://b", "'minio' is not a URL; set", S3_ENDPOINT_URL="minio"),
-    "Dagster's folder a file": dagster("{tmp}/f", "set DAGSTER_HOME to a folder", make=lambda f: a_file(f / "f")),
-    "Dagster's folder below a device": dagster("/dev/null/x", "set DAGSTER_HOME to a folder that can be written"),
-    "Dagster's settings bad": dagster("{tmp}/home", "dagster.yaml that Dagster accepts", make=dagster_yaml),
+    "Dagster's folder a file": dagster(
+        "{tmp}/f", "set DAGSTER_HOME to a writable folder", make=lambda f: a_file(f / "f")
+    ),
+    "Dagster's folder below a device": dagster("/dev/null/x", "set DAGSTER_HOME to a writable folder"),
+    "Dagster's settings bad": dagster("{tmp}/home", "valid dagster.yaml", make=dagster_yaml),
     "Dagster's settings no YAML": Case(
         ["timeline", "list"],
         ["home/dagster.yaml, line 1, column 23: this is not YAML", "check the indentation, colons and quotes there."],
@@ -433,7 +435,7 @@ def test_a_storage_that_stops_working_fails_the_stage_after_some_tries(
     assert said.status == app.FAILED
     assert "Traceback" not in said.err
     assert f"mpr: timeline failed: The storage did not read {tmp_path}/stages/timeline/clip.parquet (" in said.err
-    assert "run the same command again to go on." in said.err
+    assert "run the same command again to continue." in said.err
 
 
 def test_a_bug_in_a_stage_is_one_line_too(
@@ -446,7 +448,7 @@ def test_a_bug_in_a_stage_is_one_line_too(
     said = mpr("run", str(inputs / "clip.mp4"), MPR_STORAGE_URL=str(tmp_path / "storage"))
     assert said.status == app.FAILED
     assert "Traceback" not in said.err
-    assert "mpr: timeline failed unexpectedly: KeyError: 'shot'. The whole story is in the run's log" in said.err
+    assert "mpr: timeline failed unexpectedly: KeyError: 'shot'. See the run's log" in said.err
     assert not (tmp_path / "storage" / "stages").exists()
 
 

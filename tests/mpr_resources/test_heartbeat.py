@@ -1,4 +1,4 @@
-"""A run at work gives signs of life; one that stops is taken for dead; one that was ended without knowing ends."""
+"""A run writes heartbeats; one that stops writing counts as dead; one that was ended unreachably notices and ends."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ def test_which_runs_are_taken_for_dead(
         said.append(launcher.check_run_worker_health(run))
         now_s[0] += seconds / max(1, len(signs) - 1)
     assert {one.status for one in said[:-1]} <= {WorkerStatus.RUNNING}
-    expected = (
-        (WorkerStatus.NOT_FOUND, f"no sign of life for {silent_s} s") if silent_s else (WorkerStatus.RUNNING, None)
-    )
+    expected = (WorkerStatus.NOT_FOUND, f"no heartbeat for {silent_s} s") if silent_s else (WorkerStatus.RUNNING, None)
     assert (said[-1].status, said[-1].msg) == expected
 
 
@@ -142,7 +140,7 @@ def test_of_two_runs_of_a_timeline_the_first_goes_on(
         with pytest.raises(dg.Failure) as failure:
             give_way(instance, run)
         assert failure.value.description == (
-            f"The run {before[0].run_id[:8]} of the timeline 'match' is at work; run this one again when it has ended."
+            f"The run {before[0].run_id[:8]} of the timeline 'match' is in progress; run this one again once it ends."
         )
 
 
@@ -177,4 +175,4 @@ def test_a_database_that_is_away_ends_no_run(
         while sign(instance) is None and time.monotonic() < end_s:
             time.sleep(BEAT_S)
     assert sign(instance) == f"{run.run_id} 3"
-    assert caplog.messages == ["The run's sign of life could not be written: connection refused"] * 3
+    assert caplog.messages == ["The run's heartbeat could not be written: connection refused"] * 3

@@ -108,5 +108,5 @@ def test_other_processes_are_told_how_far_a_stage_is(tmp_path: Path) -> None:
 def test_what_tells_nothing_is_said(tmp_path: Path) -> None:
     storage = Storage.open(str(tmp_path))
     storage.put("progress/match.json", b"rubbish")
-    with pytest.raises(PermanentError, match=r"progress/match\.json does not tell how far a stage is; delete it\.$"):
+    with pytest.raises(PermanentError, match=r"progress/match\.json is not a valid progress report; delete it\.$"):
         stored_report(storage, "match", "r1")

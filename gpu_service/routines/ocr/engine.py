@@ -31,52 +31,61 @@ class OcrSettings(Settings):
     Of the other defaults no measurement is known.
     """
 
-    engine: Literal["rapidocr", "paddleocr"] = Field("rapidocr", description="paddleocr runs on the GPU host alone")
+    engine: Literal["rapidocr", "paddleocr"] = Field("rapidocr", description="paddleocr: only on an inference host")
     paddle_finder: str = Field(
-        "", max_length=100, description="for paddleocr: a detector that the host knows by this name; empty: its own"
+        "",
+        max_length=100,
+        description="for paddleocr: short name of a text detector of the host; empty: PaddleOCR's own",
     )
-    paddle_reader: str = Field("", max_length=100, description="for paddleocr: the same of a recogniser")
-    threads: int = Field(0, ge=0, le=256, description="threads of the engine; 0: every core")
+    paddle_reader: str = Field(
+        "",
+        max_length=100,
+        description="for paddleocr: short name of a text recogniser of the host; empty: PaddleOCR's own",
+    )
+    threads: int = Field(0, ge=0, le=256, description="threads of the engine; 0: one per core")
     find_side_min_px: int = Field(
-        512, ge=32, le=4096, description="a picture whose shorter side is less is enlarged before text is found"
+        512, ge=32, le=4096, description="pictures with a shorter side below this are enlarged for detection"
     )
-    find_enlarge_max: float = Field(2.5, ge=1, le=8, description="no picture is enlarged more than this")
+    find_enlarge_max: float = Field(2.5, ge=1, le=8, description="maximum enlargement factor for detection")
     find_side_max_px: int = Field(
-        2048, ge=64, le=8192, description="a picture whose longer side is more is reduced before text is found"
+        2048, ge=64, le=8192, description="pictures with a longer side above this are shrunk for detection"
     )
-    quick_share: float = Field(
-        0.5, gt=0, le=1, description="size of the picture for a quick look; 1: never a quick look"
+    quick_share: float = Field(0.5, gt=0, le=1, description="scale of the picture in a quick scan; 1: no quick scans")
+    quick_side_min_px: int = Field(
+        640, ge=64, le=4096, description="minimum longer side of the picture in a quick scan"
     )
-    quick_side_min_px: int = Field(640, ge=64, le=4096, description="longer side of that picture at least")
     warm_threshold: float = Field(
-        0.05, gt=0, lt=1, description="text heat from which a place without clear text is looked at alone"
+        0.05,
+        gt=0,
+        lt=1,
+        description="text probability at which a place without clear text is scanned separately in a quick scan",
     )
     det_threshold: float = Field(
         0.3,
         gt=0,
         lt=1,
         validation_alias=AliasChoices("det_threshold", "heat_threshold"),
-        description="text heat from which a pixel belongs to a line",
+        description="minimum text probability of a pixel of a line",
     )
     det_box_threshold: float = Field(
         0.5,
         gt=0,
         lt=1,
         validation_alias=AliasChoices("det_box_threshold", "line_threshold"),
-        description="mean text heat from which a line is kept",
+        description="minimum mean text probability of a line",
     )
-    unclip_ratio: float = Field(1.6, ge=1, le=4, description="how far the shrunken core of a line is grown again")
+    unclip_ratio: float = Field(1.6, ge=1, le=4, description="expansion ratio of a detected line's shrunken core")
     space_threshold: float = Field(
-        0.03, gt=0, le=1, description="probability of a space between two characters from which there is one"
+        0.03, gt=0, le=1, description="minimum probability of a space between two characters"
     )
     extend: float = Field(
         0.5,
         ge=0,
         le=2,
-        description="line heights by which a line is read beyond both its ends, for cut-off characters",
+        description="margin read beyond both ends of a line for cut-off characters, in line heights",
     )
-    extend_times: int = Field(3, ge=0, le=20, description="how often a line that goes on beyond its end is read again")
-    min_confidence: float = Field(0.5, ge=0, le=1, description="a reading below this is taken for no text")
+    extend_times: int = Field(3, ge=0, le=20, description="maximum extensions of a line that continues beyond its end")
+    min_confidence: float = Field(0.5, ge=0, le=1, description="minimum confidence of a reading")
 
 
 @dataclass(frozen=True)

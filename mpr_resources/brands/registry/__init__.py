@@ -163,7 +163,7 @@ class Registry:
                 if row is None or row.brand_id != found:
                     mine = rows.name_of(connection, found)
                     raise BadInput(
-                        f"{text!r} is no alias of {mine!r}", f"see those that are with mpr brands show {mine!r}"
+                        f"{text!r} is no alias of {mine!r}", f"list its aliases with mpr brands show {mine!r}"
                     )
                 if row.is_name:
                     raise BadInput(f"{text!r} is the name of the brand", "merge it into another or exclude it")
@@ -178,7 +178,7 @@ class Registry:
         def write(connection: Connection) -> None:
             source, target = rows.brand_of(connection, name), rows.brand_of(connection, into)
             if source == target:
-                raise BadInput(f"{name!r} and {into!r} are one brand already.")
+                raise BadInput(f"{name!r} and {into!r} are already one brand.")
             log = rows.Log(connection, who)
             merged = rows.name_of(connection, source)
             rows.merge(connection, source, target)

@@ -98,7 +98,7 @@ def key_of(text: str) -> str:
     """
     key = fold_key(squeezed(text))
     if not any(character.isalnum() for character in key):
-        raise BadInput(f"{text!r} has no letter or digit", "give the text as it is seen")
+        raise BadInput(f"{text!r} has no letter or digit", "give the text as it appears")
     if len(text) > MAX_LETTERS or len(key) > MAX_LETTERS:
         raise BadInput(f"{text[:40]!r}… has more than {MAX_LETTERS} letters", "give the brand's name alone")
     return key

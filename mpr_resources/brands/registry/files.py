@@ -81,7 +81,7 @@ def write_entries(path: Path, entries: Iterable[BrandRecord]) -> None:
 def _is_csv(path: Path) -> bool:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".yaml", ".yml"):
-        raise BadInput(f"{path} ends neither in .csv nor in .yaml", "name it so, and MPR knows which of them it is")
+        raise BadInput(f"{path} ends neither in .csv nor in .yaml", "give it one of the two suffixes")
     return suffix == ".csv"
 
 
@@ -134,7 +134,9 @@ def _cell(entry: BrandRecord, column: str) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
     for text in value:
         if "|" in text:
-            raise BadInput(f"{text!r} of the brand {entry.name!r} has a |, which parts texts in CSV", "export to YAML")
+            raise BadInput(
+                f"{text!r} of the brand {entry.name!r} has a |, which separates texts in CSV", "export to YAML"
+            )
     return BETWEEN.join(value)
 
 
@@ -149,7 +151,7 @@ def _from_csv(path: Path) -> list[_Listed]:
         unknown = [column for column in columns if column not in COLUMNS]
         if unknown or "name" not in columns:
             which = f"the column {unknown[0]!r}" if unknown else "no column `name`"
-            raise BadInput(f"{path} has {which}", f"the first line names columns, of {', '.join(COLUMNS)}, with commas")
+            raise BadInput(f"{path} has {which}", f"the first line lists columns, of {', '.join(COLUMNS)}")
         return [_of_row(f"{path}, line {reader.line_num}", row) for row in reader]
     except csv.Error as error:
         raise BadInput(f"{path}, line {reader.line_num}: this is not CSV: {error}.") from None
@@ -158,7 +160,8 @@ def _from_csv(path: Path) -> list[_Listed]:
 def _of_row(where: str, row: Mapping[str | None, Any]) -> _Listed:
     if None in row or None in row.values():
         raise BadInput(
-            f"{where}: it has not as many cells as the first line has columns", "put texts with commas in quotes"
+            f"{where}: it has not as many cells as the first line",
+            "put texts with commas in quotes",
         )
     data: dict[str, Any] = {}
     for column, cell in row.items():

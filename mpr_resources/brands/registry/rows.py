@@ -193,9 +193,9 @@ def _taken(connection: Connection, text: str, owner: int) -> BadInput:
     status = connection.execute(select(brand.c.status).where(brand.c.id == owner)).scalar_one()
     name = name_of(connection, owner)
     also = f"is an alias of {name!r}" if fold_key(text) != fold_key(name) else "is"
-    remedy = f"to look for it in every timeline: mpr brands confirm {name!r}"
+    remedy = f"to search for it in every timeline: mpr brands confirm {name!r}"
     if also != "is":
-        remedy = f"take it away from there first: mpr brands alias {name!r} {text!r} --remove"
+        remedy = f"remove it there first: mpr brands alias {name!r} {text!r} --remove"
     return BadInput(f"{text!r} {also} in the registry already ({status})", remedy)
 
 
@@ -218,7 +218,7 @@ def give(connection: Connection, owner: int, text: str, *, from_file: bool) -> b
         remedy = (
             f"if the two are one: mpr brands merge {name!r} {mine!r}"
             if row.is_name
-            else f"take it away from there first: mpr brands alias {name!r} {text!r} --remove"
+            else f"remove it there first: mpr brands alias {name!r} {text!r} --remove"
         )
         raise BadInput(f"{text!r} is {'the brand' if row.is_name else 'an alias of'} {name!r} in the registry", remedy)
     if row.from_file and not from_file and not row.is_name:

@@ -92,7 +92,7 @@ class Model:
         """
         provider, _, model = text.partition("/")
         if provider not in PROVIDERS or not model.strip():
-            raise ValueError(f"{text!r} is no model; write PROVIDER/MODEL with one of {', '.join(PROVIDERS)}")
+            raise ValueError(f"{text!r} is not a model; write PROVIDER/MODEL with one of {', '.join(PROVIDERS)}")
         return cls(provider, model.strip())
 
     def __str__(self) -> str:
@@ -108,9 +108,9 @@ def key_of(provider: str, environ: Mapping[str, str]) -> str:
     variable = PROVIDERS[provider][0]
     key = environ.get(variable, "").strip()
     if not key:
-        raise BadInput(f"{variable} is not set, so {provider} cannot be asked", f"set it, or take {provider} out")
+        raise BadInput(f"{variable} is not set, so {provider} cannot be used", f"set it, or remove {provider}")
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise BadInput(f"{variable} has characters that no key has", f"copy the key of {provider} again")
+        raise BadInput(f"{variable} has characters that are not allowed in a key", f"copy the key of {provider} again")
     return key
 
 

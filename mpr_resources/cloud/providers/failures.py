@@ -78,21 +78,21 @@ def timed_out(provider: str, timeout_s: float) -> ProviderUnavailable:
 def cut_off(provider: str) -> ProviderUnavailable:
     variable = PROVIDERS[provider][1]
     return ProviderUnavailable(
-        f"The connection to {provider} failed or broke off",
-        f"see whether it can be reached, and {variable} if set",
+        f"The connection to {provider} failed",
+        f"check whether it can be reached, and {variable} if set",
         "cut",
     )
 
 
 def unreadable(provider: str, usage: Usage) -> UnreadableAnswer:
     return UnreadableAnswer(
-        f"{provider} answered what is not the JSON asked for", "run the stage again", "malformed", usage
+        f"{provider} did not answer with the requested JSON", "run the stage again", "malformed", usage
     )
 
 
 def truncated(provider: str, usage: Usage) -> UnreadableAnswer:
     return UnreadableAnswer(
-        f"The answer of {provider} was cut off at its longest", "raise max_output_tokens", "truncated", usage
+        f"The answer of {provider} was cut off at max_output_tokens", "raise it", "truncated", usage
     )
 
 
@@ -112,20 +112,18 @@ def of_status(provider: str, model: str, status: int, headers: Mapping[str, str]
             f"{provider} does not let the key in {variable} use {model}", "check its rights", "forbidden"
         )
     if status == 402:
-        return RequestRejection(
-            f"{provider} wants to be paid: the account of {variable} has no credit.", "", "no_credit"
-        )
+        return RequestRejection(f"{provider} refuses: the account of {variable} has no credit.", "", "no_credit")
     if status == 404:
-        return RequestRejection(f"{provider} knows no model {model!r}", "correct its name in the settings", "no_model")
+        return RequestRejection(f"{provider} has no model {model!r}", "correct its name in the settings", "no_model")
     if status == 429:
         after_s = retry_after_s(headers)
         return ProviderUnavailable(
-            f"{provider} takes no more requests for now", "run the stage again later", "busy", after_s
+            f"{provider} accepts no more requests for now", "run the stage again later", "busy", after_s
         )
     if status in (408, 409, 425) or status >= 500:
         after_s = retry_after_s(headers)
         return ProviderUnavailable(
-            f"{provider} is in trouble (HTTP {status})", "run the stage again later", "down", after_s
+            f"{provider} has an error (HTTP {status})", "run the stage again later", "down", after_s
         )
     words = _words(said, key)
     if "api key not valid" in words.lower() or "api_key_invalid" in str(said).lower():  # Gemini says so with 400

@@ -261,7 +261,7 @@ def test_a_name_that_is_not_utf8_holds_up_no_other(intake: Intake, caplog: pytes
     Path(os.fsdecode(folder + b"/\xfe")).mkdir()
     Path(os.fsdecode(folder + b"/\xfe/c.mp4")).write_text("x")
     assert sorted(intake.ticks(3)) == ["a.mp4", "cup/a.mp4", "cup/b#2.mp4"]
-    told = "Passed over, as their names cannot be used: '\\udcfe', 'cup/bad\\udcff.mp4'. Rename them."
+    told = "Ignored because their names cannot be used: '\\udcfe', 'cup/bad\\udcff.mp4'. Rename them."
     assert [record.getMessage() for record in caplog.records] == [told] * 3
 
 

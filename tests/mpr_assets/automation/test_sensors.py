@@ -370,7 +370,7 @@ def test_a_thousand_timelines_become_one_backfill(tmp_path: Path) -> None:
         house.make("match_brands")
         house.write(CHANGED)
         said = house.tick(replay_sensor(STAGES, JOB))
-        assert said.skip_message == "no single runs are needed; 1000 stale timelines were asked for as backfills: 1."
+        assert said.skip_message == "no single runs are needed; 1000 stale timelines are requested as backfills: 1."
         [backfill] = instance.get_backfills()
         assert backfill.status == BulkActionStatus.REQUESTED
         assert backfill.title == "Replay of 1000 timelines from timeline"

@@ -83,7 +83,7 @@ def test_other_pixels_are_another_result(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(preprocess, "preprocess", other)
     checked = check(world)
     assert not checked.same
-    assert checked.sentence() == "the same rows, but other pictures or files beside them"
+    assert checked.sentence() == "the same rows, but different pictures or files"
 
 
 def test_a_stage_that_cannot_be_run_differs(world: World) -> None:
@@ -106,7 +106,7 @@ def test_labels_that_cannot_be_folders(finished: tuple[World, Ran], case: str) -
 def test_a_label_is_taken_once(world: World) -> None:
     assert kept.labels(world.storage) == []
     first = save(world, "match_brands")
-    with pytest.raises(BadInput, match="there already"):
+    with pytest.raises(BadInput, match="already exists"):
         save(world, "run_ocr")
     assert kept.scenarios(world.storage) == [first]
     second = save(world, "run_ocr", replace=True)
@@ -131,7 +131,7 @@ def test_a_scenario_half_written_is_not_seen(world: World) -> None:
 
 def test_a_scenario_that_somebody_saves_at_this_moment_is_left_alone(world: World) -> None:
     world.storage.create("scenarios/one/saving", b"")
-    with pytest.raises(BadInput, match="is being saved by somebody else, or was broken off"):
+    with pytest.raises(BadInput, match="is being saved by another process, or saving it was interrupted"):
         save(world, "run_ocr")
     assert kept.labels(world.storage) == []
     save(world, "run_ocr", replace=True)
@@ -192,8 +192,18 @@ def test_tables_that_are_read(case: str) -> None:
 
 
 REFUSED = {
-    "made by an older version": ("1", "2", (), "was made by version 1 of run_ocr, and version 2 is read now"),
-    "made by a newer version": ("2", "1", (), "was made by version 2 of run_ocr, and version 1 is read now"),
+    "made by an older version": (
+        "1",
+        "2",
+        (),
+        "was made by version 1 of run_ocr, and the current version 2 cannot read it",
+    ),
+    "made by a newer version": (
+        "2",
+        "1",
+        (),
+        "was made by version 2 of run_ocr, and the current version 1 cannot read it",
+    ),
     "a column is missing": ("1", "1", ("track",), r"has other columns than version 1 of run_ocr makes \(track\)"),
 }
 

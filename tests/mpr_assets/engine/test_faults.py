@@ -100,7 +100,7 @@ def test_a_second_run_is_refused_and_the_first_goes_on(undisturbed: Undisturbed,
     status, told = place.second().run()
     assert (status, told) == (
         2,
-        "mpr: A run of the timeline 'match' is at work in another command line; end it with mpr stop match, or "
+        "mpr: A run of the timeline 'match' is in progress in another command line; end it with mpr stop match, or "
         "wait for it.\n",
     )
     go.touch()

@@ -148,7 +148,7 @@ def test_what_is_as_in_the_profile_is_no_override(name: str) -> None:
     [
         ("match_brands", {"min_confidenc": 1}, "did you mean `min_confidence`?"),
         ("match_brands", {"min_confidence": 7}, "min_confidence is 7, which is out of range; give 0 to 1."),
-        ("extract_frames", {"frames": "1"}, "extract_frames does not go frame by frame; leave its frames out."),
+        ("extract_frames", {"frames": "1"}, "extract_frames does not process single frames; leave its frames out."),
         ("extract_frames", {"fps": None}, "the overrides of extract_frames: fps"),
         ("run_ocr", {"line_threshold": 0.2, "det_box_threshold": 0.2}, "`line_threshold` is an old name of"),
         ("run_ocr", {"line_threshold": 7}, "det_box_threshold is 7, which is out of range"),

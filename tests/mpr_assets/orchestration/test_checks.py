@@ -125,15 +125,15 @@ EXPOSURES: dict[str, tuple[list[tuple[str, int, int]], list[str]]] = {
     "none": ([], []),
     "one after another": ([("A", 0, 500), ("A", 500, 1000)], []),
     "two brands at once": ([("A", 0, 1000), ("B", 0, 1000)], []),
-    "overlapping": ([("A", 400, 900), ("A", 0, 500)], ["A [400, 900) begins before the one before it has ended"]),
-    "empty": ([("A", 500, 500)], ["A [500, 500) does not lie in the timeline of 1000 ms"]),
-    "before the beginning": ([("A", -1, 500)], ["A [-1, 500) does not lie in the timeline of 1000 ms"]),
-    "after the end": ([("A", 500, 1001)], ["A [500, 1001) does not lie in the timeline of 1000 ms"]),
+    "overlapping": ([("A", 400, 900), ("A", 0, 500)], ["A [400, 900) starts before the previous one ends"]),
+    "empty": ([("A", 500, 500)], ["A [500, 500) is not within the timeline of 1000 ms"]),
+    "before the beginning": ([("A", -1, 500)], ["A [-1, 500) is not within the timeline of 1000 ms"]),
+    "after the end": ([("A", 500, 1001)], ["A [500, 1001) is not within the timeline of 1000 ms"]),
     "within another": (
         [("A", 0, 900), ("A", 100, 200), ("A", 300, 400)],
         [
-            "A [100, 200) begins before the one before it has ended",
-            "A [300, 400) begins before the one before it has ended",
+            "A [100, 200) starts before the previous one ends",
+            "A [300, 400) starts before the previous one ends",
         ],
     ),
 }

@@ -170,7 +170,7 @@ def test_a_run_of_another_machine_is_not_taken_for_ended(queue: dg.DagsterInstan
     tags = {"dagster/partition": "far", COMMAND_TAG: "run", PLACE_TAG: "elsewhere:/home"}
     run = queue.create_run_for_job(definition(), tags=tags)
     queue.handle_new_event(started(run))
-    said = f"The run {run.run_id[:8]} of the timeline 'far' is at work; end it with mpr stop far, or wait for it."
+    said = f"The run {run.run_id[:8]} of the timeline 'far' is in progress; end it with mpr stop far, or wait for it."
     with pytest.raises(BadInput) as error:
         refuse_at_work(queue, "far")
     assert str(error.value) == said

@@ -21,7 +21,7 @@ with dg.DagsterInstance.local_temp(sys.argv[1]) as instance, run_lock(instance, 
     sys.stdin.read()
 """
 REFUSED = (
-    "A run of the timeline 'match' is at work in another command line; end it with mpr stop match, or wait for it."
+    "A run of the timeline 'match' is in progress in another command line; end it with mpr stop match, or wait for it."
 )
 
 
@@ -63,5 +63,5 @@ def test_a_folder_that_cannot_be_written_is_named(instance: dg.DagsterInstance, 
         refuse_at_work(instance, "match")
     assert (
         str(refused.value)
-        == f"Dagster's folder {tmp_path} cannot be written (File exists); set DAGSTER_HOME to one that can."
+        == f"Dagster's folder {tmp_path} cannot be written (File exists); set DAGSTER_HOME to a writable one."
     )

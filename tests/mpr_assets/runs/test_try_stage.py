@@ -122,7 +122,7 @@ TRIES: dict[str, tuple[str, dict[str, Any], str]] = {
     "a stage without frames": (
         "extract_frames",
         {},
-        "extract_frames does not go frame by frame, so it cannot be tried",
+        "extract_frames does not process single frames, so it cannot be tried",
     ),
     "a setting that is none": ("run_ocr", {"min_confidenc": 1}, "did you mean `min_confidence`?"),
     "a frame that is not there": ("run_ocr", {"frames": "9"}, "which has frames 0 to 3"),
@@ -158,7 +158,7 @@ def test_pictures_that_were_cleared_are_named(world: World, stage: str, folder: 
 
 def test_an_input_of_an_old_version_is_refused(world: World) -> None:
     old = {**BY_NAME, "preprocess": replace(BY_NAME["preprocess"], code_version="99")}
-    with pytest.raises(PermanentError, match=r"version 99 is read now; materialize preprocess again\.$"):
+    with pytest.raises(PermanentError, match=r"current version 99 cannot read it; materialize preprocess again\.$"):
         try_stage(BY_NAME["run_ocr"], TIMELINE, old, resources(world), overrides=FIRST_FRAME)
 
 
@@ -207,7 +207,7 @@ def test_a_dropped_frame_is_seen_in_the_one_that_stands_for_it(world: World) -> 
 
 
 UNSEEN = {
-    "nothing to see": ("timeline", 0, "timeline finds nothing in pictures"),
+    "nothing to see": ("timeline", 0, "timeline has no findings in frames"),
     "skipped": ("escalate_vlm", 0, "it was skipped (escalate_vlm.enabled is false in the profile)"),
     "no such frame": ("run_ocr", 4, "The timeline 'match' has no frame 4; its frames are 0 to 3."),
 }
@@ -370,7 +370,7 @@ REPLAYS: dict[str, tuple[list[str], str]] = {
     "out of range": (["match", "run_ocr", "--set", "min_confidence=2"], "which is out of range; give 0 to 1."),
     "frames that are none": (["match", "run_ocr", "--frames", "a"], "write them like 10,12,40-60"),
     "frames beyond": (["match", "run_ocr", "--frames", "0-99"], "which has frames 0 to 3"),
-    "frames of a stage that has none": (["match", "compile_report", "--frames", "0"], "does not go frame by frame"),
+    "frames of a stage that has none": (["match", "compile_report", "--frames", "0"], "does not process single frames"),
     "nothing to save": (["match", "run_ocr", "--save-as", "mine"], "There is nothing to save as 'mine'"),
     "a profile that is there": (
         ["match", "run_ocr", "--set", "min_confidence=0.4", "--save-as", "board"],

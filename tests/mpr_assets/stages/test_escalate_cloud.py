@@ -141,12 +141,12 @@ FAILS: dict[str, tuple[Callable[[CloudServer], Any], dict[str, Any], str]] = {
     "no key": (
         lambda cloud: os.environ.pop("ANTHROPIC_API_KEY"),
         {},
-        "ANTHROPIC_API_KEY is not set, so anthropic cannot be asked; set it, or take anthropic out.",
+        "ANTHROPIC_API_KEY is not set, so anthropic cannot be used; set it, or remove anthropic.",
     ),
     "no price": (
         lambda cloud: None,
         {"models": ["groq/x"]},
-        "models.yaml has no price for groq/x; add it, so that what it costs can be limited.",
+        "models.yaml has no price for groq/x; add it, so that its cost can be limited.",
     ),
 }
 

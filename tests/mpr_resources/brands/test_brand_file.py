@@ -75,13 +75,13 @@ BAD = {
         "brands: [{name: Acme, aliases: Corp}]",
         '{file}: brands[0].aliases is "Corp"; give a list.',
     ),
-    "empty_name": ("brands: [Acme, '']", "{file}: the name of brands[1] is empty; write the text as it is seen."),
-    "blank_name": ("brands: ['  ']", "{file}: the name of brands[0] is empty; write the text as it is seen."),
+    "empty_name": ("brands: [Acme, '']", "{file}: the name of brands[1] is empty; write the text as it appears."),
+    "blank_name": ("brands: ['  ']", "{file}: the name of brands[0] is empty; write the text as it appears."),
     "no_letters": ("brands: ['!?']", "{file}: the name of brands[0], '!?', has no letter or digit; give it one."),
     "only_symbols": ("brands: ['&']", "{file}: the name of brands[0], '&', has no letter or digit; give it one."),
     "empty_alias": (
         "brands: [{name: Acme, aliases: ['']}]",
-        "{file}: an alias of 'Acme' is empty; write the text as it is seen.",
+        "{file}: an alias of 'Acme' is empty; write the text as it appears.",
     ),
     "same_name_twice": (
         "brands: [Acme, Acme]",
@@ -101,11 +101,11 @@ BAD = {
     ),
     "alias_twice": (
         "brands: [{name: Acme, aliases: [AC, ac]}]",
-        "{file}: 'ac' is there twice in the brand 'Acme'; remove one of the two.",
+        "{file}: 'ac' is listed twice in the brand 'Acme'; remove one of the two.",
     ),
     "alias_is_own_name": (
         "brands: [{name: Acme, aliases: [ACME]}]",
-        "{file}: 'ACME' is there twice in the brand 'Acme'; remove one of the two.",
+        "{file}: 'ACME' is listed twice in the brand 'Acme'; remove one of the two.",
     ),
     "excludes_itself": (
         "brands: [{name: Acme Air, exclude: [AcmeAir]}]",
@@ -239,7 +239,10 @@ def test_drawing_that_asks_for_too_much_memory_is_read(tmp_path: Path) -> None:
 
 
 BAD_FOLDERS = {
-    "no_folder": ({}, "{logos} is not a folder; make it, with one folder of pictures a brand, or name another."),
+    "no_folder": (
+        {},
+        "{logos} is not a folder; create it, with a folder of pictures for each brand, or name another.",
+    ),
     "loose_picture": (
         {"acme.png": b""},
         "{logos}/acme.png is in no brand's folder; move it to {logos}/BRAND/acme.png.",
@@ -250,7 +253,7 @@ BAD_FOLDERS = {
     ),
     "other_picture": (
         {"Acme/a.tiff": b""},
-        "{logos}/Acme/a.tiff is not a PNG, JPEG, WebP or SVG picture; convert it or take it away.",
+        "{logos}/Acme/a.tiff is not a PNG, JPEG, WebP or SVG picture; convert it or remove it.",
     ),
     "damaged_picture": (
         {"Acme/a.png": picture(".png")[:20]},

@@ -172,7 +172,7 @@ def test_what_comes_of_changes(registry: Registry, case: str) -> None:
     for one in changes:
         if one.startswith(("list", "report", "exclude")) and "confirm" not in " ".join(changes):
             change(registry, one)
-    assert told(registry) == before, "what is there already is no change"
+    assert told(registry) == before, "what already exists is no change"
 
 
 REFUSED = {
@@ -181,14 +181,14 @@ REFUSED = {
     "there already": ("add ACME", "'ACME' is in the registry already (confirmed); "),
     "an alias of another": ("add AJ", "'AJ' is an alias of 'Ajax' in the registry already (confirmed); "),
     "the name of another": ("alias Acme Ajax", "'Ajax' is the brand 'Ajax' in the registry; if the two are one: "),
-    "a new brand's alias": ("add New AJ", "'AJ' is an alias of 'Ajax' in the registry; take it away from there first"),
-    "itself": ("merge Ajax AJ", "'Ajax' and 'AJ' are one brand already."),
-    "no letter": ("add ?!", "'?!' has no letter or digit; give the text as it is seen."),
+    "a new brand's alias": ("add New AJ", "'AJ' is an alias of 'Ajax' in the registry; remove it there first"),
+    "itself": ("merge Ajax AJ", "'Ajax' and 'AJ' are already one brand."),
+    "no letter": ("add ?!", "'?!' has no letter or digit; give the text as it appears."),
     "endless": ("add " + 201 * "x", "has more than 200 letters"),
     "the name as an alias": ("forget Ajax ajax", "'ajax' is the name of the brand; merge it into another"),
     "another's alias": (
         "forget Acme AJ",
-        "'AJ' is no alias of 'Acme'; see those that are with mpr brands show 'Acme'.",
+        "'AJ' is no alias of 'Acme'; list its aliases with mpr brands show 'Acme'.",
     ),
 }
 
@@ -332,12 +332,12 @@ IMPORTS = {
     "what is there learns": ("x.yaml", "brands: [{name: ajax, aliases: [AJ], status: excluded}]", (0, 1)),
     "CSV of a spreadsheet": ("x.csv", "\ufeffname,aliases\r\nNew,Neo | N\r\n", (1, 0)),
     "empty": ("x.yaml", "brands: []", (0, 0)),
-    "another kind": ("x.txt", "", "ends neither in .csv nor in .yaml; name it so"),
+    "another kind": ("x.txt", "", "ends neither in .csv nor in .yaml; give it one of the two"),
     "not there": ("", "", "does not exist; check the path."),
     "one brand twice": ("x.yaml", "brands: [New, NEW]", "'NEW' of the brand 'NEW' is the same as 'New'"),
     "another's alias": ("x.yaml", "brands: [First, {name: New, aliases: [Ajax]}]", "'Ajax' is the brand 'Ajax' in the"),
     "no such status": ("x.yaml", "brands: [{name: New, status: great}]", 'brands[0].status is "great"; give one of'),
-    "no such column": ("x.csv", "name;aliases\nNew;", "has the column 'name;aliases'; the first line names columns"),
+    "no such column": ("x.csv", "name;aliases\nNew;", "has the column 'name;aliases'; the first line lists columns"),
     "a cell too many": ("x.csv", "name,aliases\nNew,a,b\n", "line 2: it has not as many cells"),
     "not true or false": ("x.csv", "name,everywhere\nNew,maybe\n", 'line 2: everywhere is "maybe"; give true or false'),
     "not text": ("x.csv", b"\xff\xfe\x00", "is not a text file in UTF-8; save it as CSV UTF-8."),
@@ -363,14 +363,14 @@ def test_imports(registry: Registry, tmp_path: Path, case: str) -> None:
 
 
 def test_what_a_cell_cannot_hold(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="parts texts in CSV; export to YAML"):
+    with pytest.raises(BadInput, match="separates texts in CSV; export to YAML"):
         write_entries(tmp_path / "x.csv", [BrandRecord("Acme", ("A|B",))])
 
 
 # the database
 
 URLS: dict[str, tuple[str, type[MprError], str]] = {
-    "empty": ("", BadInput, "MPR_DATABASE_URL is no URL; set MPR_DATABASE_URL to sqlite:///FILE or postgresql://"),
+    "empty": ("", BadInput, "MPR_DATABASE_URL is not a URL; set MPR_DATABASE_URL to sqlite:///FILE or postgresql://"),
     "another kind": ("mysql://u:canary@h/d", BadInput, "MPR_DATABASE_URL starts with mysql://; set"),
     "in memory": ("sqlite://", BadInput, "MPR_DATABASE_URL names no file; set"),
     "a folder that cannot be": (

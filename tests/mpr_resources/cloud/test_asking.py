@@ -156,10 +156,10 @@ def test_an_answer_less_sure_than_asked_for_goes_on_and_the_best_stays(storage: 
 
 FAULTS: dict[str, tuple[str, str, int]] = {
     "wrong key": ("401", "anthropic refuses the key in ANTHROPIC_API_KEY; set ANTHROPIC_API_KEY to a valid one.", 1),
-    "no such model": ("404", "anthropic knows no model 'm'; correct its name in the settings.", 1),
-    "down": ("500", "anthropic is in trouble (HTTP 500); run the stage again later.", 3),
-    "talks": ("malformed", "anthropic answered what is not the JSON asked for; run the stage again.", 3),
-    "too long": ("truncated", "The answer of anthropic was cut off at its longest; raise max_output_tokens.", 3),
+    "no such model": ("404", "anthropic has no model 'm'; correct its name in the settings.", 1),
+    "down": ("500", "anthropic has an error (HTTP 500); run the stage again later.", 3),
+    "talks": ("malformed", "anthropic did not answer with the requested JSON; run the stage again.", 3),
+    "too long": ("truncated", "The answer of anthropic was cut off at max_output_tokens; raise it.", 3),
 }
 
 
@@ -183,7 +183,7 @@ def test_retry_after_is_waited_for(storage: Storage, cloud: CloudServer) -> None
     assert ask(storage, cloud, [1], plan(), sleep=waits.append) == [acme()]
     assert [1.0 <= seconds <= 1.5 for seconds in waits] == [True]
     cloud.script = lambda request, number: "429"
-    with pytest.raises(failures.ProviderUnavailable, match="takes no more requests for now"):
+    with pytest.raises(failures.ProviderUnavailable, match="accepts no more requests for now"):
         ask(storage, cloud, [2], plan(longest_wait_s=0.5), sleep=waits.append)
     assert len(cloud.requests) == 3, "a provider that wants more patience than there is is left alone"
 
@@ -243,7 +243,7 @@ def test_money_is_reserved_at_its_most_and_settled_at_what_was_charged(storage: 
 def test_a_key_that_is_missing_is_told_before_anything_is_sent(storage: Storage, cloud: CloudServer) -> None:
     environ = cloud.environ() | {"GROQ_API_KEY": ""}
     asking = Asker(storage, database_of(storage), environ, plan("openai/m", "groq/m"), [], Label("t", "s", "r"))
-    with pytest.raises(BadInput, match="GROQ_API_KEY is not set, so groq cannot be asked"):
+    with pytest.raises(BadInput, match="GROQ_API_KEY is not set, so groq cannot be used"):
         asking.answer([question(1)])
     assert cloud.requests == []
 

@@ -37,9 +37,9 @@ USAGE = Usage(1000, 50, 100)
 AGAIN = "run the stage again later."
 ADDRESS = {name: variable for name, (_, variable) in PROVIDERS.items()}
 KEYS = {name: variable for name, (variable, _) in PROVIDERS.items()}
-MALFORMED = "{p} answered what is not the JSON asked for; run the stage again."
+MALFORMED = "{p} did not answer with the requested JSON; run the stage again."
 WRONG_KEY = "{p} refuses the key in {k}; set {k} to a valid one."
-DOWN = "{p} is in trouble (HTTP {s}); " + AGAIN
+DOWN = "{p} has an error (HTTP {s}); " + AGAIN
 
 CASES: dict[str, tuple[type[Exception], str]] = {
     "refusal": (failures.ContentRefusal, "{p} refuses to answer this."),
@@ -48,20 +48,23 @@ CASES: dict[str, tuple[type[Exception], str]] = {
     "short": (failures.UnreadableAnswer, MALFORMED),
     "garbage": (failures.UnreadableAnswer, MALFORMED),
     "nothing": (failures.UnreadableAnswer, MALFORMED),
-    "truncated": (failures.UnreadableAnswer, "The answer of {p} was cut off at its longest; raise max_output_tokens."),
-    "429": (failures.ProviderUnavailable, "{p} takes no more requests for now; " + AGAIN),
+    "truncated": (
+        failures.UnreadableAnswer,
+        "The answer of {p} was cut off at max_output_tokens; raise it.",
+    ),
+    "429": (failures.ProviderUnavailable, "{p} accepts no more requests for now; " + AGAIN),
     "500": (failures.ProviderUnavailable, DOWN),
     "503": (failures.ProviderUnavailable, DOWN),
     "529": (failures.ProviderUnavailable, DOWN),
     "slow": (failures.ProviderUnavailable, "{p} did not answer within 0.3 s; " + AGAIN),
     "cut": (
         failures.ProviderUnavailable,
-        "The connection to {p} failed or broke off; see whether it can be reached, and {b} if set.",
+        "The connection to {p} failed; check whether it can be reached, and {b} if set.",
     ),
     "401": (failures.RequestRejection, WRONG_KEY),
-    "402": (failures.RequestRejection, "{p} wants to be paid: the account of {k} has no credit."),
+    "402": (failures.RequestRejection, "{p} refuses: the account of {k} has no credit."),
     "403": (failures.RequestRejection, "{p} does not let the key in {k} use some-model; check its rights."),
-    "404": (failures.RequestRejection, "{p} knows no model 'some-model'; correct its name in the settings."),
+    "404": (failures.RequestRejection, "{p} has no model 'some-model'; correct its name in the settings."),
     "400": (failures.RequestRejection, "{p} rejects the request to some-model (HTTP 400): bad: your key is ***"),
 }
 
@@ -151,10 +154,10 @@ def test_nobody_listens(name: str) -> None:
 @pytest.mark.parametrize(
     ("key", "sentence"),
     [
-        (None, "{k} is not set, so {p} cannot be asked; set it, or take {p} out."),
-        (" ", "{k} is not set, so {p} cannot be asked; set it, or take {p} out."),
-        ("clé", "{k} has characters that no key has; copy the key of {p} again."),
-        ("a\nb", "{k} has characters that no key has; copy the key of {p} again."),
+        (None, "{k} is not set, so {p} cannot be used; set it, or remove {p}."),
+        (" ", "{k} is not set, so {p} cannot be used; set it, or remove {p}."),
+        ("clé", "{k} has characters that are not allowed in a key; copy the key of {p} again."),
+        ("a\nb", "{k} has characters that are not allowed in a key; copy the key of {p} again."),
     ],
     ids=["not set", "blank", "not ASCII", "two lines"],
 )
@@ -180,7 +183,7 @@ def test_how_a_model_is_written(text: str, model: Model | None) -> None:
         assert Model.parse(text) == model
         assert str(model) == text
     else:
-        with pytest.raises(ValueError, match=r"is no model; write PROVIDER/MODEL with one of anthropic, gemini"):
+        with pytest.raises(ValueError, match=r"is not a model; write PROVIDER/MODEL with one of anthropic, gemini"):
             Model.parse(text)
 
 

@@ -38,11 +38,11 @@ def test_where_it_runs(urls: str, kind: type) -> None:
 @pytest.mark.parametrize(
     ("urls", "token", "sentence"),
     [
-        ("gpu-host:8000", "", "`gpu-host:8000` in INFERENCE_URL is not a URL of a host"),
-        ("ftp://gpu-host", "", "`ftp://gpu-host` in INFERENCE_URL is not a URL of a host"),
-        ("http://", "", "`http://` in INFERENCE_URL is not a URL of a host"),
-        ("http://a:b:c", "", "`http://a:b:c` in INFERENCE_URL is not a URL of a host"),
-        ("http://one,two", "", "`two` in INFERENCE_URL is not a URL of a host"),
+        ("gpu-host:8000", "", "`gpu-host:8000` in INFERENCE_URL is not the URL of a host"),
+        ("ftp://gpu-host", "", "`ftp://gpu-host` in INFERENCE_URL is not the URL of a host"),
+        ("http://", "", "`http://` in INFERENCE_URL is not the URL of a host"),
+        ("http://a:b:c", "", "`http://a:b:c` in INFERENCE_URL is not the URL of a host"),
+        ("http://one,two", "", "`two` in INFERENCE_URL is not the URL of a host"),
         ("http://one", "se\ncret", "INFERENCE_TOKEN has characters that a bearer token cannot have"),
         ("http://one", " secret", "INFERENCE_TOKEN has characters that a bearer token cannot have"),
     ],
@@ -102,7 +102,7 @@ def test_models_of_this_process_come_from_its_configuration() -> None:
     resource = InferenceResource.from_environ({"INFERENCE_MODELS": "boards=/nowhere/boards.onnx"})
     settings = DetectSettings(engines=("onnx",), onnx_model="boards")
     try:
-        with pytest.raises(MissingEngine, match="The model `boards`, which `onnx_model` asks for, is not where"):
+        with pytest.raises(MissingEngine, match="The model `boards`, which `onnx_model` requests, is not at"):
             resource.identity(DETECT, settings)
     finally:
         use(ModelFiles())

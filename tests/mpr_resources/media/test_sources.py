@@ -63,7 +63,7 @@ def test_a_server_that_sends_whole_files_alone_is_refused(inputs: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         Thread(target=server.serve_forever).start()
         try:
-            with pytest.raises(BadInput, match=r"clip.mp4 does not send parts of a file; copy it to this machine"):
+            with pytest.raises(BadInput, match=r"clip.mp4 does not support range requests; copy it to this machine"):
                 probe(Sources().at(f"http://127.0.0.1:{server.server_port}/clip.mp4"))
         finally:
             server.shutdown()

@@ -148,8 +148,8 @@ def test_frames_that_would_be_others_now_are_refused(world: World) -> None:
     assert world.run("timeline").success
     world.storage.delete([Keys.table("filter_scenes", TIMELINE)])
     assert world.run("filter_scenes").failures() == {
-        "filter_scenes": "The pictures of extract_frames of the timeline 'match' were cleared, and what they were made "
-        "from has changed since; materialize extract_frames first."
+        "filter_scenes": "The pictures of extract_frames of the timeline 'match' were cleared, and their inputs have "
+        "changed since; materialize extract_frames first."
     }
 
 

@@ -80,7 +80,7 @@ def test_a_missing_picture_is_named_and_what_makes_it(storage: Storage, tmp_path
 
 def test_a_picture_that_was_damaged_is_named(storage: Storage) -> None:
     folder(storage).put(0, b"no picture")
-    with pytest.raises(PermanentError, match=r"frames/1/00000000\.png is not a picture any more"):
+    with pytest.raises(PermanentError, match=r"frames/1/00000000\.png is not a valid picture"):
         folder(storage).read(0)
     assert folder(storage).read(0, decode=False).encoded == b"no picture"
 
