@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -87,6 +87,21 @@ def switched_off(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def without_fields(resource: Any) -> Any:
+    """The resource as it is, which no run can change: its addresses, tokens and time-outs are not in the launchpad."""
+    if not isinstance(resource, dg.ConfigurableResource | dg.ConfigurableIOManager):
+        return resource
+
+    def opened(_context: dg.InitResourceContext) -> Iterator[object]:
+        with resource.process_config_and_initialize_cm() as ready:
+            yield ready
+
+    if isinstance(resource, dg.IOManager):
+        # Dagster takes a generator for any resource, and says so of resources alone.
+        return dg.IOManagerDefinition(opened, {}, type(resource).__doc__)  # type: ignore[arg-type]
+    return dg.ResourceDefinition(opened, {}, type(resource).__doc__)
+
+
 def definitions(
     environ: Mapping[str, str],
     *,
@@ -134,7 +149,7 @@ def definitions(
             replay_sensor(STAGES, JOB),
             new_media_sensor(STAGES, JOB, on=resources["media"] is not None),
         ],
-        resources=resources,
+        resources={name: without_fields(one) for name, one in resources.items()},
         executor=dg.in_process_executor,
     )
 

@@ -5,15 +5,23 @@ What overrides do is in `mpr_assets.engine.overrides`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
 import dagster as dg
 from pydantic import Field, JsonValue, create_model
+from pydantic.fields import FieldInfo
 
 from gpu_service.settings import old_names
 from mpr_assets.engine.overrides import FRAMES, Overrides
 from mpr_assets.engine.stage import Stage
+
+LIMITS = (("more than", "gt"), ("at least", "ge"), ("less than", "lt"), ("at most", "le"))
+"""How the limits that a setting's model has are told."""
+
+MAX_DEFAULT_LETTERS = 80
+"""A default that is longer is not told."""
 
 SET_TO_NONE = "set_to_none"
 """The launchpad's field for settings that are to be none: there a field that is none is one that was not given."""
@@ -22,7 +30,7 @@ SET_TO_NONE = "set_to_none"
 def overrides_model(stage: Stage) -> type[dg.Config]:
     """The stage's settings with every field optional, as the launchpad shows them."""
     fields: dict[str, Any] = {
-        name: (_launchpad_type(info.annotation) | None, Field(None, description=info.description))
+        name: (_launchpad_type(info.annotation) | None, Field(None, description=_description(info)))
         for name, info in stage.settings.model_fields.items()
     }
     for name, info in stage.settings.model_fields.items():
@@ -37,6 +45,21 @@ def overrides_model(stage: Stage) -> type[dg.Config]:
         description = f"settings that are to be none, of {', '.join(may_be_none)}"
         fields[SET_TO_NONE] = (list[str] | None, Field(None, description=description))
     return create_model(f"{stage.name}_overrides", __base__=dg.Config, **fields)
+
+
+def _description(info: FieldInfo) -> str:
+    """What the setting is, what it may be, and what it is where the profile does not say.
+
+    Dagster's config has no ranges and no default that depends on the profile: the stage's model checks the value.
+    """
+    default = info.get_default(call_default_factory=True, validated_data={})
+    written = json.dumps(default, ensure_ascii=False, default=str) if default is not None else "none"
+    options = [one for one in get_args(info.annotation) if get_origin(info.annotation) is Literal]
+    limits = [f"one of {', '.join(map(str, options))}"] if options else []
+    for word, name in LIMITS:
+        limits += [f"{word} {getattr(one, name)}" for one in info.metadata if getattr(one, name, None) is not None]
+    short = [f"{written} unless the profile says otherwise"] if len(written) <= MAX_DEFAULT_LETTERS else []
+    return "; ".join([info.description or "", *limits, *short])
 
 
 def _launchpad_type(annotation: Any) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,6 +16,7 @@ from mpr_assets.definitions import (
     storage_resource,
     switched_off,
 )
+from mpr_assets.orchestration.launchpad import overrides_model
 from mpr_assets.timelines.partitions import timelines
 from tests.world import NAMES
 
@@ -104,6 +106,44 @@ def test_the_token_is_shown_by_its_variable_alone(monkeypatch: pytest.MonkeyPatc
     environ = {"INFERENCE_URL": "http://a:1", "INFERENCE_TOKEN": "secret"}
     monkeypatch.setenv("INFERENCE_TOKEN", "secret")
     assert "secret" not in repr(inference_resource(environ))
+
+
+def test_the_launchpad_shows_settings_and_not_how_resources_are_reached() -> None:
+    environ = {"INFERENCE_URL": "http://a:1", "MPR_MEDIA_URL": "/media"}
+    config: Any = definitions(environ).resolve_job_def(JOB).run_config_schema.config_type
+    resources = config.fields["resources"].config_type.fields
+    fields = {
+        name: set(getattr(resources[name].config_type.fields["config"].config_type, "fields", ()))
+        if "config" in resources[name].config_type.fields
+        else set()
+        for name in ("storage", "media", "tables", "inference")
+    }
+    assert fields == {"storage": set(), "media": set(), "tables": set(), "inference": set()}
+    shown = {name: config.fields["ops"].config_type.fields[name].config_type.fields["config"] for name in NAMES}
+    silent = [
+        (name, setting)
+        for name, one in shown.items()
+        for setting, field in one.config_type.fields.items()
+        if not field.description
+    ]
+    assert silent == []
+
+
+DESCRIBED = {
+    "a switch": ("filter_scenes", "enabled", "true unless the profile says otherwise"),
+    "a number": ("extract_frames", "fps", "more than 0; at most 60; 2.0 unless the profile says otherwise"),
+    "none": ("filter_scenes", "shot_threshold", "more than 0; at most 255; none unless the profile says otherwise"),
+    "a choice": ("run_ocr", "engine", 'one of rapidocr, paddleocr; "rapidocr" unless the profile says otherwise'),
+    "a list": ("escalate_vlm", "known_texts", "[] unless the profile says otherwise"),
+    "a default too long to tell": ("escalate_vlm", "skip_text", "that matches the whole text"),
+}
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_the_launchpad_tells_ranges_and_defaults(name: str) -> None:
+    stage, setting, end = DESCRIBED[name]
+    model = overrides_model(next(one for one in STAGES if one.name == stage))
+    assert str(model.model_fields[setting].description).endswith(end)
 
 
 def test_the_workspace_loads() -> None:
