@@ -23,6 +23,7 @@ def benches(clips: Path | None) -> list[list[str]]:
         ["bench.costs"],
         ["bench.replay"],
         ["bench.idle_ticks"],
+        ["bench.start_up"],
     ]
     always += [["bench.logos", "--broadcast"]]
     if clips is None:

@@ -11,17 +11,14 @@ import typer
 from rich.table import Table
 
 from gpu_service.errors import BadInput
-from mpr_assets.definitions import brand_registry
-from mpr_assets.runs.local_run import user_name
 from mpr_cli import terminal
-from mpr_resources.brands.brand_file import Brand, check_names, read_reference
 from mpr_resources.brands.registry import (
     BrandOrigin,
     BrandRecord,
     Registry,
     Status,
 )
-from mpr_resources.brands.registry.files import read_entries, write_entries
+from mpr_resources.environment import database_url, user_name
 from mpr_resources.media.clock import clock
 
 app = typer.Typer(no_args_is_help=True, help="Show and change the registry of brands that all timelines share.")
@@ -34,7 +31,7 @@ NEXT = "Timelines that this affects are stale now: mpr status"
 
 
 def registry() -> Registry:
-    return brand_registry(os.environ)
+    return Registry(database_url(os.environ))
 
 
 @app.command("list")
@@ -93,6 +90,8 @@ def add(
     """Add a brand that is searched for in every timeline."""
     if source not in set(BrandOrigin):
         raise BadInput(f"{source!r} is not a source of brands", f"choose one of {', '.join(BrandOrigin)}")
+    from mpr_resources.brands.brand_file import Brand, check_names, read_reference  # late: `list` is to answer at once
+
     brand = Brand(name=name, aliases=tuple(alias or ()), exclude=tuple(exclude or ()))
     check_names([brand], "mpr brands add")
     pictures = tuple(read_reference(brand.name, path, path.name) for path in logo or ())
@@ -162,6 +161,8 @@ def history(
 @app.command("import")
 def import_command(file: File) -> None:
     """Import the brands of a file, an export or any brand file: all of them or none."""
+    from mpr_resources.brands.registry.files import read_entries
+
     new, changed = registry().put(read_entries(file), user_name())
     _said(f"{new} new, {changed} changed.")
 
@@ -169,6 +170,8 @@ def import_command(file: File) -> None:
 @app.command("export")
 def export_command(file: File) -> None:
     """Write all brands to a file; YAML includes pictures and airings, CSV does not."""
+    from mpr_resources.brands.registry.files import write_entries
+
     store = registry()
     names = [entry.name for entry in store.entries()]
     write_entries(file, [store.entry(name) for name in names])

@@ -1,7 +1,10 @@
-"""Where things are, by the variables of the environment. Imports nothing of weight: every command needs it."""
+"""Where things are, by the variables of the environment, and who asks. Imports nothing of weight: every command needs
+it.
+"""
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,3 +31,11 @@ def database_url(environ: Mapping[str, str]) -> str:
 def profiles_path(environ: Mapping[str, str]) -> Path:
     """The folder of profiles as `MPR_PROFILES_DIR` says; `profiles/` in the clone by default."""
     return Path(environ.get("MPR_PROFILES_DIR") or ROOT / "profiles")
+
+
+def user_name() -> str:
+    """Who runs this process; empty where it has no name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

@@ -5,7 +5,6 @@ Runs that wait in the queue are in `mpr_assets.runs.run_control`.
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from mpr_assets.runs.run_lock import (
 )
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_resources.dagster_internals import SerializableErrorInfo, runs_of_code_location
+from mpr_resources.environment import user_name
 from mpr_resources.progress import Progress
 
 USER_TAG = "user"
@@ -44,14 +44,6 @@ def run_tags(instance: dg.DagsterInstance, command: str) -> dict[str, str]:
     there is one."""
     user = user_name()
     return {COMMAND_TAG: command, PLACE_TAG: place(instance)} | ({USER_TAG: user} if user else {})
-
-
-def user_name() -> str:
-    """Who runs this process; empty where it has no name, as in a container."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
 
 
 def run_here(

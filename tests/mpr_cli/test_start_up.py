@@ -29,6 +29,7 @@ IMPORTS = {
     "--version": (["--version"], 0, []),
     "a typo": (["rnu"], 2, []),
     "profile list": (["profile", "list"], 0, []),
+    "brands list": (["brands", "list"], 0, ["sqlalchemy"]),
     "report": (["report", "match"], 2, ["numpy", "obstore", "polars"]),
 }
 """Arguments, the exit status, and which of `PACKAGES` are imported."""

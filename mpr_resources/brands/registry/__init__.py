@@ -14,12 +14,11 @@ What a run makes of it is in `known`, the tables in `schema`, what is done to th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, select
 
 from gpu_service.errors import BadInput
-from gpu_service.routines import Reference
-from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.brands.registry import rows
 from mpr_resources.brands.registry.entries import (
@@ -39,6 +38,10 @@ from mpr_resources.database.schema import (
     change,
     picture,
 )
+
+if TYPE_CHECKING:
+    from gpu_service.routines import Reference
+    from mpr_resources.brands.brand_file import Brand
 
 __all__ = ["Airing", "BrandOrigin", "BrandRecord", "BrandSighting", "Registry", "RegistryChange", "Status"]
 
@@ -81,6 +84,8 @@ class Registry:
 
     def pictures(self, names: Iterable[str]) -> list[Reference]:
         """The reference pictures of the confirmed brands among these, under the names given."""
+        from gpu_service.routines import Reference  # late: `mpr brands list` is to answer at once
+
         wanted = {fold_key(name): name for name in names}
         if self.database.absent:
             return []

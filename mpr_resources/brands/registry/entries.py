@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from gpu_service.errors import BadInput
-from gpu_service.routines import Reference
 from mpr_resources.brands.folding import fold_key
+
+if TYPE_CHECKING:
+    from gpu_service.routines import Reference
 
 MAX_LETTERS = 200
 """Of a name or an alias."""

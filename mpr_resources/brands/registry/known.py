@@ -11,9 +11,12 @@ Confirmed brands of the registry that no brand file has are looked for in every 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from mpr_resources.brands.brand_file import Brand, BrandList
 from mpr_resources.brands.folding import fold_key
+
+if TYPE_CHECKING:
+    from mpr_resources.brands.brand_file import Brand, BrandList
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ def looked_for(listed: BrandList, known: BrandKnowledge) -> BrandList:
     """The brands that are looked for. `listed`: of the brand file; it wins where the two differ."""
     never = {fold_key(text) for text in known.never}
     renamed = {fold_key(alias): brand.name for brand in known.brands for alias in brand.aliases}
+    from mpr_resources.brands.brand_file import Brand  # late: `mpr brands list` is to answer at once
+
     made: dict[str, Brand] = {}
     for brand in listed.brands:
         if fold_key(brand.name) in never:
@@ -74,6 +79,8 @@ def added(listed: BrandList, known: BrandKnowledge) -> list[str]:
 
 def _put(made: dict[str, Brand], brand: Brand) -> None:
     """Add the brand, or what it says to the brand that is there under this name."""
+    from mpr_resources.brands.brand_file import Brand
+
     key = fold_key(brand.name)
     before = made.get(key, Brand(name=brand.name))
     aliases = {text.casefold(): text for text in (*before.aliases, *brand.aliases)}

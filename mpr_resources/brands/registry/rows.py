@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gpu_service.errors import BadInput
-from gpu_service.routines import Reference
-from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.brands.registry.entries import (
     Airing,
@@ -28,7 +27,10 @@ from mpr_resources.database.schema import (
     change,
     picture,
 )
-from mpr_resources.yaml_files.load import nearest
+
+if TYPE_CHECKING:
+    from gpu_service.routines import Reference
+    from mpr_resources.brands.brand_file import Brand
 
 MAX_PICTURE_BYTES = 5_000_000
 
@@ -80,6 +82,8 @@ def brand_of(connection: Connection, name: str) -> int:
 
 def unknown(name: str, texts: list[str]) -> BadInput:
     """What to say of a name that no brand has."""
+    from mpr_resources.yaml_files.load import nearest  # late: `mpr brands list` is to answer at once
+
     meant = nearest(name, texts)
     hint = f"did you mean {meant!r}?" if meant else "mpr brands list shows all"
     return BadInput(f"The registry has no brand {name!r}", hint)
@@ -131,6 +135,8 @@ def read_entries(
     pictures: dict[int, list[Reference]] = {}
     columns = (picture.c.brand_id, picture.c.name, *((picture.c.content,) if content else ()))
     for row in connection.execute(select(*columns).order_by(picture.c.name)):
+        from gpu_service.routines import Reference  # late, and only where there is a picture
+
         of_brand = Reference(names[row.brand_id][0], row.name, row.content if content else b"")
         pictures.setdefault(row.brand_id, []).append(of_brand)
     airings: dict[int, dict[str, Airing]] = {}
