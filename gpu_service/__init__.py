@@ -1,4 +1,4 @@
-"""Pixels in, findings out: the routines that look at pictures, and the service that runs them for a team.
+"""Pixels in, findings out: routines that analyse pictures, and the service that runs them for a team.
 
-Nothing here knows of Dagster, of timelines or of storage. The package installs and runs alone on a GPU host.
+Nothing here depends on Dagster, timelines or storage. The package can be installed and run alone on a GPU host.
 """

@@ -1,4 +1,4 @@
-"""A picture as it travels: encoded bytes, pixels, or both, each made from the other once when first asked for.
+"""A picture as it travels: encoded bytes, pixels, or both, each computed from the other once, when first needed.
 
 Pixels are uint8 arrays of shape (height, width, 3) in BGR order everywhere in MPR.
 """

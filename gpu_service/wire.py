@@ -1,4 +1,4 @@
-"""What travels between a stage and a routine: items (what the routine is told of each picture) and answers.
+"""What travels between a stage and a routine: items (the routine's input for each picture) and answers.
 
 Plain typed messages, the same in-process and over HTTP. Boxes and quads are pixels of the picture sent.
 The envelopes around them, which exist over HTTP only, are at the end.

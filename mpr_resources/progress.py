@@ -1,5 +1,5 @@
-"""How far a stage is: told to whoever looks. The log gets a line now and then; a terminal may draw a bar instead, and
-an object in storage tells other processes.
+"""Progress of a stage: a line in the log from time to time, a bar on a terminal, and an object in storage for other
+processes.
 """
 
 from __future__ import annotations

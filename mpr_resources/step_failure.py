@@ -1,4 +1,4 @@
-"""How an error of MPR ends a step of Dagster's: tried again, or for good.
+"""How an error of MPR ends a Dagster step: retried, or final.
 
 Steps ask for another try by `RetryRequested`. A `RetryPolicy` on the asset would also try again what is a bug, and
 what `mpr stop` or Ctrl-C interrupts (`op_execution_error_boundary` in Dagster); here it only says how long to wait.

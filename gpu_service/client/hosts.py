@@ -1,4 +1,4 @@
-"""Which of several hosts is asked next: evenly, leaving out for a while those that do not answer.
+"""Selects the host of the next request: evenly, leaving out hosts that do not answer for a while.
 
 Why this is not a library: tenacity waits between attempts at one call, and httpx2's transport repeats only a connection
 that failed, at the same address. Here the wait belongs to a host, all requests share it, and another host is asked

@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics. One registry an app, so that several apps can live in one process."""
+"""Metrics for Prometheus at /metrics. One registry per app, so that several apps can run in one process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reference pictures that clients have sent, kept by hash so that they do not travel with each request."""
+"""Reference pictures from clients, kept by hash so that they need not be sent with each request."""
 
 from __future__ import annotations
 

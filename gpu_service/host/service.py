@@ -1,4 +1,4 @@
-"""What the endpoints share: the runner, what is loaded, the known references, the counters; and how it all does."""
+"""What the endpoints share: the runner, loaded models, known references, counters, and the health report."""
 
 from __future__ import annotations
 

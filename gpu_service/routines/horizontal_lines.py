@@ -1,6 +1,6 @@
 """Near-horizontal lines of a picture: Canny edges, probabilistic Hough segments, segments joined.
 
-What the lines bound is not asked here: see `detect_edges` and `preprocess`.
+What the lines enclose is decided in `detect_edges` and `preprocess`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What happens by itself: sensors and schedules, each a thin shell around a pure decision."""
+"""Sensors and schedules, each a thin shell around a pure decision."""

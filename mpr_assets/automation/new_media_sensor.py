@@ -1,4 +1,4 @@
-"""The sensor `new_media`: looks at the media folder or bucket, makes timelines, asks for their runs, each once.
+"""The sensor `new_media`: scans the media folder or bucket, makes timelines and requests their runs, each once.
 
 What is taken, when and under which name is decided in `mpr_assets.automation.new_media`.
 """

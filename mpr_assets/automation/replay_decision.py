@@ -1,4 +1,4 @@
-"""Which timelines' stale stages are to be made again, in which runs: a pure decision.
+"""Decides which timelines' stale stages are rematerialized, in which runs; a pure function.
 
 The sensor around it is in `mpr_assets.automation.sensors`; what is stale is judged in `mpr_assets.freshness.judge`.
 """

@@ -1,4 +1,4 @@
-"""What happens by itself: changed settings are observed, and where a profile asks for it what is stale is made again.
+"""Sensors: changed settings are observed, and stale stages are rematerialized where the profile says so.
 
 Each sensor is a thin shell around a pure decision: `mpr_assets.automation.replay_decision`,
 `mpr_assets.freshness.judge`. One that asks for no run ends in a `SkipReason`, which Dagster's log and its list of ticks

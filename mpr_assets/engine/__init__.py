@@ -1,1 +1,1 @@
-"""What a stage is and how its table comes about. Knows no Dagster and no particular stage."""
+"""What a stage is and how its table is computed. Independent of Dagster and of particular stages."""

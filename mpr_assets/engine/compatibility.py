@@ -1,7 +1,7 @@
-"""Whether a stage may read what is stored of another: it must be what the other's present version would make.
+"""Checks that a stage can read another's stored table: it must be of a compatible version.
 
-A code version is MAJOR or MAJOR.MINOR. A stage that computes something else in the same columns counts MINOR up; one
-whose columns mean something else counts MAJOR up, and what the old one made is not read any more.
+A code version is MAJOR or MAJOR.MINOR. MINOR is raised when a stage computes different values for the same columns,
+MAJOR when the meaning of its columns changes: tables of another MAJOR version are not read.
 """
 
 from __future__ import annotations

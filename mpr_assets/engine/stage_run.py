@@ -129,7 +129,7 @@ class StageRun(Generic[SettingsT]):
         try:
             yield journal
         except BaseException:
-            with suppress(MprError):  # what broke it off is to be told
+            with suppress(MprError):  # the error that interrupted it is reported
                 journal.flush()
             raise
 

@@ -1,1 +1,1 @@
-"""What reading left unresolved: which candidates are asked about, with which pictures, and what answers are worth."""
+"""Candidates that OCR left unresolved: which are sent to a model, with which pictures, and how answers are judged."""

@@ -1,6 +1,4 @@
-"""Names that a model has answered in a timeline hold for later texts that bear them: such a text is not asked about
-again.
-"""
+"""Reuses names that a model answered for later texts of the timeline that contain them, without another request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer is worth: a detection, or a candidate with the reason why not."""
+"""Judges an answer: a detection, or a candidate with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures that show what a stage found in a frame, and how: drawn when asked for, kept, listed and loaded.
+"""Overlays: pictures that show what a stage found in a frame, and how. Drawn on demand, stored, listed and loaded.
 
 They lie under `Keys.overlay` by run, stage and frame; an index of their names is written last. What is drawn is the
 stages' and the routines' to say.

@@ -1,1 +1,1 @@
-"""From detections to what a user looks at: exposures, measures, exports and the page."""
+"""From detections to the report: exposures, statistics, exports and the page."""

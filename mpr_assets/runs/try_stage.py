@@ -1,6 +1,6 @@
-"""One stage tried on some frames, from what is stored of the stages before it: no run, and nothing is kept.
+"""Tries one stage on some frames, from the stored tables of its inputs: without a run, storing nothing.
 
-What a command line or an editor page shows of it is theirs.
+How the result is presented is up to the caller.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The `escalate_cloud` stage: what is still unresolved, put to a cloud provider's vision-language model.
+"""The `escalate_cloud` stage: sends still unresolved candidates to a cloud provider's vision-language model.
 
-Which candidates go and what an answer is worth is in `mpr_assets.escalation.candidates`; asking without ever paying
-twice is `mpr_resources.cloud.asking`.
+Candidates are selected in `mpr_assets.escalation.candidates`, answers are judged in `mpr_assets.escalation.verdicts`;
+requests, never paid for twice, are in `mpr_resources.cloud.asking`.
 """
 
 from __future__ import annotations

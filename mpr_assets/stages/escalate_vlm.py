@@ -1,7 +1,7 @@
-"""The `escalate_vlm` stage: what reading left unresolved, put to a vision-language model on the inference host.
+"""The `escalate_vlm` stage: sends unresolved candidates to a vision-language model on the inference host.
 
-Which candidates go and what an answer is worth is in `mpr_assets.escalation.candidates`; how the model is asked is the
-routine `vlm`. Its answers are kept for all timelines, as those of the cloud are.
+Candidates are selected in `mpr_assets.escalation.candidates`, answers are judged in `mpr_assets.escalation.verdicts`;
+the model is run by the routine `vlm`. Its answers are stored for all timelines, as those of cloud models are.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""match_brands: text and objects become detections; what names no brand stays as candidates, each with a reason.
+"""The `match_brands` stage: text and objects become detections; the rest become candidates, each with a reason.
 
-Which words make a name is in brand_text.py, where lines stand is in text_lines.py; here they are put together.
-A longer name takes its words, so that "Google Play" is not "Google" too. A brand that the frame's edge cuts off is not
-guessed: it stays a near miss.
+Names are found by `mpr_assets.text.name_index`, lines are joined by `mpr_assets.text.layout`; this stage combines both.
+A longer name claims its words, so that "Google Play" is not also "Google". A name cut off by the frame's edge is not
+guessed: it is a near miss.
 """
 
 from __future__ import annotations

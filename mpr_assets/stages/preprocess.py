@@ -1,6 +1,6 @@
 """Crops of the regions and objects, cleaned for reading; equal crops of successive frames in one group, read once.
 
-How a crop is made: `gpu_service.routines.preprocess`. When crops are equal: `same_crops`.
+How a crop is made: `gpu_service.routines.preprocess`. When crops are equal: `mpr_assets.crops.grouping`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Text lines of the kept frames: found, recognised once, followed while they stay, put to the vote.
+"""The `run_ocr` stage: text lines of the kept frames are detected, recognised once, tracked, and their readings vote.
 
-What belongs here: which frames and crops are looked at, what is read again, the lines and their tracks as a table. Not
-here: finding and recognising (`gpu_service.routines.ocr.routine`), following (`follow_text`), brands (`match_brands`).
+Selects frames and crops, decides what is read again, and makes the table of lines and tracks. Detection and recognition
+are in `gpu_service.routines.ocr.routine`, tracking in `mpr_assets.text.tracking`, brands in `match_brands`.
 """
 
 from __future__ import annotations

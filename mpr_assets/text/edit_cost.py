@@ -1,4 +1,4 @@
-"""What it costs to take a reading for a name. Where in a text a name stands is in `name_index`.
+"""The edit cost between a reading and a name. Finding names in a text is in `name_index`.
 
 Both are folded and without spaces. Differences are edits (Levenshtein distance, by rapidfuzz); letters that OCR
 confuses cost a quarter of an edit. Digits are never taken for other digits, for they tell things apart.

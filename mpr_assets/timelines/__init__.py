@@ -1,1 +1,1 @@
-"""Timelines: what a user asks for, the table of chunks, and the partitions that stand for them."""
+"""Timelines: their specs, the table of chunks, and their partitions."""

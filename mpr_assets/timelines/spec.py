@@ -1,4 +1,4 @@
-"""What a user asks for: a timeline's name, profile, chunks and brand file, and how they are written.
+"""A timeline's spec: name, profile, chunks and brand file, and their notation.
 
 What the sources really hold is found out by the `timeline` stage; where specs are kept is in
 `mpr_assets.timelines.partitions`.

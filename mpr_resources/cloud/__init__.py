@@ -1,1 +1,1 @@
-"""Questions to cloud models: providers, what is asked, answers kept, what may be spent and what was."""
+"""Requests to cloud models: providers, prompts, stored answers, budgets and the ledger."""

@@ -1,4 +1,4 @@
-"""Answers of models about crops, kept in storage for all timelines, so that nothing is asked and paid for twice.
+"""Models' answers about crops, stored for all timelines, so that nothing is requested and paid for twice.
 
 What belongs here: which crops show the same, and where an answer lies. Who may ask is in `claims`; what is asked, and
 of whom, is not here either.

@@ -1,4 +1,4 @@
-"""Who asks about a crop while several runs want to know the same: claims, rows of the database.
+"""Claims: database rows that decide which of several runs sends the request about a crop.
 
 What belongs here: making, renewing and dropping them. What was answered is in `answers`.
 

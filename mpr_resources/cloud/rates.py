@@ -1,4 +1,4 @@
-"""How often a provider is asked: requests a minute, counted in the database for all processes."""
+"""Rate limits: requests per minute to a provider, counted in the database for all processes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The database of what has to be kept in transactions: brands, and what was asked of cloud models and what it cost."""
+"""The database, for data that needs transactions: brands, and requests to cloud models with their costs."""

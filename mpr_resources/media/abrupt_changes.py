@@ -1,4 +1,4 @@
-"""When the picture changes abruptly: seen on the frames that the decoder passes on its way to the sampled ones.
+"""Detects abrupt changes of the picture on the frames that the decoder passes between sampled ones.
 
 A sampler of two frames a second cannot tell a cut's time better than half a second; the decoder can. What a shot is, is
 not decided here.

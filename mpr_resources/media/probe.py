@@ -1,4 +1,4 @@
-"""What a video file is: asked of its packets and its first frame, not of its header, which may lie."""
+"""Probes a video file by its packets and its first frame, not by its header, which may be wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of profiles, and the brands that a profile looks for, of its brand file and of the registry."""
+"""The folder of profiles, and a profile's brands from its brand file and from the registry."""
 
 from __future__ import annotations
 

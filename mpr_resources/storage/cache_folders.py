@@ -1,4 +1,4 @@
-"""What is kept only to save time: frames, crops, overlays, and what stages that were broken off had finished.
+"""The cache: frames, crops, overlays, and partial results of interrupted stages.
 
 It lies below `cache/` and is made again when a stage needs it. What is to be cleared is chosen here, by age and size.
 Scenarios are copies of their own, which nothing here touches.

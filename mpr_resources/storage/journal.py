@@ -1,4 +1,4 @@
-"""What a stage has finished so far, kept while it is at work, so that a run that is killed need not begin anew.
+"""A running stage's partial results, stored so that a killed run need not start over.
 
 A journal is a row of numbered objects, each with some records in their order; what a record means is the writer's to
 say. It is deleted once the stage's table is stored.

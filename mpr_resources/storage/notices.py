@@ -1,4 +1,4 @@
-"""Notices that a media file has come: left in storage by who was told, taken by who looks at new media.
+"""Notices of new media files: stored by the webhook, taken by the sensor `new_media`.
 
 Several notices of one file are one. What a file becomes is not decided here.
 """

@@ -1,4 +1,4 @@
-"""Storage for work that is not to be kept: reads go through to what is stored, writes stay in memory."""
+"""Storage for temporary work: reads fall through to the real storage, writes stay in memory."""
 
 from __future__ import annotations
 

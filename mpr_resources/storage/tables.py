@@ -1,4 +1,4 @@
-"""A stage's output: one Parquet object with the rows, and in its footer what made them.
+"""A stage's output: one Parquet object with the rows, and their origin in its footer.
 
 What the rows mean is the stages' to say.
 """

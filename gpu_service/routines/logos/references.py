@@ -1,6 +1,6 @@
-"""Reference logos made ready to be looked for: read, cut to their ink, and their local features computed once.
+"""Prepares reference logos for matching: reads them, crops them to their content, computes their local features once.
 
-What a logo looks like is here; how it is found in a picture is in `logo_match`.
+How a logo is found in a picture is in `match`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What every OCR engine is asked for and gives: settings, heat maps, lines, readings.
+"""The interface of OCR engines: settings, heat maps, lines, readings.
 
-The engines are in files of their own (`rapidocr`, `paddleocr`); the routine that uses them is in `routine`.
+The engines are in `rapidocr` and `paddleocr`; the routine that uses them is in `routine`.
 """
 
 from __future__ import annotations

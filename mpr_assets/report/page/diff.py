@@ -1,4 +1,4 @@
-"""The picture page of a comparison: one file that needs nothing else. How it looks is in diff.html and page.css."""
+"""The page of a comparison, one self-contained file. Its layout is in diff.html and page.css."""
 
 from __future__ import annotations
 

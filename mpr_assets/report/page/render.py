@@ -1,4 +1,4 @@
-"""`report.html`: one file that needs nothing else. What it says comes from the `Report`, how it looks from page.html.
+"""`report.html`, one self-contained file. Its content comes from the `Report`, its layout from page.html.
 
 Pictures are asked for one by one and kept as JPEG only, so that a long video's frames are never held together.
 """

@@ -319,7 +319,7 @@ def test_a_replay_with_other_settings_is_shown_saved_and_reverted(mpr: Mpr, home
     assert mpr("status").split()[-3:] == ["match", "board", "1"]
     assert "\nmatch_brands was made with min_confidence=0.4.\n" in mpr("report", "match")
     page = (home / "storage" / Keys.report("match", "report.html")).read_text()
-    assert "not as the profile: min_confidence <bdi>0.4</bdi>" in page
+    assert "overrides: min_confidence <bdi>0.4</bdi>" in page
     mpr("replay", "match", "match_brands")
     assert "was made with" not in mpr("report", "match")
     assert states(mpr("status", "match"))["match_brands"] == "fresh"
