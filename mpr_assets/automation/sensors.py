@@ -20,7 +20,12 @@ from mpr_assets.automation.replay_decision import (
     to_ask_for,
 )
 from mpr_assets.engine.stage import Stage
-from mpr_assets.freshness.config_versions import ConfigWatch, node, report_changed
+from mpr_assets.freshness.config_versions import (
+    ConfigWatch,
+    node,
+    profile_settings,
+    report_changed,
+)
 from mpr_assets.freshness.event_log import (
     made_events,
     observed_events,
@@ -68,7 +73,8 @@ def config_sensor(stages: Sequence[Stage]) -> dg.SensorDefinition:
         with ticks:
             usable = watch.timelines(names, context.resources, context.log)
             config = watch.versions(usable, context.resources, context.log)
-            number = report_changed(context.instance, config, observed.look(context.instance), OBSERVE_S)
+            latest = observed.look(context.instance)
+            number = report_changed(context.instance, config, latest, OBSERVE_S, profile_settings(stages, usable))
         return dg.SkipReason(f"no run is needed; {number} changed settings were observed." if number else None)
 
     return sense

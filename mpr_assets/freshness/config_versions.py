@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -224,8 +225,24 @@ def observe(
     Args:
         within_s: after so long, no more are reported.
     """
-    config = config_versions(stages, usable_timelines(timelines, resources, log), resources, log)
-    return report_changed(instance, config, read_observed(instance, [*map(node, stages)], timelines), within_s)
+    usable = usable_timelines(timelines, resources, log)
+    config = config_versions(stages, usable, resources, log)
+    observed = read_observed(instance, [*map(node, stages)], timelines)
+    return report_changed(instance, config, observed, within_s, profile_settings(stages, usable))
+
+
+def profile_settings(
+    stages: Sequence[Stage], timelines: Mapping[str, tuple[TimelineSpec, Profile]]
+) -> Callable[[str, str], Mapping[str, Any]]:
+    """What gives the settings of a stage, by name, that the profile of a timeline has; each worked out once."""
+    by_name = {stage.name: stage for stage in stages}
+
+    @cache
+    def of_profile(stage: str, profile: str) -> Mapping[str, Any]:
+        found = next(one for spec, one in timelines.values() if spec.profile == profile)
+        return by_name[stage].section(found).model_dump(mode="json")
+
+    return lambda stage, timeline: of_profile(stage, timelines[timeline][0].profile)
 
 
 def report_changed(
@@ -233,11 +250,15 @@ def report_changed(
     config: Mapping[str, Mapping[str, str]],
     observed: Mapping[str, Mapping[str, str]],
     within_s: float = math.inf,
+    settings_of: Callable[[str, str], Mapping[str, Any]] = lambda _stage, _timeline: {},
 ) -> int:
-    """Report these versions where they are not as last observed; gives their number. `within_s`: as in `observe`."""
+    """Report these versions where they are not as last observed; gives their number.
+
+    `within_s`: as in `observe`. `settings_of`: as in `event_log.report`.
+    """
     end_s = time.monotonic() + within_s
     changes = sorted(changed(config, observed))
     number = 0
     while number < len(changes) and time.monotonic() < end_s:
-        number += report(instance, changes[number : number + OBSERVED_AT_ONCE])
+        number += report(instance, changes[number : number + OBSERVED_AT_ONCE], settings_of)
     return number

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import dagster as dg
 
@@ -32,6 +32,9 @@ SAID = ("upstream", "overrides", "config_version", "skipped")
 
 STATES_TAG = "mpr/states"
 """On an observation of a timeline: hash of its stages' states."""
+
+SETTINGS = "settings"
+"""On an observation of a stage's settings: all of them."""
 
 CLEARED = "cleared"
 """The data version of a stage whose output was deleted on purpose: it is missing."""
@@ -194,15 +197,60 @@ def _latest(
     return latest_events(instance, key, event, timelines, metadata=SAID)
 
 
-def report(instance: dg.DagsterInstance, changes: Iterable[tuple[str, str, str]]) -> int:
-    """Write an observation for each (stage, timeline, version); gives their number."""
-    by_stage: dict[str, list[dg.AssetObservation]] = {}
+def report(
+    instance: dg.DagsterInstance,
+    changes: Iterable[tuple[str, str, str]],
+    settings_of: Callable[[str, str], Mapping[str, Any]] = lambda _stage, _timeline: {},
+) -> int:
+    """Write an observation for each (stage, timeline, version); gives their number.
+
+    `settings_of`: the profile's settings of a stage and a timeline, which the metadata shows, and which of them are
+    others than at the observation before.
+    """
+    by_stage: dict[str, list[tuple[str, str]]] = {}
     for stage, timeline, version in changes:
-        observation = dg.AssetObservation(config_key(stage), partition=timeline, tags={DATA_VERSION_TAG: version})
-        by_stage.setdefault(stage, []).append(observation)
-    for observations in by_stage.values():
+        by_stage.setdefault(stage, []).append((timeline, version))
+    for stage, versions in by_stage.items():
+        before = _observed_settings(instance, stage, [timeline for timeline, _ in versions])
+        observations = [
+            dg.AssetObservation(
+                config_key(stage),
+                partition=timeline,
+                metadata=_settings_metadata(before.get(timeline), settings_of(stage, timeline)),
+                tags={DATA_VERSION_TAG: version},
+            )
+            for timeline, version in versions
+        ]
         write_events(instance, observations)
     return sum(map(len, by_stage.values()))
+
+
+def _observed_settings(
+    instance: dg.DagsterInstance, stage: str, timelines: Sequence[str]
+) -> dict[str, Mapping[str, Any]]:
+    """The settings that the latest observations show, by timeline; earlier versions of MPR noted none."""
+    found: dict[str, Mapping[str, Any]] = {}
+    event = dg.DagsterEventType.ASSET_OBSERVATION
+    for timeline, record in latest_events(instance, config_key(stage), event, timelines):
+        noted = record.asset_observation.metadata.get(SETTINGS) if record.asset_observation is not None else None
+        if noted is not None and isinstance(noted.value, Mapping):
+            found[timeline] = noted.value
+    return found
+
+
+def _settings_metadata(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
+    if not now:
+        return {}
+    differ = {} if before is None else {name for name in {*before, *now} if before.get(name) != now.get(name)}
+    changed = {name: {"from": (before or {}).get(name), "to": now.get(name)} for name in sorted(differ)}
+    told: dict[str, dg.MetadataValue] = {"changed_settings": dg.MetadataValue.json(changed)} if changed else {}
+    if before is not None and not changed:
+        told = {
+            "changed": dg.MetadataValue.text(
+                "No setting of the profile: brands, logos, a model or the video; or a run had settings of its own."
+            )
+        }
+    return {**told, SETTINGS: dg.MetadataValue.json(dict(now))}
 
 
 def tell(instance: dg.DagsterInstance, verdicts: Mapping[str, Sequence[Verdict]], told: Mapping[str, str]) -> int:

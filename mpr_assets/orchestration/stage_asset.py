@@ -159,7 +159,8 @@ def _materialize(
         # The settings are observed anew, so that what this run made differs from its profile in the UI too.
         as_in_profile = replace(run, settings=stage.section(run.profile), only=None)
         version = overridden_version(stage_config_version(stage, as_in_profile), context.run.run_id)
-        report(context.instance, [(stage.name, run.timeline, version)])
+        section = as_in_profile.settings.model_dump(mode="json")
+        report(context.instance, [(stage.name, run.timeline, version)], lambda _stage, _timeline: section)
     return dg.MaterializeResult(
         value=outcome.table,
         data_version=dg.DataVersion(header.data_version),

@@ -213,7 +213,7 @@ def test_what_a_tick_that_fails_halfway_left_is_reported_by_the_next(
 ) -> None:
     sensor = config_sensor(STAGES)
 
-    def fails(instance: dg.DagsterInstance, changes: Any) -> int:
+    def fails(instance: dg.DagsterInstance, changes: Any, *_: object) -> int:
         report(instance, changes[:5])
         raise TransientError("The database is away.")
 

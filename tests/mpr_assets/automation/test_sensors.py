@@ -265,6 +265,12 @@ def test_settings_are_observed_once(house: House) -> None:
     assert house.tick(sensor).skip_message is None
     house.write(CHANGED)
     assert house.tick(sensor).skip_message == "no run is needed; 2 changed settings were observed."
+    records = dg.AssetRecordsFilter(dg.AssetKey(["config", "match_brands"]), asset_partitions=["t0001"])
+    events = [one.asset_observation for one in house.instance.fetch_observations(records, limit=5).records]
+    later, first = [one.metadata for one in events if one is not None]
+    assert set(first) == {"settings"}
+    assert later["changed_settings"].value == {"min_confidence": {"from": 0.5, "to": 0.6}}
+    assert dict(later["settings"].value, min_confidence=0.5) == first["settings"].value  # type: ignore[call-overload]
     observed = read_observed(house.instance, [*map(node, STAGES)])
     assert observed["match_brands"] == {name: house.config()[name]["match_brands"] for name in house.names}
 
