@@ -24,6 +24,12 @@ SUFFIXES = frozenset(
     ".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split()  # noqa: SIM905
 )
 """Files whose names end so are media; all others are passed over."""
+BINS = frozenset(
+    {"#recycle", "$recycle.bin", "@eadir", "@recycle", "lost+found", "recycler", "system volume information"}
+)
+"""Folders, in small letters, where systems put what users have deleted or never see."""
+UNFINISHED_SUFFIXES = frozenset({".crdownload", ".download", ".filepart", ".part", ".partial"})
+"""Of what browsers and copying programs are still writing; Safari's is a folder with the file in it."""
 SIDECAR = ".yaml"
 """What a file's own settings are called beside it: `match.mp4.yaml`."""
 MAX_SIDECAR_BYTES = 100_000
@@ -124,9 +130,19 @@ class Decision:
 
 
 def is_media(key: str) -> bool:
-    """Whether a key is a media file's: by its suffix, and nothing on its way is hidden."""
+    """Whether a key is a media file's: by its suffix, and nothing on its way is hidden, deleted or still written."""
     path = PurePosixPath(key)
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not any(map(_set_aside, path.parts))
+
+
+def _set_aside(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, a recycle bin, or what a program has not finished."""
+    return (
+        name.startswith((".", "~"))
+        or name.endswith("~")
+        or name.lower() in BINS
+        or PurePosixPath(name).suffix.lower() in UNFINISHED_SUFFIXES
+    )
 
 
 def media_files(entries: Iterable[ObjectInfo]) -> list[MediaFile]:

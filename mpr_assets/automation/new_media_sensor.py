@@ -44,7 +44,7 @@ TICK_S = 20.0
 AT_ONCE = 10
 """Timelines made between two looks at the clock."""
 TOLD = 5
-"""Names that a tick's log tells of those that cannot be used."""
+"""Entries that a tick's log tells of those that cannot be used."""
 MEDIA_TAG = "mpr/media"
 
 
@@ -110,12 +110,12 @@ def look(
     notices = set(itertools.islice(noticed(storage), 2 * MOST_A_TICK))
     if not notices and not memory.backlog and now_s - memory.looked_s < LOOK_EVERY_S:
         return memory.model_copy(update={"asked": {}}), []
-    entries, bad = media.readable_entries()
-    if bad:
+    entries, passed_over = media.readable_entries()
+    if passed_over:
         log.warning(
-            "Ignored because their names cannot be used: %s%s. Rename them.",
-            ", ".join(bad[:TOLD]),
-            f" and {len(bad) - TOLD} more" if len(bad) > TOLD else "",
+            "Ignored: %s%s. Rename them, change their permissions or remove the link.",
+            ", ".join(passed_over[:TOLD]),
+            f" and {len(passed_over) - TOLD} more" if len(passed_over) > TOLD else "",
         )
     files = media_files(entries)
     taken = _taken(instance, (file.timeline for file in files))

@@ -16,6 +16,7 @@ from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import KEPT_FRAMES, StageRun
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_assets.timelines.spec_store import load_spec
+from mpr_resources.media.sources import Sources
 from mpr_resources.profiles.profile import Profile
 from mpr_resources.progress import LogProgress
 from mpr_resources.yaml_files.load import validate
@@ -66,6 +67,7 @@ def run_of(
         settings=settings,
         overrides=overrides.differing(stage.section(profile), settings),
         storage=resources.storage.storage,
+        sources=Sources(resources.storage.s3_endpoint_url),
         inference=resources.inference,
         decodes_here=not resources.inference.url,
         profiles=resources.profiles,

@@ -17,6 +17,7 @@ from mpr_assets.engine.settings import SettingsT
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.database.connection import Database
+from mpr_resources.media.sources import Sources
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.profiles.profile import Profile
 from mpr_resources.progress import Progress, tracked
@@ -68,6 +69,7 @@ class StageRun(Generic[SettingsT]):
     profile: Profile
     settings: SettingsT
     storage: Storage
+    sources: Sources
     inference: Inference
     decodes_here: bool
     profiles: Profiles

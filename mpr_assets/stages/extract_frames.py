@@ -32,7 +32,6 @@ from mpr_resources.media.abrupt_changes import Changes
 from mpr_resources.media.clock import clock
 from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.pixels import Orientation, orientation, to_pixels
-from mpr_resources.media.sources import Sources
 from mpr_resources.storage.journal import Journal
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureFolder
@@ -310,11 +309,10 @@ def _frames_are_there(run: StageRun[ExtractFramesSettings], header: TableHeader)
 def stage(run: StageRun[ExtractFramesSettings], timeline: StageTable) -> Result:
     """The frames into storage, their index as the table."""
     folder = run.frame_folder(run.fingerprint)
-    sources = Sources(run.storage.endpoint)
     expected = round(timeline_ms(timeline.rows) * run.settings.fps / 1000)
 
     def open_source(source: str, threads: int) -> Media:
-        return open_media(sources.at(source), threads)
+        return open_media(run.sources.at(source), threads)
 
     with run.journal() as journal:
         # With damage allowed, what is decoded depends on where decoding began.

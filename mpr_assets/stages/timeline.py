@@ -19,7 +19,6 @@ from mpr_assets.timelines.chunks import timeline_ms
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.media.clock import clock
 from mpr_resources.media.probe import Probe, probe
-from mpr_resources.media.sources import Sources
 from mpr_resources.storage.tables import hash_of
 
 CODE_VERSION = "1"
@@ -121,10 +120,9 @@ def _files(run: StageRun[TimelineSettings]) -> dict[str, str]:
     state = {"spec": hash_of(run.spec.model_dump(include={"chunks"}))}
     if run.spec.version:
         return state | {"version": run.spec.version}
-    sources = Sources(run.storage.endpoint)
     for address in {chunk.source for chunk in run.spec.chunks}:
         try:
-            state[address] = sources.at(address).state()
+            state[address] = run.sources.at(address).state()
         except PermanentError as error:  # the probe says it too, in the run that this leads to
             state[address] = f"not there: {error}"
     return state
@@ -142,11 +140,10 @@ def _files(run: StageRun[TimelineSettings]) -> dict[str, str]:
 )
 def stage(run: StageRun[TimelineSettings]) -> Result:
     """The timeline's chunks."""
-    sources = Sources(run.storage.endpoint)
     notes: list[str] = []
 
     def looked_at(address: str) -> Probe:
-        found = probe(sources.at(address))
+        found = probe(run.sources.at(address))
         notes.extend(f"{found.source}: {note}" for note in found.notes)
         return found
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import re
 
-from obstore.exceptions import NotSupportedError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedError, UnauthenticatedError
 
-from gpu_service.errors import MprError, PermanentError, TransientError
+from gpu_service.errors import BadInput, MprError, PermanentError, TransientError
 
 CODE = re.compile(r"<Code>(\w+)</Code>")
 STATUS = re.compile(r"status code: (\d{3})")
@@ -47,6 +47,12 @@ def explain(error: Exception, verb: str, where: str, endpoint: str) -> MprError:
         where: the object's address.
         endpoint: the server's; empty for a folder and for AWS itself.
     """
+    if isinstance(error, ValueError) and not isinstance(error, BaseError):
+        return BadInput(
+            f"{where!r} cannot be the name of an object: it has an empty part, or holds a control character or bytes "
+            "that are not UTF-8",
+            "rename it",
+        )
     code, status = code_of(error), status_of(error)
     server = f" at {endpoint}" if endpoint else ""
     if any(address in str(error) for address in INSTANCE_CREDENTIALS):

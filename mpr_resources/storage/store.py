@@ -35,6 +35,11 @@ LISTED_AT_ONCE = 1000
 UNFINISHED = re.compile("#[0-9]+$")
 """How obstore's folder names what it is still writing."""
 
+STORE_ERRORS = (BaseError, OSError, ValueError)
+"""What obstore raises; a ValueError where a key holds what no key may."""
+CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f]")
+"""obstore takes no key that holds one."""
+
 # A server that is started anew is waited for, some seconds.
 RETRIES: RetryConfig = {
     "max_retries": 7,
@@ -110,7 +115,7 @@ class Storage:
         """Store the bytes under the key, replacing what was there at once."""
         try:
             obstore.put(self.store, key, data)
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "write", key) from error
 
     def create(self, key: str, data: bytes) -> bool:
@@ -119,7 +124,7 @@ class Storage:
             obstore.put(self.store, key, data, mode="create")
         except (AlreadyExistsError, FileExistsError):
             return False
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "write", key) from error
         return True
 
@@ -163,7 +168,7 @@ class Storage:
         """
         try:
             return obstore.get(self.store, key).bytes().to_bytes()
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "read", key) from error
 
     def read_range(self, key: str, start: int, end: int) -> tuple[bytes, ObjectInfo]:
@@ -175,13 +180,13 @@ class Storage:
         try:
             found = obstore.get(self.store, key, options={"range": (start, end)})
             return found.bytes().to_bytes(), _entry(found.meta)
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "read", key) from error
 
     def exists(self, key: str) -> bool:
         try:
             obstore.head(self.store, key)
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             # The answer to a look-up has no text: it is the same for a key and for a bucket that is missing.
             self._has_bucket  # noqa: B018
             if isinstance(error, NotFoundError | FileNotFoundError):
@@ -193,7 +198,7 @@ class Storage:
         """Names of the folders directly below the folder `prefix`, sorted."""
         try:
             found = obstore.list_with_delimiter(self.store, prefix)["common_prefixes"]
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "list", prefix) from error
         return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
 
@@ -202,7 +207,7 @@ class Storage:
         try:
             for page in obstore.list(self.store, prefix, chunk_size=LISTED_AT_ONCE):
                 yield from sorted(found["path"] for found in page)
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "list", prefix) from error
 
     def entries(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -210,58 +215,87 @@ class Storage:
         try:
             for page in obstore.list(self.store, prefix or None, chunk_size=LISTED_AT_ONCE):
                 yield from map(_entry, page)
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "list", prefix) from error
 
     def readable_entries(self) -> tuple[Sequence[ObjectInfo], Sequence[str]]:
-        """What a listing shows of all objects; and the names, escaped, that are no keys: those that are not UTF-8, and
-        in a bucket those with a part that is empty, `.` or `..`.
+        """What a listing shows of all objects; and what it had to pass over, each as its escaped name with the reason.
 
-        There may be such names where others put files; of a folder that has one, nothing below is shown.
+        Where others put files there are names that are no keys, folders that may not be read and links in a circle.
+        Nothing below such an entry is shown; all else is.
         """
         try:
             return [_entry(found) for page in obstore.list(self.store, chunk_size=LISTED_AT_ONCE) for found in page], []
-        except InvalidPathError as error:
+        except STORE_ERRORS as error:
+            # One such entry makes obstore give up the whole listing.
             if isinstance(self.store, LocalStore):
                 return self._readable_below(Path(self.where("")))
-            if isinstance(self.store, S3Store):
+            if isinstance(self.store, S3Store) and isinstance(error, InvalidPathError | ValueError):
                 return self._readable_objects(self.store)
-            raise self._explain(error, "list", "") from error
-        except (BaseError, OSError) as error:
             raise self._explain(error, "list", "") from error
 
     def _readable_objects(self, store: S3Store) -> tuple[Sequence[ObjectInfo], Sequence[str]]:
-        """By boto3: obstore gives up the whole listing at such a key."""
         try:
             import boto3
         except ModuleNotFoundError as error:
             raise BadInput(
-                f"{self.url} holds a key with a part that is empty or dots", "delete it, or install MPR's extra `team`"
+                f"{self.url} holds a key with a part that is empty, dots or a control character",
+                "delete it, or install MPR's extra `team`",
             ) from error
         top = f"{store.prefix}/" if store.prefix else ""
         pages = boto3.client("s3", endpoint_url=self.endpoint or None).get_paginator("list_objects_v2")
-        found, bad = [], []
+        found, passed_over = [], []
         for page in pages.paginate(Bucket=store.config["bucket"], Prefix=top):
             for one in page.get("Contents", []):
                 key = one["Key"].removeprefix(top).removesuffix("/")
-                if {"", ".", ".."} & set(key.split("/")):
-                    bad.append(ascii(key))
+                if reason := _no_key(key):
+                    passed_over.append(f"{key!a} ({reason})")
                 else:
                     found.append(ObjectInfo(key, one["Size"], one["LastModified"].timestamp(), one["ETag"]))
-        return found, sorted(bad)
+        return found, sorted(passed_over)
 
     def _readable_below(self, top: Path) -> tuple[Sequence[ObjectInfo], Sequence[str]]:
-        """Slower, as each file is looked up."""
-        found, bad = [], []
-        for folder, folders, files in os.walk(top, followlinks=True):
-            here, real = Path(folder).relative_to(top), Path(folder).resolve()
-            bad += [ascii(str(here / name)) for name in (*folders, *files) if not _is_utf8(name)]
-            loops = {name for name in folders if real.is_relative_to((real / name).resolve())}
-            folders[:] = [name for name in folders if _is_utf8(name) and name not in loops]
-            for name in filter(_is_utf8, files):
-                with suppress(MissingObject):  # gone meanwhile
-                    found.append(self.entry((here / name).as_posix()))
-        return found, sorted(bad)
+        """Slower, as each file is looked up.
+
+        Raises:
+            MprError: the folder itself cannot be read.
+        """
+        found: list[ObjectInfo] = []
+        passed_over: list[str] = []
+
+        def walk(folder: Path, above: frozenset[tuple[int, int]]) -> None:
+            status = folder.stat()
+            inside = above | {(status.st_dev, status.st_ino)}
+            with os.scandir(folder) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+            for entry in entries:
+                key = Path(entry.path).relative_to(top).as_posix()
+                reason = _no_key(key)
+                try:
+                    if reason:
+                        pass
+                    elif entry.is_dir():
+                        status = entry.stat()
+                        if (status.st_dev, status.st_ino) in inside:
+                            reason = "a link to a folder that it lies in"
+                        else:
+                            walk(Path(entry.path), inside)
+                    elif entry.is_file() and not UNFINISHED.search(entry.name):
+                        found.append(self.entry(key))
+                except MissingObject:  # gone meanwhile
+                    pass
+                except OSError as error:
+                    reason = f"cannot be read: {error.strerror}"
+                except MprError as error:
+                    reason = f"cannot be read: {error.what}"
+                if reason:
+                    passed_over.append(f"{key!a} ({reason})")
+
+        try:
+            walk(top, frozenset())
+        except OSError as error:
+            raise self._explain(error, "list", "") from error
+        return found, sorted(passed_over)
 
     def entry(self, key: str) -> ObjectInfo:
         """The same of one object.
@@ -271,7 +305,7 @@ class Storage:
         """
         try:
             return _entry(obstore.head(self.store, key))
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "look up", key) from error
 
     def copy(self, keys: Mapping[str, str]) -> None:
@@ -319,13 +353,13 @@ class Storage:
     def _copy_one(self, key: str, target: str) -> None:
         try:
             obstore.copy(self.store, key, target)
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             raise self._explain(error, "copy", key) from error
 
     def _delete_one(self, key: str) -> None:
         try:
             obstore.delete(self.store, key)
-        except (BaseError, OSError) as error:
+        except STORE_ERRORS as error:
             if isinstance(error, NotFoundError | FileNotFoundError) and code_of(error) != "NoSuchBucket":
                 return
             raise self._explain(error, "delete", key) from error
@@ -336,7 +370,7 @@ class Storage:
         if isinstance(self.store, S3Store):
             try:
                 next(iter(obstore.list(self.store, chunk_size=1)), None)
-            except (BaseError, OSError) as error:
+            except STORE_ERRORS as error:
                 raise self._explain(error, "list", "") from error
         return True
 
@@ -347,13 +381,15 @@ class Storage:
         return explain(error, verb, where, self.endpoint)
 
 
-def _is_utf8(name: str) -> bool:
-    """Whether a file's name, as Python tells it, is text."""
+def _no_key(name: str) -> str:
+    """Why a name that others gave, relative and with slashes, is no key; empty where it is one."""
     try:
         name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return "not UTF-8"
+    if CONTROL_CHARACTERS.search(name):
+        return "holds a control character"
+    return "has an empty part or dots for one" if {"", ".", ".."} & set(name.split("/")) else ""
 
 
 def _entry(found: ObjectMeta) -> ObjectInfo:

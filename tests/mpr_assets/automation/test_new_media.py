@@ -54,6 +54,15 @@ SIDE = "cup/final.mp4.yaml"
         pytest.param("._match.mp4", False, id="what macOS leaves"),
         pytest.param(".trash/match.mp4", False, id="in a hidden folder"),
         pytest.param(".mp4", False, id="a suffix alone"),
+        pytest.param("match.mp4.crdownload", False, id="a download of Chrome's"),
+        pytest.param("match.mp4.download/match.mp4", False, id="a download of Safari's"),
+        pytest.param("match.mp4~", False, id="an editor's copy"),
+        pytest.param("~match.mp4", False, id="a temporary file of Windows"),
+        pytest.param("a~1.mp4", True, id="a short name of Windows"),
+        pytest.param("#recycle/a/match.mp4", False, id="in a bin of Synology's"),
+        pytest.param("cup/$RECYCLE.BIN/match.mp4", False, id="in a bin of Windows"),
+        pytest.param("lost+found/match.mp4", False, id="found by fsck"),
+        pytest.param("recycle/part 1.mp4", True, id="words alone make no bin"),
     ],
 )
 def test_what_is_media(key: str, media: bool) -> None:
@@ -261,7 +270,10 @@ def test_a_name_that_is_not_utf8_holds_up_no_other(intake: Intake, caplog: pytes
     Path(os.fsdecode(folder + b"/\xfe")).mkdir()
     Path(os.fsdecode(folder + b"/\xfe/c.mp4")).write_text("x")
     assert sorted(intake.ticks(3)) == ["a.mp4", "cup/a.mp4", "cup/b#2.mp4"]
-    told = "Ignored because their names cannot be used: '\\udcfe', 'cup/bad\\udcff.mp4'. Rename them."
+    told = (
+        "Ignored: '\\udcfe' (not UTF-8), 'cup/bad\\udcff.mp4' (not UTF-8). "
+        "Rename them, change their permissions or remove the link."
+    )
     assert [record.getMessage() for record in caplog.records] == [told] * 3
 
 

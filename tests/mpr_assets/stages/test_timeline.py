@@ -2,19 +2,30 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gpu_service.errors import BadInput
+from mpr_assets.definitions import SECTIONS
+from mpr_assets.engine.open_run import stage_run
+from mpr_assets.engine.overrides import NO_OVERRIDES
 from mpr_assets.stages.timeline import SCHEMA, resolve
+from mpr_assets.stages.timeline import stage as timeline_stage
 from mpr_assets.timelines.spec import (
     ChunkSpec,
     TimelineSpec,
     parse_chunk,
     validate_timeline_name,
 )
+from mpr_resources.database.connection import Database
 from mpr_resources.media.probe import Probe
+from mpr_resources.profiles.folder import Profiles
+from mpr_resources.storage.io_manager import StorageResource
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import Storage
 from tests.clips import write_numbered
+from tests.mpr_assets.settings_matrix import LOG, Host
 
 CHUNKS: dict[str, tuple[str, tuple[int, int]]] = {
     "hours": ("00:10:00-00:12:30", (600_000, 750_000)),
@@ -175,3 +186,27 @@ def test_a_real_file(tmp_path: Path) -> None:
         "height_px": 160,
         "rotation_deg": 270,
     }
+
+
+@pytest.mark.parametrize("results", ["in a folder", "in a bucket"])
+def test_media_in_a_bucket_are_read_wherever_results_lie(
+    results: str, quick_bucket: tuple[str, str], inputs: Path, tmp_path: Path
+) -> None:
+    bucket, url = quick_bucket
+    media = Storage.open(f"s3://{bucket}/in", s3_endpoint_url=url)
+    media.put("clip.mp4", (inputs / "clip.mp4").read_bytes())
+    kept = str(tmp_path / "kept") if results == "in a folder" else f"s3://{bucket}/kept"
+    storage = StorageResource(url=kept, s3_endpoint_url=url)
+    spec = TimelineSpec(name="match", chunks=(ChunkSpec(source=media.where("clip.mp4"), start_ms=None, end_ms=None),))
+    storage.storage.put(Keys.spec("match"), spec.model_dump_json().encode())
+    (tmp_path / "generic.yaml").write_text("description: a test\n")
+    resources = SimpleNamespace(
+        storage=storage,
+        inference=Host(),
+        profiles=Profiles(tmp_path, SECTIONS),
+        progress=None,
+        switches={},
+        database=Database(f"sqlite:///{tmp_path}/registry.sqlite"),
+    )
+    made = timeline_stage.body(stage_run(timeline_stage, "match", NO_OVERRIDES, resources, LOG))
+    assert made.counts == {"duration_ms": 2000, "sources": 1}

@@ -45,6 +45,7 @@ REFUSED = {
     "nothing in it": ("empty.mp4", r"empty.mp4 is empty \(0 bytes\); upload the file again."),
     "no video": ("text.mp4", "text.mp4 cannot be opened as video"),
     "a cut video": ("cut.mp4", "cut.mp4 (is cut off|cannot be opened)"),
+    "no key": ("take\t2.mp4", "cannot be the name of an object: .*; rename it."),
     "no object": ("", "names no object; write s3://bucket/path"),
 }
 

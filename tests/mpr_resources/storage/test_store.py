@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -71,9 +74,86 @@ def test_keys_that_cannot_be_used_do_not_hide_the_others(quick_bucket: tuple[str
     assert (sorted(one.key for one in before), bad) == (["a.mp4", "cup/b.mp4", "folder"], [])
     for key in ("in/cup//c.mp4", "in/../d.mp4", "in/./e.mp4"):
         client.put_object(Bucket=bucket, Key=key, Body=b"1")
+    client.put_object(Bucket=bucket, Key="in/take\t2.mp4", Body=b"1")
     after, bad = storage.readable_entries()
     assert sorted(after, key=str) == sorted(before, key=str)
-    assert bad == ["'../d.mp4'", "'./e.mp4'", "'cup//c.mp4'"]
+    odd = "has an empty part or dots for one"
+    assert bad == [
+        f"'../d.mp4' ({odd})",
+        f"'./e.mp4' ({odd})",
+        f"'cup//c.mp4' ({odd})",
+        "'take\\t2.mp4' (holds a control character)",
+    ]
+
+
+def not_utf8(folder: Path) -> None:
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.mp4")).write_bytes(b"1")
+
+
+ODD_ENTRIES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "none": (lambda folder: None, []),
+    "a tab": (lambda folder: (folder / "a\tb.mp4").write_bytes(b"1"), ["'a\\tb.mp4' (holds a control character)"]),
+    "a line's end": (lambda folder: (folder / "a\nb").write_bytes(b"1"), ["'a\\nb' (holds a control character)"]),
+    "DEL": (lambda folder: (folder / "\x7f.mp4").write_bytes(b"1"), ["'\\x7f.mp4' (holds a control character)"]),
+    "a link to an ancestor": (
+        lambda folder: (folder / "cup/all").symlink_to(folder),
+        ["'cup/all' (a link to a folder that it lies in)"],
+    ),
+    "two links to one another": (
+        lambda folder: ((folder / "cup/x").symlink_to(folder / "b"), (folder / "b/y").symlink_to(folder / "cup")),
+        ["'b/y/x' (a link to a folder that it lies in)", "'cup/x/y' (a link to a folder that it lies in)"],
+    ),
+    "a link to itself": (
+        lambda folder: (folder / "x").symlink_to("x"),
+        ["'x' (cannot be read: Too many levels of symbolic links)"],
+    ),
+    "a link to nothing": (lambda folder: (folder / "x.mp4").symlink_to("none"), []),
+    "not UTF-8": (not_utf8, ["'\\udcff.mp4' (not UTF-8)"]),
+    "not UTF-8, beside what looks unfinished": (
+        lambda folder: (not_utf8(folder), (folder / "ep #12").write_bytes(b"1")),
+        ["'\\udcff.mp4' (not UTF-8)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD_ENTRIES)
+def test_one_entry_never_stops_a_listing(name: str, tmp_path: Path) -> None:
+    make, passed_over = ODD_ENTRIES[name]
+    storage = Storage.open(str(tmp_path))
+    storage.put_many([(key, b"1") for key in ("a.mp4", "b/a.mp4", "cup/c.mp4")])
+    before = list(storage.entries())
+    make(tmp_path)
+    found, bad = storage.readable_entries()
+    assert {one.key: one for one in found if "/x/" not in one.key and "/y/" not in one.key} == {
+        one.key: one for one in before
+    }
+    assert bad == passed_over
+
+
+def test_a_folder_that_may_not_be_read_is_named_and_the_rest_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage.open(str(tmp_path))
+    storage.put_many([("a.mp4", b"1"), ("locked/b.mp4", b"1")])
+    (tmp_path / "x\ty").write_bytes(b"1")  # obstore gives the listing up
+    really = os.scandir
+
+    def scandir(folder: Path) -> Any:
+        if Path(folder).name == "locked":  # the tests may run as root, who may read everything
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return really(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found, bad = storage.readable_entries()
+    assert [one.key for one in found] == ["a.mp4"]
+    assert bad == ["'locked' (cannot be read: Permission denied)", "'x\\ty' (holds a control character)"]
+
+
+def test_a_key_that_cannot_be_is_refused_in_a_sentence(either: Storage) -> None:
+    calls: list[Callable[[str], object]] = [either.get, either.entry, either.exists, lambda key: either.put(key, b"")]
+    for call in calls:
+        with pytest.raises(BadInput, match=r"a\\tb.mp4' cannot be the name of an object.*rename it\."):
+            call("in/a\tb.mp4")
 
 
 def test_what_a_killed_process_was_writing_is_deleted_after_a_while(tmp_path: Path) -> None:
