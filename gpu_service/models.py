@@ -14,6 +14,7 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -185,7 +186,7 @@ def identity(name: str, setting: str) -> str:
     return f"{name}:{fingerprint(find(name, setting))[:16]}"
 
 
-def package(module: str, what: str, extra: str) -> Any:
+def package(module: str, what: str, extra: str) -> ModuleType:
     """A package that only some engines need.
 
     Raises:

@@ -5,14 +5,16 @@ A setting that is renamed keeps its old names: `Field(..., validation_alias=Alia
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
 from gpu_service.errors import BadInput
+
+V = TypeVar("V")
 
 
 def old_names(field: FieldInfo) -> tuple[str, ...]:
@@ -32,7 +34,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
         """A setting with old names is set under one of them alone.
 
         Only where there are old names: with a function before it, pydantic gives strict JSON to a model as Python has
@@ -42,13 +46,13 @@ class Settings(BaseModel):
         return core_schema.no_info_before_validator_function(cls._each_set_once, schema) if _renamed(cls) else schema
 
     @classmethod
-    def _each_set_once(cls, data: Any) -> Any:
+    def _each_set_once(cls, data: object) -> object:
         if isinstance(data, Mapping) and (doubles := _doubles(cls, data)):
             raise ValueError(doubles)
         return data
 
 
-def current_names(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, Any]:
+def current_names(model: type[BaseModel], settings: Mapping[str, V]) -> dict[str, V]:
     """The settings with old names replaced by those of the model; unknown names stay as they are.
 
     Raises:
@@ -60,11 +64,11 @@ def current_names(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[s
     return {renamed.get(name, name): value for name, value in settings.items()}
 
 
-def _doubles(model: type[BaseModel], settings: Mapping[Any, Any]) -> str:
+def _doubles(model: type[BaseModel], settings: Iterable[object]) -> str:
     """One sentence where a setting is given under two of its names, empty otherwise."""
     first: dict[str, str] = {}
     renamed = _renamed(model)
-    for given in settings:
+    for given in map(str, settings):
         name = renamed.get(given, given)
         if name in first:
             old = given if given != name else first[name]

@@ -10,7 +10,6 @@ import argparse
 import hmac
 import os
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import unquote_plus
 
 import uvicorn
@@ -112,7 +111,7 @@ def webhook_app(storage: Storage, media_url: str, token: str) -> Starlette:
         try:
             event = BucketEvent.model_validate_json(bytes(body))
         except ValidationError as error:
-            first: Any = error.errors(include_url=False)[0]
+            first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"])) or "the body"
             return _said(400, f"This is not an S3 event: {place}: {first['msg']}.", "bad_input")
         keys = noticed_keys(event, bucket, prefix)

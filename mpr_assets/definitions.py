@@ -120,7 +120,7 @@ def definitions(
     from mpr_resources.heartbeat import heartbeat
 
     storage = storage or storage_resource(environ)
-    resources: dict[str, Any] = {
+    resources: dict[str, object] = {
         "storage": storage,
         "media": media_resource(environ),
         "tables": TableIOManager(store=storage),

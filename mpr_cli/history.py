@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -85,7 +85,7 @@ def describe(entry: HistoryEntry, *, parents: bool) -> list[Text]:
     return lines
 
 
-def assignments(settings: Mapping[str, Any]) -> str:
+def assignments(settings: Mapping[str, object]) -> str:
     return ", ".join(f"{name}={value}" for name, value in settings.items())
 
 
@@ -114,7 +114,7 @@ def diff(before: Reference, after: Reference) -> None:
     terminal.out.print(f"\nPictures: {store.where(key)}")
 
 
-def _print_pairs(title: str, rows: Mapping[str, tuple[Any, Any]], compared: Comparison) -> None:
+def _print_pairs(title: str, rows: Mapping[str, tuple[object, object]], compared: Comparison) -> None:
     if not rows:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import dagster as dg
+from pydantic import JsonValue
 
 from mpr_assets.runs.local_run import run_here
 from mpr_assets.runs.stage_failed import StageFailed
@@ -19,7 +19,7 @@ def materialize(
     *,
     command: str,
     stages: Sequence[str] = (),
-    config: Mapping[str, Mapping[str, Any]] | None = None,
+    config: Mapping[str, Mapping[str, JsonValue]] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
     """`run_here` with its output; failed checks are printed even when a stage fails."""

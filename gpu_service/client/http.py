@@ -12,10 +12,10 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import httpx2
 import msgpack
@@ -41,13 +41,9 @@ from gpu_service.routines import (
 )
 from gpu_service.settings import Settings
 from gpu_service.wire import (
-    Call,
-    DebugResponse,
     Failure,
     IdentityAnswer,
-    IdentityCall,
     ReferenceKey,
-    RoutineResponse,
 )
 
 M = TypeVar("M", bound=BaseModel)
@@ -84,6 +80,10 @@ class _Request:
         parts += [("picture", (str(i), picture, "application/octet-stream")) for i, picture in enumerate(self.pictures)]
         sent = [self.references[sha256].encoded for sha256 in missing if sha256 in self.references]
         return parts + [("reference", (str(i), encoded, "application/octet-stream")) for i, encoded in enumerate(sent)]
+
+
+_Post: TypeAlias = Callable[[httpx2.AsyncClient, str, httpx2.Timeout], Awaitable[httpx2.Response]]
+"""Sends a request to a URL within these time-outs."""
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,14 @@ class HttpInference:
         path = f"/{routine.name}/debug"
         request = _request(routine, path, _Batch([None], [self._bytes(picture)], [item]), settings, references)
         host, content = self._wait(self._send(request))
-        answered = _parsed(DebugResponse[routine.answer], content, host, path)  # type: ignore[name-defined]
+        answered = _parsed(routine.debug_response, content, host, path)
         [answer], [pictures] = answered.answers, answered.pictures
         return answer, {name: decode(png) for name, png in pictures.items()}
 
     def identity(self, routine: Routine[S, I, A], settings: S) -> str:
         """What would make the answers. Raises as `map` does."""
         path = f"/{routine.name}/identity"
-        call = IdentityCall[routine.settings](settings=settings)  # type: ignore[name-defined]
+        call = routine.identity_call(settings=settings)
         body = call.model_dump_json().encode()
         host, content = self._wait(self._send_json(path, body))
         return _parsed(IdentityAnswer, content, host, path).identity
@@ -210,7 +210,7 @@ class HttpInference:
         finally:
             future.cancel()
         path = f"/{routine.name}"
-        answered = _parsed(RoutineResponse[routine.answer], content, host, path)  # type: ignore[name-defined]
+        answered = _parsed(routine.response, content, host, path)
         count = len(answered.answers)
         if count != len(tokens):
             raise PermanentError(f"{host.url} gave {count} answers to {len(tokens)} pictures of {path}.")
@@ -222,13 +222,13 @@ class HttpInference:
 
     # Requests: in the background loop.
 
-    def _start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    def _start(self, coroutine: Coroutine[object, None, T]) -> Future[T]:
         with self._starting:
             if self._background is None:
                 self._background = _Background(self._http_client)
             return self._background.start(coroutine)
 
-    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def _wait(self, coroutine: Coroutine[object, None, T]) -> T:
         future = self._start(coroutine)
         try:
             return future.result()
@@ -263,7 +263,7 @@ class HttpInference:
 
         return await self._until_answered(path, post)
 
-    async def _until_answered(self, path: str, post: Any) -> tuple[Host, bytes]:
+    async def _until_answered(self, path: str, post: _Post) -> tuple[Host, bytes]:
         """Ask host after host until one answers or refuses for good."""
         assert self._background is not None
         http = self._background.http
@@ -316,15 +316,15 @@ class _Background:
 
     def __init__(self, make_client: Callable[[], httpx2.AsyncClient]) -> None:
         self.http = make_client()
-        self._requests: set[asyncio.Task[Any]] = set()
+        self._requests: set[asyncio.Task[object]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._live, name="inference-client", daemon=True)
         self._thread.start()
 
-    def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+    def start(self, coroutine: Coroutine[object, None, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(self._tracked(coroutine), self._loop)
 
-    async def _tracked(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    async def _tracked(self, coroutine: Coroutine[object, None, T]) -> T:
         task = asyncio.current_task()
         assert task is not None
         self._requests.add(task)
@@ -356,7 +356,7 @@ def _request(
     routine: Routine[S, I, A], path: str, batch: _Batch[T, I], settings: S, references: Sequence[Reference]
 ) -> _Request:
     keys = tuple(ReferenceKey(brand=r.brand, name=r.name, sha256=r.sha256) for r in references)
-    call = Call[routine.settings, routine.item](settings=settings, items=tuple(batch.items), references=keys)  # type: ignore[name-defined]
+    call = routine.call(settings=settings, items=tuple(batch.items), references=keys)
     known = {reference.sha256: reference for reference in references}
     return _Request(path, call.model_dump_json().encode(), batch.pictures, known)
 

@@ -11,13 +11,13 @@ import contextlib
 import hmac
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgpack
 import pydantic_core
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response, params
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel, ValidationError
@@ -45,19 +45,19 @@ from gpu_service.pictures import encode_png
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
 from gpu_service.wire import (
-    Call,
     DebugResponse,
     Failure,
     IdentityAnswer,
-    IdentityCall,
+    InlineReference,
     Message,
     Phases,
     ReferenceKey,
     RoutineResponse,
-    SingleCall,
 )
 
 MSGPACK = "application/msgpack"
+
+M = TypeVar("M", bound=BaseModel)
 
 log = logging.getLogger("gpu_service")
 
@@ -102,7 +102,7 @@ def _token_check(token: str) -> Callable[..., None]:
     return check
 
 
-def _add_status(app: FastAPI, service: Service, guarded: list[Any]) -> None:
+def _add_status(app: FastAPI, service: Service, guarded: Sequence[params.Depends]) -> None:
     @app.get("/health", response_model=Health, responses={503: {"model": Health}}, tags=["status"])
     async def health() -> Response:
         """200 once the chosen models are loaded; open to all."""
@@ -121,7 +121,7 @@ def _add_status(app: FastAPI, service: Service, guarded: list[Any]) -> None:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-def _add_routine(app: FastAPI, service: Service, routine: AnyRoutine, guarded: list[Any]) -> None:
+def _add_routine(app: FastAPI, service: Service, routine: AnyRoutine, guarded: Sequence[params.Depends]) -> None:
     async def run(request: Request) -> Response:
         return await _answer(service, routine, request, lambda: _run(service, routine, request, debug=False))
 
@@ -137,8 +137,8 @@ def _add_routine(app: FastAPI, service: Service, routine: AnyRoutine, guarded: l
     failures = _failures(*openapi.FAILURES)
     name = routine.name
     for path, endpoint, model, body, summary in (
-        (f"/{name}", run, RoutineResponse[routine.answer], calls, "answers"),  # type: ignore[name-defined]
-        (f"/{name}/debug", debug, DebugResponse[routine.answer], debug_calls, "answers with intermediate pictures"),  # type: ignore[name-defined]
+        (f"/{name}", run, routine.response, calls, "answers"),
+        (f"/{name}/debug", debug, routine.debug_response, debug_calls, "answers with intermediate pictures"),
         (f"/{name}/identity", identity, IdentityAnswer, openapi.identity_body(routine), "what would make the answers"),
     ):
         app.add_api_route(
@@ -155,7 +155,7 @@ def _add_routine(app: FastAPI, service: Service, routine: AnyRoutine, guarded: l
         )
 
 
-def _failures(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
+def _failures(*statuses: int | str) -> dict[int | str, dict[str, object]]:
     return {status: openapi.FAILURES[status] for status in statuses}
 
 
@@ -220,14 +220,14 @@ async def _read(service: Service, routine: AnyRoutine, request: Request, lease: 
     match request.headers.get("content-type", "").partition(";")[0].strip().lower():
         case "multipart/form-data":
             parts = await read_parts(request, service.config, lease)
-            call = _parse(Call[routine.settings, routine.item], parts.request, "part `request`")  # type: ignore[name-defined]
+            call = _parse(routine.call, parts.request, "part `request`")
             return _Asked(call.settings, call.items, parts.pictures, call.references, tuple(parts.references))
         case "application/json":
             body = await read_bytes(request, service.config, lease)
-            single = _parse(SingleCall[routine.settings, routine.item], body, "body")  # type: ignore[name-defined]
+            single = _parse(routine.single_call, body, "body")
             picture = from_base64(single.image_b64, "image_b64")
             items = () if single.item is None else (single.item,)
-            return _Asked(single.settings, items, [picture], inline=_inline_references(single))
+            return _Asked(single.settings, items, [picture], inline=_inline_references(single.references))
         case other:
             raise Refusal(415, f"A body of type `{other[:60]}` is not understood; send multipart/form-data or JSON.")
 
@@ -255,13 +255,13 @@ async def _run(service: Service, routine: AnyRoutine, request: Request, *, debug
 async def _identity(service: Service, routine: AnyRoutine, request: Request) -> Callable[[], Message]:
     with service.budget.lease() as lease:
         body = await read_bytes(request, service.config, lease)
-    call = _parse(IdentityCall[routine.settings], body or b"{}", "body")  # type: ignore[name-defined]
+    call = _parse(routine.identity_call, body or b"{}", "body")
     settings = _or_default(call.settings, routine.settings, "settings")
     identity = await service.identity(routine, settings)
     return lambda: IdentityAnswer(routine=routine.name, identity=identity)
 
 
-def _parse(model: type[Any], body: bytes, what: str) -> Any:
+def _parse(model: type[M], body: bytes, what: str) -> M:
     """The message in a body, as its JSON schema has it: `false` is no number, though `4.0` is an integer."""
     with contextlib.suppress(ValidationError):
         return model.model_validate_json(body, strict=True)
@@ -275,7 +275,7 @@ def _parse(model: type[Any], body: bytes, what: str) -> Any:
         raise from_validation(what, error) from error
 
 
-def _integers(value: Any) -> Any:
+def _integers(value: object) -> object:
     """The same value with whole floats as integers."""
     match value:
         case dict():
@@ -287,7 +287,7 @@ def _integers(value: Any) -> Any:
     return value
 
 
-def _or_default(given: Any, model: type[Settings] | type[Message], what: str) -> Any:
+def _or_default(given: M | None, model: type[M], what: str) -> M:
     try:
         return model() if given is None else given
     except ValidationError as error:
@@ -302,10 +302,10 @@ def _items(items: tuple[Message, ...], count: int, routine: AnyRoutine) -> tuple
     return items
 
 
-def _inline_references(call: Any) -> tuple[Reference, ...]:
+def _inline_references(references: Iterable[InlineReference]) -> tuple[Reference, ...]:
     return tuple(
         Reference(reference.brand, reference.name, from_base64(reference.image_b64, f"references.{i}.image_b64"))
-        for i, reference in enumerate(call.references)
+        for i, reference in enumerate(references)
     )
 
 
@@ -319,7 +319,7 @@ def _check_pictures(pictures: list[bytes], config: ServiceConfig, *, debug: bool
         check_picture(picture, index, config)
 
 
-async def _unless_gone(request: Request, running: Any) -> list[BatchResult]:
+async def _unless_gone(request: Request, running: Coroutine[object, None, list[BatchResult]]) -> list[BatchResult]:
     """The result of `running`, which is cancelled when the client goes away."""
     task: asyncio.Task[list[BatchResult]] = asyncio.ensure_future(running)
     gone = asyncio.ensure_future(request.receive())

@@ -11,9 +11,8 @@ import ipaddress
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from gpu_service.errors import BadInput
 from gpu_service.models import parse_files
@@ -33,7 +32,7 @@ class ServiceConfig(Settings):
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0: any free port")
     token: str = Field("", description="when set, required as bearer token, except for /health and the documentation")
     open_to_all: bool = Field(False, description="true: serve other machines without a token")
-    preload: dict[str, dict[str, Any]] = Field(
+    preload: dict[str, dict[str, JsonValue]] = Field(
         {name: {} for name in ("segment_field", "detect_edges", "detect", "preprocess", "ocr")},
         description='routines to load at the start: names, or JSON with their settings, {"ocr": {}}; none: nothing',
     )
@@ -84,11 +83,11 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
             metavar="VALUE",
             help=f"{field.description} [{variable}; default {shown}]".replace("%", "%%"),
         )
-    given: dict[str, Any] = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
+    given: dict[str, object] = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     if "preload" in given:
-        given["preload"] = _preload(given["preload"])
+        given["preload"] = _preload(str(given["preload"]))
     if "models" in given:
-        given["models"] = parse_files(given["models"])
+        given["models"] = parse_files(str(given["models"]))
     try:
         config = ServiceConfig.model_validate(given)
     except ValidationError as error:
@@ -112,14 +111,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _preload(text: str) -> dict[str, Any]:
+def _preload(text: str) -> dict[str, dict[str, JsonValue]]:
     """`ocr,detect`, or `none`, or JSON: `{"detect": {"engines": ["yolo"]}}`."""
     if text.strip() == "none":
         return {}
     if not text.strip().startswith("{"):
         return {name.strip(): {} for name in text.split(",") if name.strip()}
     try:
-        chosen: dict[str, Any] = json.loads(text)
+        chosen: dict[str, dict[str, JsonValue]] = json.loads(text)
     except ValueError as error:
         raise BadInput(f"--preload (or {PREFIX}PRELOAD) is not JSON: {error}.") from error
     return chosen

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -19,10 +18,7 @@ from pydantic.json_schema import models_json_schema
 from gpu_service.host.batching import AnyRoutine
 from gpu_service.host.bodies import FORMATS
 from gpu_service.wire import (
-    Call,
     Failure,
-    IdentityCall,
-    SingleCall,
 )
 
 PICTURE_TYPES = ", ".join(f"image/{name.lower()}" for name in FORMATS)
@@ -40,7 +36,7 @@ or one picture as JSON with `image_b64`. Boxes and quads are pixels of the pictu
 Any status but 200 has the body `{"error": "one sentence", "kind": "..."}`.
 """
 
-FAILURES: dict[int | str, dict[str, Any]] = {
+FAILURES: dict[int | str, dict[str, object]] = {
     400: {"model": Failure, "description": "not JSON, or not multipart"},
     401: {"model": Failure, "description": "the bearer token is missing or wrong"},
     408: {"model": Failure, "description": "the body did not arrive in time"},
@@ -64,11 +60,11 @@ def small_picture_b64() -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-def call_body(routine: AnyRoutine, most_pictures: int, most_references: int) -> dict[str, Any]:
+def call_body(routine: AnyRoutine, most_pictures: int, most_references: int) -> dict[str, object]:
     """`openapi_extra` of an endpoint that takes pictures."""
     files = {"type": "array", "items": {"type": "string", "format": "binary"}}
-    single = SingleCall[routine.settings, routine.item]  # type: ignore[name-defined]
-    call = Call[routine.settings, routine.item]  # type: ignore[name-defined]
+    single = routine.single_call
+    call = routine.call
     multipart = {
         "schema": {
             "type": "object",
@@ -100,13 +96,13 @@ def call_body(routine: AnyRoutine, most_pictures: int, most_references: int) -> 
     return {"requestBody": {"required": True, "content": content}}
 
 
-def identity_body(routine: AnyRoutine) -> dict[str, Any]:
+def identity_body(routine: AnyRoutine) -> dict[str, object]:
     """`openapi_extra` of the endpoint that tells an identity."""
-    model = IdentityCall[routine.settings]  # type: ignore[name-defined]
+    model = routine.identity_call
     return {"requestBody": {"content": {"application/json": {"schema": _ref(model), "example": {}}}}}
 
 
-def _ref(model: type[BaseModel]) -> dict[str, Any]:
+def _ref(model: type[BaseModel]) -> Mapping[str, object]:
     """The reference to a model among the document's components."""
     refs, _ = models_json_schema([(model, "validation")], ref_template=SCHEMAS + "{model}")
     return refs[(model, "validation")]
@@ -116,11 +112,11 @@ def install(app: FastAPI, routines: Iterable[AnyRoutine]) -> None:
     """Make `app.openapi()` give the whole document."""
     models: list[type[BaseModel]] = []
     for routine in routines:
-        models.append(Call[routine.settings, routine.item])  # type: ignore[name-defined]
-        models.append(SingleCall[routine.settings, routine.item])  # type: ignore[name-defined]
-        models.append(IdentityCall[routine.settings])  # type: ignore[name-defined]
+        models.append(routine.call)
+        models.append(routine.single_call)
+        models.append(routine.identity_call)
 
-    def document() -> dict[str, Any]:
+    def document() -> dict[str, object]:
         if app.openapi_schema is None:
             schema = get_openapi(
                 title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=app.openapi_tags

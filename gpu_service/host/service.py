@@ -10,11 +10,10 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from gpu_service.errors import BadInput
 from gpu_service.host.batching import AnyRoutine, Runner, Work
@@ -143,7 +142,7 @@ class Service:
         )
 
 
-def _chosen(routines: Mapping[str, AnyRoutine], name: str, given: dict[str, Any]) -> Settings:
+def _chosen(routines: Mapping[str, AnyRoutine], name: str, given: Mapping[str, JsonValue]) -> Settings:
     if name not in routines:
         raise BadInput(f"There is no routine `{name}` to preload", f"there are {', '.join(routines)}")
     try:

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from gpu_service.pictures import Image, Picture
 from gpu_service.settings import Settings
-from gpu_service.wire import Message
+from gpu_service.wire import Call, DebugResponse, IdentityCall, Message, RoutineResponse, SingleCall
 
 S = TypeVar("S", bound=Settings)
 I = TypeVar("I", bound=Message)
@@ -75,6 +75,28 @@ class Routine(Generic[S, I, A]):
     debug: Callable[[Batch[S, I]], list[tuple[A, DebugPictures]]]
     identity: Callable[[S], str]
     max_batch: Callable[[S], int] = one_by_one
+
+    # What travels over HTTP: see `gpu_service.wire`. A type checker does not follow models made of a field's value.
+
+    @property
+    def call(self) -> type[Call[S, I]]:
+        return Call[self.settings, self.item]  # type: ignore[name-defined]
+
+    @property
+    def single_call(self) -> type[SingleCall[S, I]]:
+        return SingleCall[self.settings, self.item]  # type: ignore[name-defined]
+
+    @property
+    def identity_call(self) -> type[IdentityCall[S]]:
+        return IdentityCall[self.settings]  # type: ignore[name-defined]
+
+    @property
+    def response(self) -> type[RoutineResponse[A]]:
+        return RoutineResponse[self.answer]  # type: ignore[name-defined]
+
+    @property
+    def debug_response(self) -> type[DebugResponse[A]]:
+        return DebugResponse[self.answer]  # type: ignore[name-defined]
 
 
 class Inference(Protocol):

@@ -6,7 +6,7 @@ What the lines enclose is decided in `detect_edges` and `preprocess`.
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gpu_service.pictures import Image
 
+Gradient: TypeAlias = NDArray[np.integer | np.floating]
 Mask: TypeAlias = NDArray[np.uint8]
 """Shape (height, width)."""
 Lines: TypeAlias = NDArray[np.float64]
@@ -107,7 +108,7 @@ def _near_horizontal_edges(
     return np.asarray(np.take(keep, np.asarray(labels)), np.uint8)
 
 
-def _of_strongest_channel(dx: NDArray[Any], dy: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _of_strongest_channel(dx: Gradient, dy: Gradient) -> tuple[Gradient, Gradient]:
     """Of each pixel the gradient of the channel where it is strongest, the first of equal ones.
 
     Canny chooses so by itself when it is given all channels, in twice the time.
@@ -123,7 +124,7 @@ def _of_strongest_channel(dx: NDArray[Any], dy: NDArray[Any]) -> tuple[NDArray[A
     return best_dx, best_dy
 
 
-def _strongest(gradient: NDArray[Any]) -> Mask:
+def _strongest(gradient: Gradient) -> Mask:
     """Shape (height, width): the largest absolute value of the channels, a quarter of it, so that it fits."""
     b, g, r = cv2.split(cv2.convertScaleAbs(gradient, alpha=0.25))
     return np.asarray(cv2.max(cv2.max(b, g), r), np.uint8)

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import dagster as dg
 
@@ -25,6 +25,7 @@ from mpr_assets.automation.new_media import (
     media_files,
     timeline_spec,
 )
+from mpr_assets.engine.resources import RunResources
 from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.config_versions import observe
 from mpr_assets.orchestration.stage_asset import RESOURCES
@@ -32,6 +33,7 @@ from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_resources.dagster_internals import read_values, write_value
 from mpr_resources.run_queue import AT_WORK, unfinished_timelines
+from mpr_resources.storage.io_manager import StorageResource
 from mpr_resources.storage.notices import forget, noticed
 from mpr_resources.storage.store import Storage
 
@@ -81,6 +83,13 @@ def new_media_sensor(stages: Sequence[Stage], job: str, *, on: bool) -> dg.Senso
     return sense
 
 
+class MediaResources(RunResources, Protocol):
+    """What the sensor has besides. `media`: where new media come."""
+
+    @property
+    def media(self) -> StorageResource: ...
+
+
 def request(file: MediaFile) -> dg.RunRequest:
     """The run of a file's timeline: one for each version."""
     return dg.RunRequest(
@@ -91,7 +100,7 @@ def request(file: MediaFile) -> dg.RunRequest:
 def look(
     instance: dg.DagsterInstance,
     stages: Sequence[Stage],
-    resources: Any,
+    resources: MediaResources,
     memory: Memory,
     now_s: float,
     log: logging.Logger,
@@ -102,7 +111,7 @@ def look(
     counts as taken only once the tick after sees, by its cursor, that Dagster has the request for the run.
 
     Args:
-        resources: those of a run, by attribute, and `media`.
+        resources: those of a run, and `media`.
     """
     began_s = time.monotonic()
     media, storage = resources.media.storage, resources.storage.storage

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+from pydantic import JsonValue
 
 from gpu_service.errors import BadInput, MprError
 from mpr_assets.compare.table_diff import Difference, compare, differing_settings
@@ -41,7 +42,7 @@ class ScenarioResult:
     after: StageTable | None
     difference: Difference | None
     content: bool
-    settings: Mapping[str, tuple[Any, Any]]
+    settings: Mapping[str, tuple[JsonValue, JsonValue]]
     problem: str = ""
 
     @property

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import polars as pl
+from pydantic import JsonValue
 
 from gpu_service.errors import BadInput, MprError
 from gpu_service.pictures import Picture
@@ -111,7 +111,7 @@ class Comparison:
 
     before: Snapshot
     after: Snapshot
-    settings: Mapping[str, tuple[Any, Any]]
+    settings: Mapping[str, tuple[JsonValue, JsonValue]]
     facts: Mapping[str, tuple[str, str]]
     sections: Sequence[Section]
     same_frames: bool
@@ -177,7 +177,7 @@ def compare_snapshots(before: Snapshot, after: Snapshot) -> Comparison:
     return Comparison(before, after, _settings(before, after), _facts(before, after), sections, same_frames)
 
 
-def _settings(before: Snapshot, after: Snapshot) -> dict[str, tuple[Any, Any]]:
+def _settings(before: Snapshot, after: Snapshot) -> dict[str, tuple[JsonValue, JsonValue]]:
     stages = [stage for stage in before.tables if stage in after.tables] if before.is_report else [before.stage]
     return {
         f"{stage}.{name}": values

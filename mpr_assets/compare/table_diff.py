@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import polars as pl
+from pydantic import JsonValue
 
 from gpu_service.boxes import XYWH, iou
 from gpu_service.settings import Settings, current_names
+from mpr_resources.storage.tables import NamedRow
 
-Row: TypeAlias = dict[str, Any]
+Row: TypeAlias = NamedRow
 Kind: TypeAlias = Literal["gained", "lost", "moved", "changed"]
 
 MIN_IOU = 0.3
@@ -125,7 +127,7 @@ def _without_equals(before: Sequence[Row], after: Sequence[Row]) -> tuple[list[R
 def _pairs(lost: Sequence[Row], gained: Sequence[Row], columns: Sequence[str]) -> list[tuple[Row, Row]]:
     """Rows that stand for the same thing, each in one pair at most, the likest first."""
     group, likeness = _matching(columns)
-    groups: defaultdict[Any, tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
+    groups: defaultdict[object, tuple[list[Row], list[Row]]] = defaultdict(lambda: ([], []))
     for side, rows in enumerate((lost, gained)):
         for row in rows:
             groups[group(row)][side].append(row)
@@ -141,7 +143,7 @@ def _pairs(lost: Sequence[Row], gained: Sequence[Row], columns: Sequence[str]) -
     return pairs
 
 
-def _matching(columns: Iterable[str]) -> tuple[Callable[[Row], Any], Callable[[Row, Row], float]]:
+def _matching(columns: Iterable[str]) -> tuple[Callable[[Row], object], Callable[[Row, Row], float]]:
     """What rows of a table must share to be compared, and how alike two are; 0: not the same thing."""
     has = set(columns)
     if {"brand", "start_ms", "end_ms"} <= has:
@@ -166,7 +168,7 @@ def _box(row: Row) -> XYWH:
     return row["x"], row["y"], row["w"], row["h"]
 
 
-def _order(change: Change) -> tuple[Any, ...]:
+def _order(change: Change) -> tuple[object, ...]:
     row = change.row
     at = row.get("seq", row.get("start_ms", row.get("chunk", 0)))
     return at, row.get("y", 0), row.get("x", 0), change.kind, repr(row)
@@ -178,8 +180,8 @@ def name_of(row: Row) -> str:
 
 
 def differing_settings(
-    model: type[Settings], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> dict[str, tuple[Any, Any]]:
+    model: type[Settings], before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]
+) -> dict[str, tuple[JsonValue, JsonValue]]:
     """Settings that are not the same, as (before, after); None where one has none.
 
     `model`: of these settings; it knows their old names.

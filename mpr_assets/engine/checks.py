@@ -125,7 +125,7 @@ def _frames_cover_timeline(frames: StageTable, timeline: StageTable, run: StageR
         with open_media(sources.at(address)) as media:
             return media.ms_of(media.times(start_ms, end_ms).pts)
 
-    return frames_cover_timeline(timeline.rows, frames.rows, float(frames.header.settings["fps"]), picture_times)
+    return frames_cover_timeline(timeline.rows, frames.rows, float(str(frames.header.settings["fps"])), picture_times)
 
 
 def _boxes_in_frame(checked: StageTable, frames: StageTable, _run: StageRun) -> list[str]:

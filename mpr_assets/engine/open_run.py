@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import Any
 
 from gpu_service.errors import BadInput
 from mpr_assets.engine.overrides import Overrides
+from mpr_assets.engine.resources import RunResources
 from mpr_assets.engine.settings import SettingsT
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import KEPT_FRAMES, StageRun
@@ -39,7 +39,7 @@ def resolve_settings(stage: Stage[SettingsT], profile: Profile, overrides: Overr
 
 
 def stage_run(
-    stage: Stage[SettingsT], timeline: str, overrides: Overrides, resources: Any, log: logging.Logger
+    stage: Stage[SettingsT], timeline: str, overrides: Overrides, resources: RunResources, log: logging.Logger
 ) -> StageRun[SettingsT]:
     """The stage on the timeline, with the resources of a run, an observation or a sensor.
 
@@ -55,7 +55,7 @@ def run_of(
     spec: TimelineSpec,
     profile: Profile,
     overrides: Overrides,
-    resources: Any,
+    resources: RunResources,
     log: logging.Logger,
 ) -> StageRun[SettingsT]:
     """The same where the timeline's spec and profile are at hand."""

@@ -21,6 +21,7 @@ from mpr_resources.profiles.profile import Profile
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import (
+    ColumnTypes,
     StageTable,
     TableHeader,
 )
@@ -76,7 +77,7 @@ class Stage(Generic[SettingsT]):
     group: str
     kinds: frozenset[str]
     settings: type[SettingsT]
-    schema: Mapping[str, pl.DataType | type[pl.DataType]]
+    schema: ColumnTypes
     code_version: str
     inputs: tuple[str, ...]
     body: Body[SettingsT]
@@ -133,7 +134,7 @@ def declare_stage(
     group: str,
     kinds: set[str],
     settings: type[SettingsT],
-    schema: Mapping[str, pl.DataType | type[pl.DataType]],
+    schema: ColumnTypes,
     code_version: str,
     inputs: tuple[str, ...] = (),
     depends_on: Callable[[StageRun[SettingsT]], dict[str, str]] = lambda _run: {},

@@ -24,16 +24,15 @@ Settings go into the last two as `hashed_settings` gives them:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from gpu_service.settings import Settings, old_names
 from mpr_assets.engine.first_settings import FIRST_SETTINGS
 from mpr_resources.storage.tables import hash_of
 
 
-def hashed_settings(stage: str, settings: Settings) -> dict[str, Any]:
+def hashed_settings(stage: str, settings: Settings) -> dict[str, JsonValue]:
     """The settings of a stage as they are hashed, by their first names."""
     older = FIRST_SETTINGS.get(stage, frozenset())
     different = settings.model_dump(mode="json", exclude_defaults=True)
@@ -45,10 +44,10 @@ def hashed_settings(stage: str, settings: Settings) -> dict[str, Any]:
     return hashed
 
 
-_ANY = TypeAdapter[Any](Any)
+_ANY = TypeAdapter[object](object)
 
 
-def config_version(settings: Mapping[str, Any], depends_on: Mapping[str, str]) -> str:
+def config_version(settings: Mapping[str, JsonValue], depends_on: Mapping[str, str]) -> str:
     """The version of `config/<stage>`; a stage that is switched off depends on nothing else.
 
     Args:
@@ -63,7 +62,7 @@ def config_version(settings: Mapping[str, Any], depends_on: Mapping[str, str]) -
 def fingerprint(
     stage: str,
     code_version: str,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, JsonValue],
     upstream: Mapping[str, str],
     skipped: str | None,
     only: Iterable[int] | None = None,

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import dagster as dg
 
@@ -20,6 +19,7 @@ from gpu_service.errors import MprError, TransientError
 from mpr_assets.engine.materialize import stage_config_version
 from mpr_assets.engine.open_run import run_of
 from mpr_assets.engine.overrides import NO_OVERRIDES
+from mpr_assets.engine.resources import RunResources
 from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.event_log import (
     read_observed,
@@ -77,7 +77,7 @@ class ConfigWatch:
         self._own: dict[tuple[str, str], _OwnVersion] = {}
 
     def timelines(
-        self, names: Iterable[str], resources: Any, log: logging.Logger
+        self, names: Iterable[str], resources: RunResources, log: logging.Logger
     ) -> dict[str, tuple[TimelineSpec, Profile]]:
         """As `usable_timelines`, of all timelines."""
         names, storage = list(names), resources.storage.storage
@@ -95,7 +95,7 @@ class ConfigWatch:
         return _with_profiles(known, resources, log)
 
     def versions(
-        self, timelines: Mapping[str, tuple[TimelineSpec, Profile]], resources: Any, log: logging.Logger
+        self, timelines: Mapping[str, tuple[TimelineSpec, Profile]], resources: RunResources, log: logging.Logger
     ) -> dict[str, dict[str, str]]:
         """As `config_versions`."""
         shared: dict[tuple[str, str, str], str | None] = {}
@@ -159,7 +159,7 @@ class ConfigWatch:
 
 
 def usable_timelines(
-    timelines: Iterable[str], resources: Any, log: logging.Logger
+    timelines: Iterable[str], resources: RunResources, log: logging.Logger
 ) -> dict[str, tuple[TimelineSpec, Profile]]:
     """Spec and profile of each timeline that has both; the log says once what is wrong with the others.
 
@@ -169,7 +169,7 @@ def usable_timelines(
 
 
 def _with_profiles(
-    specs: Mapping[str, TimelineSpec | MprError], resources: Any, log: logging.Logger
+    specs: Mapping[str, TimelineSpec | MprError], resources: RunResources, log: logging.Logger
 ) -> dict[str, tuple[TimelineSpec, Profile]]:
     profiles: dict[str, Profile | None] = {}
     usable = {}
@@ -192,7 +192,7 @@ def _with_profiles(
 def config_versions(
     stages: Sequence[Stage],
     timelines: Mapping[str, tuple[TimelineSpec, Profile]],
-    resources: Any,
+    resources: RunResources,
     log: logging.Logger,
 ) -> dict[str, dict[str, str]]:
     """The versions of all settings as they are now, by timeline, then stage.
@@ -214,7 +214,7 @@ def observe(
     instance: dg.DagsterInstance,
     stages: Sequence[Stage],
     timelines: Sequence[str],
-    resources: Any,
+    resources: RunResources,
     log: logging.Logger,
     within_s: float = math.inf,
 ) -> int:
@@ -233,12 +233,12 @@ def observe(
 
 def profile_settings(
     stages: Sequence[Stage], timelines: Mapping[str, tuple[TimelineSpec, Profile]]
-) -> Callable[[str, str], Mapping[str, Any]]:
+) -> Callable[[str, str], Mapping[str, object]]:
     """What gives the settings of a stage, by name, that the profile of a timeline has; each worked out once."""
     by_name = {stage.name: stage for stage in stages}
 
     @cache
-    def of_profile(stage: str, profile: str) -> Mapping[str, Any]:
+    def of_profile(stage: str, profile: str) -> Mapping[str, object]:
         found = next(one for spec, one in timelines.values() if spec.profile == profile)
         return by_name[stage].section(found).model_dump(mode="json")
 
@@ -250,7 +250,7 @@ def report_changed(
     config: Mapping[str, Mapping[str, str]],
     observed: Mapping[str, Mapping[str, str]],
     within_s: float = math.inf,
-    settings_of: Callable[[str, str], Mapping[str, Any]] = lambda _stage, _timeline: {},
+    settings_of: Callable[[str, str], Mapping[str, object]] = lambda _stage, _timeline: {},
 ) -> int:
     """Report these versions where they are not as last observed; gives their number.
 

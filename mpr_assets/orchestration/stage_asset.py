@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import dagster as dg
 import polars as pl
@@ -55,6 +55,16 @@ SKIPPED_TAG = "mpr/skipped"
 """On the materialization of a stage that was not made: its profile or the environment switches it off."""
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
+Metadata: TypeAlias = (
+    dg.JsonMetadataValue
+    | dg.MarkdownMetadataValue
+    | dg.PathMetadataValue
+    | dg.UrlMetadataValue
+    | dg.TableSchema
+    | str
+    | float
+    | bool
+)
 RESOURCES = frozenset({"storage", "inference", "profiles", "progress", "switches", "database"})
 
 
@@ -122,7 +132,7 @@ def _materialize(
         raise
     stage.after(run, outcome.table)
     header, rows = outcome.table.header, outcome.table.rows
-    shown: dict[str, Any] = {}
+    shown: dict[str, Metadata] = {}
     if header.skipped is not None:
         shown["skipped"] = header.skipped
     elif stage.draw is not None:
@@ -138,7 +148,7 @@ def _materialize(
     seconds = round(time.monotonic() - started_s, 3)
     run.progress.concluded(stage.name, _summary(outcome, seconds))
     # In the order in which the UI shows it: what came of it, what it was made with, what tells results apart.
-    metadata: dict[str, Any] = {
+    metadata: dict[str, Metadata] = {
         **shown,
         **outcome.counts,
         "dagster/row_count": rows.height,
@@ -190,7 +200,7 @@ def _summary(outcome: StageOutcome, seconds: float) -> str:
     return f"{height} row{'' if height == 1 else 's'} {how}"
 
 
-def _overview(made: Overview, run: StageRun) -> dict[str, Any]:
+def _overview(made: Overview, run: StageRun) -> dict[str, Metadata]:
     picture = base64.b64encode(made.svg.encode()).decode()
     where = run.storage.where(made.page)
     page = dg.MetadataValue.url(Path(where).as_uri()) if Path(where).is_absolute() else dg.MetadataValue.path(where)
@@ -208,7 +218,7 @@ def _previews(
     rows: pl.DataFrame,
     made_frames: str,
     run_id: str,
-) -> dict[str, Any]:
+) -> dict[str, Metadata]:
     """A small contact sheet for the run's page, and the full pictures stored as overlays.
 
     `made_frames`: fingerprint of the `extract_frames` run whose frames are drawn on.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypeGuard
 
 import dagster as dg
+from pydantic import JsonValue
 
 from gpu_service.settings import Settings
 from mpr_assets.compare.table_diff import differing_settings
@@ -42,7 +43,7 @@ class HistoryEvent:
     run_id: str
     data_version: str
     code_version: str
-    said: Mapping[str, Any]
+    said: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,14 @@ class HistoryEntry:
     code_version: str
     profile: str
     parents: Mapping[str, int | None]
-    overrides: Mapping[str, Any]
-    changed: Mapping[str, tuple[Any, Any]]
+    overrides: Mapping[str, JsonValue]
+    changed: Mapping[str, tuple[JsonValue, JsonValue]]
     counts: Mapping[str, float]
     seconds: float | None
     reused: bool
     note: str
     fingerprint: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, JsonValue]
     again: tuple[RepeatedRuns, ...] = ()
     current: bool = False
 
@@ -132,7 +133,12 @@ def _entry(
 ) -> HistoryEntry:
     said = event.said
     settings, upstream = _mapping(said.get("settings")), _mapping(said.get("upstream"))
-    counts = {name: value for name, value in said.items() if _is_count(name, value)}
+    counts = {
+        name.removeprefix("dagster/row_").replace("count", "rows"): value
+        for name, value in said.items()
+        if name not in NO_COUNTS and _is_number(value)
+    }
+    seconds = said.get("seconds")
     changed = {}
     if before is not None and before.settings and settings:
         changed = differing_settings(stages[event.stage], before.settings, settings)
@@ -145,11 +151,11 @@ def _entry(
         data_version=event.data_version,
         code_version=event.code_version,
         profile=str(said.get("profile", "")),
-        parents={stage: _number_of(made, stage, upstream[stage]) for stage in stages if stage in upstream},
+        parents={stage: _number_of(made, stage, str(upstream[stage])) for stage in stages if stage in upstream},
         overrides=_mapping(said.get("overrides")),
         changed=changed,
-        counts={name.removeprefix("dagster/row_").replace("count", "rows"): counts[name] for name in counts},
-        seconds=said.get("seconds"),
+        counts=counts,
+        seconds=seconds if _is_number(seconds) else None,
         reused=bool(said.get("reused")),
         note=CLEARED if event.data_version == CLEARED else str(said.get("skipped", "")),
         fingerprint=str(said.get("fingerprint", "")),
@@ -157,12 +163,12 @@ def _entry(
     )
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _mapping(value: object) -> dict[str, JsonValue]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _is_count(name: str, value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and name not in NO_COUNTS
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number_of(made: Sequence[HistoryEntry], stage: str, data_version: str) -> int | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
+from pydantic import JsonValue
 
 from mpr_assets.automation.sensors import STATE_SENSOR
 from mpr_assets.definitions import JOB, STAGES, definitions
@@ -52,7 +52,7 @@ def run_here(
     *,
     command: str,
     stages: Sequence[str] = (),
-    config: Mapping[str, Mapping[str, Any]] | None = None,
+    config: Mapping[str, Mapping[str, JsonValue]] | None = None,
     tags: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> LocalRun:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from pydantic import JsonValue
 
 from gpu_service.errors import BadInput
+from mpr_assets.engine.resources import RunResources
 from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
 from mpr_assets.freshness.event_log import CLEARED, read_made
@@ -91,7 +93,7 @@ class Retry:
 
     run_id: str
     stages: tuple[str, ...]
-    config: dict[str, dict[str, Any]]
+    config: dict[str, dict[str, JsonValue]]
     tags: dict[str, str]
 
 
@@ -223,7 +225,7 @@ def clear(instance: dg.DagsterInstance, storage: Storage, timeline: str, stages:
 
 
 def next_step(
-    instance: dg.DagsterInstance, stages: Sequence[Stage], timeline: str, resources: Any, log: logging.Logger
+    instance: dg.DagsterInstance, stages: Sequence[Stage], timeline: str, resources: RunResources, log: logging.Logger
 ) -> Verdict | None:
     """The first stage of the timeline that is missing or stale; None when there is none.
 

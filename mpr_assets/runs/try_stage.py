@@ -9,7 +9,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import polars as pl
 
@@ -18,12 +17,14 @@ from gpu_service.routines import DebugPictures
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
+from mpr_assets.engine.resources import RunResources
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.overlays.overlay_store import draw_overlays
 from mpr_resources.storage.scratch import ScratchStorage
 from mpr_resources.storage.tables import (
+    NamedRow,
     StageTable,
     check_schema,
     from_parquet,
@@ -59,9 +60,9 @@ class Trial:
     overlays: Mapping[int, DebugPictures]
     key: str
 
-    def by_frame(self) -> dict[int, list[dict[str, Any]]]:
+    def by_frame(self) -> dict[int, list[NamedRow]]:
         """The rows of each frame that was tried; an empty list where nothing was found."""
-        found: dict[int, list[dict[str, Any]]] = {seq: [] for seq in self.seqs}
+        found: dict[int, list[NamedRow]] = {seq: [] for seq in self.seqs}
         for row in self.rows.iter_rows(named=True):
             found[row["seq"]].append(row)
         return found
@@ -71,7 +72,7 @@ def try_stage(
     stage: Stage,
     timeline: str,
     stages: Mapping[str, Stage],
-    resources: Any,
+    resources: RunResources,
     *,
     overrides: Overrides = NO_OVERRIDES,
     debug: bool = False,

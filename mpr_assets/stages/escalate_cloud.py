@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
 import polars as pl
 from pydantic import Field, field_validator
@@ -34,6 +34,8 @@ from mpr_resources.cloud.budget import Limit, load_prices, price_of
 from mpr_resources.cloud.prompt import PROMPT_HASH
 from mpr_resources.cloud.providers import Model, key_of
 from mpr_resources.storage.tables import StageTable, TableHeader
+
+T = TypeVar("T")
 
 CODE_VERSION = "2"
 
@@ -192,7 +194,7 @@ def stage(
     frames = run.frames(extract_frames, sorted(to_look_at(groups)))
     shown, blurred = render_crops(groups, frames, run.settings, run.settings.context_pictures)
 
-    def tracked(items: Iterable[Any], total: int) -> Iterable[Any]:
+    def tracked(items: Iterable[T], total: int) -> Iterable[T]:
         return run.tracked(items, total, "requests")
 
     given = ask_in_turn(shown, lambda some: asking.answer(questions(some), tracked), run.settings)

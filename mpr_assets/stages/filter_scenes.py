@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
@@ -45,6 +45,7 @@ from mpr_resources.storage.tables import StageTable
 
 if TYPE_CHECKING:
     from scenedetect.common import FrameTimecode
+    from scenedetect.detector import SceneDetector
 
 CODE_VERSION = "2"
 
@@ -256,7 +257,7 @@ def _grey(image: Image) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(grey, (BLUR_PX, BLUR_PX), 0), np.float32)
 
 
-def _detector(settings: FilterScenesSettings) -> Any:
+def _detector(settings: FilterScenesSettings) -> SceneDetector:
     """A new detector; shots may be as short as one sample."""
     # Here, since it is slow to import and every command that knows the stages imports this module.
     from scenedetect.detectors import AdaptiveDetector, ContentDetector, HashDetector, HistogramDetector

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
 import polars as pl
 from pydantic import Field
@@ -31,7 +30,7 @@ from mpr_assets.text.layout import (
 from mpr_assets.text.name_index import Hit, NameIndex, ParsedText
 from mpr_assets.text.names import Tolerance
 from mpr_resources.brands.brand_file import BrandList
-from mpr_resources.storage.tables import StageTable
+from mpr_resources.storage.tables import NamedRow, StageTable
 
 CODE_VERSION = "1"
 SCHEMA = DETECTION_SCHEMA
@@ -257,7 +256,7 @@ def _object_rows(objects: pl.DataFrame, brands: BrandList, settings: MatchBrands
             yield _object_row(row, brand.name if brand else label, "logo" if is_logo else "object", settings)
 
 
-def _object_row(row: dict[str, Any], brand: str, source: str, settings: MatchBrandsSettings) -> Row:
+def _object_row(row: NamedRow, brand: str, source: str, settings: MatchBrandsSettings) -> Row:
     low = row["confidence"] < settings.min_object_confidence
     place = (row["seq"], row["x"], row["y"], row["w"], row["h"])
     return (*place, None if low else brand, row["confidence"], source, "", "low_confidence" if low else "", None)

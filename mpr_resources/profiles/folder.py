@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from gpu_service.errors import BadInput
 from gpu_service.routines import Reference
@@ -79,7 +80,7 @@ class Profiles:
         self._write(target, source.read_bytes())
         return target
 
-    def duplicate_with(self, name: str, new_name: str, stage: str, settings: Mapping[str, Any]) -> Path:
+    def duplicate_with(self, name: str, new_name: str, stage: str, settings: Mapping[str, JsonValue]) -> Path:
         """Copy a profile under a new name, with other settings for a stage; comments stay.
 
         Raises:

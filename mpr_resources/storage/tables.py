@@ -10,10 +10,10 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
 from gpu_service.errors import PermanentError
 from mpr_resources.storage.keys import Keys
@@ -40,17 +40,24 @@ class TableHeader(BaseModel):
     fingerprint: str
     data_version: str
     code_version: str
-    settings: dict[str, Any]
-    overrides: dict[str, Any]
+    settings: dict[str, JsonValue]
+    overrides: dict[str, JsonValue]
     model: str
     upstream: dict[str, str]
     skipped: str | None
 
     @model_validator(mode="before")
     @classmethod
-    def _as_earlier_versions_wrote_it(cls, data: Any) -> Any:
+    def _as_earlier_versions_wrote_it(cls, data: object) -> object:
         """Theirs has a hash of the settings, which are there themselves."""
         return {key: value for key, value in data.items() if key != "settings_hash"} if isinstance(data, dict) else data
+
+
+ColumnTypes: TypeAlias = Mapping[str, pl.DataType | type[pl.DataType]]
+"""The columns of a table, in order, and their types."""
+
+NamedRow: TypeAlias = dict[str, Any]
+"""A row by its columns, as Polars gives it: what a value's type is, the table's schema says."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class StageTable:
     header: TableHeader
 
 
-def hash_of(value: Any) -> str:
+def hash_of(value: object) -> str:
     """SHA-256 of a JSON-like value's meaning: the order of keys does not count."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
@@ -73,7 +80,7 @@ def data_version_of(rows: pl.DataFrame, *parts: str) -> str:
     return digest.hexdigest()
 
 
-def check_schema(rows: pl.DataFrame, schema: Mapping[str, Any], stage: str) -> None:
+def check_schema(rows: pl.DataFrame, schema: ColumnTypes, stage: str) -> None:
     """Raise ValueError where a stage's rows are not of the schema that it declares: a bug in the stage."""
     if rows.schema != pl.Schema(schema):
         raise ValueError(f"{stage} made columns {dict(rows.schema)}, but declares {dict(schema)}")

@@ -7,7 +7,6 @@ the proposal (k), the second the outline point (n).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -57,7 +56,7 @@ class PoseEvidence:
     plausible: NDArray[np.bool_]
 
 
-def project(homographies: NDArray[np.float64], points: NDArray[Any]) -> NDArray[np.float64]:
+def project(homographies: NDArray[np.float64], points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Points (k, n, 2) through homographies (k, 3, 3)."""
     moved = points @ homographies[:, :2, :2].transpose(0, 2, 1) + homographies[:, None, :2, 2]
     weight = (points @ homographies[:, 2, :2, None])[..., 0] + homographies[:, 2, 2, None]
@@ -113,7 +112,11 @@ def _geometry(
 
 
 def _updates(
-    at: NDArray[np.float64], normals: NDArray[np.float64], shift: NDArray[Any], weight: NDArray[Any], bend: bool
+    at: NDArray[np.float64],
+    normals: NDArray[np.float64],
+    shift: NDArray[np.floating],
+    weight: NDArray[np.floating],
+    bend: bool,
 ) -> NDArray[np.float64]:
     """Small homographies (k, 3, 3) that move the points along their normals by `shift`, by weighted least squares."""
     centre = at.mean(axis=1, keepdims=True)
@@ -202,7 +205,7 @@ def _slope_likeness(values: Floats, logo: Logo) -> float:
     return float((ours * theirs * logo.face_weight).sum() / np.sqrt(power + 1e-9))
 
 
-def _plausible(quads: NDArray[np.float64], sides: NDArray[Any]) -> NDArray[np.bool_]:
+def _plausible(quads: NDArray[np.float64], sides: NDArray[np.floating]) -> NDArray[np.bool_]:
     edges = np.roll(quads, -1, axis=1) - quads
     after = np.roll(edges, -1, axis=1)
     turn = edges[..., 0] * after[..., 1] - edges[..., 1] * after[..., 0]

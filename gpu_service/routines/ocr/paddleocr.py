@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gpu_service import models
 from gpu_service.errors import MissingEngine
@@ -77,7 +77,7 @@ class _Model:
                 "The model is in Paddle's format, which needs the package paddlepaddle",
                 "install it (or paddlepaddle-gpu), or give a folder with an inference.onnx",
             )
-        options: dict[str, Any] = {"device": None if models.wants_gpu() else "cpu"}
+        options: dict[str, object] = {"device": None if models.wants_gpu() else "cpu"}
         if as_onnx:
             config = {"intra_op_num_threads": threads} if threads else None
             options |= {"engine": "onnxruntime", "engine_config": config}
@@ -90,14 +90,14 @@ class _Model:
         # Paddle's own predictors are not safe between threads; onnxruntime's sessions are.
         self._lock: threading.Lock | None = None if as_onnx else threading.Lock()
 
-    def prepared(self, image: Image) -> Any:
+    def prepared(self, image: Image) -> NDArray[np.float32]:
         """Shape (1, 3, height, width), colours as the model's `inference.yml` says."""
         pictures = [image]
         for name in ("Read", "Normalize", "ToCHW"):
             pictures = self.predictor.pre_tfs[name](imgs=pictures)
         return np.stack([np.asarray(picture, np.float32) for picture in pictures])
 
-    def run(self, planes: Any) -> Any:
+    def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._lock is None:
             return np.asarray(self.predictor.runner(x=[planes])[0])
         with self._lock:
