@@ -17,7 +17,6 @@ from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.timelines.chunks import timeline_ms
 from mpr_resources.media.clock import clock
 from mpr_resources.media.decoding import open_media
-from mpr_resources.media.sources import Sources
 from mpr_resources.storage.tables import StageTable
 
 
@@ -119,10 +118,9 @@ def exposures_in_order(exposures: pl.DataFrame, duration_ms: int) -> list[str]:
 
 
 def _frames_cover_timeline(frames: StageTable, timeline: StageTable, run: StageRun) -> list[str]:
-    sources = Sources(run.storage.endpoint)
 
     def picture_times(address: str, start_ms: int, end_ms: int) -> NDArray[np.int64]:
-        with open_media(sources.at(address)) as media:
+        with open_media(run.sources.at(address)) as media:
             return media.ms_of(media.times(start_ms, end_ms).pts)
 
     return frames_cover_timeline(timeline.rows, frames.rows, float(str(frames.header.settings["fps"])), picture_times)
