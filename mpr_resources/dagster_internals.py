@@ -273,11 +273,8 @@ def runs_of_code_location(instance: dg.DagsterInstance, job: str, *, sensor: str
     Args:
         sensor: one of the code location. module: what the workspace loads, where nobody else tells.
     """
-    known = [
-        state
-        for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-        if state.instigator_name == sensor
-    ]
+    sensors = [] if instance.is_ephemeral else instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    known = [state for state in sensors if state.instigator_name == sensor]
     if known:
         latest = max(known, key=lambda state: getattr(state.instigator_data, "last_tick_timestamp", None) or 0.0)
         repository = latest.origin.repository_origin

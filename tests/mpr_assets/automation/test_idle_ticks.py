@@ -253,7 +253,7 @@ def test_remote_videos_are_asked_for_every_ten_minutes(yard: Yard, monkeypatch: 
             asked.append(self.address)
             return state[0]
 
-    monkeypatch.setattr("mpr_assets.stages.timeline.Sources.at", lambda self, address: Remote(address))
+    monkeypatch.setattr("mpr_resources.media.sources.Sources.at", lambda self, address: Remote(address))
     chunk = ChunkSpec(source="https://host/v.mp4", start_ms=None, end_ms=None)
     spec = TimelineSpec(name="a", profile="one", chunks=(chunk,))
     register(yard.instance, yard.storage.storage, spec, replace=True)
