@@ -214,7 +214,7 @@ def _not_installed(package_name: str, what: str, extra: str, why: str) -> Missin
     what = what[0].upper() + what[1:]
     return MissingEngine(
         f"{what} needs the package {package_name}, which cannot be used on this host{why}",
-        f"install it with `pip install 'mpr[{extra}]'`, or choose another engine",
+        f"install it with `pip install '.[{extra}]'`, or choose another engine",
     )
 
 

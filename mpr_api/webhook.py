@@ -31,33 +31,33 @@ MOST_BYTES = 1_000_000
 CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 
 
-class _Named(BaseModel):
+class _EventPart(BaseModel):
     """Ignores the other fields of an event."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class _Bucket(_Named):
+class _Bucket(_EventPart):
     name: str
 
 
-class _Object(_Named):
+class _Object(_EventPart):
     key: str
 
 
-class _S3(_Named):
+class _S3(_EventPart):
     bucket: _Bucket
     object: _Object
 
 
-class EventRecord(_Named):
+class EventRecord(_EventPart):
     """One thing that happened to an object."""
 
     event_name: str = Field(alias="eventName")
     s3: _S3
 
 
-class BucketEvent(_Named):
+class BucketEvent(_EventPart):
     """What a store posts."""
 
     records: tuple[EventRecord, ...] = Field(alias="Records")

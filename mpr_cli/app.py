@@ -25,7 +25,7 @@ from mpr_cli.exit_status import FAILED, INTERRUPTED, UNUSABLE
 DISTRIBUTION = "mpr"
 
 
-class Entry(NamedTuple):
+class CommandInfo(NamedTuple):
     """A command, or a group of them, before its module is imported: the module, and the first paragraph of its help."""
 
     module: str
@@ -33,57 +33,59 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "run": Entry("mpr_cli.run", "Register a timeline, materialize all stages and print the brands."),
-    "report": Entry("mpr_cli.report", "Print a timeline's brands and the location of its report."),
-    "timeline": Entry("mpr_cli.timeline", "Create, list and show timelines."),
-    "profile": Entry("mpr_cli.profile", "List, show, validate and duplicate profiles."),
-    "brands": Entry("mpr_cli.brands", "Show and change the registry of brands that all timelines share."),
-    "cache": Entry("mpr_cli.cache", "List and clear what can be recomputed: frames, crops, overlays."),
-    "stop": Entry(
+    "run": CommandInfo("mpr_cli.run", "Register a timeline, materialize all stages and print the brands."),
+    "report": CommandInfo("mpr_cli.report", "Print a timeline's brands and the location of its report."),
+    "timeline": CommandInfo("mpr_cli.timeline", "Create, list and show timelines."),
+    "profile": CommandInfo("mpr_cli.profile", "List, show, validate and duplicate profiles."),
+    "brands": CommandInfo("mpr_cli.brands", "Show and change the registry of brands that all timelines share."),
+    "cache": CommandInfo("mpr_cli.cache", "List and clear what can be recomputed: frames, crops, overlays."),
+    "stop": CommandInfo(
         "mpr_cli.control",
         "Cancel a timeline's runs, also queued ones, or a backfill; finished stages are kept.",
     ),
-    "pause": Entry(
+    "pause": CommandInfo(
         "mpr_cli.control",
         "Hold a timeline or a profile: queued runs wait until `mpr resume`; a run in progress continues.",
     ),
-    "resume": Entry("mpr_cli.control", "Release the hold of a timeline or a profile: its queued runs start."),
-    "step": Entry("mpr_cli.control", "Materialize one stage: the first that is missing or stale."),
-    "clear": Entry(
+    "resume": CommandInfo("mpr_cli.control", "Release the hold of a timeline or a profile: its queued runs start."),
+    "step": CommandInfo("mpr_cli.control", "Materialize one stage: the first that is missing or stale."),
+    "clear": CommandInfo(
         "mpr_cli.control",
         "Delete a timeline's stored results, from a stage on; its spec, scenarios and history are kept.",
     ),
-    "retry": Entry(
+    "retry": CommandInfo(
         "mpr_cli.control",
         "Continue the last run where it failed or was stopped, with its settings or with others.",
     ),
-    "costs": Entry("mpr_cli.costs", "Show requests to cloud providers with tokens and costs."),
-    "history": Entry(
+    "costs": CommandInfo("mpr_cli.costs", "Show requests to cloud providers with tokens and costs."),
+    "history": CommandInfo(
         "mpr_cli.history",
         "Show a timeline's results as a tree, each below its input, with settings, counts, user and time.",
     ),
-    "diff": Entry(
+    "diff": CommandInfo(
         "mpr_cli.history",
         "Compare two results: settings, counts and changed rows; writes a page with pictures.",
     ),
-    "status": Entry(
+    "status": CommandInfo(
         "mpr_cli.replay",
         "Show which stages of a timeline (or of all timelines) are fresh, stale, missing or overridden, and why.",
     ),
-    "replay": Entry(
+    "replay": CommandInfo(
         "mpr_cli.replay",
         "Rematerialize a stage and those that depend on it, optionally with other settings for this run.",
     ),
-    "try": Entry(
+    "try": CommandInfo(
         "mpr_cli.replay",
         "Try a stage on some frames without a run, storing no result; prints rows and writes pictures.",
     ),
-    "overlay": Entry(
+    "overlay": CommandInfo(
         "mpr_cli.replay",
         "Write pictures that show what a stage found in a frame and how; prints their paths.",
     ),
-    "scenario": Entry("mpr_cli.scenarios", "Bookmark a stage's result, and check later whether it is reproduced."),
-    "watch": Entry(
+    "scenario": CommandInfo(
+        "mpr_cli.scenarios", "Bookmark a stage's result, and check later whether it is reproduced."
+    ),
+    "watch": CommandInfo(
         "mpr_cli.watch",
         "Show the progress of a timeline's run until it ends: stage, frames done, rate, time left.",
     ),
@@ -94,7 +96,7 @@ COMMANDS = {
 class DeferredCommand(TyperCommand):
     """A command whose module is imported when it is called, completed, or asked for its own help."""
 
-    def __init__(self, name: str, entry: Entry) -> None:
+    def __init__(self, name: str, entry: CommandInfo) -> None:
         super().__init__(name, help=entry.help)
         self._module = entry.module
 

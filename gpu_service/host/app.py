@@ -205,7 +205,7 @@ async def _http_error(_: Request, error: Exception) -> Response:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _ParsedRequest:
     """What a request asks, however it was written."""
 
     settings: Settings | None
@@ -216,18 +216,18 @@ class _Asked:
     inline: tuple[Reference, ...] = ()
 
 
-async def _read(service: Service, routine: AnyRoutine, request: Request, lease: Lease) -> _Asked:
+async def _read(service: Service, routine: AnyRoutine, request: Request, lease: Lease) -> _ParsedRequest:
     match request.headers.get("content-type", "").partition(";")[0].strip().lower():
         case "multipart/form-data":
             parts = await read_parts(request, service.config, lease)
             call = _parse(routine.call, parts.request, "part `request`")
-            return _Asked(call.settings, call.items, parts.pictures, call.references, tuple(parts.references))
+            return _ParsedRequest(call.settings, call.items, parts.pictures, call.references, tuple(parts.references))
         case "application/json":
             body = await read_bytes(request, service.config, lease)
             single = _parse(routine.single_call, body, "body")
             picture = from_base64(single.image_b64, "image_b64")
             items = () if single.item is None else (single.item,)
-            return _Asked(single.settings, items, [picture], inline=_inline_references(single.references))
+            return _ParsedRequest(single.settings, items, [picture], inline=_inline_references(single.references))
         case other:
             raise Refusal(415, f"A body of type `{other[:60]}` is not understood; send multipart/form-data or JSON.")
 

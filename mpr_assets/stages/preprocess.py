@@ -70,7 +70,7 @@ class PreprocessSettings(CropSettings, StageSettings):
     max_gap_frames: int = Field(3, ge=1, le=1000, description="frames without a crop after which it starts a new group")
 
 
-class _Wanted(NamedTuple):
+class _CropRequest(NamedTuple):
     box: Box
     label: str
     source: str
@@ -122,7 +122,7 @@ def crop_groups(
         wanted.setdefault(seq, []).extend(found)
     shot_of: dict[int, int] = dict(shots.select("seq", "shot").iter_rows())
 
-    def requests() -> Iterator[tuple[tuple[int, int, list[_Wanted]], Picture, PreprocessItem]]:
+    def requests() -> Iterator[tuple[tuple[int, int, list[_CropRequest]], Picture, PreprocessItem]]:
         for index, frame in enumerate(frames):
             chosen = _chosen(wanted.get(frame.seq, []), settings.max_crops)
             if chosen:
@@ -137,21 +137,21 @@ def crop_groups(
     yield from grouper.finish()
 
 
-def _wanted(boxes: pl.DataFrame, source: str) -> dict[int, list[_Wanted]]:
-    by_frame: dict[int, list[_Wanted]] = {}
+def _wanted(boxes: pl.DataFrame, source: str) -> dict[int, list[_CropRequest]]:
+    by_frame: dict[int, list[_CropRequest]] = {}
     for seq, x, y, w, h, label, confidence in boxes.select(
         "seq", "x", "y", "w", "h", "label", "confidence"
     ).iter_rows():
         if w > 0 and h > 0:
             box = Box(x=x, y=y, w=w, h=h)
-            by_frame.setdefault(seq, []).append(_Wanted(box, label, source, confidence))
+            by_frame.setdefault(seq, []).append(_CropRequest(box, label, source, confidence))
     return by_frame
 
 
-def _chosen(wanted: list[_Wanted], most: int) -> list[_Wanted]:
+def _chosen(wanted: list[_CropRequest], most: int) -> list[_CropRequest]:
     """The surest, then the largest; of boxes that are nearly the same the first."""
     order = sorted(wanted, key=lambda one: (-one.confidence, -one.box.w * one.box.h, one.box.y, one.box.x, one.source))
-    chosen: list[_Wanted] = []
+    chosen: list[_CropRequest] = []
     for one in order:
         if len(chosen) == most:
             break

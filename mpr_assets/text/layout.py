@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from gpu_service.boxes import XYWH
-from mpr_resources.brands.folding import Folded
+from mpr_resources.brands.folding import FoldedText
 
 MIN_COSINE = math.cos(math.radians(12.0))
 """Lines of one phrase run at most so far apart in direction. No measurement is known."""
@@ -69,7 +69,7 @@ def followers(lines: Sequence[Line], reach: Reach) -> list[list[int]]:
     return found
 
 
-def part_box(line: Line, folded: Folded, start: int, end: int) -> XYWH:
+def part_box(line: Line, folded: FoldedText, start: int, end: int) -> XYWH:
     """The box of the words `start` to `end` of a line, by the usual widths of their letters."""
     words = folded.words
     if start == 0 and end == len(words):

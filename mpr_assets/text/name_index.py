@@ -24,7 +24,7 @@ from mpr_assets.text.edit_cost import (
 )
 from mpr_assets.text.names import Name, Tolerance, names_of
 from mpr_resources.brands.brand_file import Brand
-from mpr_resources.brands.folding import Folded, Word, fold
+from mpr_resources.brands.folding import FoldedText, Word, fold
 
 NONE: frozenset[int] = frozenset()
 _ADDRESS = re.compile(
@@ -63,7 +63,7 @@ class ParsedText:
         opens, closes: the names (by number) that may go on after its last word, or have gone on before its first.
     """
 
-    folded: Folded
+    folded: FoldedText
     hits: tuple[Hit, ...] = ()
     reason: str = ""
     opens: frozenset[int] = NONE
@@ -161,7 +161,7 @@ class NameIndex:
             self._over[pair] = self[text].opens & self[following].closes
         return self._over[pair]
 
-    def _windows(self, folded: Folded) -> Iterator[tuple[int, int, str]]:
+    def _windows(self, folded: FoldedText) -> Iterator[tuple[int, int, str]]:
         """Every run of words that is not too long for a name: start, end, and it without spaces."""
         words = folded.words
         no_start, no_end = (set(), set()) if self.tolerance.match_addresses else _inside_addresses(folded)
@@ -272,7 +272,7 @@ def _key(words: Sequence[Word]) -> str:
     return "".join(word.text for word in words)
 
 
-def _inside_addresses(folded: Folded) -> tuple[set[int], set[int]]:
+def _inside_addresses(folded: FoldedText) -> tuple[set[int], set[int]]:
     """Where no name may start and where none may end: inside a web or e-mail address, a handle or a hashtag."""
     no_start: set[int] = set()
     no_end: set[int] = set()

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import cv2
 from pydantic import field_validator, model_validator
@@ -48,7 +47,7 @@ class Brand(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_bare_name(cls, value: Any) -> Any:
+    def _from_bare_name(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
     @field_validator("name")

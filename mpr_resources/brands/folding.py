@@ -39,7 +39,7 @@ class Word:
 
     Attributes:
         text: the folded letters and digits, or one of `SYMBOLS`.
-        start, end: where it stands in `Folded.normal`, half-open.
+        start, end: where it stands in `FoldedText.normal`, half-open.
         joint: what parts it from the word before: " " for anything like a space, "'" for an apostrophe, "" for nothing
             (a symbol, another script, the first word).
         latin: how it reads when its Cyrillic or Greek letters are taken for the Latin ones of the same shape;
@@ -54,7 +54,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class FoldedText:
     """A text's words, and the compatibility-normal form that their positions refer to."""
 
     normal: str
@@ -66,7 +66,7 @@ class Folded:
         return "".join(word.text for word in self.words)
 
 
-def fold(text: str, *, repair: bool = False) -> Folded:
+def fold(text: str, *, repair: bool = False) -> FoldedText:
     """Fold a text into words. `repair`: the text was read by OCR; capital I and small l are told apart by their word.
 
     >>> [word.text for word in fold("Café™ H&M").words]
@@ -87,7 +87,7 @@ def fold(text: str, *, repair: bool = False) -> Folded:
         if not now:
             joint = "'" if character == "'" and joint != " " and kind else " "
         start, kind = position, now
-    return Folded(normal, tuple(_without_scheme(words, normal)))
+    return FoldedText(normal, tuple(_without_scheme(words, normal)))
 
 
 @lru_cache(maxsize=65536)

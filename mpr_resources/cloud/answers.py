@@ -42,7 +42,7 @@ COARSE_CHANGE = 60
 measurement is known."""
 
 
-class _Kept(BaseModel):
+class _AnswerRecord(BaseModel):
     """An answer as it is stored. `thumbnail`: grey levels of the crop it was given for."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_bytes="base64", val_json_bytes="base64")
@@ -146,7 +146,7 @@ class Answers:
         self.likeness = likeness
         self._lock = threading.Lock()
         self._names: dict[str, int] | None = None
-        self._kept: dict[str, _Kept | None] = {}
+        self._kept: dict[str, _AnswerRecord | None] = {}
 
     def find(self, look: Look) -> Answer | None:
         """The answer to this crop or to one that shows the same."""
@@ -161,7 +161,7 @@ class Answers:
 
     def keep(self, look: Look, answer: Answer) -> None:
         """Keep the answer, for good."""
-        kept = _Kept(answer=answer, thumbnail=look.thumbnail, aspect=look.aspect)
+        kept = _AnswerRecord(answer=answer, thumbnail=look.thumbnail, aspect=look.aspect)
         self._storage.put(f"{self._answers}/{look.name}.json", kept.model_dump_json().encode())
         with self._lock:
             self._kept[look.name] = kept
@@ -185,13 +185,13 @@ class Answers:
             near = [(phash_distance(number, look.phash), name) for name, number in self._names.items()]
         return [name for distance, name in sorted(near) if distance <= self.likeness.max_phash_distance]
 
-    def _read(self, name: str) -> _Kept | None:
+    def _read(self, name: str) -> _AnswerRecord | None:
         with self._lock:
             if name in self._kept:
                 return self._kept[name]
         key = f"{self._answers}/{name}.json"
         try:
-            kept: _Kept | None = _Kept.model_validate_json(self._storage.get(key))
+            kept: _AnswerRecord | None = _AnswerRecord.model_validate_json(self._storage.get(key))
         except MissingObject:
             kept = None
         except ValidationError as error:

@@ -273,7 +273,7 @@ class _Round:
             try:
                 self._send(questions)
                 return
-            except _NotSent:
+            except _UnsentRequest:
                 return
             except _Beyond as error:
                 self.beyond = str(error)
@@ -351,7 +351,7 @@ class _Round:
 
             def write(connection: Connection, now_s: float = now_s, row: ledger.LedgerRow = row) -> bool:
                 if not self._claims.renew(connection, looks, self._claim_s):
-                    raise _NotSent  # held up for so long that another may be asking by now
+                    raise _UnsentRequest  # held up for so long that another may be asking by now
                 scope = budget.beyond(connection, asker._limits, micro_usd)
                 if scope is not None:
                     raise _Beyond(scope)
@@ -365,7 +365,7 @@ class _Round:
                 return row
             self._sleep(MINUTE_S - now_s % MINUTE_S)
             if self._stop.is_set():
-                raise _NotSent
+                raise _UnsentRequest
 
     @property
     def _scopes(self) -> list[str]:
@@ -422,7 +422,7 @@ class _Round:
             return self._provider
 
 
-class _NotSent(Exception):
+class _UnsentRequest(Exception):
     """A request was not sent: the round was stopped, or somebody else has the claim meanwhile."""
 
 

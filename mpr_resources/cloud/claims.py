@@ -86,7 +86,7 @@ class Claims:
         names = [look.name for look in looks]
         connection.execute(delete(table).where(table.c.owner == self._owner, table.c.name.in_(names)))
 
-    def _row(self, look: Look, seconds: float) -> dict[str, Any]:
+    def _row(self, look: Look, seconds: float) -> dict[str, object]:
         return {
             "family": self._family,
             "name": look.name,

@@ -89,7 +89,7 @@ def sums(database: Database, by: By) -> list[CostSum]:
     return [CostSum(*row) for row in [*sorted(found), ("all", *whole)]]
 
 
-def _grouped(connection: Connection, by: By) -> list[tuple[Any, ...]]:
+def _grouped(connection: Connection, by: By) -> list[tuple[object, ...]]:
     keys: dict[By, ColumnElement[Any]] = {
         "provider": table.c.provider + literal("/") + table.c.model,
         "timeline": table.c.timeline,

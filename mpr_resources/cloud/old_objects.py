@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -62,7 +61,7 @@ class _Old:
     rows: list[ledger.LedgerRow] = field(default_factory=list)
     totals: dict[str, tuple[_OldTotals, int]] = field(default_factory=dict)
     rates: dict[tuple[str, int], int] = field(default_factory=dict)
-    claims: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, object]] = field(default_factory=list)
 
 
 def take_over(database: Database, storage: Storage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,7 +21,7 @@ brand it shows by its name or its logo: a company, product, club, league, broadc
 Pictures that follow as context show the same place a moment before or after; answer for the numbered pictures alone, \
 once each."""
 
-SCHEMA: dict[str, Any] = {
+SCHEMA: dict[str, object] = {
     "type": "object",
     "properties": {
         "answers": {
@@ -59,7 +59,7 @@ class Answer(BaseModel):
     text: str = ""
 
 
-class _Numbered(BaseModel):
+class _NumberedAnswer(BaseModel):
     picture: int
     outcome: Literal["brand", "none", "unknown"]
     brand: str = Field(max_length=500)
@@ -68,7 +68,7 @@ class _Numbered(BaseModel):
 
 
 class _Answers(BaseModel):
-    answers: list[_Numbered]
+    answers: list[_NumberedAnswer]
 
 
 def parts(pictures: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[str | bytes, ...]:
@@ -96,7 +96,7 @@ def read_answers(text: str, count: int) -> list[Answer]:
     return [_answer(found[number]) for number in range(1, count + 1)]
 
 
-def _answer(one: _Numbered) -> Answer:
+def _answer(one: _NumberedAnswer) -> Answer:
     confidence = min(1.0, max(0.0, one.confidence))
     brand = " ".join(one.brand.split()) if one.outcome == "brand" else ""
     outcome = "unknown" if one.outcome == "brand" and not brand else one.outcome

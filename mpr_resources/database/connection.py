@@ -135,7 +135,7 @@ class Database:
             except ModuleNotFoundError as error:
                 raise MissingEngine(
                     "MPR_DATABASE_URL names a PostgreSQL database, whose driver is not installed",
-                    "run: pip install 'mpr[team]'",
+                    "run: pip install '.[team]'",
                 ) from error
         engine = create_engine(self.url, poolclass=NullPool, connect_args={"timeout": PATIENCE_S / 2})
 

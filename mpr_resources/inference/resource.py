@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr
 
 from gpu_service.client.http import ClientConfig, HttpInference
 from gpu_service.client.local import LocalInference
+from gpu_service.errors import BadInput
 from gpu_service.models import ModelFiles, parse_files, use
 from gpu_service.pictures import Picture
 from gpu_service.routines import (
@@ -64,18 +65,20 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> InferenceResource:
-        """As `INFERENCE_URL` and `INFERENCE_TOKEN` say, and without hosts `INFERENCE_MODELS` and `INFERENCE_DEVICE`.
+        """As `INFERENCE_URL`, `INFERENCE_TOKEN` and `INFERENCE_GIVE_UP_AFTER_S` say, and without hosts
+        `INFERENCE_MODELS` and `INFERENCE_DEVICE`.
 
         The UI shows the token's variable, not the token.
 
         Raises:
-            BadInput: `INFERENCE_MODELS` is not a list of models.
+            BadInput: `INFERENCE_MODELS` is not a list of models, or the time is not a number.
         """
         token = environ.get("INFERENCE_TOKEN", "")
         by_name = bool(token) and os.environ.get("INFERENCE_TOKEN") == token
         return cls(
             url=environ.get("INFERENCE_URL", ""),
             token=dg.EnvVar("INFERENCE_TOKEN") if by_name else token,
+            give_up_after_s=_seconds(environ.get("INFERENCE_GIVE_UP_AFTER_S") or "60"),
             models=parse_files(environ.get("INFERENCE_MODELS", "")),
             device=environ.get("INFERENCE_DEVICE") or "auto",
         )
@@ -127,3 +130,13 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             if isinstance(self._opened, LocalInference):
                 use(ModelFiles(files=self.models, device=self.device))
         return self._opened
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise BadInput(f"INFERENCE_GIVE_UP_AFTER_S is {text!r}", "give a number of seconds, 0 or more")
+    return seconds

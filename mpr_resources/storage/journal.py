@@ -51,7 +51,7 @@ class Journal:
                 self.refuse("a part of it is damaged")
             yield from records
 
-    def keep(self, record: Any) -> None:
+    def keep(self, record: object) -> None:
         """Add a record of plain values and bytes; it is written soon, with others."""
         packed = msgpack.packb(record)
         self._held.append(packed)

@@ -7,7 +7,6 @@ with, is in `mpr_assets.compare.scenarios`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -43,7 +42,7 @@ class Scenario(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_earlier_versions_wrote_it(cls, data: Any) -> Any:
+    def _as_earlier_versions_wrote_it(cls, data: object) -> object:
         """Theirs has a hash of the settings."""
         return {key: value for key, value in data.items() if key != "settings_hash"} if isinstance(data, dict) else data
 

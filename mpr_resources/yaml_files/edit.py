@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -13,7 +12,7 @@ from ruamel.yaml.tokens import CommentToken
 WIDTH = 120
 
 
-def with_values(text: str, section: str, values: Mapping[str, Any]) -> str:
+def with_values(text: str, section: str, values: Mapping[str, object]) -> str:
     """The YAML text with these values in a section of its top level, which is added at the end where there is none."""
     yaml = YAML()
     yaml.preserve_quotes = True
@@ -35,7 +34,7 @@ def with_values(text: str, section: str, values: Mapping[str, Any]) -> str:
     return buffer.getvalue()
 
 
-def _set(section: CommentedMap, name: str, value: Any) -> None:
+def _set(section: CommentedMap, name: str, value: object) -> None:
     """Set a key. The lines after a section belong to its last key: to a new last one they are handed on."""
     last = next(reversed(section), None)
     is_new = name not in section

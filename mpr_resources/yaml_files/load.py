@@ -142,12 +142,12 @@ def dotted(where: tuple[int | str, ...]) -> str:
     return path
 
 
-def _models_at(model: Any, where: tuple[int | str, ...]) -> list[type[BaseModel]]:
+def _models_at(model: object, where: tuple[int | str, ...]) -> list[type[BaseModel]]:
     """The models that may stand at a place; several where a union leaves it open."""
     return [one for one in _types_at(model, where) if isinstance(one, type) and issubclass(one, BaseModel)]
 
 
-def _types_at(annotation: Any, where: tuple[int | str, ...]) -> Iterator[Any]:
+def _types_at(annotation: object, where: tuple[int | str, ...]) -> Iterator[object]:
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _types_at(get_args(annotation)[0], where)
@@ -211,11 +211,11 @@ def _quoted(words: list[str]) -> str:
     return ", ".join(f"`{word}`" for word in words)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return "a list" if isinstance(value, list) else "a single value"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, dict):
         return "a section with keys"
     if isinstance(value, list):

@@ -54,7 +54,7 @@ def parse(name: str, text: str | bytes) -> Any:
     yaml.Resolver = _CoreSchema
     try:
         return yaml.load(_decode(name, text))
-    except _Refused as error:
+    except _UnusableNode as error:
         raise BadInput(error.problem, error.remedy, where=name + _place(error)) from None
     except MaxDepthExceededError:
         raise _too_deep(name) from None
@@ -74,7 +74,7 @@ def parse(name: str, text: str | bytes) -> Any:
         raise _too_deep(name) from None
 
 
-def dump(data: Any) -> str:
+def dump(data: object) -> str:
     """Plain data as YAML text, keys in their order; `parse` reads it back."""
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
@@ -84,7 +84,7 @@ def dump(data: Any) -> str:
     return buffer.getvalue()
 
 
-class _Refused(MarkedYAMLError):
+class _UnusableNode(MarkedYAMLError):
     def __init__(self, node: Node, problem: str, remedy: str) -> None:
         super().__init__(problem=problem, problem_mark=node.start_mark)
         self.remedy = remedy
@@ -93,46 +93,46 @@ class _Refused(MarkedYAMLError):
 class _Composer(Composer):
     """Refuses a key that a mapping has twice, keys that are no single word, tags, and what anchors make large."""
 
-    def __init__(self, loader: Any = None) -> None:
+    def __init__(self, loader: object = None) -> None:
         super().__init__(loader)
         self.warn_double_anchors = False  # YAML 1.2 allows an anchor to be defined again
 
-    def compose_document(self) -> Any:
+    def compose_document(self) -> object:
         node = super().compose_document()
         _refuse_large(node)
         return node
 
-    def compose_scalar_node(self, anchor: Any) -> Any:
+    def compose_scalar_node(self, anchor: object) -> object:
         node = super().compose_scalar_node(anchor)
         assert isinstance(node, ScalarNode)
         if node.tag == f"{CORE}str":
             return node
         if node.tag not in TAGS or TAGS[node.tag].match(node.value) is None:
-            raise _Refused(node, f"the value `{node.value[:20]}` does not fit its tag", "write it without a tag")
+            raise _UnusableNode(node, f"the value `{node.value[:20]}` does not fit its tag", "write it without a tag")
         if len(node.value) > MAX_NUMBER_LENGTH:
-            raise _Refused(node, f"the number has {len(node.value)} characters", "put it in quotes if it is text")
+            raise _UnusableNode(node, f"the number has {len(node.value)} characters", "put it in quotes if it is text")
         return node
 
-    def compose_sequence_node(self, anchor: Any) -> Any:
+    def compose_sequence_node(self, anchor: object) -> object:
         node = super().compose_sequence_node(anchor)
         if node.tag != f"{CORE}seq":
-            raise _Refused(node, "a list has a tag", "write it without a tag")
+            raise _UnusableNode(node, "a list has a tag", "write it without a tag")
         return node
 
-    def compose_mapping_node(self, anchor: Any) -> Any:
+    def compose_mapping_node(self, anchor: object) -> object:
         node = super().compose_mapping_node(anchor)
         assert isinstance(node, MappingNode)
         if node.tag != f"{CORE}map":
-            raise _Refused(node, "a section has a tag", "write it without a tag")
+            raise _UnusableNode(node, "a section has a tag", "write it without a tag")
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if key.tag == MERGE_TAG:
                 continue
             if not isinstance(key, ScalarNode):
-                raise _Refused(key, "a key must be a single word.", "")
+                raise _UnusableNode(key, "a key must be a single word.", "")
             if key.value in lines:
                 first = f"the key `{key.value}` is already on line {lines[key.value]}"
-                raise _Refused(key, first, "remove one of the two")
+                raise _UnusableNode(key, first, "remove one of the two")
             lines[key.value] = key.start_mark.line + 1
         return node
 
@@ -146,14 +146,14 @@ def _refuse_large(root: Node) -> None:
         if isinstance(node, ScalarNode):
             return 1
         if id(node) in open_:
-            raise _Refused(node, "it contains itself through an anchor (&) and an alias (*)", "write it out")
+            raise _UnusableNode(node, "it contains itself through an anchor (&) and an alias (*)", "write it out")
         if id(node) not in counts:
             open_.add(id(node))
             parts = node.value if isinstance(node, SequenceNode) else [part for pair in node.value for part in pair]
             counts[id(node)] = 1 + sum(map(count, parts))
             open_.remove(id(node))
             if counts[id(node)] > MAX_VALUES:
-                raise _Refused(node, f"it has more than {MAX_VALUES:,} values", "split the file")
+                raise _UnusableNode(node, f"it has more than {MAX_VALUES:,} values", "split the file")
         return counts[id(node)]
 
     count(root)
@@ -162,7 +162,7 @@ def _refuse_large(root: Node) -> None:
 class _CoreSchema(BaseResolver):
     """What a scalar without quotes is: the core schema of YAML 1.2, except that `007` is text; and merge keys."""
 
-    def __init__(self, loader: Any, **_: Any) -> None:
+    def __init__(self, loader: object, **_: object) -> None:
         super().__init__(loader)
 
     @property

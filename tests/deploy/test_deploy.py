@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,12 @@ def test_what_the_dockerfile_copies_is_there(name: str) -> None:
     copied = [words.split()[:-1] for words in re.findall(r"^COPY (.*)$", (DEPLOY / name).read_text(), re.MULTILINE)]
     assert copied
     assert [path for paths in copied for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_image_has_every_package() -> None:
+    copied = re.findall(r"^COPY (\w+) \1$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    include = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert [name for name in include if name.removesuffix("*") not in copied] == []
 
 
 def test_dagster_takes_the_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

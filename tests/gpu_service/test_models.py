@@ -170,7 +170,7 @@ def test_a_package_that_is_not_here(
     with pytest.raises(MissingEngine) as caught:
         call()
     assert f"needs the package {package}, which cannot be used on this host" in str(caught.value)
-    assert f"`pip install 'mpr[{extra}]'`" in str(caught.value)
+    assert f"`pip install '.[{extra}]'`" in str(caught.value)
 
 
 def _detect(settings: DetectSettings) -> object:

@@ -39,7 +39,7 @@ class _Span(BaseModel):
     last_ms: int = Field(ge=0)
 
 
-class _Listed(Brand):
+class _FileEntry(Brand):
     status: Status = Status.CONFIRMED
     source: BrandOrigin = BrandOrigin.MANUAL
     everywhere: bool = True
@@ -47,7 +47,7 @@ class _Listed(Brand):
 
 
 class _RegistryFile(Settings):
-    brands: tuple[_Listed, ...]
+    brands: tuple[_FileEntry, ...]
 
 
 def read_entries(path: Path) -> list[BrandRecord]:
@@ -85,7 +85,7 @@ def _is_csv(path: Path) -> bool:
     return suffix == ".csv"
 
 
-def _entry(listed: _Listed, folder: Path) -> BrandRecord:
+def _entry(listed: _FileEntry, folder: Path) -> BrandRecord:
     return BrandRecord(
         name=listed.name,
         aliases=listed.aliases,
@@ -140,7 +140,7 @@ def _cell(entry: BrandRecord, column: str) -> str:
     return BETWEEN.join(value)
 
 
-def _from_csv(path: Path) -> list[_Listed]:
+def _from_csv(path: Path) -> list[_FileEntry]:
     try:
         text = read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -157,7 +157,7 @@ def _from_csv(path: Path) -> list[_Listed]:
         raise BadInput(f"{path}, line {reader.line_num}: this is not CSV: {error}.") from None
 
 
-def _of_row(where: str, row: Mapping[str | None, Any]) -> _Listed:
+def _of_row(where: str, row: Mapping[str | None, Any]) -> _FileEntry:
     if None in row or None in row.values():
         raise BadInput(
             f"{where}: it has not as many cells as the first line",
@@ -171,4 +171,4 @@ def _of_row(where: str, row: Mapping[str | None, Any]) -> _Listed:
             data[str(column)] = cell.strip()
     if "everywhere" in data:
         data["everywhere"] = {"true": True, "false": False}.get(data["everywhere"].lower(), data["everywhere"])
-    return validate(where, data, _Listed)
+    return validate(where, data, _FileEntry)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Protocol
 
 from gpu_service.errors import BadInput
 
@@ -47,7 +47,7 @@ class Request:
     model: str
     system: str
     parts: tuple[str | bytes, ...] = field(repr=False)
-    schema: Mapping[str, Any] = field(repr=False)
+    schema: Mapping[str, object] = field(repr=False)
     max_output_tokens: int
     timeout_s: float
 

@@ -57,7 +57,7 @@ class Anthropic:
         self._client.close()
 
 
-def _part(part: str | bytes) -> dict[str, Any]:
+def _part(part: str | bytes) -> dict[str, object]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     data = base64.b64encode(part).decode()

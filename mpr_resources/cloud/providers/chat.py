@@ -71,7 +71,7 @@ class ChatProvider:
         return Completion(choices[0].message.content or "", usage)
 
 
-def _part(part: str | bytes) -> dict[str, Any]:
+def _part(part: str | bytes) -> dict[str, object]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     data = base64.b64encode(part).decode()

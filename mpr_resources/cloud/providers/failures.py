@@ -12,7 +12,6 @@ Nothing that a server said about a key is repeated, and no SDK exception is kept
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from gpu_service.client.retry_after import retry_after_s
 from gpu_service.errors import (
@@ -66,7 +65,7 @@ class RequestRejection(ProviderError, PermanentError):
 
 
 def no_sdk(provider: str) -> MissingEngine:
-    return MissingEngine(f"The SDK of {provider} is not installed", "run: pip install 'mpr[cloud]'")
+    return MissingEngine(f"The SDK of {provider} is not installed", "run: pip install '.[cloud]'")
 
 
 def timed_out(provider: str, timeout_s: float) -> ProviderUnavailable:
@@ -100,7 +99,9 @@ def refused(provider: str, usage: Usage) -> ContentRefusal:
     return ContentRefusal(f"{provider} refuses to answer this.", "", "refused", usage)
 
 
-def of_status(provider: str, model: str, status: int, headers: Mapping[str, str], said: Any, key: str) -> ProviderError:
+def of_status(
+    provider: str, model: str, status: int, headers: Mapping[str, str], said: object, key: str
+) -> ProviderError:
     """What an answer with this HTTP status means. `said`: the body, as the SDK read it."""
     variable = PROVIDERS[provider][0]
     if status == 401:
@@ -135,7 +136,7 @@ def of_status(provider: str, model: str, status: int, headers: Mapping[str, str]
     return RequestRejection(f"{provider} rejects the request to {model} (HTTP {status}): {words}", "", "rejected")
 
 
-def _words(said: Any, key: str) -> str:
+def _words(said: object, key: str) -> str:
     """A server's own explanation on one line, short, and without the key should it repeat it."""
     found = said.get("error", said) if isinstance(said, dict) else said
     found = found.get("message", found) if isinstance(found, dict) else found

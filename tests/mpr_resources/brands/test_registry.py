@@ -417,7 +417,7 @@ def test_others_that_write_for_too_long(registry: Registry, monkeypatch: pytest.
 
 def test_a_driver_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg2", None)
-    with pytest.raises(MissingEngine, match=r"pip install 'mpr\[team\]'"):
+    with pytest.raises(MissingEngine, match=r"pip install '\.\[team\]'"):
         Registry("postgresql://u@127.0.0.1:1/d").known()
 
 

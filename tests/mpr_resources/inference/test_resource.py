@@ -108,3 +108,14 @@ def test_models_of_this_process_come_from_its_configuration() -> None:
         use(ModelFiles())
     with pytest.raises(BadInput, match="list of models"):
         InferenceResource.from_environ({"INFERENCE_MODELS": "boards"})
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", 60.0), ("0", 0.0), ("2.5", 2.5)])
+def test_how_long_hosts_are_waited_for(text: str, seconds: float) -> None:
+    assert InferenceResource.from_environ({"INFERENCE_GIVE_UP_AFTER_S": text}).give_up_after_s == seconds
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "inf", "nan"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match=f"INFERENCE_GIVE_UP_AFTER_S is '{text}'; give a number of seconds"):
+        InferenceResource.from_environ({"INFERENCE_GIVE_UP_AFTER_S": text})
