@@ -43,18 +43,19 @@ def drive(daemon: Daemon, scratch: Path) -> None:
     if len(made) != 12:
         raise SystemExit(f"drive: 12 assets should be materialized, these are: {made}")
     checks = [check for node in nodes for check in node["assetChecksOrError"].get("checks", [])]
-    # No scenario is kept, so that the check of scenarios has nothing to say.
-    states = {check["name"]: (check["executionForLatestMaterialization"] or {}).get("status") for check in checks}
-    failed = [name for name, state in states.items() if state != ("SUCCEEDED" if name != "matches_scenario" else None)]
-    if failed or "frames_cover_timeline" not in states:
-        raise SystemExit(f"drive: these checks failed: {failed}, of {sorted(states)}")
+    states = [(c["name"], (c["executionForLatestMaterialization"] or {}).get("status")) for c in checks]
+    # No scenario is kept, so that its check has nothing to say.
+    failed = [one for one in states if one[1] != "SUCCEEDED" and one != ("matches_scenario", "SKIPPED")]
+    evaluated = [one for one in states if one[1] == "SUCCEEDED"]
+    if failed or not evaluated:
+        raise SystemExit(f"drive: these checks failed: {failed}")
     report = scratch / "storage" / "reports" / "demo"
     for name in ("report.html", "report.json", "exposures.csv"):
         if not (report / name).stat().st_size:
             raise SystemExit(f"drive: {report / name} is empty")
     scorer = [BIN / "python", "-m", "bench.score_exposures", "--json", scratch / "truth.csv", report / "exposures.csv"]
     scored = json.loads(subprocess.run(scorer, check=True, cwd=ROOT, capture_output=True, text=True).stdout)
-    print(f"drive: 12 assets, {len(checks)} checks, F1 {scored['f1']}, falsely claimed {scored['false_s']} s")
+    print(f"drive: 12 assets, {len(evaluated)} checks, F1 {scored['f1']}, falsely claimed {scored['false_s']} s")
     if scored["f1"] < 0.95:
         raise SystemExit("drive: the demo's F1 is below 0.95")
 
