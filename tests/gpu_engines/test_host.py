@@ -83,8 +83,8 @@ def test_clients_at_once_share_one_model_and_its_batches(url: str) -> None:
     ("name", "sentence"),
     [
         ("", "No model is chosen; set `model` to a model of the host (known: gone, tiny)."),
-        ("/etc/passwd", "This host knows no model `/etc/passwd`, which `model` asks for (known: gone, tiny); start it"),
-        ("gone", "The model `gone`, which `model` asks for, is not where --models"),
+        ("/etc/passwd", "This host has no model `/etc/passwd`, which `model` requests (known: gone, tiny); start it"),
+        ("gone", "The model `gone`, which `model` requests, is not at the path in the host's --models"),
     ],
     ids=["none", "a path", "a file that is gone"],
 )

@@ -119,7 +119,13 @@ def test_an_export_of_fixed_size_that_sorts_its_boxes_out(boards: Boards, tmp_pa
 
     shutil.copy(boards.weights, tmp_path / "boards.pt")
     exported = ultralytics.YOLO(tmp_path / "boards.pt").export(
-        format="onnx", imgsz=(736, 1280), nms=True, simplify=False, verbose=False
+        format="onnx",
+        imgsz=(736, 1280),
+        nms=True,
+        iou=ONNX.object_overlap,  # Ultralytics' own is 0.7
+        conf=ONNX.object_threshold,
+        simplify=False,
+        verbose=False,
     )
     models.use(ModelFiles(files={"exported": str(exported)}))
     frame = boards.frames[sorted(boards.frames)[0]]
