@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,6 +22,8 @@ Image: TypeAlias = NDArray[np.uint8]
 """Pixels: shape (height, width, 3), BGR, 0 to 255."""
 
 JPEG_QUALITY = 90
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""What is taken from outside, as Pillow names it; OpenCV would decode more."""
 MAX_REFERENCE_MEGAPIXELS = 40
 """A logo is scaled down to some hundred pixels; no camera's picture of one is larger."""
 MAX_SVG_BYTES = 5_000_000
@@ -106,20 +107,32 @@ def rasterise(svg: bytes, side_px: int) -> bytes:
     return drawn.stdout
 
 
-def refuse_large(encoded: bytes) -> None:
-    """Raise ValueError when a picture's header says that it has more than `MAX_REFERENCE_MEGAPIXELS`.
+def size_px(encoded: bytes) -> tuple[int, int] | None:
+    """Width and height of JPEG, PNG or WebP bytes, by their header alone; None: far more pixels than any picture has.
 
-    A few megabytes may unpack to gigabytes. What has no header that can be read is left to the decoder.
+    Raises:
+        BadInput: they are not such a picture.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PillowImage.DecompressionBombWarning)
-            with PillowImage.open(io.BytesIO(encoded)) as picture:
-                width_px, height_px = picture.size
-    except PillowImage.DecompressionBombError as error:
-        raise ValueError(f"it has more than {MAX_REFERENCE_MEGAPIXELS} megapixels") from error
-    except Exception:
-        return
+        with PillowImage.open(io.BytesIO(encoded), formats=FORMATS) as picture:
+            return picture.size
+    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning):
+        return None
+    except Exception as error:  # Pillow raises many kinds on damaged headers; each means the same
+        raise BadInput(f"These {len(encoded)} bytes are not a JPEG, PNG or WebP file that can be read") from error
+
+
+def refuse_large(encoded: bytes) -> None:
+    """Refuse a reference picture of more than `MAX_REFERENCE_MEGAPIXELS`: a few megabytes may unpack to gigabytes.
+
+    Raises:
+        BadInput: it is no JPEG, PNG or WebP file.
+        ValueError: it is too large.
+    """
+    size = size_px(encoded)
+    if size is None:
+        raise ValueError(f"it has more than {MAX_REFERENCE_MEGAPIXELS} megapixels")
+    width_px, height_px = size
     if width_px * height_px > MAX_REFERENCE_MEGAPIXELS * 1e6:
         raise ValueError(f"its {width_px} x {height_px} pixels are more than {MAX_REFERENCE_MEGAPIXELS} megapixels")
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import io
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import multipart
-from PIL import Image as PillowImage
 from starlette.requests import Request
 
+from gpu_service.errors import BadInput
 from gpu_service.host.config import MB, ServiceConfig
 from gpu_service.host.refusals import Refusal
-
-FORMATS = ("JPEG", "PNG", "WEBP")
+from gpu_service.pictures import size_px
 
 
 class BodyBudget:
@@ -155,14 +153,14 @@ def from_base64(text: str, what: str) -> bytes:
 def check_picture(encoded: bytes, index: int, config: ServiceConfig) -> None:
     """Read a picture's header. Raises Refused: 422 for what is no picture, 413 for one with too many pixels."""
     try:
-        with PillowImage.open(io.BytesIO(encoded), formats=FORMATS) as picture:
-            width, height = picture.size
-    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning) as error:
-        raise _too_many_pixels(index, config) from error
-    except Exception as error:  # Pillow raises many kinds on damaged headers; each means the same
+        size = size_px(encoded)
+    except BadInput as error:
         raise Refusal(
             422, f"Picture {index} ({len(encoded)} bytes) is not a JPEG, PNG or WebP file that can be read."
         ) from error
+    if size is None:
+        raise _too_many_pixels(index, config)
+    width, height = size
     if width * height > config.picture_megapixels * 1e6:
         raise _too_many_pixels(index, config, f"{width} x {height} pixels")
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gpu_service.host.batching import AnyRoutine
-from gpu_service.host.bodies import FORMATS
+from gpu_service.pictures import FORMATS
 from gpu_service.wire import (
     Failure,
 )

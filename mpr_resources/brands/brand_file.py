@@ -276,8 +276,9 @@ def read_reference(brand: str, file: Path, name: str) -> Reference:
     except OSError as error:
         raise BadInput(f"{what} cannot be read: {error.strerror}", "check its permissions") from None
     try:
-        refuse_large(encoded)
-        decode(rasterise(encoded, 64) if file.suffix.lower() == ".svg" else encoded)
+        picture = rasterise(encoded, 64) if file.suffix.lower() == ".svg" else encoded
+        refuse_large(picture)
+        decode(picture)
     except ValueError as error:
         raise BadInput(f"{what} cannot be used: {error}", "give another PNG, JPEG, WebP or SVG picture") from None
     except (BadInput, cv2.error):

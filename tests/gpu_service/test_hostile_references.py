@@ -95,7 +95,8 @@ REFUSED = {
         "too much time or memory|more than 20 s|nothing drawn",
     ),
     "900 megapixels": (png_header(30_000, 30_000), "it has more than 40 megapixels"),
-    "16 bits": (png_header(10_000, 10_000, 16), "10000 x 10000 pixels are more than 40 megapixels"),
+    "a format beside": (b"P6\n30000 30000\n255\n" + bytes(99), "cannot be read"),
+    "16 bits": (png_header(8000, 8000, 16), "its 8000 x 8000 pixels are more than 40 megapixels"),
 }
 
 

@@ -232,11 +232,13 @@ def read_logo(reference: Reference) -> tuple[Image, Mask, bool]:
             ) from error
     try:
         refuse_large(encoded)
+        raw: Any = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    except BadInput:
+        raw = None
     except ValueError as error:
         raise BadInput(f"{what} is too large: {error}", "give a smaller picture") from error
-    raw: Any = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED) if encoded else None
     if raw is None or raw.dtype.kind != "u":
-        raise BadInput(f"{what} cannot be read", "give a PNG, JPEG or SVG picture")
+        raise BadInput(f"{what} cannot be read", "give a PNG, JPEG, WebP or SVG picture")
     bytes_a_pixel = raw.dtype.itemsize
     return _inked(np.asarray(raw if bytes_a_pixel == 1 else raw >> 8, np.uint8), what)
 
