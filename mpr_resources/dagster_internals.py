@@ -13,12 +13,12 @@ import sqlite3
 import time
 import uuid
 import warnings
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import dagster as dg
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
@@ -287,8 +287,11 @@ def runs_of_code_location(instance: dg.DagsterInstance, job: str, *, sensor: str
     def create_with_origin(*, tags: Mapping[str, str], **arguments: Any) -> dg.DagsterRun:
         return create(tags={**tags, MAX_RETRIES_TAG: "0"}, remote_job_origin=origin, **arguments)
 
-    with patch.object(instance, "create_run_for_job", create_with_origin):
+    instance.create_run_for_job = create_with_origin  # type: ignore[method-assign,assignment]
+    try:
         yield
+    finally:
+        del instance.create_run_for_job
 
 
 def count_runs(instance: dg.DagsterInstance, runs: dg.RunsFilter) -> int:
@@ -485,9 +488,9 @@ class HealthCheckedRunLauncher(dg.DefaultRunLauncher):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, reason)
 
+    @abstractmethod
     def why_gone(self, run: dg.DagsterRun) -> str | None:
         """Why the run's process is taken for gone; None where it is not."""
-        raise NotImplementedError
 
 
 # The databases of a DAGSTER_HOME
