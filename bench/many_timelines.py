@@ -124,7 +124,7 @@ class Team:
                         "overrides": dg.MetadataValue.json({}),
                         "config_version": config[name][stage.name],
                         "settings": dg.MetadataValue.json(stage.settings().model_dump(mode="json")),
-                        "dagster/column_schema": column_schema(stage.name, stage.schema),
+                        "dagster/column_schema": column_schema(stage),
                         "dagster/row_count": 1000,
                         **({"preview": PREVIEW} if stage.draw is not None else {}),
                     },

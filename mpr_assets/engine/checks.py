@@ -118,7 +118,6 @@ def exposures_in_order(exposures: pl.DataFrame, duration_ms: int) -> list[str]:
 
 
 def _frames_cover_timeline(frames: StageTable, timeline: StageTable, run: StageRun) -> list[str]:
-
     def picture_times(address: str, start_ms: int, end_ms: int) -> NDArray[np.int64]:
         with open_media(run.sources.at(address)) as media:
             return media.ms_of(media.times(start_ms, end_ms).pts)

@@ -7,15 +7,12 @@ MAJOR when the meaning of its columns changes: tables of another MAJOR version a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from gpu_service.errors import PermanentError
+from mpr_assets.engine.stage import Stage
 from mpr_resources.storage.tables import StageTable
-
-if TYPE_CHECKING:
-    from mpr_assets.engine.stage import Stage
 
 
 def refuse_incompatible(inputs: Mapping[str, StageTable], stages: Mapping[str, Stage]) -> None:

@@ -51,6 +51,8 @@ class Stage(Generic[SettingsT]):
     """A stage as the graph knows it. It is given only runs that have its own settings.
 
     Attributes:
+        columns: what columns hold whose names mean something else here, or stand here alone; the words that tables
+            share are in `mpr_assets.orchestration.columns`.
         body: reads, computes, writes what is not its table; thin.
         depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files. Of a
             stage without inputs: its timeline's spec and videos alone; of all others: what many timelines share.
@@ -78,6 +80,7 @@ class Stage(Generic[SettingsT]):
     kinds: frozenset[str]
     settings: type[SettingsT]
     schema: ColumnTypes
+    columns: Mapping[str, str]
     code_version: str
     inputs: tuple[str, ...]
     body: Body[SettingsT]
@@ -135,6 +138,7 @@ def declare_stage(
     kinds: set[str],
     settings: type[SettingsT],
     schema: ColumnTypes,
+    columns: Mapping[str, str] | None = None,
     code_version: str,
     inputs: tuple[str, ...] = (),
     depends_on: Callable[[StageRun[SettingsT]], dict[str, str]] = lambda _run: {},
@@ -155,7 +159,7 @@ def declare_stage(
 
     def make(body: Body[SettingsT]) -> Stage[SettingsT]:
         return Stage(
-            name, description, group, frozenset(kinds), settings, schema, code_version, inputs, body,
+            name, description, group, frozenset(kinds), settings, schema, columns or {}, code_version, inputs, body,
             depends_on, complete, pictures, files, after, draw, overview, debug, per_frame, detection_sources,
             is_report, checks, off_switch,
         )  # fmt: skip

@@ -32,6 +32,7 @@ from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overview import Overview
 from mpr_assets.engine.stage import Draw, Stage, StageOutcome
 from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
+from mpr_assets.freshness.config_versions import observe
 from mpr_assets.freshness.event_log import config_key, read_observed, report
 from mpr_assets.freshness.judge import StageNode, overridden_version
 from mpr_assets.orchestration.checks import check_result, check_spec
@@ -104,7 +105,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         io_manager_key="tables",
         required_resource_keys={*RESOURCES, "heartbeat"},
         pool="gpu" if "inference" in stage.kinds else None,
-        metadata={"dagster/column_schema": column_schema(stage.name, stage.schema)},
+        metadata={"dagster/column_schema": column_schema(stage)},
     )
     allow_no_result(made, SCENARIO_CHECK)
     return made
@@ -159,7 +160,7 @@ def _materialize(
         "overrides": dg.MetadataValue.json(header.overrides),
         "settings": dg.MetadataValue.json(header.settings),
         "model": header.model or "none",
-        "dagster/column_schema": column_schema(stage.name, stage.schema),
+        "dagster/column_schema": column_schema(stage),
         "code_version": header.code_version,
         "upstream": dg.MetadataValue.json(header.upstream),
         "config_version": stage_config_version(stage, run),
@@ -185,8 +186,6 @@ def _materialize(
 
 def _observe_first(context: dg.AssetExecutionContext, stages: Sequence[Stage]) -> None:
     """Report the settings of a timeline that nobody has observed yet, before the stages run that depend on them."""
-    from mpr_assets.freshness.config_versions import observe  # it makes its versions of stages, by this module
-
     observed = read_observed(context.instance, [StageNode(stages[-1].name, (), "")], [context.partition_key])
     if not observed[stages[-1].name]:
         observe(context.instance, stages, [context.partition_key], context.resources, context.log)

@@ -85,6 +85,10 @@ def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[
     kinds={"opencv", "inference", "parquet"},
     settings=DetectObjectsSettings,
     schema=SCHEMA,
+    columns={
+        "engine": "what found it",
+        "reference": "the brand whose reference picture was found; empty: none",
+    },
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes"),
     depends_on=_what_finds,

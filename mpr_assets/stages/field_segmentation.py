@@ -53,6 +53,10 @@ def _debug(run: StageRun[FieldSegmentationSettings], frame: Frame, _inputs: Mapp
     kinds={"opencv", "inference", "parquet"},
     settings=FieldSegmentationSettings,
     schema=SCHEMA,
+    columns={
+        "polygon": "corners of the playing field, x and y in px of the frame",
+        "share": "share of the frame that the playing field covers, 0 to 1",
+    },
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes"),
     depends_on=lambda run: {"model": run.inference.identity(SEGMENT_FIELD, run.settings)},

@@ -281,6 +281,11 @@ def _detector(settings: FilterScenesSettings) -> SceneDetector:
     kinds={"opencv", "parquet"},
     settings=FilterScenesSettings,
     schema=SCHEMA,
+    columns={
+        "kept": "whether later stages look at the frame",
+        "kept_seq": "seq of the kept frame that stands for this one",
+        "shot": "number of the shot within the timeline, from 0",
+    },
     code_version=CODE_VERSION,
     inputs=("extract_frames",),
     draw=preview_sheet.as_it_is,

@@ -220,6 +220,11 @@ def _debug(run: StageRun[RunOcrSettings], frame: Frame, _inputs: Mapping[str, St
     kinds={"onnx", "inference", "parquet"},
     settings=RunOcrSettings,
     schema=SCHEMA,
+    columns={
+        "line": "number of the line within the frame",
+        "quad": "corners of the text, clockwise from its top left: x and y in px of the frame",
+        "read": "whether it was read on this frame; else it was taken over from another frame of its track",
+    },
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes", "preprocess"),
     depends_on=lambda run: {"model": run.inference.identity(OCR, run.settings)},
