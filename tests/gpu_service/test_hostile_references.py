@@ -16,8 +16,10 @@ import pytest
 from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_png
 from gpu_service.routines import Reference
+from gpu_service.routines.logos import logo_set as sets
 from gpu_service.routines.logos import references
-from gpu_service.routines.logos.references import logo_set, read_logo
+from gpu_service.routines.logos.logo_set import logo_set
+from gpu_service.routines.logos.references import read_logo
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 24 24">'
 SHAPE = '<path d="M2 2h20v8z"/>'
@@ -130,7 +132,7 @@ def test_a_slow_reference_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> 
             assert go_on.wait(30)
         return prepare(reference)
 
-    monkeypatch.setattr(references, "prepare", slow)
+    monkeypatch.setattr(sets, "prepare", slow)
     shape = svg(f"<g>{SHAPE}</g>")
     thread = threading.Thread(target=logo_set, args=([Reference("Slow", "a.svg", shape)],))
     thread.start()

@@ -29,7 +29,8 @@ from gpu_service.pictures import Image
 from gpu_service.routines import DebugPictures, Reference
 from gpu_service.routines.logos import regions as shapes
 from gpu_service.routines.logos import votes as votes
-from gpu_service.routines.logos.references import LogoSet, logo_set, root_sift
+from gpu_service.routines.logos.logo_set import LogoSet, logo_set
+from gpu_service.routines.logos.references import root_sift
 from gpu_service.routines.logos.regions import Floats
 from gpu_service.routines.logos.verify import (
     PoseEvidence,

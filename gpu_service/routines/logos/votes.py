@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_service.routines.logos.references import LogoSet
+from gpu_service.routines.logos.logo_set import LogoSet
 from gpu_service.routines.logos.regions import Floats
 
 FLAT_RATIO = 0.95
