@@ -13,6 +13,7 @@ from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
+from mpr_cli.arguments import OneOrAll
 from mpr_resources.run_queue import unfinished_timelines
 from mpr_resources.storage.cache_folders import (
     as_size,
@@ -25,11 +26,9 @@ from mpr_resources.storage.cache_folders import (
 
 app = typer.Typer(no_args_is_help=True, help="List and clear what can be recomputed: frames, crops, overlays.")
 
-Which = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline; all by default")]
-
 
 @app.command("list")
-def cache_list(timeline: Which = None) -> None:
+def cache_list(timeline: OneOrAll = None) -> None:
     """List the cache's folders, oldest first."""
     folders = cache_folders(storage(), _known(timeline))
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -49,7 +48,7 @@ def cache_list(timeline: Which = None) -> None:
 
 @app.command("clear")
 def cache_clear(
-    timeline: Which = None,
+    timeline: OneOrAll = None,
     older_than: Annotated[str | None, typer.Option(metavar="30d", help="folders written longer ago than this")] = None,
     larger_than: Annotated[
         str | None, typer.Option(metavar="10GB", help="the oldest folders, until the rest fits this size")

@@ -29,14 +29,13 @@ from mpr_assets.runs.run_lock import refuse_at_work
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
+from mpr_cli.arguments import MaybeTimeline, Timeline
 from mpr_cli.exit_status import FAILED
 from mpr_cli.materialize import materialize
 from mpr_resources.run_queue import held_by
 
 app = typer.Typer()
 
-Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
-Which = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline")]
 OfProfile = Annotated[str | None, typer.Option("--profile", help="every timeline of this profile")]
 StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="this stage and those that depend on it")]
 BY_NAME = {stage.name: stage for stage in STAGES}
@@ -56,7 +55,7 @@ def stage_name(name: str) -> str:
 
 @app.command("stop")
 def stop_command(
-    timeline: Which = None,
+    timeline: MaybeTimeline = None,
     force: Annotated[bool, typer.Option(help="mark a run ended whose process is gone")] = False,
     backfill: Annotated[
         str | None, typer.Option(metavar="ID", help="a whole backfill with all its timelines; mpr status lists them")
@@ -102,7 +101,7 @@ def _stop_timeline(timeline: str, *, force: bool) -> None:
 
 
 @app.command()
-def pause(timeline: Which = None, profile: OfProfile = None) -> None:
+def pause(timeline: MaybeTimeline = None, profile: OfProfile = None) -> None:
     """Hold a timeline or a profile: queued runs wait until `mpr resume`; a run in progress continues."""
     changed = _hold(timeline, profile, on=True)
     what = timeline if timeline else f"profile {profile}"
@@ -110,7 +109,7 @@ def pause(timeline: Which = None, profile: OfProfile = None) -> None:
 
 
 @app.command()
-def resume(timeline: Which = None, profile: OfProfile = None) -> None:
+def resume(timeline: MaybeTimeline = None, profile: OfProfile = None) -> None:
     """Release the hold of a timeline or a profile: its queued runs start."""
     changed = _hold(timeline, profile, on=False)
     with dagster_instance() as instance:

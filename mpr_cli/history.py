@@ -25,14 +25,16 @@ from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
+from mpr_cli.arguments import Timeline, composed
 from mpr_cli.control import BY_NAME, NAMES, stage_name
 from mpr_resources.storage.keys import Keys
 
 app = typer.Typer()
 
-Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="only this stage's results")]
-Reference = Annotated[str, typer.Argument(help="TIMELINE for its report, TIMELINE:STAGE, or scenario:LABEL")]
+Reference = Annotated[
+    str, typer.Argument(callback=composed, help="TIMELINE for its report, TIMELINE:STAGE, or scenario:LABEL")
+]
 MOST_CHANGES = 40
 
 

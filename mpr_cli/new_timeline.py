@@ -19,8 +19,10 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
+from mpr_cli.arguments import composed
 from mpr_resources.media.probe import probe
 from mpr_resources.media.sources import Sources, is_remote
+from mpr_resources.names import name_of_file
 
 Videos = Annotated[
     list[str],
@@ -32,7 +34,9 @@ Chunks = Annotated[
     typer.Option("--chunk", help="a span START-END of the video, repeatable; N:START-END for the Nth video"),
 ]
 Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
-Name = Annotated[str | None, typer.Option(help="name of the timeline; the video's by default")]
+Name = Annotated[
+    str | None, typer.Option(callback=composed, help="name of the timeline; made from the video's by default")
+]
 Replace = Annotated[bool, typer.Option(help="replace the timeline if its name is registered")]
 
 
@@ -67,7 +71,7 @@ def timeline_spec(
     ]
     if name is None:
         file = addresses[0].partition("?")[0] if is_remote(addresses[0]) else addresses[0]
-        name = re.sub(r"[^0-9A-Za-z_-]+", "_", Path(file).stem)[:80].strip("_-") or "timeline"
+        name = name_of_file(Path(file).stem, "timeline")
     brand_file = _readable(brands) if brands else None
     spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
     sources = Sources(storage_resource(os.environ).s3_endpoint_url)

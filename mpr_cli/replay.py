@@ -39,6 +39,7 @@ from mpr_assets.runs.try_stage import Trial, try_stage
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
+from mpr_cli.arguments import OneOrAll, Timeline
 from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.materialize import materialize
 from mpr_cli.report import assignments
@@ -53,7 +54,6 @@ STYLES = {
     StageState.OVERRIDDEN: "cyan",
 }
 
-Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 StageName = Annotated[str, typer.Argument(metavar="STAGE", help="name of a stage")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting for this run only, repeatable")
@@ -64,9 +64,7 @@ Folder = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="the
 
 @app.command()
 def status(
-    timeline: Annotated[
-        str | None, typer.Argument(metavar="[TIMELINE]", help="name of a timeline; all by default")
-    ] = None,
+    timeline: OneOrAll = None,
 ) -> None:
     """Show which stages of a timeline (or of all timelines) are fresh, stale, missing or overridden, and why."""
     if timeline is None:

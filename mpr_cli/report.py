@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -13,6 +13,7 @@ from mpr_assets.report.measures import measures
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
+from mpr_cli.arguments import Timeline
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import read_table
@@ -23,7 +24,7 @@ LINK_S = 3600
 
 
 @app.command()
-def report(timeline: Annotated[str, typer.Argument(help="name of a timeline")]) -> None:
+def report(timeline: Timeline) -> None:
     """Print a timeline's brands and the location of its report."""
     load_spec(storage(), timeline)
     show_report(timeline)

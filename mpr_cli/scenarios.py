@@ -24,6 +24,7 @@ from mpr_assets.runs.local_instance import resources
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
+from mpr_cli.arguments import Timeline
 from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.exit_status import FAILED
 from mpr_cli.progress_display import progress
@@ -32,7 +33,6 @@ from mpr_resources.storage.scenario_store import Scenario
 
 app = typer.Typer(no_args_is_help=True, help="Bookmark a stage's result, and check later whether it is reproduced.")
 
-Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 StageName = Annotated[str, typer.Argument(metavar="STAGE", help="name of a stage")]
 Label = Annotated[str, typer.Argument(help="letters, digits, _ and -")]
 Labels = Annotated[list[str] | None, typer.Argument(metavar="[LABEL...|all]", help="labels; all by default")]

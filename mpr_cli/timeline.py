@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from mpr_assets.runs.local_instance import dagster_instance
@@ -11,12 +9,11 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
+from mpr_cli.arguments import Timeline
 from mpr_cli.new_timeline import Brands, Chunks, Name, Profile, Replace, Videos, create_timeline, timeline_spec
 from mpr_resources.yaml_files.syntax import dump
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and show timelines.")
-
-Timeline = Annotated[str, typer.Argument(help="name of a timeline")]
 
 
 @app.command("create")

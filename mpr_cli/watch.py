@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import dagster as dg
 import typer
@@ -14,6 +13,7 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.runs.run_lock import runs_of
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
+from mpr_cli.arguments import Timeline
 from mpr_cli.exit_status import FAILED
 from mpr_resources.dagster_internals import materialized_in
 from mpr_resources.progress import stored_report
@@ -26,7 +26,7 @@ EVERY_S = 1.0
 
 
 @app.command()
-def watch(timeline: Annotated[str, typer.Argument(help="name of a timeline")]) -> None:
+def watch(timeline: Timeline) -> None:
     """Show the progress of a timeline's run until it ends: stage, frames done, rate, time left."""
     store = storage()
     load_spec(store, timeline)

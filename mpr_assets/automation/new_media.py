@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
+from mpr_resources.names import shortened
 from mpr_resources.storage.store import ObjectInfo
 from mpr_resources.yaml_files.load import load_model
 
@@ -172,11 +173,9 @@ def timeline_name(key: str) -> str:
     'soccer_broadcast-match-1-d5928fe6'
     """
     stem = key.removesuffix(PurePosixPath(key).suffix)
-    readable = re.sub(r"[\W-]+", "-", stem).strip("-_")[:READABLE_LENGTH]
-    while len(readable.encode()) > READABLE_BYTES:
-        readable = readable[:-1]
+    readable = shortened(re.sub(r"[\W-]+", "-", stem), READABLE_LENGTH, READABLE_BYTES)
     digest = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:8]
-    return f"{readable.strip('-_')}-{digest}" if readable.strip("-_") else f"media-{digest}"
+    return f"{readable or 'media'}-{digest}"
 
 
 def decide(

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from gpu_service.errors import BadInput, MprError
+from gpu_service.errors import MprError
 from mpr_assets.compare.table_diff import Difference, compare, differing_settings
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.materialize import materialize_stage
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
-from mpr_assets.timelines.spec import validate_timeline_name
+from mpr_resources.names import check_name
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache
 from mpr_resources.storage.scenario_store import Scenario, opened, save
@@ -60,15 +60,12 @@ class ScenarioResult:
 
 
 def validate_label(label: str) -> str:
-    """The label itself, when it can be a folder and a word on the command line: the rules of timelines' names.
+    """The label itself, when it can be a scenario's; see `mpr_resources.names`.
 
     Raises:
-        BadInput: it breaks one.
+        BadInput: it cannot.
     """
-    try:
-        return validate_timeline_name(label)
-    except BadInput as error:
-        raise BadInput(str(error).replace("The timeline name", "The scenario label")) from error
+    return check_name(label, "scenario label")
 
 
 def save_scenario(

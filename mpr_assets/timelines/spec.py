@@ -12,10 +12,7 @@ from pydantic import Field, field_validator
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
-
-MAX_NAME_LENGTH = 100
-MAX_NAME_BYTES = 200
-"""File systems take 255 bytes a name, and something is added to it."""
+from mpr_resources.names import check_name
 
 
 class ChunkSpec(Settings):
@@ -29,7 +26,7 @@ class ChunkSpec(Settings):
 class TimelineSpec(Settings):
     """What a user asks for: a name, a profile and an ordered list of chunks."""
 
-    name: str = Field(description="letters, digits, _ and -; at most 100")
+    name: str = Field(description="letters and digits of any script, _ and -; at most 100")
     profile: str = Field("generic", description="name of a profile")
     chunks: tuple[ChunkSpec, ...] = Field(description="in order, on one clock; sources may repeat")
     brands: str | None = Field(None, description="path of a brand file; none: the profile's")
@@ -47,29 +44,12 @@ class TimelineSpec(Settings):
 
 
 def validate_timeline_name(name: str) -> str:
-    """The name itself, when it can be a partition key, a folder and a word on the command line.
+    """The name itself, when it can be a timeline's; see `mpr_resources.names`.
 
     Raises:
-        BadInput: it is empty, too long, or holds something other than letters, digits, `_` and `-`, or begins with
-            `_` or `-`.
+        BadInput: it cannot.
     """
-    if len(name) > MAX_NAME_LENGTH:
-        raise BadInput(
-            f"The timeline name {name[:20]!r}... has {len(name)} characters", f"use at most {MAX_NAME_LENGTH}"
-        )
-    if len(name.encode(errors="replace")) > MAX_NAME_BYTES:
-        raise BadInput(
-            f"The timeline name {name[:20]!r}... takes more than {MAX_NAME_BYTES} bytes", "use a shorter one"
-        )
-    if re.fullmatch(r"[^\W_][\w-]*", name) is None:
-        wrong = sorted({c for c in name if re.fullmatch(r"[\w-]", c) is None})
-        holds = f"holds {', '.join(map(repr, wrong))}" if wrong else "does not begin with a letter or digit"
-        holds = holds if name else "is empty"
-        suggestion = re.sub(r"[^\w-]+", "-", name).strip("-_") or "match-1"
-        raise BadInput(
-            f"The timeline name {name!r} {holds}", f"use letters, digits, _ and -, for example {suggestion!r}"
-        )
-    return name
+    return check_name(name, "timeline name")
 
 
 def parse_chunk(text: str) -> tuple[int, int]:

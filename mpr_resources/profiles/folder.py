@@ -20,6 +20,7 @@ from mpr_resources.brands.brand_file import (
 )
 from mpr_resources.brands.registry import Registry
 from mpr_resources.brands.registry.known import BrandKnowledge, added, looked_for
+from mpr_resources.names import check_name
 from mpr_resources.profiles.listing import profile_names
 from mpr_resources.profiles.profile import Profile, profile_model
 from mpr_resources.yaml_files.edit import with_values
@@ -103,10 +104,9 @@ class Profiles:
         """Where a new profile of this name goes.
 
         Raises:
-            BadInput: the name is taken or cannot be a file name.
+            BadInput: the name is taken or cannot be a name.
         """
-        if not new_name or not new_name.replace("_", "a").replace("-", "a").isalnum():
-            raise BadInput(f"The profile name {new_name!r} may hold only letters, digits, '_' and '-'.")
+        check_name(new_name, "profile name")
         if new_name in self.names():
             raise BadInput(f"There is already a profile {new_name!r} in {self.folder}", "choose another name")
         return self.folder / f"{new_name}.yaml"

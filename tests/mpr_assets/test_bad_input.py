@@ -222,8 +222,8 @@ CASES: dict[str, Case] = {
     "duplicate onto another": Case(
         ["profile", "duplicate", "board", "board"], ["There is already a profile 'board'", "choose another name."]
     ),
-    "duplicate to a path": Case(["profile", "duplicate", "board", "../x"], ["'../x' may hold only letters, digits"]),
-    "duplicate to a name too long": Case(["profile", "duplicate", "board", "x" * 300], ["cannot be written"]),
+    "duplicate to a path": Case(["profile", "duplicate", "board", "../x"], ["'../x' holds '.', '/'"]),
+    "duplicate to a name too long": Case(["profile", "duplicate", "board", "x" * 300], ["has 300 characters"]),
     # names of timelines
     "name with a slash": name("a/b", "'a/b' holds '/'", "for example 'a-b'."),
     "name of dots": name("..", "'..' holds '.'", "for example 'match-1'."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,32 @@ def test_a_name_taken_is_given_again_with_replace(mpr: Mpr, inputs: Path) -> Non
     mpr("timeline", "create", video, "--name", "again")
     mpr("timeline", "create", video, "--name", "again", "--chunk", "0-1", "--replace")
     assert yaml.safe_load(mpr("timeline", "show", "again"))["chunks"][0]["end_ms"] == 1000
+
+
+FILES = {
+    "試合.mp4": "試合",
+    "決勝.mp4": "決勝",
+    unicodedata.normalize("NFD", "Größe é.mp4"): "Größe_é",
+    "!!!.mp4": "timeline-e84c538e",
+}
+"""Names of files, and of the timelines that they become."""
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_timeline_has_the_name_of_its_file(file: str, mpr: Mpr, inputs: Path, tmp_path: Path, home: Path) -> None:
+    (tmp_path / file).hardlink_to(inputs / "clip.mp4")
+    assert mpr("timeline", "create", str(tmp_path / file)) == f"{FILES[file]}\n"
+    assert (home / "storage" / "timelines" / f"{FILES[file]}.json").is_file()
+    for typed in ("NFC", "NFD"):
+        shown = yaml.safe_load(mpr("timeline", "show", unicodedata.normalize(typed, FILES[file])))  # type: ignore[arg-type]
+        assert (shown["name"], shown["chunks"][0]["source"]) == (FILES[file], str(tmp_path / file))
+
+
+def test_a_name_that_is_registered_in_pieces_is_found_as_it_is(mpr: Mpr, home: Path) -> None:
+    pieces = unicodedata.normalize("NFD", "경기")
+    spec = (home / "storage" / "timelines" / "Größe-2.json").read_text().replace("Größe-2", pieces)
+    (home / "storage" / "timelines" / f"{pieces}.json").write_text(spec)
+    assert yaml.safe_load(mpr("timeline", "show", pieces))["name"] == pieces
 
 
 def test_profiles_are_listed_shown_checked_and_copied(

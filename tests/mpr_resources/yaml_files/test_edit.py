@@ -70,7 +70,7 @@ def test_a_profile_is_duplicated_with_other_settings(
 
 REFUSED = {
     "a name that is taken": ("tv_ads", {"fps": 1}, "There is already a profile 'tv_ads'"),
-    "a name that cannot be": ("../mine", {"fps": 1}, "may hold only letters, digits, '_' and '-'"),
+    "a name that cannot be": ("../mine", {"fps": 1}, "The profile name '../mine' holds '.', '/'; use letters"),
     "a setting that cannot be": ("mine", {"fps": -1}, "fps is -1, which is out of range"),
 }
 

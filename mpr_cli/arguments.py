@@ -1,0 +1,31 @@
+"""Arguments that several commands take. Imports nothing of weight: every command needs it."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated
+
+import typer
+
+
+def composed(name: str | None) -> str | None:
+    """A timeline's name as it is registered: letters with accents in one piece (NFC), however they were typed.
+
+    macOS hands out names of files in pieces (NFD). A name that was registered in pieces, as the sensor `new_media` may
+    take it from a file's path, stays as it is.
+    """
+    whole = None if name is None else unicodedata.normalize("NFC", name)
+    if whole == name or name is None:
+        return name
+    from mpr_assets.runs.local_storage import storage
+    from mpr_resources.storage.keys import Keys
+
+    return name if storage().exists(Keys.spec(name)) else whole
+
+
+_HELP = "name of a timeline"
+Timeline = Annotated[str, typer.Argument(metavar="TIMELINE", callback=composed, help=_HELP)]
+MaybeTimeline = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", callback=composed, help=_HELP)]
+OneOrAll = Annotated[
+    str | None, typer.Argument(metavar="[TIMELINE]", callback=composed, help=f"{_HELP}; all by default")
+]
