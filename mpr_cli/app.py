@@ -154,6 +154,7 @@ def main() -> None:
     """Run the command line; every failure is one sentence and an exit status."""
     # OpenCV prints its own lines about a damaged picture; MPR's message names the picture.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    terminal.show_warnings()
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:  # what typer makes of a KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,3 +30,18 @@ MaybeTimeline = Annotated[str | None, typer.Argument(metavar="[TIMELINE]", callb
 OneOrAll = Annotated[
     str | None, typer.Argument(metavar="[TIMELINE]", callback=composed, help=f"{_HELP}; all by default")
 ]
+
+Videos = Annotated[
+    list[str],
+    typer.Argument(metavar="VIDEO...", help="one video, or several in order: a path, s3://bucket/key or https://..."),
+]
+Profile = Annotated[str, typer.Option(help="the profile with the stages' settings")]
+Chunks = Annotated[
+    list[str] | None,
+    typer.Option("--chunk", help="a span START-END of the video, repeatable; N:START-END for the Nth video"),
+]
+Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
+Name = Annotated[
+    str | None, typer.Option(callback=composed, help="name of the timeline; made from the video's by default")
+]
+Replace = Annotated[bool, typer.Option(help="replace the timeline if its name is registered")]

@@ -1,4 +1,4 @@
-"""A timeline made from arguments of the command line: those arguments, what they describe, and registering it."""
+"""A timeline made from arguments of the command line: what they describe, and registering it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import dagster as dg
-import typer
 
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import storage_resource
@@ -19,25 +17,9 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
-from mpr_cli.arguments import composed
 from mpr_resources.media.probe import probe
 from mpr_resources.media.sources import Sources, is_remote
 from mpr_resources.names import name_of_file
-
-Videos = Annotated[
-    list[str],
-    typer.Argument(metavar="VIDEO...", help="one video, or several in order: a path, s3://bucket/key or https://..."),
-]
-Profile = Annotated[str, typer.Option(help="the profile with the stages' settings")]
-Chunks = Annotated[
-    list[str] | None,
-    typer.Option("--chunk", help="a span START-END of the video, repeatable; N:START-END for the Nth video"),
-]
-Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
-Name = Annotated[
-    str | None, typer.Option(callback=composed, help="name of the timeline; made from the video's by default")
-]
-Replace = Annotated[bool, typer.Option(help="replace the timeline if its name is registered")]
 
 
 def timeline_spec(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import typer
 
-from mpr_assets.runs.local_instance import dagster_instance
-from mpr_assets.runs.run_lock import refuse_at_work
-from mpr_cli.materialize import materialize
-from mpr_cli.new_timeline import Brands, Chunks, Name, Profile, Replace, Videos, create_timeline, timeline_spec
-from mpr_cli.report import show_report
-from mpr_resources.inference.resource import open_inference
+from gpu_service.client.away import away_sentence, hosts_away
+from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Videos
 
 app = typer.Typer()
+
+LOG = logging.getLogger("mpr")
 
 
 @app.command()
@@ -26,10 +25,22 @@ def run(
     replace: Replace = False,
 ) -> None:
     """Register a timeline, materialize all stages and print the brands."""
+    for url, error in hosts_away(os.environ.get("INFERENCE_URL", "")):
+        LOG.warning(away_sentence(url, error))
+    # From here on, as this takes seconds to import: a host that is away is named before.
+    from mpr_assets.runs.local_instance import dagster_instance
+    from mpr_assets.runs.local_storage import storage
+    from mpr_assets.runs.run_lock import refuse_at_work
+    from mpr_assets.timelines.partitions import register
+    from mpr_cli.materialize import materialize
+    from mpr_cli.new_timeline import timeline_spec
+    from mpr_cli.report import show_report
+    from mpr_resources.inference.resource import open_inference
+
     open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
     spec = timeline_spec(video, profile, chunk or [], brands, name)
     with dagster_instance() as instance:
         refuse_at_work(instance, spec.name)
-        create_timeline(instance, spec, replace=replace)
+        register(instance, storage(), spec, replace=replace)
         materialize(instance, spec.name, command="run")
     show_report(spec.name)

@@ -6,6 +6,7 @@ escape sequences.
 
 from __future__ import annotations
 
+import logging
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,26 @@ def styled(text: str, style: str = "") -> Text:
 
 out = PlainConsole(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = PlainConsole(stderr=True, soft_wrap=True)
+
+
+class _Sentences(logging.Handler):
+    """Prints a record's message on stderr, unless it was printed before."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Dagster puts run and stage before the message of a record that a run logged, and keeps the message beside it.
+        sentence = getattr(record, "dagster_meta", {}).get("orig_message", record.getMessage())
+        if sentence not in self._said:
+            self._said.add(sentence)
+            err.print(f"mpr: {sentence}")
+
+
+def show_warnings() -> None:
+    """Print what is logged from now on, where nobody else takes it."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_Sentences()])
 
 
 def print_brands(brands: pl.DataFrame) -> None:

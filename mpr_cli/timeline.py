@@ -9,8 +9,8 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
-from mpr_cli.arguments import Timeline
-from mpr_cli.new_timeline import Brands, Chunks, Name, Profile, Replace, Videos, create_timeline, timeline_spec
+from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Timeline, Videos
+from mpr_cli.new_timeline import create_timeline, timeline_spec
 from mpr_resources.yaml_files.syntax import dump
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and show timelines.")

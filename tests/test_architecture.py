@@ -28,8 +28,8 @@ ROOMS = {
     "mpr_assets": "timelines engine freshness overlays text crops compare report escalation orchestration automation "
     "stages definitions runs webhook",
     "mpr_api": "webhook",
-    "mpr_cli": "exit_status terminal arguments progress_display report materialize new_timeline run timeline profile "
-    "brands cache control costs history replay scenarios watch app",
+    "mpr_cli": "exit_status terminal arguments progress_display report materialize new_timeline run timeline "
+    "profile brands cache control costs history replay scenarios watch app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""
 DAGSTER_DOOR = "mpr_resources/dagster_internals.py"

@@ -33,8 +33,11 @@ class Host:
     def answered(self) -> None:
         self.failures = 0
 
-    def leave_out(self, retry_after_s: float | None = None) -> None:
-        """Ask others for a while: as long as the host said, else longer with each failure, with jitter."""
+    def leave_out(self, retry_after_s: float | None = None) -> bool:
+        """Ask others for a while: as long as the host said, else longer with each failure, with jitter.
+
+        Gives whether it is the host's first failure since it answered.
+        """
         now = time.monotonic()
         if retry_after_s is not None:
             self.away_until = now + retry_after_s * random.uniform(1.0, 1.25)
@@ -42,6 +45,8 @@ class Host:
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self.failures)
             self.failures += 1
             self.away_until = now + pause_s * random.uniform(0.5, 1.0)
+            return self.failures == 1
+        return False
 
 
 class Hosts:

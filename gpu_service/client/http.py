@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -21,6 +22,7 @@ import httpx2
 import msgpack
 from pydantic import BaseModel, Field, ValidationError
 
+from gpu_service.client.away import away_sentence
 from gpu_service.client.hosts import Host, Hosts
 from gpu_service.client.retry_after import retry_after_s
 from gpu_service.errors import (
@@ -50,6 +52,8 @@ M = TypeVar("M", bound=BaseModel)
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
 KEEP_IDLE_S = 20.0
+
+log = logging.getLogger(__name__)
 
 
 class ClientConfig(Settings):
@@ -284,7 +288,8 @@ class HttpInference:
                 host.leave_out(retry_after_s(response.headers))
             except httpx2.TransportError as error:
                 trouble = _described(error)
-                host.leave_out()
+                if host.leave_out():
+                    log.warning(away_sentence(host.url, error))
             finally:
                 host.in_flight -= 1
             failing_since = began if failing_since is None else failing_since

@@ -312,15 +312,19 @@ def test_several_hosts_are_used_evenly_and_a_dead_one_is_left_out_and_comes_back
 
 
 @pytest.mark.parametrize("hosts", [1, 2])
-def test_dead_hosts_fail_in_the_configured_time_and_are_named(hosts: int) -> None:
+def test_dead_hosts_fail_in_the_configured_time_and_are_named(hosts: int, caplog: pytest.LogCaptureFixture) -> None:
     urls = [f"http://127.0.0.1:{free_port()}" for _ in range(hosts)]
-    began = time.monotonic()
+    began, started = time.monotonic(), time.time()
     with (
         HttpInference(urls, config=SOON) as client,
         pytest.raises(TransientError, match=f"{', '.join(urls)}.*/mean for 0.5 s.*ConnectError.*see that it runs"),
     ):
         means(client, 10)
     assert 0.5 <= time.monotonic() - began < 2.5
+    # At once, each once, and that they are waited for.
+    said = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert sorted(said) == sorted(f"The inference host {url} does not answer (Connection refused)" for url in urls)
+    assert all(record.created - started < 0.5 for record in caplog.records)
 
 
 def test_a_host_that_never_answers_fails_in_the_configured_time() -> None:

@@ -13,6 +13,7 @@ import yaml
 from mpr_assets.definitions import ROOT
 from mpr_assets.runs import local_instance
 from mpr_cli import app
+from tests.gpu_service.live import free_port
 from tests.world import BRAND, NAMES
 
 Mpr = Callable[..., str]
@@ -119,6 +120,16 @@ def test_profiles_are_listed_shown_checked_and_copied(
 @pytest.mark.parametrize("argv", [(), ("run",), ("timeline", "create"), ("profile",)], ids=" ".join)
 def test_help_tells_what_there_is(argv: tuple[str, ...], mpr: Mpr) -> None:
     assert "Usage: " in mpr(*argv, "--help")
+
+
+def test_an_inference_host_that_refuses_is_named_before_all_else(
+    mpr: Mpr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("INFERENCE_URL", url)
+    with pytest.raises(AssertionError, match=r"missing\.mp4 does not exist"):
+        mpr("run", str(tmp_path / "missing.mp4"))
+    assert caplog.messages[0].startswith(f"The inference host {url} does not answer (Connection refused); ")
 
 
 def test_dagsters_folder_may_be_relative_and_its_settings_moved(
