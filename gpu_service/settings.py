@@ -51,6 +51,10 @@ class Settings(BaseModel):
             raise ValueError(doubles)
         return data
 
+    def without_effect(self) -> dict[str, str]:
+        """Settings that nothing looks at as the others are, each with the reason."""
+        return {}
+
 
 def current_names(model: type[BaseModel], settings: Mapping[str, V]) -> dict[str, V]:
     """The settings with old names replaced by those of the model; unknown names stay as they are.

@@ -9,7 +9,6 @@ import typer
 
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import STAGES
-from mpr_assets.engine.open_run import resolve_settings
 from mpr_assets.engine.overrides import parse_overrides
 from mpr_assets.orchestration.launchpad import as_config, from_config
 from mpr_assets.runs.local_instance import dagster_instance, profiles, resources
@@ -31,7 +30,7 @@ from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import MaybeTimeline, Timeline
 from mpr_cli.exit_status import FAILED
-from mpr_cli.materialize import materialize
+from mpr_cli.materialize import materialize, say_what_has_no_effect
 from mpr_resources.run_queue import held_by
 
 app = typer.Typer()
@@ -189,7 +188,7 @@ def retry(
         stage = BY_NAME[first]
         before = from_config(left.config.get(first, {})).under_current_names(stage.settings)
         overrides = before | parse_overrides(first, changes or []).under_current_names(stage.settings)
-        resolve_settings(stage, profile, overrides)
+        say_what_has_no_effect(stage, profile, overrides)
         terminal.out.print(f"Run {left.run_id[:8]} continues with {first}.")
         config = left.config | {first: as_config(overrides)}
         materialize(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 from pydantic import JsonValue
 
+from mpr_assets.definitions import switched_off
+from mpr_assets.engine.open_run import resolve_settings
+from mpr_assets.engine.overrides import Overrides
+from mpr_assets.engine.settings import without_effect
+from mpr_assets.engine.stage import Stage
 from mpr_assets.runs.local_run import run_here
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
 from mpr_cli.progress_display import progress
+from mpr_resources.profiles.profile import Profile
 
 
 def materialize(
@@ -33,6 +40,18 @@ def materialize(
     except dg.DagsterExecutionInterruptedError as error:
         raise KeyboardInterrupt from error
     _print(run.doubts)
+
+
+def say_what_has_no_effect(stage: Stage, profile: Profile, overrides: Overrides | None = None) -> None:
+    """Print which settings of a stage have no effect, of those that the overrides give, or else the profile."""
+    if overrides is None:
+        section = stage.section(profile)
+        names = set(section.model_fields_set)
+    else:
+        section = resolve_settings(stage, profile, overrides)
+        names = set(overrides.under_current_names(stage.settings).settings)
+    off = switched_off(os.environ).get(stage.name) if section.enabled else "the stage is off (enabled is false)"
+    _print(without_effect(stage.name, section, names, off))
 
 
 def _print(doubts: Sequence[str]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import JsonValue
+from rich.text import Text
 
 from mpr_cli import terminal
 from mpr_resources.environment import profiles_path
@@ -13,11 +17,16 @@ from mpr_resources.profiles.listing import description, profile_names
 from mpr_resources.yaml_files.syntax import dump
 
 if TYPE_CHECKING:
+    from gpu_service.settings import Settings
     from mpr_resources.profiles.folder import Profiles
 
 app = typer.Typer(no_args_is_help=True, help="List, show, validate and duplicate profiles.")
 
 ProfileName = Annotated[str, typer.Argument(help="name of a profile")]
+
+
+ITS_OWN = ("description", "brands", "logos")
+"""What a profile says of itself, for which no default is of use."""
 
 
 @app.command("list")
@@ -30,9 +39,32 @@ def profile_list() -> None:
 
 @app.command("show")
 def profile_show(profile: ProfileName) -> None:
-    """Show every setting of a profile, defaults included."""
-    settings = _profiles().load(profile).model_dump(mode="json")
-    terminal.out.print(dump(settings))
+    """Show every setting of a profile: value, what it is, what it may be, and whether it is not the default."""
+    loaded = _profiles().load(profile)
+    head = loaded.model_dump(mode="json", exclude=set(loaded.stages))
+    for line in _described(loaded, head):
+        terminal.out.print(line)
+    for stage in loaded.stages:
+        terminal.out.print(f"\n{stage}:")
+        for line in _described(loaded.section(stage), loaded.section(stage).model_dump(mode="json")):
+            terminal.out.print(Text.assemble("  ", line))
+
+
+def _described(model: Settings, values: Mapping[str, JsonValue]) -> Iterator[Text]:
+    """The settings as YAML, with what they are and what they may be as comments."""
+    from mpr_assets.engine.settings import limits
+
+    defaults = type(model).model_construct().model_dump(mode="json")
+    for name, value in values.items():
+        info = type(model).model_fields[name]
+        about = "; ".join(filter(None, [info.description, *limits(info)]))
+        if about:
+            yield terminal.styled(f"# {about}", "dim")
+        changed = value != defaults[name] and name not in ITS_OWN
+        lines = dump({name: value}).rstrip("\n").splitlines()
+        if changed:
+            lines[0] += f"  # not the default: {json.dumps(defaults[name], ensure_ascii=False)}"
+        yield from (terminal.styled(line, "bold yellow" if changed else "") for line in lines)
 
 
 @app.command("validate")

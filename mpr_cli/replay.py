@@ -41,7 +41,7 @@ from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import OneOrAll, Timeline
 from mpr_cli.control import BY_NAME, stage_name
-from mpr_cli.materialize import materialize
+from mpr_cli.materialize import materialize, say_what_has_no_effect
 from mpr_cli.report import assignments
 
 app = typer.Typer()
@@ -90,6 +90,7 @@ def replay(
     spec = load_spec(storage(), timeline)
     stages = selection(STAGES, one.name, only=only, through=stage_name(through) if through else None)
     overrides = overrides_of(one, timeline, changes, frames)
+    say_what_has_no_effect(one, profiles().load(spec.profile), _asked(one, changes, frames))
     if save_as is not None:
         profiles().free_path(save_as)
         if not overrides.settings:
@@ -115,6 +116,7 @@ def try_command(
     """Try a stage on some frames without a run, storing no result; prints rows and writes pictures."""
     one = BY_NAME[stage_name(stage)]
     overrides = _asked(one, changes, frames)
+    say_what_has_no_effect(one, profiles().load(load_spec(storage(), timeline).profile), overrides)
     tried = try_stage(one, timeline, BY_NAME, resources(), overrides=overrides, debug=True, log=LOG)
     _print_rows(tried)
     folder = to or ROOT / ".mpr" / "try" / timeline / stage

@@ -28,17 +28,21 @@ def run(
     for url, error in hosts_away(os.environ.get("INFERENCE_URL", "")):
         LOG.warning(away_sentence(url, error))
     # From here on, as this takes seconds to import: a host that is away is named before.
-    from mpr_assets.runs.local_instance import dagster_instance
+    from mpr_assets.definitions import STAGES
+    from mpr_assets.runs.local_instance import dagster_instance, profiles
     from mpr_assets.runs.local_storage import storage
     from mpr_assets.runs.run_lock import refuse_at_work
     from mpr_assets.timelines.partitions import register
-    from mpr_cli.materialize import materialize
+    from mpr_cli.materialize import materialize, say_what_has_no_effect
     from mpr_cli.new_timeline import timeline_spec
     from mpr_cli.report import show_report
     from mpr_resources.inference.resource import open_inference
 
     open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
     spec = timeline_spec(video, profile, chunk or [], brands, name)
+    settings = profiles().load(spec.profile)
+    for stage in STAGES:
+        say_what_has_no_effect(stage, settings)
     with dagster_instance() as instance:
         refuse_at_work(instance, spec.name)
         register(instance, storage(), spec, replace=replace)

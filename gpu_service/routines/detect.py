@@ -18,9 +18,16 @@ from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.routines.logos import match as logo
 from gpu_service.routines.objects import clip, onnx_detector, yolo
+from gpu_service.settings import Settings
 from gpu_service.wire import NoItem, ObjectFinding, ObjectsAnswer
 
 Engine: TypeAlias = Literal["logo_match", "yolo", "onnx", "clip"]
+ENGINE_SETTINGS: dict[Engine, type[Settings]] = {
+    "logo_match": logo.LogoMatchSettings,
+    "yolo": yolo.YoloSettings,
+    "onnx": onnx_detector.OnnxSettings,
+    "clip": clip.ClipSettings,
+}
 
 
 class DetectSettings(logo.LogoMatchSettings, yolo.YoloSettings, onnx_detector.OnnxSettings, clip.ClipSettings):
@@ -31,6 +38,12 @@ class DetectSettings(logo.LogoMatchSettings, yolo.YoloSettings, onnx_detector.On
         max_length=4,
         description="engines run on every frame, in this order; clip names what earlier engines found",
     )
+
+    def without_effect(self) -> dict[str, str]:
+        """The settings of engines that are not named."""
+        used = {name for engine in self.engines for name in ENGINE_SETTINGS[engine].model_fields}
+        idle = {name for model in ENGINE_SETTINGS.values() for name in model.model_fields} - used
+        return dict.fromkeys(sorted(idle), f"engines is {', '.join(self.engines) or 'empty'}")
 
 
 def _find(

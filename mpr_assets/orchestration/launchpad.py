@@ -15,10 +15,8 @@ from pydantic.fields import FieldInfo
 
 from gpu_service.settings import old_names
 from mpr_assets.engine.overrides import FRAMES, Overrides
+from mpr_assets.engine.settings import limits
 from mpr_assets.engine.stage import Stage
-
-LIMITS = (("more than", "gt"), ("at least", "ge"), ("less than", "lt"), ("at most", "le"))
-"""How the limits that a setting's model has are told."""
 
 MAX_DEFAULT_LETTERS = 80
 """A default that is longer is not told."""
@@ -54,12 +52,8 @@ def _description(info: FieldInfo) -> str:
     """
     default = info.get_default(call_default_factory=True, validated_data={})
     written = json.dumps(default, ensure_ascii=False, default=str) if default is not None else "none"
-    options = [one for one in get_args(info.annotation) if get_origin(info.annotation) is Literal]
-    limits = [f"one of {', '.join(map(str, options))}"] if options else []
-    for word, name in LIMITS:
-        limits += [f"{word} {getattr(one, name)}" for one in info.metadata if getattr(one, name, None) is not None]
     short = [f"{written} unless the profile says otherwise"] if len(written) <= MAX_DEFAULT_LETTERS else []
-    return "; ".join([info.description or "", *limits, *short])
+    return "; ".join([info.description or "", *limits(info), *short])
 
 
 def _launchpad_type(annotation: Any) -> Any:

@@ -106,6 +106,10 @@ class EscalateCloudSettings(EscalationSettings):
     def _are_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(Model.parse(one)) for one in models)
 
+    def without_effect(self) -> dict[str, str]:
+        """What is for the next model, where there is none."""
+        return {"next_below": "models names one model alone"} if len(self.models) == 1 else {}
+
     def limits(self, timeline: str, run_id: str, day: str) -> list[Limit]:
         """The limits, the nearest first."""
         return [

@@ -59,6 +59,10 @@ class EscalateVlmSettings(EscalationSettings):
             raise ValueError("enabled needs a model; set model to the name of one that the inference host knows")
         return self
 
+    def without_effect(self) -> dict[str, str]:
+        """The length of an answer that is chosen."""
+        return {"max_tokens": "choose is true"} if self.choose else {}
+
 
 def routine_settings(settings: EscalateVlmSettings, brands: Sequence[str]) -> VlmSettings:
     """What the routine is told."""

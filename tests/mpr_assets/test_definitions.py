@@ -131,8 +131,8 @@ def test_the_launchpad_shows_settings_and_not_how_resources_are_reached() -> Non
 
 DESCRIBED = {
     "a switch": ("filter_scenes", "enabled", "true unless the profile says otherwise"),
-    "a number": ("extract_frames", "fps", "more than 0; at most 60; 2.0 unless the profile says otherwise"),
-    "none": ("filter_scenes", "shot_threshold", "more than 0; at most 255; none unless the profile says otherwise"),
+    "a number": ("extract_frames", "fps", "more than 0 and at most 60; 2.0 unless the profile says otherwise"),
+    "none": ("filter_scenes", "shot_threshold", "more than 0 and at most 255; none unless the profile says otherwise"),
     "a choice": ("run_ocr", "engine", 'one of rapidocr, paddleocr; "rapidocr" unless the profile says otherwise'),
     "a list": ("escalate_vlm", "known_texts", "[] unless the profile says otherwise"),
     "a default too long to tell": ("escalate_vlm", "skip_text", "that matches the whole text"),

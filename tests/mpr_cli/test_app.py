@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,36 +10,9 @@ import yaml
 
 from mpr_assets.definitions import ROOT
 from mpr_assets.runs import local_instance
-from mpr_cli import app
 from tests.gpu_service.live import free_port
+from tests.mpr_cli.conftest import Mpr
 from tests.world import BRAND, NAMES
-
-Mpr = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where this module's commands keep things; each test leaves something for the next."""
-    return tmp_path_factory.mktemp("cli")
-
-
-@pytest.fixture
-def mpr(home: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mpr:
-    monkeypatch.setenv("MPR_STORAGE_URL", str(home / "storage"))
-    monkeypatch.setenv("DAGSTER_HOME", str(home / "dagster"))
-    monkeypatch.setenv("MPR_PROFILES_DIR", str(inputs / "profiles"))
-    for variable in ("INFERENCE_URL", "INFERENCE_TOKEN", "SKIP_VLM", "SKIP_CLOUD"):
-        monkeypatch.delenv(variable, raising=False)
-
-    def run(*argv: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["mpr", *argv])
-        with pytest.raises(SystemExit) as end:
-            app.main()
-        said = capsys.readouterr()
-        assert end.value.code in (None, 0), said.err
-        return said.out
-
-    return run
 
 
 def test_from_video_to_brands(mpr: Mpr, inputs: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,6 +81,15 @@ def test_profiles_are_listed_shown_checked_and_copied(
     shown = yaml.safe_load(mpr("profile", "show", "board"))
     assert [name for name in shown if name in NAMES] == NAMES
     assert shown["extract_frames"]["fps"] == 2.0
+    lines = mpr("profile", "show", "board").splitlines()
+    at = lines.index("extract_frames:")
+    assert lines[at + 3 : at + 5] == [
+        "  # sampled frames per second of the timeline; more than 0 and at most 60",
+        "  fps: 2.0",
+    ]
+    assert [line.strip() for line in lines if "not the default" in line] == [
+        "read_crops: false  # not the default: true"
+    ]
     assert mpr("profile", "validate", "board") == "board is valid.\n"
     (tmp_path / "mine.yaml").write_bytes((inputs / "profiles" / "board.yaml").read_bytes())
     monkeypatch.setenv("MPR_PROFILES_DIR", str(tmp_path))
@@ -122,13 +102,25 @@ def test_help_tells_what_there_is(argv: tuple[str, ...], mpr: Mpr) -> None:
     assert "Usage: " in mpr(*argv, "--help")
 
 
+def test_a_setting_that_has_no_effect_is_named(
+    mpr: Mpr, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bare.yaml").write_text(
+        "detect_objects: {enabled: false, logo_threshold: 0.4}\nrun_ocr: {enabled: false}\n"
+    )
+    monkeypatch.setenv("MPR_PROFILES_DIR", str(tmp_path))
+    said = mpr.said("run", str(inputs / "clip.mp4"), "--profile", "bare", "--name", "bare")
+    assert [line for line in said.err.splitlines() if "no effect" in line] == [
+        "mpr: detect_objects.logo_threshold has no effect: the stage is off (enabled is false)."
+    ]
+
+
 def test_an_inference_host_that_refuses_is_named_before_all_else(
     mpr: Mpr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setenv("INFERENCE_URL", url)
-    with pytest.raises(AssertionError, match=r"missing\.mp4 does not exist"):
-        mpr("run", str(tmp_path / "missing.mp4"))
+    assert "missing.mp4 does not exist" in mpr.said("run", str(tmp_path / "missing.mp4")).err
     assert caplog.messages[0].startswith(f"The inference host {url} does not answer (Connection refused); ")
 
 

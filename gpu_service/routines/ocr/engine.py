@@ -87,6 +87,12 @@ class OcrSettings(Settings):
     extend_times: int = Field(3, ge=0, le=20, description="maximum extensions of a line that continues beyond its end")
     min_confidence: float = Field(0.5, ge=0, le=1, description="minimum confidence of a reading")
 
+    def without_effect(self) -> dict[str, str]:
+        """The models of the other engine, and the settings of quick scans where there are none."""
+        idle = dict.fromkeys(("paddle_finder", "paddle_reader"), f"engine is {self.engine}")
+        quick = dict.fromkeys(("quick_side_min_px", "warm_threshold"), "quick_share is 1: there are no quick scans")
+        return (idle if self.engine != "paddleocr" else {}) | (quick if self.quick_share == 1 else {})
+
 
 @dataclass(frozen=True)
 class StripText:
