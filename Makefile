@@ -77,8 +77,8 @@ check: lint test ## lint and the tests
 bench: .venv/installed ## what is measured against what, one JSON line each
 	$(BIN)/python -m bench
 
-eval: .venv/installed ## score every clip in CLIPS=FOLDER against its truth
-	$(BIN)/python -m bench.clips $(CLIPS)
+eval: .venv/installed ## score every clip in CLIPS=FOLDER against its truth; DEGRADED=1: degraded copies; ARGS="--clip NAME"
+	$(BIN)/python -m bench.clips $(CLIPS) $(if $(DEGRADED),--degraded) $(ARGS)
 
 lock: ## write requirements.lock anew from pyproject.toml
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv

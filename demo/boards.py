@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -38,6 +38,10 @@ class Advert:
     font: Literal["sans", "italic"] = "sans"
     weight: int = 700
     kind: Kind = "text"
+
+
+Casting: TypeAlias = Callable[[Advert], Advert]
+"""What stands in an advert's place; see `demo.recast`."""
 
 
 @dataclass(frozen=True)
@@ -169,11 +173,13 @@ def _height_px(corners: Corners) -> float:
     return float(np.linalg.norm(corners[3] - corners[0]) + np.linalg.norm(corners[2] - corners[1])) / 2
 
 
-def row_of_boards(left_m: float, faces: Sequence[tuple[float, tuple[tuple[float, Advert], ...]]]) -> tuple[Board, ...]:
-    """Boards side by side, each given by its width in metres and its adverts."""
+def row_of_boards(
+    left_m: float, faces: Sequence[tuple[float, tuple[tuple[float, Advert], ...]]], cast: Casting
+) -> tuple[Board, ...]:
+    """Boards side by side, each given by its width in metres and its adverts; those that `cast` puts in their place."""
     boards = []
     for width_m, adverts in faces:
-        boards.append(Board(left_m, width_m, adverts))
+        boards.append(Board(left_m, width_m, tuple((since, cast(advert)) for since, advert in adverts)))
         left_m += width_m
     return tuple(boards)
 

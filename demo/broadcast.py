@@ -17,8 +17,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from demo.boards import Casting
 from demo.overlays import corner_bug, score_bug, wipe
-from demo.script import SCRIPT, Entry, Scene
+from demo.script import SCRIPT, Entry, Scene, as_scripted
 from demo.stadium import Shot
 from demo.truth import Ledger, Truth
 from gpu_service.errors import BadInput
@@ -35,6 +36,7 @@ def draw_broadcast(
     size: tuple[int, int] = (1280, 720),
     fps: Fraction = FPS,
     seed: int = 7,
+    cast: Casting = as_scripted,
 ) -> Truth:
     """Draw the broadcast to `path` (MP4, H.264) and `truth.csv` and `truth_boxes.csv` beside it.
 
@@ -45,6 +47,7 @@ def draw_broadcast(
         seconds: length; at least 1.
         size: width and height in pixels, both even, at least 320 x 180.
         seed: of the crowd, the grass and the like. Brands, boards and players do not depend on it.
+        cast: what stands in each advert's place, such as a `demo.recast.Recast`.
 
     Raises:
         BadInput: the length or the size cannot be drawn.
@@ -60,7 +63,7 @@ def draw_broadcast(
     part = path.with_name(path.name + ".part")
     try:
         with _encoder(part, size, fps) as encode:
-            for scene, shot in _shots(size, frame_count, starts, fps, seed):
+            for scene, shot in _shots(size, frame_count, starts, fps, seed, cast):
                 ledger.add(scene, shot.sightings, shot.cover)
                 encode.write(shot.picture)
         part.replace(path)
@@ -73,12 +76,12 @@ def draw_broadcast(
 
 
 def _shots(
-    size: tuple[int, int], frame_count: int, starts: list[int], fps: Fraction, seed: int
+    size: tuple[int, int], frame_count: int, starts: list[int], fps: Fraction, seed: int, cast: Casting
 ) -> Iterator[tuple[int, Shot]]:
     """Scene number and finished frame, in order."""
     before: Scene | None = None
     for number, entry in enumerate(SCRIPT):
-        scene = entry.make(size, np.random.default_rng([seed, number]))
+        scene = entry.make(size, np.random.default_rng([seed, number]), cast)
         start, end = starts[number], starts[number + 1]
         wiped_frames = round(entry.wiped_in * frame_count)
         for frame in range(start, end):

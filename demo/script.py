@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from demo.boards import Advert, row_of_boards
+from demo.boards import Advert, Casting, row_of_boards
 from demo.camera import Camera
 from demo.players import NORTHGATE, REFEREE, RIVERBANK, Kit, Player
 from demo.stadium import Shot, StadiumScene
@@ -49,6 +49,7 @@ class Entry:
     """A scene in its place.
 
     Attributes:
+        make: the scene of a size, with what is random in it, and what stands in each advert's place.
         until: share of the whole broadcast at which it ends.
         wiped_in: share of the whole broadcast that a wipe into it takes; 0 is a hard cut.
         score_bug: whether the running score is shown.
@@ -56,10 +57,15 @@ class Entry:
     """
 
     until: float
-    make: Callable[[tuple[int, int], np.random.Generator], Scene]
+    make: Callable[[tuple[int, int], np.random.Generator, Casting], Scene]
     wiped_in: float = 0.0
     score_bug: bool = True
     corner_bug: tuple[float, float] | None = None
+
+
+def as_scripted(advert: Advert) -> Advert:
+    """The script's own brands."""
+    return advert
 
 
 def always(advert: Advert) -> tuple[tuple[float, Advert], ...]:
@@ -70,7 +76,7 @@ def switching(first: Advert, at: float, second: Advert) -> tuple[tuple[float, Ad
     return ((0.0, first), (at, second))
 
 
-def wide_scene(size_px: tuple[int, int], rng: np.random.Generator) -> StadiumScene:
+def wide_scene(size_px: tuple[int, int], rng: np.random.Generator, cast: Casting) -> StadiumScene:
     """The main camera, high up: a pan of 38 m along the far touchline with a slight zoom in."""
     position, unit = (0.0, -60.0, 18.0), size_px[1] / 720
 
@@ -97,6 +103,7 @@ def wide_scene(size_px: tuple[int, int], rng: np.random.Generator) -> StadiumSce
             (7.0, always(ZARN)),
             (10.0, always(HASHTAG)),
         ],
+        cast,
     )
     players = [
         _player(NORTHGATE, 0, (-30.0, 20.0), (4.2, 0.4)),
@@ -119,7 +126,7 @@ def wide_scene(size_px: tuple[int, int], rng: np.random.Generator) -> StadiumSce
     return StadiumScene(canvas, camera, boards, players, 8.0, rng, 0.8 * unit)
 
 
-def close_scene(size_px: tuple[int, int], rng: np.random.Generator) -> StadiumScene:
+def close_scene(size_px: tuple[int, int], rng: np.random.Generator, cast: Casting) -> StadiumScene:
     """A camera at the pitch's edge, low and oblique: larger boards, players who run before them."""
     position, unit = (8.0, 4.0, 3.2), size_px[1] / 720
 
@@ -138,6 +145,7 @@ def close_scene(size_px: tuple[int, int], rng: np.random.Generator) -> StadiumSc
             (9.0, always(HASHTAG)),
             (6.0, always(BRASTOVAR)),
         ],
+        cast,
     )
     players = [
         _player(NORTHGATE, 1, (17.0, 25.0), (-1.9, 0.3)),
@@ -155,13 +163,14 @@ def _player(kit: Kit, look: int, start: tuple[float, float], speed: tuple[float,
     return Player(kit, look, start, speed, sway_m=0.3 if kit is REFEREE else 0.6, sway_s=4.0 + 0.3 * look)
 
 
-def crowd_scene(size_px: tuple[int, int], rng: np.random.Generator) -> CrowdScene:
+def crowd_scene(size_px: tuple[int, int], rng: np.random.Generator, cast: Casting) -> CrowdScene:
+    del cast
     return CrowdScene(size_px, rng, 3.0)
 
 
-def end_card(size_px: tuple[int, int], rng: np.random.Generator) -> EndCardScene:
+def end_card(size_px: tuple[int, int], rng: np.random.Generator, cast: Casting) -> EndCardScene:
     del rng
-    return EndCardScene(size_px, TILES)
+    return EndCardScene(size_px, tuple(cast(tile) for tile in TILES))
 
 
 SCRIPT = (
