@@ -77,7 +77,7 @@ check: lint test ## lint and the tests
 bench: .venv/installed ## what is measured against what, one JSON line each
 	$(BIN)/python -m bench
 
-eval: .venv/installed ## score every clip in CLIPS=FOLDER against its truth; DEGRADED=1: degraded copies; ARGS="--clip NAME"
+eval: .venv/installed ## score the clips in CLIPS=FOLDER against their truth; DEGRADED=1: degraded copies of them; ARGS=--help
 	$(BIN)/python -m bench.clips $(CLIPS) $(if $(DEGRADED),--degraded) $(ARGS)
 
 lock: ## write requirements.lock anew from pyproject.toml

@@ -93,8 +93,8 @@ class Row:
         }
 
 
-def row_of(clip: Clip, graph: Side, plain: Side | None, kind: str) -> Row:
-    """Score what both sides made of the clip."""
+def row_of(clip: Clip, graph: Side, plain: Side | None, kind: str, length_s: float) -> Row:
+    """Score what both sides made of the clip, which is so long."""
     ours = graph.results[clip.name]
     brands, total = score(clip.truth, ours.exposures, kind)
     theirs = None if plain is None else plain.results[clip.name]
@@ -104,7 +104,7 @@ def row_of(clip: Clip, graph: Side, plain: Side | None, kind: str) -> Row:
         ours.user_s,
         None if theirs is None else Score(**score(clip.truth, theirs.exposures, kind)[1]),
         0.0 if theirs is None else theirs.user_s,
-        edge_errors(clip.truth, ours.exposures, kind, length_s(clip.video)),
+        edge_errors(clip.truth, ours.exposures, kind, length_s),
         brands,
     )
 
@@ -263,7 +263,7 @@ def main() -> int:
             plain = None if args.no_plain or args.degraded else run_plain(clips, Path(scratch))
         except SideFailed:
             return 1
-        rows = [row_of(clip, graph, plain, args.kind) for clip in clips]
+        rows = [row_of(clip, graph, plain, args.kind, length_s(clip.video)) for clip in clips]
     for row in rows:
         print(row)
         for brand in row.brands if args.details else ():

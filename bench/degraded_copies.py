@@ -1,7 +1,8 @@
 """Copies of clips as a worse camera, encoder or channel would give them; the truth of a clip holds for its copies too.
 
-Times, frame rate and the picture's whole content stay. libx264 runs single-threaded and the muxer writes no dates, so
-that equal inputs give equal bytes on one machine. Which clips are copied how is decided in `bench.eval_clips`.
+Times, frame rate and the picture's whole content stay. libx264 runs single-threaded and without lookahead, and the
+muxer writes no dates, so that equal inputs give equal bytes on one machine. Which clips are copied how is decided in
+`bench.eval_clips`.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ def write_copy(source: Path, target: Path, treatment: Treatment) -> None:
 
 
 def _options(source: Path, read: VideoStream, treatment: Treatment) -> dict[str, str]:
-    options = {"preset": "veryfast", "threads": "1"}
+    # The lookahead reads beyond pictures whose width is no multiple of 16, where memory holds anything.
+    options = {"preset": "veryfast", "threads": "1", "x264-params": "rc-lookahead=0:sync-lookahead=0"}
     if treatment.bitrate_share is None:
         return options | {"crf": CRF}
     seconds = float((read.duration or 0) * (read.time_base or 0)) or 1.0

@@ -15,6 +15,7 @@ from demo import script
 from demo.boards import Advert
 from demo.broadcast import draw_broadcast, main
 from demo.drawing import symbol
+from demo.recast import Recast
 from demo.truth import Exposure, Ledger, Sighting, Truth, view_of
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
@@ -257,3 +258,45 @@ def test_frames_become_exposures(runs: list[tuple[int, str]], expected: list[tup
             ledger.add(scene, seen, np.zeros((60, 100), np.uint8))
     rows: tuple[Exposure, ...] = ledger.truth([]).exposures
     assert [(float(row.start_s), float(row.end_s), row.note) for row in rows] == expected
+
+
+def test_other_brands_in_the_same_places(tmp_path: Path) -> None:
+    truths = [
+        draw_broadcast(tmp_path / name / "broadcast.mp4", seconds=1, size=(640, 360), fps=Fraction(10), cast=cast)
+        for name, cast in (("own", script.as_scripted), ("one", Recast(3)), ("same", Recast(3)), ("other", Recast(4)))
+    ]
+    own, one, same, other = ({row.brand for row in truth.exposures} for truth in truths)
+    assert one == same
+    assert {len(own), len(one), len(other)} == {len(own)}
+    assert own & one == own & other == one & other == {"Tessarune"}
+    videos = [(tmp_path / name / "broadcast.mp4").read_bytes() for name in ("own", "one", "same", "other")]
+    assert videos[1] == videos[2]
+    assert len(set(videos)) == 3
+
+
+SHAPES = [
+    ("a word", script.VELQUORA, 1, True),
+    ("two words", script.THRUMBLE, 1, True),
+    ("a sign between", script.WEXMOOR, 1, True),
+    ("two lines", script.SKYLORN, 2, True),
+    ("an accent", script.ONDELVIA, 1, False),
+]
+
+
+@pytest.mark.parametrize(("advert", "lines", "ascii_only"), [row[1:] for row in SHAPES], ids=[row[0] for row in SHAPES])
+def test_another_name_has_the_shape_of_the_scripts_own(advert: Advert, lines: int, ascii_only: bool) -> None:
+    for seed in range(20):
+        cast = Recast(seed)
+        other = cast(advert)
+        assert cast(advert) is other
+        assert other.brand is not None
+        assert advert.brand is not None
+        assert other.brand.casefold() == " ".join(other.lines).casefold()
+        assert len(other.brand.split()) == len(advert.brand.split())
+        assert len(other.lines) == lines
+        assert other.brand.isascii() == ascii_only
+        assert 0.4 < len(other.brand) / len(advert.brand) < 2
+
+
+def test_symbols_and_words_that_are_nobodys_stay() -> None:
+    assert [Recast(3)(advert) for advert in (script.TESSARUNE, script.HASHTAG)] == [script.TESSARUNE, script.HASHTAG]
