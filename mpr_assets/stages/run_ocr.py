@@ -24,17 +24,13 @@ from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
-from mpr_assets.text.tracking import (
-    Follower,
-    Quad,
-    Recognition,
-    Row,
-    near,
-)
+from mpr_assets.text.quads import Quad, near
+from mpr_assets.text.readings import Recognition
+from mpr_assets.text.tracking import Follower, Row
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "2"
+CODE_VERSION = "2.1"
 
 
 class RunOcrSettings(OcrSettings, StageSettings):

@@ -1,7 +1,7 @@
-"""Text lines followed from frame to frame, and what their readings agree on.
+"""Text lines followed from frame to frame.
 
 A line whose pixels have not changed since it was read is not read again; one that has changed is, and readings of one
-text vote. Part of `run_ocr`; knows nothing of engines, tables or brands.
+text vote, see `readings`. Part of `run_ocr`; knows nothing of engines, tables or brands.
 
 Why this is not a library: trackers of boxes (`trackers`, norfair, boxmot) wait for a lost box in frames scaled by
 fps / 30, which at 2 frames a second is none, and do not look at whether the pixels of a line changed, which is what
@@ -12,35 +12,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rapidfuzz.distance import Levenshtein
 
-from gpu_service.boxes import shared_areas
 from gpu_service.pictures import Image
-
-Quad: TypeAlias = NDArray[np.float32]
-"""Shape (4, 2): corners x, y clockwise from top left, frame pixels."""
+from mpr_assets.text.quads import Quad, alike, covers, cut_sides, near, same_place, size, uncovered
+from mpr_assets.text.readings import SURE, Recognition, fold, is_rest, one_text, vote
 
 Grey: TypeAlias = NDArray[np.uint8]
 """Shape (height, width)."""
 
 Patch: TypeAlias = NDArray[np.float32]
 """A line's grey pixels, straightened: shape (`PATCH_HEIGHT_PX`, width by the line's shape)."""
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What a line says, and its place: it may go on beyond the ends that were found first."""
-
-    text: str
-    confidence: float
-    quad: Quad
-
 
 Reader: TypeAlias = Callable[[list[Quad]], list[Recognition]]
 """Reads lines of the present frame."""
@@ -91,6 +78,7 @@ class Follower:
         self._tracks: list[Track] = []
         self._live: list[Track] = []
         self._before: deque[tuple[int, Grey]] = deque(maxlen=look_back)
+        self._drift = np.zeros(2, np.float32)
 
     def step(self, seq: int, shot: int, image: Image, quads: list[Quad], reader: Reader) -> None:
         """The next frame: its shot, its pixels, the lines found in it, and the way to have some of them read."""
@@ -111,7 +99,8 @@ class Follower:
                 track.put(seq, quad, read=False)
                 held.append(track)
         for reading in reader(unread) if unread else []:
-            self._add(seq, grey, reading, held, lost)
+            left, right = cut_sides(reading.quad, grey.shape[1])
+            self._add(seq, grey, replace(reading, cut_left=left, cut_right=right), held, lost)
         self._live = held
         self._before.append((seq, grey))
 
@@ -130,10 +119,10 @@ class Follower:
     def _hold(self, seq: int, grey: Grey) -> tuple[list[Track], list[Track]]:
         """The tracks whose pixels are where they were, or where they would have gone on to; and the others."""
         held, lost = [], []
-        drift = motion(self._before[-1][1], grey) if self._live and self._before else np.zeros(2, np.float32)
+        self._drift = motion(self._before[-1][1], grey) if self._live and self._before else np.zeros(2, np.float32)
         for track in self._live:
-            for shift in (np.zeros(2, np.float32), track.step, drift):
-                score, place = locate(grey, track.quad + shift, track.patch)
+            for expected in self._expected(track):
+                score, place = locate(grey, expected, track.patch)
                 if score >= self._needed(track) and not uncovered(track.quad, place, grey.shape[1]):
                     still = float(np.abs(place - track.quad).max()) < 1
                     track.put(seq, track.quad if still else place, read=False)
@@ -142,6 +131,10 @@ class Follower:
             else:
                 lost.append(track)
         return held, lost
+
+    def _expected(self, track: Track) -> list[Quad]:
+        """Where a track may be in this frame: where it was, or moved on as before, or with the whole picture."""
+        return [track.quad, track.quad + track.step, track.quad + self._drift]
 
     def _moved(self, grey: Grey, quad: Quad, tracks: list[Track]) -> Track | None:
         """The track whose pixels are found at this place."""
@@ -162,22 +155,35 @@ class Follower:
         return self._similarity * SETTLED_EASE if len(alike) >= 2 else self._similarity
 
     def _add(self, seq: int, grey: Grey, reading: Recognition, held: list[Track], lost: list[Track]) -> None:
-        """Give a reading to the track of its text, or start one; one place has one track."""
+        """Give a reading to the track of its text, or start one. What it contradicts ends, but for what is surer."""
         rivals = [track for track in held + lost if near(track.quad, reading.quad)]
         track = next((track for track in rivals if one_text(track.readings, reading)), None)
-        if track is None and (track := next((t for t in lost if same_elsewhere(t, reading)), None)):
-            rivals.append(track)
         if track is None:
+            track = next((t for t in held + lost if self._cut_by_the_edge(t, reading)), None)
+        if track is None:
+            track = next((t for t in lost if same_elsewhere(t, reading)), None)
+        staying = [t for t in held if t is not track and t in rivals and outlasts(t, reading)]
+        if track is None:
+            if any(covers(t.quad, reading.quad) or same_place(t.quad, reading.quad) for t in staying):
+                return
             track = Track(len(self._tracks), reading.quad, cut(grey, reading.quad), [])
             self._tracks.append(track)
             self._follow_back(track)
-        for rival in rivals:
-            (held if rival in held else lost).remove(rival)
-            rival.places.pop(seq, None)
+        for rival in [track, *rivals]:
+            if rival not in staying:
+                held[:], lost[:] = [t for t in held if t is not rival], [t for t in lost if t is not rival]
+                rival.places.pop(seq, None)
         track.readings.append(reading)
         track.patch = cut(grey, reading.quad)
         track.put(seq, reading.quad, read=True)
         held.append(track)
+
+    def _cut_by_the_edge(self, track: Track, reading: Recognition) -> bool:
+        """Whether a reading is of a track's text, more or less of which the frame's edge cuts off."""
+        *_, last = track.readings
+        if not any(near(place, reading.quad) for place in self._expected(track)):
+            return False
+        return is_rest(last, reading.text) or is_rest(reading, vote(track.readings)[0])
 
     def _follow_back(self, track: Track) -> None:
         """Earlier frames of the shot in which the line was there already, and was overlooked."""
@@ -189,49 +195,26 @@ class Follower:
             track.places[seq] = track.quad, False
 
 
-def size(quad: Quad) -> tuple[float, float]:
-    """Width and height of a line along its own directions."""
-    return float(np.linalg.norm(quad[1] - quad[0])), float(np.linalg.norm(quad[3] - quad[0]))
+SETTLED, SETTLED_EASE = 0.95, 0.7
+"""A track that two readings this sure agree on needs only this share of the similarity to be taken for unchanged."""
 
 
-def alike(one: Quad, other: Quad) -> bool:
-    """Whether two lines have about the same shape."""
-    return all(0.75 <= (a + 1) / (b + 1) <= 1.34 for a, b in zip(size(one), size(other), strict=True))
+def outlasts(track: Track, reading: Recognition) -> bool:
+    """Whether a track whose pixels are in this frame stays beside a reading that overlaps it.
+
+    It does where it was read for sure and the reading lacks its text: such a reading is of something beside it, with a
+    part of the track in it, or a worse one. Only a reading of just this place that is sure too takes its place.
+    """
+    text, confidence = vote(track.readings)
+    if confidence < SURE or fold(text) in fold(reading.text):
+        return False
+    return reading.confidence < SURE or not same_place(track.quad, reading.quad)
 
 
-# Of the thresholds below no measurement is known. How often a line is read and how many tracks it makes is held by
-# `tests/mpr_assets/stages/test_run_ocr.py`, on drawn text that stays, moves and changes.
-
-EDGE_PX, MOVED_PX = 2, 4
-"""A line this near to the frame's edge is cut off by it; it has moved away when it is farther in by so much more."""
-
-
-def uncovered(before: Quad, now: Quad, width_px: int) -> bool:
-    """Whether a line that the frame's left or right edge cut off has moved away from it: more of it may show."""
-    cut_left, cut_right = before[:, 0].min() <= EDGE_PX, before[:, 0].max() >= width_px - EDGE_PX
-    inside_left = now[:, 0].min() > EDGE_PX + MOVED_PX
-    inside_right = now[:, 0].max() < width_px - EDGE_PX - MOVED_PX
-    return bool((cut_left and inside_left) or (cut_right and inside_right))
-
-
-def near(one: Quad, other: Quad) -> bool:
-    """Whether two lines overlap enough to be one line that changed or was cut differently."""
-    return common_area(one, other) >= 0.5 * min(area(one), area(other))
-
-
-def covers(whole: Quad, part: Quad) -> bool:
-    """Whether a line lies, but for its rim, inside another."""
-    return common_area(whole, part) >= 0.75 * area(part)
-
-
-def area(quad: Quad) -> float:
-    """Of the upright box around a quad."""
-    return float(np.prod(np.ptp(quad, axis=0)))
-
-
-def common_area(one: Quad, other: Quad) -> float:
-    """Of the upright boxes around two quads."""
-    return float(shared_areas(one.min(axis=0), one.max(axis=0), other.min(axis=0), other.max(axis=0)))
+def same_elsewhere(track: Track, new: Recognition) -> bool:
+    """Whether a reading is that of a line which has left its place: the same text in the same size."""
+    text = fold(vote(track.readings)[0])
+    return bool(text) and text == fold(new.text) and alike(track.quad, new.quad)
 
 
 PATCH_HEIGHT_PX = 24
@@ -290,56 +273,3 @@ def motion(before: Grey, now: Grey) -> NDArray[np.float32]:
     one, other = (picture.astype(np.float32) for picture in small)
     (x, y), _ = cv2.phaseCorrelate(one, other, cv2.createHanningWindow(one.shape[::-1], cv2.CV_32F))
     return np.array([x, y], np.float32) / np.float32(scale)
-
-
-SURE = 0.9
-"""Confidence from which two readings that differ are of two texts."""
-
-SETTLED, SETTLED_EASE = 0.95, 0.7
-"""A track that two readings this sure agree on needs only this share of the similarity to be taken for unchanged."""
-
-
-def one_text(readings: list[Recognition], new: Recognition) -> bool:
-    """Whether a reading may be of the text that was read there: alike, and not both sure of different words."""
-    text, confidence = vote(readings)
-    a, b = fold(text), fold(new.text)
-    if a == b:
-        return True
-    if not a or not b:
-        return False
-    if min(confidence, new.confidence) >= SURE and not (a in b or b in a):
-        return False
-    return int(Levenshtein.distance(a, b)) <= max(1, max(len(a), len(b)) // 3)
-
-
-def same_elsewhere(track: Track, new: Recognition) -> bool:
-    """Whether a reading is that of a line which has left its place: the same text in the same size."""
-    text = fold(vote(track.readings)[0])
-    return bool(text) and text == fold(new.text) and alike(track.quad, new.quad)
-
-
-def fold(text: str) -> str:
-    """A text's letters and digits, case aside."""
-    return "".join(character for character in text.casefold() if character.isalnum())
-
-
-def vote(readings: list[Recognition]) -> tuple[str, float]:
-    """The reading that the others support most, weighted by their confidence, and how sure it is.
-
-    A reading supports texts like itself (edit distance), and fully those that it is a part of: characters are lost at
-    the ends of a line more often than invented.
-    """
-
-    def support(text: str) -> float:
-        whole = fold(text)
-        return sum(
-            r.confidence**2 * (1.0 if (part := fold(r.text)) and part in whole else _alike(part, whole))
-            for r in readings
-        )
-
-    best = max(readings, key=lambda r: (round(support(r.text), 6), r.confidence, r.text))
-    return best.text, max(r.confidence for r in readings if r.text == best.text)
-
-
-def _alike(one: str, other: str) -> float:
-    return float(Levenshtein.normalized_similarity(one, other))

@@ -23,7 +23,7 @@ from mpr_assets.stages.run_ocr import (
     RunOcrSettings,
     read_text,
 )
-from mpr_assets.text.tracking import Recognition, vote
+from mpr_assets.text.readings import Recognition, vote
 from mpr_resources.storage.pictures import Frame
 
 FONT = cv2.FontFace("sans")
