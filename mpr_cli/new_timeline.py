@@ -47,7 +47,12 @@ def timeline_spec(
                 f"MPR cannot read addresses like {address}", "give a path, s3://bucket/key or https://host/file"
             )
     specs = [
-        ChunkSpec(source=video if is_remote(video) else _readable(Path(video)), start_ms=start_ms, end_ms=end_ms)
+        ChunkSpec(
+            source=video if is_remote(video) else _readable(Path(video)),
+            start_ms=start_ms,
+            end_ms=end_ms,
+            name=_as_given(video),
+        )
         for video, of_video in zip(addresses, spans, strict=True)
         for start_ms, end_ms in of_video or [(None, None)]
     ]
@@ -67,6 +72,12 @@ def _readable(path: Path) -> str:
         return str(path.absolute()).encode().decode()
     except UnicodeEncodeError as error:
         raise BadInput(f"The path {str(path)!r} is not UTF-8", "rename the file") from error
+
+
+def _as_given(video: str) -> str | None:
+    """The path as the user gave it, where it is one below the current folder; None: the file's name will do."""
+    path = Path(video)
+    return None if is_remote(video) or path.is_absolute() or ".." in path.parts else path.as_posix()
 
 
 def create_timeline(instance: dg.DagsterInstance, spec: TimelineSpec, *, replace: bool) -> None:

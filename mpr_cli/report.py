@@ -39,7 +39,7 @@ def show_report(timeline: str) -> None:
     except MissingObject as error:
         raise BadInput(f"The timeline {timeline!r} has no report yet", "run it first") from error
     terminal.print_brands(measures(exposures.rows, chunks.rows))
-    for line in overridden(store, timeline):
+    for line in [*unlisted(store, timeline), *overridden(store, timeline)]:
         terminal.out.print(line)
     page = Keys.report(timeline, "report.html")
     terminal.out.print(f"\nReport: {store.where(page)}")
@@ -48,13 +48,33 @@ def show_report(timeline: str) -> None:
         terminal.out.print(f"In a browser, for an hour: {link}", soft_wrap=True)
 
 
+UNLISTED = 5
+"""Of more texts the page tells."""
+
+
+def unlisted(store: Storage, timeline: str) -> list[str]:
+    """A line that tells what was read and is in no list of brands; none where all is, or nothing was read."""
+    texts = _told(store, timeline).get("unlisted", [])
+    if not texts:
+        return []
+    named = [f"{one['text']}, seen {one['times']} time{'' if one['times'] == 1 else 's'}" for one in texts[:UNLISTED]]
+    more = [f"and {len(texts) - UNLISTED} more"] if len(texts) > UNLISTED else []
+    return [f"Not in your list: {'; '.join([*named, *more])}."]
+
+
 def overridden(store: Storage, timeline: str) -> list[str]:
     """A line for each stage of the report that was made with overrides."""
-    try:
-        stages = json.loads(store.get(Keys.report(timeline, "report.json")))["stages"]
-    except MissingObject:
-        return []
+    stages = _told(store, timeline).get("stages", [])
     return [f"{one['stage']} was made with {assignments(one['overrides'])}." for one in stages if one.get("overrides")]
+
+
+def _told(store: Storage, timeline: str) -> dict[str, Any]:
+    """What `report.json` says; nothing where it is not there."""
+    try:
+        report: dict[str, Any] = json.loads(store.get(Keys.report(timeline, "report.json")))
+    except MissingObject:
+        return {}
+    return report
 
 
 def assignments(settings: Mapping[str, Any]) -> str:

@@ -128,7 +128,20 @@ STAGING = re.compile("#[0-9]+$")
 def listing(root: Path) -> dict[str, bytes]:
     """What is stored below a folder, overlays left out; without what a killed process was just writing."""
     files = (path for path in sorted(root.rglob("*")) if path.is_file() and "overlays" not in path.parts)
-    return {str(path.relative_to(root)): path.read_bytes() for path in files if not STAGING.search(path.name)}
+    stored = {str(path.relative_to(root)): path.read_bytes() for path in files if not STAGING.search(path.name)}
+    return without_seconds(stored)
+
+
+SECONDS = re.compile(rb'<td class="n seconds">[0-9.]+</td>')
+
+
+def without_seconds(stored: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What is stored, without how long it took: that differs from run to run."""
+    return {
+        key: SECONDS.sub(b"", data) if key.endswith("report.html") else data
+        for key, data in stored.items()
+        if "/seconds/" not in f"/{key}"
+    }
 
 
 class Ran:

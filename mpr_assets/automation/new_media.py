@@ -224,7 +224,7 @@ def timeline_spec(file: MediaFile, source: str, sidecar: bytes | None, profiles_
     spec = TimelineSpec(
         name=file.timeline,
         profile=top if folder else DEFAULT_PROFILE,
-        chunks=(ChunkSpec(source=source, start_ms=None, end_ms=None),),
+        chunks=(ChunkSpec(source=source, name=file.key),),
         brands=None,
         version=file.version,
         refused=None,
@@ -237,7 +237,9 @@ def timeline_spec(file: MediaFile, source: str, sidecar: bytes | None, profiles_
     except BadInput as error:
         place = "" if SIDECAR in str(error) else f"{source}{SIDECAR}: "
         return spec.model_copy(update={"refused": f"{place}{error}"})
-    chunks = tuple(ChunkSpec(source=source, start_ms=start_ms, end_ms=end_ms) for start_ms, end_ms in spans)
+    chunks = tuple(
+        ChunkSpec(source=source, start_ms=start_ms, end_ms=end_ms, name=file.key) for start_ms, end_ms in spans
+    )
     return spec.model_copy(
         update={
             "profile": said.profile or spec.profile,

@@ -6,6 +6,7 @@ The hashes that say whether a result still holds are in `mpr_assets.engine.versi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -60,6 +61,7 @@ def materialize_stage(
         return StageOutcome(StageTable(stored.rows, stored.header.model_copy(update=asked)), {}, reused=True)
     if skipped is None:
         prepare()
+    started_s = time.monotonic()
     result = _made(stage, run, inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
     check_schema(result.rows, stage.schema, stage.name)
     settings = run.settings.model_dump(mode="json")
@@ -76,6 +78,8 @@ def materialize_stage(
         upstream=upstream,
         skipped=skipped,
     )
+    if skipped is None:
+        run.keep_seconds(header, time.monotonic() - started_s)
     return StageOutcome(StageTable(result.rows, header), result.counts, reused=False, notes=result.notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,8 +25,8 @@ from mpr_resources.progress import Progress, tracked
 from mpr_resources.storage.journal import Journal
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import Frame, PictureCache, PictureFolder
-from mpr_resources.storage.store import Storage
-from mpr_resources.storage.tables import StageTable, read_table
+from mpr_resources.storage.store import MissingObject, Storage
+from mpr_resources.storage.tables import StageTable, TableHeader, read_table
 
 T = TypeVar("T")
 
@@ -181,6 +182,19 @@ class StageRun(Generic[SettingsT]):
             MissingObject: nothing is.
         """
         return read_table(self.storage, stage, self.timeline)
+
+    def keep_seconds(self, header: TableHeader, seconds: float) -> None:
+        """Store how long the stage took to make this table."""
+        took = {"fingerprint": header.fingerprint, "seconds": round(seconds, 3)}
+        self.storage.put(Keys.seconds(self.timeline, header.stage), json.dumps(took).encode())
+
+    def seconds_of(self, header: TableHeader) -> float | None:
+        """How long the table took to make; None where that is not known any more."""
+        try:
+            took = json.loads(self.storage.get(Keys.seconds(self.timeline, header.stage)))
+        except MissingObject:
+            return None
+        return float(took["seconds"]) if took["fingerprint"] == header.fingerprint else None
 
     def tracked(self, items: Iterable[T], total: int, unit: str = "frames") -> Iterator[T]:
         return tracked(self.progress, self.stage, items, total, unit)

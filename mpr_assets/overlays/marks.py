@@ -9,7 +9,7 @@ import hashlib
 import math
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,7 +19,12 @@ from gpu_service.boxes import XYWH, touches
 from gpu_service.pictures import Image
 
 HUES = tuple(range(0, 360, 15))
-"""Degrees on the colour circle that names are spread over; the page uses the same ones."""
+"""Degrees on the colour circle that names are spread over."""
+ALIKE_DEG = 30
+"""Two hues nearer than this are hard to tell apart."""
+NO_BRAND = (170, 170, 170)
+"""BGR; the colour of what is there and is no brand: grey, which no name has."""
+GOLDEN_ANGLE_DEG = 137.508
 
 SUBPIXEL_BITS = 4
 INK = (18, 18, 18)
@@ -32,7 +37,7 @@ PLATE_TEXT = 0.022
 class Mark:
     """An outline to draw: corners in px of the picture it is drawn on, a label, and what its colour stands for.
 
-    `colour`, BGR, is for where colours mean something else than names.
+    `colour`, BGR, is for where colours mean something else than names; None: it follows from the name.
     """
 
     outline: tuple[tuple[float, float], ...]
@@ -53,12 +58,22 @@ def hue_of(name: str) -> int:
     return HUES[int.from_bytes(hashlib.blake2b(plain, digest_size=4).digest()) % len(HUES)]
 
 
+def ranked_hue(rank: int) -> int:
+    """Degrees for the n-th of a list: neighbours are far apart, and none of the first twenty are alike."""
+    return round(rank * GOLDEN_ANGLE_DEG) % 360
+
+
 def colour_of(name: str) -> tuple[int, int, int]:
-    """The colour of a brand or a label, BGR 0 to 255: equally light and vivid for every name.
+    """The colour of a brand or a label, BGR 0 to 255: equally light and vivid for every name."""
+    return colour_of_hue(hue_of(name))
+
+
+def colour_of_hue(hue_deg: int) -> tuple[int, int, int]:
+    """BGR, 0 to 255.
 
     OKLCH(0.78 0.16 hue) in sRGB, after Ottosson, "A perceptual color space for image processing" (2020).
     """
-    angle = math.radians(hue_of(name))
+    angle = math.radians(hue_deg)
     a, b = 0.16 * math.cos(angle), 0.16 * math.sin(angle)
     cone = np.array([0.78 + 0.3963 * a + 0.2158 * b, 0.78 - 0.1056 * a - 0.0639 * b, 0.78 - 0.0895 * a - 1.2915 * b])
     to_rgb = np.array([[4.0767, -3.3077, 0.2310], [-1.2684, 2.6098, -0.3413], [-0.0042, -0.7034, 1.7076]])
@@ -66,6 +81,21 @@ def colour_of(name: str) -> tuple[int, int, int]:
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     red, green, blue = np.round(255 * encoded).astype(int).tolist()
     return blue, green, red
+
+
+def colours_of(names: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+    """Colours for names on one picture: each has its own; where two would be alike, the later gets another."""
+    hues: dict[str, int] = {}
+    for name in dict.fromkeys(names):
+        own = hue_of(name)
+        turned = [(own + turn) % 360 for turn in HUES]
+        free = [hue for hue in turned if all(_apart_deg(hue, other) >= ALIKE_DEG for other in hues.values())]
+        hues[name] = (free or turned)[0]
+    return {name: colour_of_hue(hue) for name, hue in hues.items()}
+
+
+def _apart_deg(hue: int, other: int) -> int:
+    return min((hue - other) % 360, (other - hue) % 360)
 
 
 def draw(pixels: Image, marks: Sequence[Mark], width_px: int | None = None) -> Image:
@@ -80,6 +110,8 @@ def draw(pixels: Image, marks: Sequence[Mark], width_px: int | None = None) -> I
     """
     scale = min(1.0, width_px / pixels.shape[1]) if width_px else 1.0
     canvas = shrink(pixels, scale)
+    colours = colours_of([mark.key or mark.label for mark in marks if mark.colour is None])
+    marks = [mark if mark.colour else replace(mark, colour=colours[mark.key or mark.label]) for mark in marks]
     for mark in sorted(marks, key=lambda mark: -_area(mark)):
         _draw_outline(canvas, mark, scale)
     taken: list[XYWH] = []
@@ -123,7 +155,7 @@ def _draw_outline(canvas: Image, mark: Mark, scale: float) -> None:
     if not mark.outline:
         return
     corners = np.round(np.array(mark.outline) * scale * (1 << SUBPIXEL_BITS)).astype(np.int32)
-    colour = mark.colour or colour_of(mark.key or mark.label)
+    colour = mark.colour or NO_BRAND
     thickness = max(2, round(canvas.shape[1] / 420))
     if mark.filled:
         tinted = canvas.copy()
@@ -155,7 +187,7 @@ def _draw_plate(canvas: Image, mark: Mark, scale: float, taken: Sequence[XYWH]) 
     plates = [(x0, y, plate_width, plate_height) for y in tops]
     plate = next((plate for plate in plates if not any(touches(plate, other) for other in taken)), plates[0])
     y0 = plate[1]
-    colour = mark.colour or colour_of(mark.key or mark.label)
+    colour = mark.colour or NO_BRAND
     right, low = min(x0 + plate_width, width), min(y0 + plate_height, height)
     cv2.rectangle(canvas, (x0, y0), (right - 1, low - 1), colour, cv2.FILLED)
     baseline = y0 + round(plate_height / 2 + letters_px * 0.36)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
 from gpu_service.pictures import Image, encode_jpeg
 from mpr_assets.engine.stage import Draw
-from mpr_assets.overlays.marks import Mark, contact_sheet, draw
+from mpr_assets.overlays.marks import NO_BRAND, Mark, contact_sheet, draw
 
 TILE_WIDTH_PX = 300
 SHEET_QUALITY = 60
@@ -23,13 +24,14 @@ def as_it_is(pixels: Image, _rows: pl.DataFrame) -> Image:
 
 
 def boxes(label: str, key: str | None = None) -> Draw:
-    """Draws the rows' boxes, labelled by one column and coloured by that or another."""
+    """Draws the rows' boxes, labelled by one column and coloured by that or another; where that has nothing, grey."""
 
     def draw_boxes(pixels: Image, rows: pl.DataFrame) -> Image:
-        marks = [
-            Mark.box(row["x"], row["y"], row["w"], row["h"], row[label] or "", row[key or label] or "")
-            for row in rows.iter_rows(named=True)
-        ]
+        marks = []
+        for row in rows.iter_rows(named=True):
+            name = row[key or label]
+            mark = Mark.box(row["x"], row["y"], row["w"], row["h"], row[label] or "", name or "")
+            marks.append(mark if name else replace(mark, colour=NO_BRAND))
         return draw(pixels, marks)
 
     return draw_boxes

@@ -18,6 +18,7 @@ from mpr_assets.report.model import (
     ReportChunk,
     ReportSource,
     StageProvenance,
+    UnlistedText,
 )
 from mpr_assets.timelines.chunks import timeline_ms
 
@@ -46,6 +47,7 @@ def build_report(
     frames: pl.DataFrame,
     spans: pl.DataFrame,
     chunks: pl.DataFrame,
+    unlisted: tuple[UnlistedText, ...],
 ) -> Report:
     """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names."""
     evidence = _evidence(exposures, detections, frames, subject)
@@ -75,6 +77,7 @@ def build_report(
         looked_for=tuple(subject.looked_for),
         cuts_ms=_cuts_ms(spans),
         brands=brands,
+        unlisted=unlisted,
         stages=tuple(subject.stages),
     )
 

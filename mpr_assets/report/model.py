@@ -114,6 +114,16 @@ class BrandReport(ReportModel):
     exposures: tuple[Exposure, ...]
 
 
+class UnlistedText(ReportModel):
+    """A text that was read and is like no name of the brands looked for."""
+
+    text: str
+    times: int = Field(description="unbroken stays on screen")
+    screen_ms: int
+    first_ms: int
+    last_ms: int
+
+
 class Counts(ReportModel):
     frames: int
     kept_frames: int
@@ -136,4 +146,5 @@ class Report(ReportModel):
     looked_for: tuple[str, ...] = Field(description="the brands of the registry")
     cuts_ms: tuple[int, ...] = Field(description="shot boundaries on the timeline's clock, chunk edges left out")
     brands: tuple[BrandReport, ...]
+    unlisted: tuple[UnlistedText, ...] = Field((), description="what was read and is not in the list, longest first")
     stages: tuple[StageProvenance, ...]

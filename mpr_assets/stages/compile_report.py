@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 
 import polars as pl
+from pydantic import Field
 
 from mpr_assets.engine.checks import EXPOSURES_IN_ORDER
 from mpr_assets.engine.overview import Overview
@@ -28,12 +29,14 @@ from mpr_assets.report.measures import measures
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.overview import overview
 from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
+from mpr_assets.report.source_names import source_names
+from mpr_assets.report.unlisted import unlisted_texts
 from mpr_assets.stages import escalate_cloud, escalate_vlm, match_brands
 from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 SCHEMA = EXPOSURE_SCHEMA
 
@@ -45,6 +48,11 @@ STAGE_OF_SOURCE = {source: one.name for one in DETECTING for source in one.detec
 
 class CompileReportSettings(ExposureSettings, PageSettings, StageSettings):
     """What is an exposure, and how much the page carries."""
+
+    source_addresses: bool = Field(
+        False,
+        description="true: the report names videos by their whole path or address; false: by name, as they were given",
+    )
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,8 @@ def compile_report(
     found = exposures(detections, frames, scenes, chunks, settings)
     measured = measures(found, chunks)
     spans = frame_spans(frames, scenes, chunks)
-    report = build_report(subject, found, measured, detections, frames, spans, chunks)
+    unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
+    report = build_report(subject, found, measured, detections, frames, spans, chunks, unlisted)
     return ReportFiles(
         exposures=found,
         measures=measured,
@@ -103,11 +112,22 @@ def _report_holds(run: StageRun[CompileReportSettings], _header: TableHeader) ->
     """
     if not all(run.storage.exists(Keys.report(run.timeline, name)) for name in REPORT_FILES):
         return False
-    told = json.loads(run.storage.get(Keys.report(run.timeline, "report.json")))["stages"]
+    report = json.loads(run.storage.get(Keys.report(run.timeline, "report.json")))
+    names = _names(run)
+    if [one["source"] for one in report["chunks"]] != [names[chunk.source] for chunk in run.spec.chunks]:
+        return False
+    told = report["stages"]
     now = [one.model_dump(mode="json", exclude={"seconds"}) for one in _stages(run)]
     for own in (told[-1], now[-1]):  # the fingerprint has these by their meaning; a setting may have been added since
         del own["settings"], own["settings_hash"]
     return bool(told == now)
+
+
+def _names(run: StageRun[CompileReportSettings]) -> dict[str, str]:
+    """What the report calls each source, by its path or address."""
+    if run.settings.source_addresses:
+        return {chunk.source: chunk.source for chunk in run.spec.chunks}
+    return source_names(run.spec.chunks)
 
 
 def _stages(run: StageRun[CompileReportSettings]) -> list[StageProvenance]:
@@ -119,12 +139,12 @@ def _stages(run: StageRun[CompileReportSettings]) -> list[StageProvenance]:
         settings_hash=hash_of(settings),
         settings=settings,
         overrides=run.overrides.record(),
-        code_version=CODE_VERSION,
+        code_version=stage.code_version,
     )
-    return [*map(_provenance, run.stored_upstream(stage.inputs)), mine]
+    return [*(_provenance(run, table) for table in run.stored_upstream(stage.inputs)), mine]
 
 
-def _provenance(table: StageTable) -> StageProvenance:
+def _provenance(run: StageRun[CompileReportSettings], table: StageTable) -> StageProvenance:
     header = table.header
     return StageProvenance(
         stage=header.stage,
@@ -136,6 +156,7 @@ def _provenance(table: StageTable) -> StageProvenance:
         code_version=header.code_version,
         model=header.model,
         counts={"rows": table.rows.height},
+        seconds=run.seconds_of(header),
     )
 
 
@@ -205,6 +226,7 @@ def stage(
 ) -> Result:
     """The report's files into storage, the exposures as the table."""
     folder = run.frame_folder(extract_frames.header.fingerprint)
+    chunks = timeline.rows.with_columns(pl.col("source").replace_strict(_names(run), return_dtype=pl.String))
     subject = Subject(
         timeline=run.timeline,
         profile=run.spec.profile,
@@ -217,7 +239,7 @@ def stage(
         pl.concat([detecting[one.name].rows for one in DETECTING]),
         extract_frames.rows,
         filter_scenes.rows,
-        timeline.rows,
+        chunks,
         run.settings,
         subject,
         folder.read,

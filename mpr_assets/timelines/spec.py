@@ -21,6 +21,9 @@ class ChunkSpec(Settings):
     source: str = Field(description="path of a video file")
     start_ms: int | None = Field(None, description="first millisecond, on the source's clock; none: its start")
     end_ms: int | None = Field(None, description="millisecond after the last; none: the source's end")
+    name: str | None = Field(
+        None, description="what reports call the source, like its path in the media folder; none: its file name"
+    )
 
 
 class TimelineSpec(Settings):

@@ -42,6 +42,11 @@ class Keys:
         return f"progress/{timeline}.json"
 
     @staticmethod
+    def seconds(timeline: str, stage: str) -> str:
+        """How long a stage took to make what is stored; not in its table, which is the same however long it took."""
+        return f"seconds/{timeline}/{stage}.json"
+
+    @staticmethod
     def notices() -> str:
         return "notices"
 

@@ -20,7 +20,7 @@ from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import Storage
 from tests.services.conftest import Bucket
 from tests.services.team import BIN, Team, team_environ
-from tests.world import BRAND, NAMES
+from tests.world import BRAND, NAMES, without_seconds
 
 OF_RETRY = """
 query Of($root: String!) {
@@ -62,7 +62,9 @@ def files(folder: Path) -> Iterator[Path]:
 
 def kept(stored: dict[str, bytes]) -> dict[str, bytes]:
     """All that does not name a run or lie in the logs."""
-    return {key: data for key, data in stored.items() if "/overlays/" not in key and "compute-logs" not in key}
+    return without_seconds(
+        {key: data for key, data in stored.items() if "/overlays/" not in key and "compute-logs" not in key}
+    )
 
 
 def create(team: Team, inputs: Path, name: str, source: str | None = None) -> None:

@@ -66,7 +66,7 @@
         const place = (ms - view.from) * scale;
         if (place > width - 30) break;
         const mark = axis.appendChild(document.createElement("span"));
-        mark.style.left = `${place}px`;
+        mark.style.left = `${(100 * place) / width}%`;
         mark.textContent = clock(ms, step < 1000 ? 1 : 0);
       }
     };
@@ -86,8 +86,9 @@
       all("#chunks span").forEach((span, index) => {
         const start = data.chunks[index][0], end = index + 1 < data.chunks.length ? data.chunks[index + 1][0] : data.duration;
         span.hidden = end <= view.from || start >= view.to;
-        span.style.left = `${Math.max(0, (start - view.from) * scale)}px`;
-        span.style.maxWidth = `${Math.max(0, (Math.min(end, view.to) - Math.max(start, view.from)) * scale)}px`;
+        const percent = (ms) => `${clamp((100 * ms) / (view.to - view.from), 0, 100)}%`;
+        span.style.left = percent(start - view.from);
+        span.style.maxWidth = percent(Math.min(end, view.to) - Math.max(start, view.from));
       });
       chart.classList.toggle("zoomed", view.to - view.from < data.duration);
       const seen = byId("window");

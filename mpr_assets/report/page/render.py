@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +21,9 @@ from gpu_service.pictures import Image, Picture, encode_jpeg
 from gpu_service.settings import Settings
 from mpr_assets.overlays.marks import (
     Mark,
+    colour_of_hue,
     draw,
-    hue_of,
+    ranked_hue,
     shrink,
 )
 from mpr_assets.report.model import (
@@ -108,7 +109,7 @@ def render_page(
     room = settings.page_mb * 1e6 - len(data) - sum(map(len, paths)) - sum(map(len, film)) - 2000 * len(paths) - 100_000
     cards = _cards(report, recent, settings.evidence_per_brand, int(room))
     lanes = [
-        Lane(number, brand, hue_of(brand.brand), paths[number], cards[number])
+        Lane(number, brand, ranked_hue(number), paths[number], cards[number])
         for number, brand in enumerate(report.brands)
     ]
     return _template().render(
@@ -284,7 +285,8 @@ def _cards(report: Report, picture: GetPicture, per_brand: int, room: int) -> li
         brand = report.brands[brand_number]
         exposure = brand.exposures[exposure_number]
         frame = picture(exposure.evidence.seq)
-        whole, close_up = _pictures(frame.pixels, exposure.evidence, brand.brand) if frame else (Markup(), Markup())
+        colour = colour_of_hue(ranked_hue(brand_number))
+        whole, close_up = _pictures(frame.pixels, exposure.evidence, colour) if frame else (Markup(), Markup())
         room -= len(whole) + len(close_up) + 1500
         if room < 0:
             break
@@ -310,11 +312,11 @@ def _chosen(exposures: Sequence[Exposure], count: int) -> list[int]:
     return wanted[:count]
 
 
-def _pictures(pixels: Image, evidence: Evidence, brand: str) -> tuple[Markup, Markup]:
-    """The whole frame with the brand's boxes, and the surest box close up where that shows more."""
+def _pictures(pixels: Image, evidence: Evidence, colour: tuple[int, int, int]) -> tuple[Markup, Markup]:
+    """The whole frame with the brand's boxes in its colour, and the surest box close up where that shows more."""
     height, width = pixels.shape[:2]
     boxes = [(box.x * width, box.y * height, box.w * width, box.h * height) for box in evidence.boxes]
-    marks = [Mark.box(*box, key=brand) for box in boxes]
+    marks = [replace(Mark.box(*box), colour=colour) for box in boxes]
     whole = _uri(draw(pixels, marks, PICTURE_WIDTH_PX), 74)
     if not boxes:
         return whole, Markup()

@@ -257,7 +257,7 @@ def test_each_file_is_taken_once(intake: Intake) -> None:
     assert registered(intake.instance) == sorted(names)
     assert [load_spec(intake.storage, name).profile for name in names] == ["generic", "cup", "cup"]
     assert load_spec(intake.storage, names[1]).chunks == (
-        ChunkSpec(source=str(intake.folder / "cup/a.mp4"), start_ms=None, end_ms=None),
+        ChunkSpec(source=str(intake.folder / "cup/a.mp4"), name="cup/a.mp4"),
     )
     assert intake.ticks() == []
 

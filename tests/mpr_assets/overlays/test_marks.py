@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,11 @@ from gpu_service.pictures import Image
 from mpr_assets.overlays.marks import (
     Mark,
     colour_of,
+    colours_of,
     contact_sheet,
     draw,
     hue_of,
+    ranked_hue,
 )
 
 GREY = 128
@@ -109,3 +113,25 @@ SHEETS = {
 @pytest.mark.parametrize(("sizes", "shape"), SHEETS.values(), ids=SHEETS.keys())
 def test_contact_sheet(sizes: list[tuple[int, int]], shape: tuple[int, int, int]) -> None:
     assert contact_sheet([picture(*size) for size in sizes]).shape == shape
+
+
+@pytest.mark.parametrize(
+    "names", [[], ["Acme"], [f"Brand {number}" for number in range(11)]], ids=["none", "one", "11"]
+)
+def test_names_on_one_picture_differ(names: list[str]) -> None:
+    colours = np.array(list(colours_of(names).values()), np.int64).reshape(-1, 3)
+    apart = [np.abs(one - other).max() for at, one in enumerate(colours) for other in colours[:at]]
+    assert len(colours) == len(names)
+    assert all(distance >= 25 for distance in apart)
+
+
+def test_a_name_alone_has_its_own_colour() -> None:
+    assert colours_of(["Acme"]) == {"Acme": colour_of("Acme")}
+
+
+def test_neighbours_in_a_list_of_200_differ() -> None:
+    hues = [ranked_hue(rank) for rank in range(200)]
+    turns = [abs(one - other) % 360 for one, other in itertools.pairwise(hues)]
+    assert all(min(turn, 360 - turn) > 60 for turn in turns)
+    first = sorted(hues[:20])
+    assert min(later - earlier for earlier, later in itertools.pairwise(first)) >= 10

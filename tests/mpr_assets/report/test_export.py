@@ -45,7 +45,7 @@ def report(*rows: tuple[object, ...], seconds: float | None = None) -> Report:
     )
     found = table(*rows)
     spans = frame_spans(SAMPLED, SHOTS, SPANS)
-    return build_report(subject, found, measures(found, SPANS), detections(*rows), SAMPLED, spans, SPANS)
+    return build_report(subject, found, measures(found, SPANS), detections(*rows), SAMPLED, spans, SPANS, ())
 
 
 REST = ",0,0.9,1,1,0.01,0.01,1,10,10,20,10,0,a.mp4,10250,10500\r\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 from mpr_assets.stages.compile_report import REPORT_FILES
 from mpr_resources.storage.keys import Keys
@@ -58,3 +59,20 @@ def test_frames_that_moved_are_followed(world: World) -> None:
     assert world.run(overrides={"extract_frames": {"decoder_threads": 1}}).success
     assert world.run(overrides={"extract_frames": {"decoder_threads": 2}}).success
     assert [world.storage.exists(frame) for frame in evidence(world)] == [True]
+
+
+def test_the_page_tells_how_long_each_stage_took(finished: tuple[World, Ran]) -> None:
+    world, _ = finished
+    made = [name for name in NAMES if world.table(name).header.skipped is None and name != "compile_report"]
+    took = re.findall(r'<td class="n seconds">([0-9.]*)</td>', read(world, "report.html"))
+    assert len(took) == len(NAMES)
+    assert sum(map(bool, took)) == len(made)
+
+
+def test_no_path_of_the_machine_is_shown_unless_asked(world: World) -> None:
+    source = world.spec().chunks[0].source
+    shown = [read(world, name) for name in REPORT_FILES]
+    assert not any(source in text for text in shown)
+    assert all("clip.mp4" in text for text in shown)
+    assert world.run("compile_report", overrides={"compile_report": {"source_addresses": True}}).success
+    assert all(source in read(world, name) for name in REPORT_FILES)
