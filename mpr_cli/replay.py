@@ -46,7 +46,6 @@ from mpr_cli.report import assignments
 
 app = typer.Typer()
 
-NODES = [node(stage) for stage in STAGES]
 STYLES = {
     StageState.FRESH: "green",
     StageState.STALE: "yellow",
@@ -239,9 +238,10 @@ def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Materia
     """The latest materializations, and every stage's state, of the timelines that can be read."""
     world = resources(patience_s=PATIENCE_S)
     config = config_versions(STAGES, usable_timelines(timelines, world, LOG), world, LOG)
+    nodes = [*map(node, STAGES)]
     with dagster_instance() as instance:
-        made = read_made(instance, NODES, timelines)
-    return made, {name: judge(NODES, of_timeline(made, name), versions) for name, versions in config.items()}
+        made = read_made(instance, nodes, timelines)
+    return made, {name: judge(nodes, of_timeline(made, name), versions) for name, versions in config.items()}
 
 
 def _print_rows(tried: Trial) -> None:
