@@ -35,7 +35,7 @@ class CommandInfo(NamedTuple):
 COMMANDS = {
     "run": CommandInfo("mpr_cli.run", "Register a timeline, materialize all stages and print the brands."),
     "report": CommandInfo("mpr_cli.report", "Print a timeline's brands and the location of its report."),
-    "timeline": CommandInfo("mpr_cli.timeline", "Create, list and show timelines."),
+    "timeline": CommandInfo("mpr_cli.timeline", "Create, list, show, delete and rename timelines."),
     "profile": CommandInfo("mpr_cli.profile", "List, show, validate and duplicate profiles."),
     "brands": CommandInfo("mpr_cli.brands", "Show and change the registry of brands that all timelines share."),
     "cache": CommandInfo("mpr_cli.cache", "List and clear what can be recomputed: frames, crops, overlays."),

@@ -142,7 +142,8 @@ def overlay(
         terminal.err.print(f"Frame {seq} is a near-duplicate; frame {shown} stands for it.")
     with dagster_instance() as instance:
         made = of_timeline(read_made(instance, [node(one)], [timeline]), timeline)
-    run_id = made[one.name].run_id if one.name in made else run.stored(one.name).header.fingerprint[:16]
+    run_id = made[one.name].run_id if one.name in made else ""
+    run_id = run_id or run.stored(one.name).header.fingerprint[:16]  # what was made under another name has no run
     pictures = overlays(one, run, run_id, shown)
     for path in _write(to or ROOT / ".mpr" / "overlays" / timeline / stage, shown, pictures):
         terminal.out.print(str(path))

@@ -125,6 +125,14 @@ def add(connection: Connection, scopes: Iterable[str], requests: int, micro_usd:
             connection.execute(delete(table).where(table.c.kind.in_(PASSING), table.c.changed_ms < now_ms - KEPT_MS))
 
 
+def rename_timeline(connection: Connection, old: str, new: str, now_ms: int) -> None:
+    """Add what a timeline has cost to its new name, and forget it under the old one."""
+    before = spent(connection, f"timeline/{old}")
+    if before != Totals():
+        add(connection, [f"timeline/{new}"], before.requests, before.micro_usd, now_ms)
+        connection.execute(delete(table).where(*_is(f"timeline/{old}")))
+
+
 def _is(scope: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     kind, _, name = scope.partition("/")
     return table.c.kind == kind, table.c.name == name

@@ -82,6 +82,11 @@ def correct(connection: Connection, row: LedgerRow) -> None:
     connection.execute(update(table).where(table.c.id == row.id).values(asdict(row)))
 
 
+def rename_timeline(connection: Connection, old: str, new: str) -> None:
+    """Put the rows of a timeline under its new name."""
+    connection.execute(update(table).where(table.c.timeline == old).values(timeline=new))
+
+
 def sums(database: Database, by: By) -> list[CostSum]:
     """By provider and model, by timeline or by day (UTC), and in all at the end."""
     found = [] if database.absent else database.read(lambda connection: _grouped(connection, by))

@@ -16,6 +16,11 @@ class Keys:
         return f"stages/{stage}/{timeline}.parquet"
 
     @staticmethod
+    def folders(timeline: str) -> list[str]:
+        """Where all of a timeline lies but its spec, its tables and its progress."""
+        return [f"cache/timelines/{timeline}", f"reports/{timeline}", Keys.seconds(timeline, "").rpartition("/")[0]]
+
+    @staticmethod
     def frames(timeline: str, fingerprint: str) -> str:
         return f"cache/timelines/{timeline}/frames/{fingerprint[:16]}"
 

@@ -216,6 +216,10 @@ class Registry:
 
         return self.database.write(write)
 
+    def forget_timeline(self, timeline: str) -> None:
+        """Forget what aired in the timeline; the brands themselves stay."""
+        self.database.write(lambda connection: connection.execute(delete(airing).where(airing.c.timeline == timeline)))
+
     def record(self, timeline: str, listed: Iterable[Brand], found: Sequence[BrandSighting], who: str) -> None:
         """Take over what a timeline's report has: the brands of its brand file, those that models named, and airings.
 
