@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from gpu_service.errors import MprError
 from mpr_assets.engine.stage import Stage
 from mpr_resources.brands.registry import Registry
 from mpr_resources.database.connection import Database
@@ -116,16 +117,20 @@ def definitions(
     from mpr_assets.automation.new_media_sensor import new_media_sensor
     from mpr_assets.automation.sensors import config_sensor, replay_sensor, state_sensor
     from mpr_assets.orchestration.config_asset import config_asset
+    from mpr_assets.orchestration.launchpad import scaffold
     from mpr_assets.orchestration.stage_asset import stage_asset
+    from mpr_assets.timelines.partitions import timelines
+    from mpr_assets.timelines.spec_store import load_spec
     from mpr_resources.heartbeat import heartbeat
 
     storage = storage or storage_resource(environ)
+    profiles = profiles or profiles_folder(environ)
     resources: dict[str, object] = {
         "storage": storage,
         "media": media_resource(environ),
         "tables": TableIOManager(store=storage),
         "inference": inference or inference_resource(environ),
-        "profiles": profiles or profiles_folder(environ),
+        "profiles": profiles,
         "database": database(environ),
         "progress": progress,
         "switches": switched_off(environ),
@@ -133,10 +138,19 @@ def definitions(
     }
     by_name = {stage.name: stage for stage in STAGES}
     assets = [stage_asset(stage, by_name) for stage in STAGES]
+
+    def launchpad(timeline: str) -> dict[str, Any]:
+        """What the launchpad shows of a timeline before anybody writes in it."""
+        try:
+            return scaffold(profiles.load(load_spec(storage.storage, timeline).profile))
+        except MprError:  # the run says why
+            return {}
+
     job = dg.define_asset_job(
         JOB,
         selection=dg.AssetSelection.assets(*assets),
         description="Every stage of a timeline, in order.",
+        config=dg.PartitionedConfig(timelines, run_config_for_partition_key_fn=launchpad),
     )
     clear_job = clear_caches_job()
     return dg.Definitions(

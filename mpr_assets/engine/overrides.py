@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from pydantic import JsonValue
+from pydantic import JsonValue, create_model
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings, current_names
+from mpr_resources.yaml_files.load import validate
 from mpr_resources.yaml_files.syntax import parse
 
 FRAMES = "frames"
@@ -125,6 +127,19 @@ class Overrides:
 
 
 NO_OVERRIDES = Overrides()
+
+
+def check_alone(stage: str, model: type[Settings], overrides: Overrides) -> None:
+    """Check each setting of overrides by itself, where the profile that they are laid over is not at hand.
+
+    Raises:
+        BadInput: one is unknown, of another type or out of its range.
+    """
+    settings = overrides.under_current_names(model).settings
+    fields: dict[str, Any] = {
+        name: (info.annotation, info) for name, info in model.model_fields.items() if name in settings
+    }
+    validate(f"the overrides of {stage}", dict(settings), create_model(model.__name__, __base__=Settings, **fields))
 
 
 def parse_overrides(stage: str, assignments: Iterable[str]) -> Overrides:

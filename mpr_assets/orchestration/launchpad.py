@@ -17,9 +17,13 @@ from gpu_service.settings import old_names
 from mpr_assets.engine.overrides import FRAMES, Overrides
 from mpr_assets.engine.settings import limits
 from mpr_assets.engine.stage import Stage
+from mpr_resources.profiles.profile import Profile
 
 MAX_DEFAULT_LETTERS = 80
 """A default that is longer is not told."""
+
+AS_IN_PROFILE = "as_in_profile"
+"""The launchpad's field that shows the profile's settings; a run does not read it, so that it may be out of date."""
 
 SET_TO_NONE = "set_to_none"
 """The launchpad's field for settings that are to be none: there a field that is none is one that was not given."""
@@ -34,6 +38,10 @@ def overrides_model(stage: Stage) -> type[dg.Config]:
     for name, info in stage.settings.model_fields.items():
         for old in old_names(info):
             fields[old] = (fields[name][0], Field(None, description=f"the old name of {name}"))
+    fields[AS_IN_PROFILE] = (
+        Any,  # Dagster's maps take no value that is none
+        Field(None, description="the profile's settings, to look at; to change one for this run, write it beside this"),
+    )
     if stage.per_frame:
         fields[FRAMES] = (str | None, Field(None, description="only these frames by seq, like 10,12,40-60"))
     may_be_none = [
@@ -73,9 +81,16 @@ def from_config(config: Mapping[str, JsonValue]) -> Overrides:
     Raises:
         BadInput: the frames cannot be.
     """
-    given = {name: value for name, value in config.items() if value is not None and name != SET_TO_NONE}
+    shown = {SET_TO_NONE, AS_IN_PROFILE}
+    given = {name: value for name, value in config.items() if value is not None and name not in shown}
     nones = config.get(SET_TO_NONE)
     return Overrides.from_record(given | (dict.fromkeys(map(str, nones)) if isinstance(nones, list) else {}))
+
+
+def scaffold(profile: Profile) -> dict[str, Any]:
+    """The launchpad's config before anybody writes in it: the profile's settings, to look at."""
+    shown = {name: profile.section(name).model_dump(mode="json") for name in profile.stages}
+    return {"ops": {name: {"config": {AS_IN_PROFILE: settings}} for name, settings in shown.items()}}
 
 
 def as_config(overrides: Overrides) -> dict[str, JsonValue]:

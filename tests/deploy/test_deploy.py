@@ -60,7 +60,7 @@ def test_dagster_takes_the_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (tmp_path / "dagster.yaml").write_text(text)
         config, _ = dagster_instance_config(str(tmp_path))
         assert config["run_retries"] == {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": True}
-        assert config["run_coordinator"]["class"] == "HoldingRunCoordinator"
+        assert config["run_coordinator"]["class"] == "CheckedRunCoordinator"
     assert process_workspace_config(load("workspace.yaml")).success
 
 

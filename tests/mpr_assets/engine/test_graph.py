@@ -396,7 +396,7 @@ def test_an_override_of_each_type_arrives(world: World) -> None:
 def test_the_launchpad_offers_every_setting(stage: Stage) -> None:
     model = overrides_model(stage)
     earlier = {old for field in stage.settings.model_fields.values() for old in old_names(field)}
-    beside = {"set_to_none"} | earlier | ({"frames"} if stage.per_frame else set())
+    beside = {"set_to_none", "as_in_profile"} | earlier | ({"frames"} if stage.per_frame else set())
     assert set(model.model_fields) - beside == set(stage.settings.model_fields)
     shown = model.to_config_schema().as_field().config_type.fields  # type: ignore[attr-defined]
     assert set(shown) - beside == set(stage.settings.model_fields)
