@@ -10,7 +10,7 @@ from mpr_resources.progress import ProgressReport
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import Storage
 
-REPORT = ProgressReport(run_id="r1", stage="run_ocr", done=30, total=120, unit="frames", elapsed_s=10.0)
+REPORT = ProgressReport(run_id="r1", stage="run_ocr", done=30, total=120, unit="frames", elapsed_s=10.0, left_s=30.0)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from gpu_service.errors import PermanentError
 from mpr_resources.progress import (
     STORE_EVERY_S,
     LogProgress,
+    Pace,
     StoredProgress,
     describe,
     stored_report,
@@ -16,18 +17,44 @@ from mpr_resources.progress import (
 from mpr_resources.storage.store import Storage
 
 LINES = {
-    "nothing done": ((0, 120, 0.0), "0 of 120 frames, 0.0/s"),
-    "a quarter": ((30, 120, 10.0), "30 of 120 frames, 3.0/s, 30 s left"),
-    "all": ((120, 120, 40.0), "120 of 120 frames, 3.0/s, 0 s left"),
-    "more than was expected": ((121, 120, 40.0), "121 of 120 frames, 3.0/s"),
-    "nothing to do": ((0, 0, 1.0), "0 of 0 frames, 0.0/s"),
+    "nothing done": ((0, 120, 0.0, None), "0 of 120 frames, 0.0/s"),
+    "a quarter": ((30, 120, 10.0, 30.2), "30 of 120 frames, 3.0/s, 30 s left"),
+    "all": ((120, 120, 40.0, 0.0), "120 of 120 frames, 3.0/s, 0 s left"),
+    "not known": ((30, 120, 10.0, None), "30 of 120 frames, 3.0/s"),
+    "nothing to do": ((0, 0, 1.0, None), "0 of 0 frames, 0.0/s"),
 }
 
 
 @pytest.mark.parametrize("name", LINES)
 def test_a_line_says_how_far_how_fast_and_how_long_still(name: str) -> None:
-    (done, total, elapsed_s), line = LINES[name]
-    assert describe(done, total, "frames", elapsed_s) == line
+    (done, total, elapsed_s, left_s), line = LINES[name]
+    assert describe(done, total, "frames", elapsed_s, left_s) == line
+
+
+SLOW_START = [0.0, 20.0, *(20.0 + at for at in range(1, 40))]
+PACES: dict[str, tuple[int, list[float], float | None]] = {
+    "nothing yet": (100, [], None),
+    "one item": (100, [0, 1], None),
+    "too few": (100, [0, 1, 2, 3, 4], None),
+    "too soon": (100, [at / 100 for at in range(40)], None),
+    "even": (100, [float(at) for at in range(11)], 90),
+    "the first loads a model": (100, SLOW_START, 60),
+    "the first were stored": (100, [*(at / 100 for at in range(20)), *(at - 19.0 for at in range(20, 30))], None),
+    "long after that": (400, [*(at / 100 for at in range(20)), *(at - 19.0 for at in range(20, 200))], 182.7),
+    "slowly slower": (100, [at * (1 + at / 200) for at in range(50)], 63.75),
+    "all": (10, [float(at) for at in range(11)], 0),
+    "more than was expected": (10, [float(at) for at in range(14)], None),
+}
+"""Items in all, seconds at which each number of them was done, and the seconds left."""
+
+
+@pytest.mark.parametrize("case", PACES)
+def test_the_time_left_is_told_once_it_is_known(case: str) -> None:
+    total, seconds, left_s = PACES[case]
+    pace = Pace(total, 0.0)
+    for done, now_s in enumerate(seconds):
+        pace.advanced(done, now_s)
+    assert pace.left_s() == (None if left_s is None else pytest.approx(left_s, abs=0.1))
 
 
 class Clock:
@@ -96,7 +123,7 @@ def test_other_processes_are_told_how_far_a_stage_is(tmp_path: Path) -> None:
             assert report is None
         if done == 51:
             assert report is not None
-            assert report.sentence() == "run_ocr: 51 of 100 frames, 1.0/s, 48 s left"
+            assert report.sentence() == "run_ocr: 51 of 100 frames, 1.0/s, 49 s left"
             assert stored_report(storage, "match", "another run") is None
     assert list(storage.list("progress")) == []
     assert len(told) == 9, "a line in the log every ten seconds"
