@@ -1,14 +1,15 @@
 """The `match_brands` stage: text and objects become detections; the rest become candidates, each with a reason.
 
-Names are found by `mpr_assets.text.name_index`, lines are joined by `mpr_assets.text.layout`; this stage combines both.
+Names are found by `mpr_assets.text.name_index`, lines are joined by `mpr_assets.text.layout`, readings of a track are
+put together by `mpr_assets.text.consensus`; this stage combines them.
 A longer name claims its words, so that "Google Play" is not also "Google". A name cut off by the frame's edge is not
 guessed: it is a near miss.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
 
@@ -20,6 +21,7 @@ from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
+from mpr_assets.text.consensus import AgreedName, Weight, agreed_names, nearest_words
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_assets.text.layout import (
     Line,
@@ -32,7 +34,7 @@ from mpr_assets.text.names import Tolerance
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.storage.tables import NamedRow, StageTable
 
-CODE_VERSION = "1"
+CODE_VERSION = "1.1"
 SCHEMA = DETECTION_SCHEMA
 
 LOGO_ENGINES = frozenset({"logo_match", "clip"})
@@ -125,15 +127,37 @@ Row = tuple[int, int, int, int, int, str | None, float, str, str, str, int | Non
 def _text_rows(lines: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings) -> Iterator[Row]:
     index = NameIndex(brands.brands, settings.tolerance)
     index.read(lines["text"].unique().to_list())
+    agreed = _agreed(lines, index)
     columns = ("seq", "text", "confidence", "quad", "x", "y", "w", "h", "track")
     ordered = lines.sort("seq", "line").select(columns)
     for seq, rows in groupby(ordered.iter_rows(), key=lambda row: row[0]):
         frame = [Line(row[1], row[2], tuple(row[3]), (row[4], row[5], row[6], row[7]), row[8]) for row in rows]
-        yield from _frame_rows(seq, frame, index, brands, settings)
+        yield from _frame_rows(seq, frame, agreed, index, brands, settings)
+
+
+def _agreed(lines: pl.DataFrame, index: NameIndex) -> dict[int, list[AgreedName]]:
+    """By track the names that its readings agree on. A track that is on one frame alone has nothing to agree on."""
+    tracks = lines.filter(pl.col("seq").n_unique().over("track") > 1).filter(pl.col("reading").str.len_chars() > 0)
+    confidence = pl.col("reading_confidence")
+    weights = tracks.group_by("track", "reading", maintain_order=True).agg(
+        confidence.sum(), (confidence**2).sum().alias("squares"), pl.len().alias("times")
+    )
+    index.read(weights["reading"].unique().to_list())
+    found = {}
+    for track, rows in groupby(weights.sort("track").iter_rows(), key=lambda row: row[0]):
+        names = agreed_names({row[1]: Weight(*row[2:]) for row in rows}, index)
+        if names:
+            found[track] = names
+    return found
 
 
 def _frame_rows(
-    seq: int, lines: list[Line], index: NameIndex, brands: BrandList, settings: MatchBrandsSettings
+    seq: int,
+    lines: list[Line],
+    agreed: Mapping[int, Sequence[AgreedName]],
+    index: NameIndex,
+    brands: BrandList,
+    settings: MatchBrandsSettings,
 ) -> Iterator[Row]:
     readings = [index[line.text] for line in lines]
     finds = [
@@ -143,6 +167,7 @@ def _frame_rows(
         if (find := _find(hit, ((number, hit.start, hit.end),), lines, settings))
     ]
     finds += _joined_finds(lines, readings, index, settings)
+    finds += _agreed_finds(lines, readings, agreed, settings)
     reasons: dict[int, str] = {}
     taken: set[int] = set()
     detections: list[tuple[_Find, XYWH]] = []
@@ -172,6 +197,23 @@ def _find(
     weights = [end - start for _, start, end in parts]
     mean = sum(c * weight for c, weight in zip(confidences, weights, strict=True)) / sum(weights)
     return _Find(hit, parts, min(mean * hit.score, 1.0))
+
+
+def _agreed_finds(
+    lines: Sequence[Line],
+    readings: Sequence[ParsedText],
+    agreed: Mapping[int, Sequence[AgreedName]],
+    settings: MatchBrandsSettings,
+) -> Iterator[_Find]:
+    """Names that the readings of a line's track agree on, where what the line itself says is not the name."""
+    for number, (line, reading) in enumerate(zip(lines, readings, strict=True)):
+        for one in agreed.get(line.track, ()) if line.track is not None and reading.folded.words else ():
+            name = one.hit.name
+            misread = one.hit.unsure and one.confidence >= settings.sure_confidence
+            if misread or any(hit.name.brand == name.brand for hit in reading.hits):
+                continue
+            start, end = nearest_words(reading.folded.words, name.key)
+            yield _Find(replace(one.hit, start=start, end=end), ((number, start, end),), one.confidence * one.hit.score)
 
 
 def _joined_finds(

@@ -30,7 +30,7 @@ from mpr_assets.text.tracking import Follower, Row
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "2.1"
+CODE_VERSION = "3"
 
 
 class RunOcrSettings(OcrSettings, StageSettings):
@@ -64,6 +64,8 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "w": pl.Int32,
     "h": pl.Int32,
     "read": pl.Boolean,
+    "reading": pl.Utf8,
+    "reading_confidence": pl.Float64,
     "source": pl.Utf8,
 }
 
@@ -148,7 +150,8 @@ def _in_frame(line: TextLine, seq: int, to_frame: Sequence[float], track: int, r
     homography = np.array(to_frame, np.float64).reshape(3, 3)
     corners = np.column_stack([np.array(line.quad), np.ones(4)]) @ homography.T
     quad = (corners[:, :2] / corners[:, 2:]).astype(np.float32)
-    return Row(seq, track, line.text, line.confidence, quad, read, "crop")
+    reading = Recognition(line.text, line.confidence, quad) if read else None
+    return Row(seq, track, line.text, line.confidence, quad, reading, "crop")
 
 
 def _merge(rows: list[Row], crop_rows: list[Row]) -> list[Row]:
@@ -192,7 +195,9 @@ def _table(rows: Iterable[Row]) -> pl.DataFrame:
         seq = row.seq
         values = (seq, number, row.track, row.text, round(row.confidence, 4))
         quad = [round(value, 2) for value in row.quad.ravel().tolist()]
-        for name, value in zip(SCHEMA, (*values, quad, *box(row.quad), row.read, row.source), strict=True):
+        read = (None, None) if row.reading is None else (row.reading.text, round(row.reading.confidence, 4))
+        rest = (quad, *box(row.quad), row.reading is not None, *read, row.source)
+        for name, value in zip(SCHEMA, (*values, *rest), strict=True):
             columns[name].append(value)
     return pl.DataFrame(columns, schema=SCHEMA)
 
@@ -220,6 +225,8 @@ def _debug(run: StageRun[RunOcrSettings], frame: Frame, _inputs: Mapping[str, St
         "line": "number of the line within the frame",
         "quad": "corners of the text, clockwise from its top left: x and y in px of the frame",
         "read": "whether it was read on this frame; else it was taken over from another frame of its track",
+        "reading": "how it was read on this frame; null: it was not. `text` is what all readings of its track agree on",
+        "reading_confidence": "how sure that reading was, 0 to 1",
     },
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes", "preprocess"),

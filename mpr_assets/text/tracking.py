@@ -35,33 +35,43 @@ Reader: TypeAlias = Callable[[list[Quad]], list[Recognition]]
 
 @dataclass(frozen=True)
 class Row:
-    """A line in a frame. `read`: recognised there, not carried on from another frame."""
+    """A line in a frame. `reading`: how it was read there; None: it is carried on from another frame."""
 
     seq: int
     track: int
     text: str
     confidence: float
     quad: Quad
-    read: bool
+    reading: Recognition | None
     source: str
 
 
 @dataclass
 class Track:
-    """A line of text over frames."""
+    """A line of text over frames.
+
+    `missing`: in how many frames in succession it was not seen up to now; `away`: how far the picture moved meanwhile.
+    """
 
     number: int
     quad: Quad
     patch: Patch
     readings: list[Recognition]
-    places: dict[int, tuple[Quad, bool]] = field(default_factory=dict)
+    places: dict[int, tuple[Quad, Recognition | None]] = field(default_factory=dict)
     step: NDArray[np.float32] = field(default_factory=lambda: np.zeros(2, np.float32))
+    missing: int = 0
+    away: NDArray[np.float32] = field(default_factory=lambda: np.zeros(2, np.float32))
 
-    def put(self, seq: int, quad: Quad, read: bool) -> None:
+    def put(self, seq: int, quad: Quad, reading: Recognition | None = None) -> None:
         """The line is at this place in this frame."""
-        self.step = quad.mean(axis=0) - self.quad.mean(axis=0)
+        self.step = (quad.mean(axis=0) - self.quad.mean(axis=0)) / (self.missing + 1)
         self.quad = quad
-        self.places[seq] = quad, read
+        self.places[seq] = quad, reading
+        self.missing, self.away = 0, np.zeros(2, np.float32)
+
+    def expected(self) -> list[Quad]:
+        """Where it may be in this frame: where it was, or moved on as before, or with the whole picture."""
+        return [self.quad, self.quad + (self.missing + 1) * self.step, self.quad + self.away]
 
 
 class Follower:
@@ -78,7 +88,6 @@ class Follower:
         self._tracks: list[Track] = []
         self._live: list[Track] = []
         self._before: deque[tuple[int, Grey]] = deque(maxlen=look_back)
-        self._drift = np.zeros(2, np.float32)
 
     def step(self, seq: int, shot: int, image: Image, quads: list[Quad], reader: Reader) -> None:
         """The next frame: its shot, its pixels, the lines found in it, and the way to have some of them read."""
@@ -91,17 +100,19 @@ class Follower:
         for quad in quads:
             if any(covers(track.quad, quad) for track in held):
                 continue
-            track = self._moved(grey, quad, lost)
+            track = self._moved(grey, quad, [track for track in lost if not track.missing])
             if track is None:
                 unread.append(quad)
             else:
                 lost.remove(track)
-                track.put(seq, quad, read=False)
+                track.put(seq, quad)
                 held.append(track)
         for reading in reader(unread) if unread else []:
             left, right = cut_sides(reading.quad, grey.shape[1])
             self._add(seq, grey, replace(reading, cut_left=left, cut_right=right), held, lost)
-        self._live = held
+        for track in lost:
+            track.missing += 1
+        self._live = held + [track for track in lost if track.missing <= MISSING_FRAMES]
         self._before.append((seq, grey))
 
     def finish(self) -> list[Row]:
@@ -111,30 +122,27 @@ class Follower:
             text, confidence = vote(track.readings)
             if text:
                 rows += [
-                    Row(seq, track.number, text, confidence, quad, read, "frame")
-                    for seq, (quad, read) in sorted(track.places.items())
+                    Row(seq, track.number, text, confidence, quad, reading, "frame")
+                    for seq, (quad, reading) in sorted(track.places.items())
                 ]
         return rows
 
     def _hold(self, seq: int, grey: Grey) -> tuple[list[Track], list[Track]]:
         """The tracks whose pixels are where they were, or where they would have gone on to; and the others."""
         held, lost = [], []
-        self._drift = motion(self._before[-1][1], grey) if self._live and self._before else np.zeros(2, np.float32)
+        drift = motion(self._before[-1][1], grey) if self._live and self._before else np.zeros(2, np.float32)
         for track in self._live:
-            for expected in self._expected(track):
+            track.away = track.away + drift
+            for expected in track.expected():
                 score, place = locate(grey, expected, track.patch)
                 if score >= self._needed(track) and not uncovered(track.quad, place, grey.shape[1]):
                     still = float(np.abs(place - track.quad).max()) < 1
-                    track.put(seq, track.quad if still else place, read=False)
+                    track.put(seq, track.quad if still else place)
                     held.append(track)
                     break
             else:
                 lost.append(track)
         return held, lost
-
-    def _expected(self, track: Track) -> list[Quad]:
-        """Where a track may be in this frame: where it was, or moved on as before, or with the whole picture."""
-        return [track.quad, track.quad + track.step, track.quad + self._drift]
 
     def _moved(self, grey: Grey, quad: Quad, tracks: list[Track]) -> Track | None:
         """The track whose pixels are found at this place."""
@@ -159,7 +167,7 @@ class Follower:
         rivals = [track for track in held + lost if near(track.quad, reading.quad)]
         track = next((track for track in rivals if one_text(track.readings, reading)), None)
         if track is None:
-            track = next((t for t in held + lost if self._cut_by_the_edge(t, reading)), None)
+            track = next((t for t in held + lost if cut_by_the_edge(t, reading)), None)
         if track is None:
             track = next((t for t in lost if same_elsewhere(t, reading)), None)
         staying = [t for t in held if t is not track and t in rivals and outlasts(t, reading)]
@@ -175,15 +183,8 @@ class Follower:
                 rival.places.pop(seq, None)
         track.readings.append(reading)
         track.patch = cut(grey, reading.quad)
-        track.put(seq, reading.quad, read=True)
+        track.put(seq, reading.quad, reading)
         held.append(track)
-
-    def _cut_by_the_edge(self, track: Track, reading: Recognition) -> bool:
-        """Whether a reading is of a track's text, more or less of which the frame's edge cuts off."""
-        *_, last = track.readings
-        if not any(near(place, reading.quad) for place in self._expected(track)):
-            return False
-        return is_rest(last, reading.text) or is_rest(reading, vote(track.readings)[0])
 
     def _follow_back(self, track: Track) -> None:
         """Earlier frames of the shot in which the line was there already, and was overlooked."""
@@ -192,11 +193,24 @@ class Follower:
                 break
             if any(seq in t.places and near(t.places[seq][0], track.quad) for t in self._tracks):
                 break
-            track.places[seq] = track.quad, False
+            track.places[seq] = track.quad, None
 
 
 SETTLED, SETTLED_EASE = 0.95, 0.7
 """A track that two readings this sure agree on needs only this share of the similarity to be taken for unchanged."""
+
+
+MISSING_FRAMES = 4
+"""For so many frames of a shot a line that nothing contradicts may be overlooked or hidden, and still be known again.
+No measurement is known."""
+
+
+def cut_by_the_edge(track: Track, reading: Recognition) -> bool:
+    """Whether a reading is of a track's text, more or less of which the frame's edge cuts off."""
+    *_, last = track.readings
+    if not any(near(place, reading.quad) for place in track.expected()):
+        return False
+    return is_rest(last, reading.text) or is_rest(reading, vote(track.readings)[0])
 
 
 def outlasts(track: Track, reading: Recognition) -> bool:

@@ -23,6 +23,8 @@ LINES = {
     "w": pl.Int32,
     "h": pl.Int32,
     "read": pl.Boolean,
+    "reading": pl.Utf8,
+    "reading_confidence": pl.Float64,
     "source": pl.Utf8,
 }
 OBJECTS = {
@@ -47,7 +49,7 @@ def lines(*frame: Line, confidence: float = SURE, seq: int = 0) -> pl.DataFrame:
     rows = []
     for number, (text, (x, y, w, h)) in enumerate(frame):
         quad = [float(v) for v in (x, y, x + w, y, x + w, y + h, x, y + h)]
-        rows.append((seq, number, number + 10, text, confidence, quad, x, y, w, h, True, "frame"))
+        rows.append((seq, number, number + 10, text, confidence, quad, x, y, w, h, True, text, confidence, "frame"))
     return pl.DataFrame(rows, schema=LINES, orient="row")
 
 
@@ -365,6 +367,8 @@ def test_tilted_lines_are_joined() -> None:
             quad[2] - quad[6],
             quad[5] - quad[1],
             True,
+            text,
+            SURE,
             "",
         )
         for n, (text, quad) in enumerate(zip(("Acme", "Fly Better"), quads, strict=True))
@@ -373,6 +377,53 @@ def test_tilted_lines_are_joined() -> None:
         pl.DataFrame(rows, schema=LINES, orient="row"), NO_OBJECTS, as_brands(["Acme Fly Better"]), DEFAULTS
     )
     assert table.select("brand", "x", "y", "w", "h").rows() == [("Acme Fly Better", 95, 100, 211, 66)]
+
+
+OF_A_TRACK: dict[str, tuple[list[str], str, list[tuple[str, float]], list[tuple[str | None, Box]]]] = {
+    # the brands; what the track's readings were put together to; how it was read, frame by frame; the detections
+    "a_symbol_before_the_word": (
+        ["Brastovar"],
+        "WBrAstOVAR now",
+        [("WBrAstOVAR now", 0.99), ("WBrAstOVAR now", 0.99)],
+        [("Brastovar", (100, 100, 218, 30))] * 2,
+    ),
+    "on_one_frame_alone": (
+        ["Brastovar"],
+        "WBrAstOVAR",
+        [("WBrAstOVAR", 0.99)],
+        [(None, (100, 100, 300, 30))],
+    ),
+    "behind_a_net": (
+        ["Velquora Labs"],
+        "VEVOVORA LABSX",
+        [("WLOUORA LARS", 0.8), ("LQUOR X LAB", 0.78), ("VEVOVORA LABSX", 0.75)],
+        [("Velquora Labs", (100, 100, 300, 30))] * 3,
+    ),
+    "another_word": (
+        ["Lexus"],
+        "Nexus",
+        [("Nexus", 0.95), ("Nexus", 0.9), ("Lexus", 0.7)],
+        [(None, (100, 100, 300, 30))] * 3,
+    ),
+    "found_as_it_is": (
+        ["Google"],
+        "Google",
+        [("Google", 0.95), ("Goog1e", 0.9)],
+        [("Google", (100, 100, 300, 30))] * 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_TRACK)
+def test_readings_of_a_track_agree_on_a_name(name: str) -> None:
+    names, voted, readings, expected = OF_A_TRACK[name]
+    frames = [lines((voted, (100, 100, 300, 30)), confidence=SURE, seq=seq) for seq in range(len(readings))]
+    told = [
+        frame.with_columns(reading=pl.lit(text), reading_confidence=pl.lit(confidence))
+        for frame, (text, confidence) in zip(frames, readings, strict=True)
+    ]
+    table = match_brands(pl.concat(told), NO_OBJECTS, as_brands([*names]), DEFAULTS)
+    assert [(r["brand"], (r["x"], r["y"], r["w"], r["h"])) for r in table.iter_rows(named=True)] == expected
 
 
 def test_row_of_a_detection() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 from gpu_service.pictures import Image
 from mpr_assets.text.quads import Quad
 from mpr_assets.text.readings import Recognition
-from mpr_assets.text.tracking import Follower
+from mpr_assets.text.tracking import Follower, Row
 
 WIDTH_PX, HEIGHT_PX = 640, 360
 Found: TypeAlias = tuple[tuple[float, float, float, float], str, float]
@@ -33,8 +34,7 @@ def still(seq: int) -> Image:
     return restless(0)
 
 
-def followed(frames: list[list[Found]], picture=restless, degrees: float = 0) -> list[list[str]]:
-    """The texts of each frame, in the order of their tracks."""
+def rows_of(frames: list[list[Found]], picture: Callable[[int], Image], degrees: float) -> list[Row]:
     follower = Follower(similarity=0.9, look_back=8)
     for seq, found in enumerate(frames):
         lines = [(rectangle(*place, degrees), text, confidence) for place, text, confidence in found]
@@ -48,8 +48,19 @@ def followed(frames: list[list[Found]], picture=restless, degrees: float = 0) ->
             ]
 
         follower.step(seq, 0, picture(seq), [quad for quad, _, _ in lines], read)
-    rows = follower.finish()
+    return follower.finish()
+
+
+def followed(
+    frames: list[list[Found]], picture: Callable[[int], Image] = restless, degrees: float = 0
+) -> list[list[str]]:
+    """The texts of each frame, in the order of their tracks."""
+    rows = rows_of(frames, picture, degrees)
     return [[row.text for row in rows if row.seq == seq] for seq in range(len(frames))]
+
+
+def tracks(frames: list[list[Found]]) -> int:
+    return len({row.track for row in rows_of(frames, restless, 0)})
 
 
 UPPER, LOWER = (60, 140, 520, 36), (60, 180, 520, 36)
@@ -166,3 +177,19 @@ AT_EDGE: dict[str, tuple[list[Found], list[str]]] = {
 def test_text_that_the_edge_cuts_off_is_what_it_was_before_or_after(name: str) -> None:
     lines, expected = AT_EDGE[name]
     assert followed([[line] for line in lines]) == [[text] for text in expected]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "expected"),
+    [
+        pytest.param(0, 1, id="never"),
+        pytest.param(1, 1, id="in one frame"),
+        pytest.param(4, 1, id="for two seconds"),
+        pytest.param(5, 2, id="too long"),
+    ],
+)
+def test_a_line_that_nothing_contradicts_is_known_again_after_it_was_overlooked(hidden: int, expected: int) -> None:
+    shown: list[Found] = [(UPPER, "KORVAX", 0.97)]
+    frames = [shown, *[[]] * hidden, shown]
+    assert followed(frames) == [[text for _, text, _ in frame] for frame in frames]
+    assert tracks(frames) == expected
