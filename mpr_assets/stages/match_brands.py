@@ -27,14 +27,16 @@ from mpr_assets.text.layout import (
     Line,
     Reach,
     followers,
+    next_in_row,
     part_box,
+    pieces,
 )
 from mpr_assets.text.name_index import Hit, NameIndex, ParsedText
 from mpr_assets.text.names import Tolerance
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.storage.tables import NamedRow, StageTable
 
-CODE_VERSION = "1.1"
+CODE_VERSION = "1.2"
 SCHEMA = DETECTION_SCHEMA
 
 LOGO_ENGINES = frozenset({"logo_match", "clip"})
@@ -67,6 +69,13 @@ class MatchBrandsSettings(StageSettings):
     )
     join_beside_heights: float = Field(
         2.0, ge=0, le=20, description="maximum gap between lines on one baseline, in line heights"
+    )
+    join_far_heights: float = Field(
+        20.0,
+        ge=0,
+        le=40,
+        description="the same for the two halves of a name that stand alone in one row, alike in height and capitals, "
+        "each letter right and no brand by itself; 0: none",
     )
     join_below_heights: float = Field(
         1.2, ge=0, le=10, description="maximum gap between stacked lines, in line heights"
@@ -127,12 +136,24 @@ Row = tuple[int, int, int, int, int, str | None, float, str, str, str, int | Non
 def _text_rows(lines: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings) -> Iterator[Row]:
     index = NameIndex(brands.brands, settings.tolerance)
     index.read(lines["text"].unique().to_list())
+    if settings.max_joined_lines > 1:
+        # All at once, for one by one they take much longer; each distinct text once, and frames are not kept.
+        index.read({_in_one(frame, run) for _, frame in _frames(lines) for run in pieces(frame)})
     agreed = _agreed(lines, index)
+    for seq, frame in _frames(lines):
+        yield from _frame_rows(seq, frame, agreed, index, brands, settings)
+
+
+def _frames(lines: pl.DataFrame) -> Iterator[tuple[int, list[Line]]]:
+    """The lines of each frame that has any, in order."""
     columns = ("seq", "text", "confidence", "quad", "x", "y", "w", "h", "track")
     ordered = lines.sort("seq", "line").select(columns)
     for seq, rows in groupby(ordered.iter_rows(), key=lambda row: row[0]):
-        frame = [Line(row[1], row[2], tuple(row[3]), (row[4], row[5], row[6], row[7]), row[8]) for row in rows]
-        yield from _frame_rows(seq, frame, agreed, index, brands, settings)
+        yield seq, [Line(row[1], row[2], tuple(row[3]), (row[4], row[5], row[6], row[7]), row[8]) for row in rows]
+
+
+def _in_one(lines: Sequence[Line], run: Sequence[int]) -> str:
+    return " ".join(lines[number].text for number in run)
 
 
 def _agreed(lines: pl.DataFrame, index: NameIndex) -> dict[int, list[AgreedName]]:
@@ -167,6 +188,7 @@ def _frame_rows(
         if (find := _find(hit, ((number, hit.start, hit.end),), lines, settings))
     ]
     finds += _joined_finds(lines, readings, index, settings)
+    finds += _row_finds(lines, readings, index, settings)
     finds += _agreed_finds(lines, readings, agreed, settings)
     reasons: dict[int, str] = {}
     taken: set[int] = set()
@@ -243,6 +265,40 @@ def _joined_finds(
                 yield from _finds_along(longer, common, lines, readings, index, settings)
 
 
+def _row_finds(
+    lines: Sequence[Line], readings: Sequence[ParsedText], index: NameIndex, settings: MatchBrandsSettings
+) -> Iterator[_Find]:
+    """Names in rows: over pieces of one line, which is read as one again, and of two words that stand far apart."""
+    for run in pieces(lines) if settings.max_joined_lines > 1 else ():
+        whole = index[_in_one(lines, run)]
+        if len(whole.folded.words) == sum(len(readings[number].folded.words) for number in run):
+            for hit in whole.hits:
+                parts = _parts(run, hit, readings)
+                if len(parts) > 1 and (find := _find(hit, parts, lines, settings)):
+                    yield find
+    for a, b in next_in_row(lines, settings.join_far_heights) if settings.max_joined_lines > 1 else ():
+        names = index.over(lines[a].text, lines[b].text)
+        if not names or readings[a].hits or readings[b].hits or lines[a].text.isupper() != lines[b].text.isupper():
+            continue
+        words = sum(len(readings[number].folded.words) for number in (a, b))
+        for hit in index.joined((lines[a].text, lines[b].text), names):
+            alone = (hit.start, hit.end) == (0, words)
+            if alone and not hit.cost and (find := _find(hit, _parts((a, b), hit, readings), lines, settings)):
+                yield find
+
+
+def _parts(path: Sequence[int], hit: Hit, readings: Sequence[ParsedText]) -> tuple[tuple[int, int, int], ...]:
+    """The words of each line, of several in succession, that a hit in all of them has; lines without any left out."""
+    parts, before = [], 0
+    for number in path:
+        count = len(readings[number].folded.words)
+        start, end = max(hit.start - before, 0), min(hit.end - before, count)
+        if start < end:
+            parts.append((number, start, end))
+        before += count
+    return tuple(parts)
+
+
 def _finds_along(
     path: tuple[int, ...],
     names: frozenset[int],
@@ -252,12 +308,7 @@ def _finds_along(
     settings: MatchBrandsSettings,
 ) -> Iterator[_Find]:
     for hit in index.joined(tuple(lines[number].text for number in path), names):
-        parts, before = [], 0
-        for number in path:
-            count = len(readings[number].folded.words)
-            parts.append((number, max(hit.start - before, 0), min(hit.end - before, count)))
-            before += count
-        find = _find(hit, tuple(parts), lines, settings)
+        find = _find(hit, _parts(path, hit, readings), lines, settings)
         if find is not None:
             yield find
 

@@ -30,7 +30,7 @@ from mpr_assets.text.tracking import Follower, Row
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "3"
+CODE_VERSION = "3.1"
 
 
 class RunOcrSettings(OcrSettings, StageSettings):

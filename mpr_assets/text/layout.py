@@ -6,7 +6,7 @@ What the text says is not looked at here.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +15,9 @@ from mpr_resources.brands.folding import FoldedText
 
 MIN_COSINE = math.cos(math.radians(12.0))
 """Lines of one phrase run at most so far apart in direction. No measurement is known."""
+PIECE_GAP_HEIGHTS, PIECE_HEIGHT_RATIO, PIECE_OFFSET_HEIGHTS, PIECE_COSINE = 0.6, 1.35, 0.3, math.cos(math.radians(4.0))
+"""What makes two lines pieces of one: a gap like that between words, the same height, one baseline, one direction. No
+measurement is known."""
 FIRST_SQUARE_LETTER = 0x2E80
 """Unicode's first CJK radical. Letters after it are mostly as wide as high: Chinese, Japanese, Korean."""
 
@@ -67,6 +70,52 @@ def followers(lines: Sequence[Line], reach: Reach) -> list[list[int]]:
             queue += new
         found.append(sorted({*beside[a], *(b for one in row for b in below[one])} - row))
     return found
+
+
+def pieces(lines: Sequence[Line]) -> list[tuple[int, ...]]:
+    """Runs of two lines or more, from left to right, that are one line of which a detector made several."""
+    after = dict(next_in_row(lines, PIECE_GAP_HEIGHTS))
+    runs = []
+    for first in sorted(after.keys() - after.values()):
+        run = [first]
+        while run[-1] in after:
+            run.append(after[run[-1]])
+        runs.append(tuple(run))
+    return runs
+
+
+def next_in_row(lines: Sequence[Line], reach: float) -> list[tuple[int, int]]:
+    """Pairs of lines of which the second goes on where the first ends, with nothing between them.
+
+    They have one baseline, one direction and one height; `reach` is the largest gap, in heights.
+    """
+    places = [_place(line) for line in lines]
+    found = []
+    for a, place in enumerate(places):
+        right = [(along, b) for b, along in _to_the_right(place, places) if b != a]
+        if right and _goes_on_in(place, places[min(right)[1]], reach):
+            found.append((a, min(right)[1]))
+    return found
+
+
+def _to_the_right(place: _Place, places: Sequence[_Place]) -> Iterator[tuple[int, float]]:
+    """The lines that stand in a line's row or reach into it, to its right, and how far on their centres are."""
+    for number, other in enumerate(places):
+        along, down = _offset(place, other)
+        if along > 0 and abs(down) < (place.height + other.height) / 2:
+            yield number, along
+
+
+def _goes_on_in(a: _Place, b: _Place, reach: float) -> bool:
+    along, down = _offset(a, b)
+    low, high = sorted((a.height, b.height))
+    gap = along - (a.width + b.width) / 2
+    return (
+        -0.5 * low <= gap <= reach * high
+        and high <= PIECE_HEIGHT_RATIO * low
+        and abs(down) <= PIECE_OFFSET_HEIGHTS * low
+        and a.along_x * b.along_x + a.along_y * b.along_y >= PIECE_COSINE
+    )
 
 
 def part_box(line: Line, folded: FoldedText, start: int, end: int) -> XYWH:

@@ -12,8 +12,9 @@ from mpr_assets.text.quads import Quad
 SURE = 0.9
 """Confidence from which two readings that differ are of two texts. Of this and the other figures here no measurement
 is known."""
-REST_LETTERS = 2
-"""What the frame's edge leaves of a text is known again from so many letters, beside the one that the edge cuts."""
+REST_SHARE, REST_LETTERS = 0.5, 3
+"""So much of a text, and so many letters, must be left of it at the frame's edge. MRC too counts what at least half of
+which is seen."""
 
 
 @dataclass(frozen=True)
@@ -82,4 +83,6 @@ def is_rest(part: Recognition, whole: str) -> bool:
         return False
     # The letter at the edge may be cut through and misread.
     rest = letters[1:] if part.cut_left else letters[:-1]
-    return len(rest) >= REST_LETTERS and (text.endswith(rest) if part.cut_left else text.startswith(rest))
+    if len(letters) < max(REST_LETTERS, REST_SHARE * len(text)):
+        return False
+    return text.endswith(rest) if part.cut_left else text.startswith(rest)

@@ -351,6 +351,92 @@ def test_lines_that_stand_together(name: str) -> None:
     assert got == expected
 
 
+FIRST, LAST = ("VELQUORA", (100, 100, 200, 30)), ("LABS", (700, 101, 100, 30))
+IN_A_ROW: dict[str, tuple[list[str | Brand], list[Line], list[tuple[str, Box]]]] = {
+    "pieces_of_one_line": (
+        ["Velquora Labs"],
+        [("velq", (100, 100, 40, 30)), ("uora labs", (146, 101, 240, 30))],
+        [("Velquora Labs", (100, 100, 286, 31))],
+    ),
+    "three_pieces_and_other_words": (
+        ["Velquora Labs"],
+        [("by vel", (100, 100, 120, 30)), ("quo", (226, 101, 60, 30)), ("ra labs now", (292, 100, 220, 30))],
+        [("Velquora Labs", (160, 100, 264, 31))],
+    ),
+    "pieces_of_two_lines": (
+        ["Velquora Labs"],
+        [("velq", (100, 100, 40, 30)), ("uora labs", (146, 118, 240, 30))],
+        [("", (100, 100, 40, 30)), ("", (146, 118, 240, 30))],
+    ),
+    "pieces_too_far_from_each_other": (
+        ["Velquora Labs"],
+        [("velq", (100, 100, 40, 30)), ("uora labs", (170, 101, 240, 30))],
+        [("", (100, 100, 40, 30)), ("", (170, 101, 240, 30))],
+    ),
+    "pieces_of_unlike_height": (
+        ["Velquora Labs"],
+        [("velq", (100, 100, 40, 30)), ("uora labs", (146, 92, 240, 45))],
+        [("", (146, 92, 240, 45)), ("", (100, 100, 40, 30))],
+    ),
+    "words_far_apart": (["Velquora Labs"], [FIRST, LAST], [("Velquora Labs", (100, 100, 700, 31))]),
+    "words_too_far_apart": (
+        ["Velquora Labs"],
+        [FIRST, ("LABS", (1000, 101, 100, 30))],
+        [("", (100, 100, 200, 30)), ("", (1000, 101, 100, 30))],
+    ),
+    "another_text_between_them": (
+        ["Velquora Labs"],
+        [FIRST, ("and", (500, 100, 60, 30)), LAST],
+        [("", (100, 100, 200, 30)), ("", (500, 100, 60, 30)), ("", (700, 101, 100, 30))],
+    ),
+    "other_words_beside_them": (
+        ["Under Armour"],
+        [("We shall under", (100, 100, 280, 30)), ("armour", (700, 101, 120, 30))],
+        [("", (100, 100, 280, 30)), ("", (700, 101, 120, 30))],
+    ),
+    "one_in_capitals": (
+        ["Best Buy"],
+        [("BEST", (100, 100, 100, 30)), ("buy", (500, 101, 80, 30))],
+        [("", (100, 100, 100, 30)), ("", (500, 101, 80, 30))],
+    ),
+    "of_another_height": (
+        ["Best Buy"],
+        [("BEST", (100, 100, 100, 30)), ("BUY", (500, 92, 80, 44))],
+        [("", (500, 92, 80, 44)), ("", (100, 100, 100, 30))],
+    ),
+    "on_another_baseline": (
+        ["Best Buy"],
+        [("BEST", (100, 100, 100, 30)), ("BUY", (500, 115, 80, 30))],
+        [("", (100, 100, 100, 30)), ("", (500, 115, 80, 30))],
+    ),
+    "misread_far_apart": (
+        ["Velquora Labs"],
+        [("VELQUORA", (100, 100, 200, 30)), ("LARS", (700, 101, 100, 30))],
+        [("", (100, 100, 200, 30)), ("", (700, 101, 100, 30))],
+    ),
+    "a_brand_by_itself": (
+        ["Google", "Google Play"],
+        [("Google", (100, 100, 100, 30)), ("Play", (400, 100, 60, 30))],
+        [("Google", (100, 100, 100, 30)), ("", (400, 100, 60, 30))],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", IN_A_ROW)
+def test_lines_in_a_row(name: str) -> None:
+    names, frame, expected = IN_A_ROW[name]
+    table = match_brands(lines(*frame), NO_OBJECTS, as_brands([*names]), DEFAULTS)
+    got = [(r["brand"] or "", (r["x"], r["y"], r["w"], r["h"])) for r in table.iter_rows(named=True)]
+    assert got == expected
+
+
+@pytest.mark.parametrize(("changes", "expected"), [({}, 1), ({"join_far_heights": 0}, 0), ({"max_joined_lines": 1}, 0)])
+def test_far_words_are_joined_as_the_settings_say(changes: dict[str, object], expected: int) -> None:
+    settings = MatchBrandsSettings.model_validate(changes)
+    table = match_brands(lines(FIRST, LAST), NO_OBJECTS, as_brands(["Velquora Labs"]), settings)
+    assert table["brand"].drop_nulls().len() == expected
+
+
 def test_tilted_lines_are_joined() -> None:
     # "Acme" and "Fly Better" 10 degrees down to the right, the second beside the first.
     quads = [[100, 100, 198, 117, 193, 147, 95, 130], [208, 119, 306, 136, 301, 166, 203, 149]]

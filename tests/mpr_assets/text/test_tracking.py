@@ -126,17 +126,19 @@ AT_EDGE: dict[str, tuple[list[Found], list[str]]] = {
         [
             ((330, 100, 260, 30), WHOLE, 0.98),
             ((440, 100, 200, 30), "BRASTOVAR 3", 0.97),
+            ((500, 100, 140, 30), "BRASTOV", 0.97),
             ((560, 100, 80, 30), "BRAS", 0.97),
         ],
-        [WHOLE] * 3,
+        [WHOLE, WHOLE, WHOLE, "BRAS"],
     ),
     "comes_in_from_the_right": (
         [
             ((560, 100, 80, 30), "BRAS", 0.97),
+            ((500, 100, 140, 30), "BRASTOV", 0.97),
             ((440, 100, 200, 30), "BRASTOVAR 3", 0.97),
             ((330, 100, 260, 30), WHOLE, 0.98),
         ],
-        [WHOLE] * 3,
+        [WHOLE] * 4,
     ),
     "moves_out_to_the_left": (
         [
@@ -144,7 +146,7 @@ AT_EDGE: dict[str, tuple[list[Found], list[str]]] = {
             ((0, 100, 190, 30), "STOVAR 360", 0.97),
             ((0, 100, 80, 30), "360", 0.97),
         ],
-        [WHOLE] * 3,
+        [WHOLE, WHOLE, "360"],
     ),
     "its_letter_at_the_edge_misread": (
         [
