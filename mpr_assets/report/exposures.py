@@ -77,11 +77,9 @@ def exposures(
 ) -> pl.DataFrame:
     """Exposures of every brand, sorted by brand and start; they never overlap for one brand.
 
-    A detection on a kept frame holds for the frames that it stands for. A frame covers the time from the midpoint to
-    its previous frame to the midpoint to its next, or to the abrupt change between them where one was seen; the first
-    and the last of a chunk reach the chunk's edge, one sampling step away at most. What touches is one exposure, across
-    a cut too; a gap is bridged only within a shot, and nothing crosses a chunk's edge, for an exposure is evidence from
-    one source.
+    A detection on a kept frame holds for the frames that it stands for; what time a frame covers: `frame_spans`. What
+    touches is one exposure, across a cut too; a gap is bridged only within a shot, and nothing crosses a chunk's edge,
+    for an exposure is evidence from one source.
 
     Args:
         detections: rows (seq, x, y, w, h, brand, confidence, source); rows without a brand are candidates, left out.
@@ -107,6 +105,10 @@ def exposures(
 def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
     """What part of the timeline each sampled frame covers.
 
+    Two frames meet at the abrupt change between them where one was seen, else in the middle, but not before the
+    source's next picture comes: until then the earlier one is held. The first of a chunk begins at its own time; the
+    last ends at the chunk's end, one sampling step away at most where it is not held so long.
+
     Returns:
         Rows (seq, chunk, shot, kept_seq, timeline_ms, start_ms, end_ms) in the timeline's order. The spans of a chunk
         tile it without overlap; a frame that shows at the very time of the next covers nothing and is not in the table.
@@ -117,7 +119,7 @@ def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame
         chunk_end_ms=pl.col("timeline_start_ms") + pl.col("end_ms") - pl.col("start_ms"),
     )
     ordered = (
-        frames.select("seq", "chunk", "timeline_ms", "cut_ms")
+        frames.select("seq", "chunk", "timeline_ms", "until_ms", "cut_ms")
         .join(edges, on="chunk", how="left")
         .join(scenes.select("seq", "shot", "kept_seq"), on="seq", how="left")
         .with_columns(pl.col("shot").fill_null(-1), pl.coalesce("kept_seq", "seq").alias("kept_seq"))
@@ -126,12 +128,12 @@ def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame
     time = pl.col("timeline_ms")
     before, after = time.shift(1).over("chunk"), time.shift(-1).over("chunk")
     step_ms = _sampling_step_ms(ordered)
-    first_ms = pl.col("chunk_start_ms") if step_ms is None else pl.max_horizontal("chunk_start_ms", time - step_ms)
-    last_ms = pl.col("chunk_end_ms") if step_ms is None else pl.min_horizontal("chunk_end_ms", time + step_ms)
+    meet_ms = pl.when(after.is_not_null()).then(pl.max_horizontal("until_ms", (time + after) // 2))
+    last_ms = pl.col("chunk_end_ms") if step_ms is None else pl.max_horizontal("until_ms", time + step_ms)
     return (
         ordered.with_columns(
-            start_ms=pl.coalesce(pl.when(before.is_not_null()).then("cut_ms"), (before + time) // 2, first_ms),
-            end_ms=pl.coalesce(pl.col("cut_ms").shift(-1).over("chunk"), (time + after) // 2, last_ms),
+            start_ms=pl.coalesce(pl.when(before.is_not_null()).then("cut_ms"), meet_ms.shift(1).over("chunk"), time),
+            end_ms=pl.coalesce(pl.col("cut_ms").shift(-1).over("chunk"), meet_ms, last_ms),
         )
         .with_columns(
             start_ms=pl.max_horizontal("start_ms", "chunk_start_ms"), end_ms=pl.min_horizontal("end_ms", "chunk_end_ms")

@@ -36,7 +36,7 @@ from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "3"
+CODE_VERSION = "3.1"
 
 SCHEMA = EXPOSURE_SCHEMA
 

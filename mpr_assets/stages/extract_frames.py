@@ -1,5 +1,7 @@
 """Stage `extract_frames`: the timeline sampled at even instants, as JPEG pictures and an index of them.
 
+A picture stays on screen until the next one comes: what an instant shows is the last that came by then.
+
 Which frames are taken is decided here. How files are decoded is in `mpr_resources.media.decoding`; where frames are
 kept is not here.
 """
@@ -37,7 +39,7 @@ from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureFolder
 from mpr_resources.storage.tables import StageTable, TableHeader
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -45,6 +47,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "source_pts": pl.Int64,
     "source_ms": pl.Int64,
     "timeline_ms": pl.Int64,
+    "until_ms": pl.Int64,
     "width_px": pl.Int32,
     "height_px": pl.Int32,
     "phash": pl.UInt64,
@@ -52,7 +55,8 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "cut_ms": pl.Int64,
 }
 """`cut_ms`: when, on the timeline's clock, the picture changed abruptly between the frame before and this one, exact to
-the frames that the decoder passed; null where it did not."""
+the frames that the decoder passed; null where it did not. `timeline_ms`: when the frame comes on, or the chunk's start
+where it was on before. `until_ms`: when the source's next picture comes, sampled or not, or the chunk's end."""
 
 ENCODERS = 2
 """Threads that turn frames into JPEG while the next ones are decoded; each holds one frame."""
@@ -80,6 +84,7 @@ class IndexRow(TypedDict):
     source_pts: int
     source_ms: int
     timeline_ms: int
+    until_ms: int
     width_px: int
     height_px: int
     phash: int
@@ -106,6 +111,7 @@ class SampledFrame:
     source_pts: int
     source_ms: int
     timeline_ms: int
+    until_ms: int
     cut_ms: int | None
 
 
@@ -126,10 +132,11 @@ def extract(
     progress: Callable[[int, int], None] | None = None,
     after: IndexRow | None = None,
 ) -> Iterator[ExtractedFrame]:
-    """Sample the timeline: for each instant `k / fps` on its clock the nearest frame of the chunk it falls into.
+    """Sample the timeline: what each chunk shows at its start, and at each instant `k / fps` on the timeline's clock.
 
-    The clock runs on across chunks. Of two equally near frames the earlier is taken; each frame is taken once, so that
-    an `fps` above the source's gives every frame once. A chunk that no instant falls into gives no frame.
+    The clock runs on across chunks. What an instant shows is the last picture that came by then, or the chunk's first
+    where none did. Each picture is taken once: one that is held is one frame, and an `fps` above the source's gives
+    every picture once.
     Decoding runs ahead of the consumer by a few frames only, whatever the length of the video.
 
     Args:
@@ -143,7 +150,7 @@ def extract(
         frames by `seq`, which is also by chunk and time.
 
     Raises:
-        BadInput: a source cannot be opened or decoded; a chunk holds no frame.
+        BadInput: a source cannot be opened or decoded; a chunk ends before its source's first picture.
     """
     seq = 0 if after is None else after["seq"] + 1
     for done, frame in enumerate(_encoded(_taken(chunks, settings, open_media, after), settings, seq), start=1):
@@ -164,26 +171,19 @@ def instants(timeline_start_ms: int, length_ms: int, fps: Fraction) -> list[Frac
     return [k * 1000 / fps for k in range(int(first), int(last))]
 
 
-def nearest(pts: NDArray[np.int64], wanted: Iterable[Fraction]) -> list[int]:
-    """For each wanted time the nearest pts, the earlier of two equally near; each once.
+def shown_at(pts: NDArray[np.int64], wanted: Iterable[Fraction]) -> list[int]:
+    """For each wanted time the last pts that is not later, or the first where all are; each once.
 
     Args:
         pts: int64, shape (n,), ascending, not empty.
         wanted: ascending times, in units of pts.
 
     Example:
-        >>> nearest(np.array([0, 10, 20]), [Fraction(4), Fraction(15), Fraction(99)])
-        [0, 10, 20]
+        >>> shown_at(np.array([5, 10, 20]), [Fraction(4), Fraction(15), Fraction(99)])
+        [5, 10, 20]
     """
-    times = [Fraction(t) for t in wanted]
-    after = np.searchsorted(pts, np.array([-(-t // 1) for t in times], np.int64)).tolist()
-    chosen: list[int] = []
-    for time, right in zip(times, after, strict=True):
-        near = [int(pts[i]) for i in (right - 1, right) if 0 <= i < len(pts)]
-        best = min(near, key=lambda p: (abs(p - time), p))
-        if not chosen or best != chosen[-1]:
-            chosen.append(best)
-    return chosen
+    at = np.searchsorted(pts, np.array([time // 1 for time in wanted], np.int64), "right") - 1
+    return pts[np.unique(np.maximum(at, 0))].tolist()
 
 
 def _taken(
@@ -215,14 +215,15 @@ def _sample(
     if not len(times.pts):
         raise BadInput(
             f"Chunk {chunk['chunk']} ({clock(chunk['start_ms'])} to {clock(chunk['end_ms'])} of "
-            f"{chunk['source']}) holds no frame",
-            "make it longer",
+            f"{chunk['source']}) ends before the first picture of its source",
+            "end it later, or leave it out",
         )
     shift = chunk["start_ms"] - chunk["timeline_start_ms"]
     unit_ms = 1000 * media.time_base
     length_ms = chunk["end_ms"] - chunk["start_ms"]
-    wanted = [media.origin_pts + (t + shift) / unit_ms for t in instants(chunk["timeline_start_ms"], length_ms, fps)]
-    chosen = nearest(times.pts, wanted)
+    at_ms = [Fraction(chunk["timeline_start_ms"]), *instants(chunk["timeline_start_ms"], length_ms, fps)]
+    chosen = shown_at(times.pts, [media.origin_pts + (time + shift) / unit_ms for time in at_ms])
+    until_ms = dict(zip(times.pts.tolist(), [*media.ms_of(times.pts[1:]).tolist(), chunk["end_ms"]], strict=True))
     if after_pts is not None:
         # From the frame that is there, since changes are told from one frame to the next.
         chosen = [pts for pts in chosen if pts >= after_pts]
@@ -246,7 +247,8 @@ def _sample(
             chunk=chunk["chunk"],
             source_pts=frame.pts,
             source_ms=source_ms,
-            timeline_ms=source_ms - shift,
+            timeline_ms=max(source_ms, chunk["start_ms"]) - shift,
+            until_ms=until_ms[frame.pts] - shift,
             cut_ms=cut_ms,
         )
 
@@ -279,6 +281,7 @@ def _encode(seq: int, one: SampledFrame, settings: ExtractFramesSettings) -> Ext
         source_pts=one.source_pts,
         source_ms=one.source_ms,
         timeline_ms=one.timeline_ms,
+        until_ms=one.until_ms,
         width_px=width_px,
         height_px=height_px,
         phash=frame_phash(pixels),
@@ -305,7 +308,8 @@ def _frames_are_there(run: StageRun[ExtractFramesSettings], header: TableHeader)
         "size_bytes": "size of the stored JPEG picture",
         "source_ms": "time of the frame on its source's clock",
         "source_pts": "time of the frame as the container has it, in units of its time base",
-        "timeline_ms": "time of the frame on the timeline's clock",
+        "timeline_ms": "time of the frame on the timeline's clock; the chunk's start where it was on screen before",
+        "until_ms": "when the source shows its next picture, or the chunk's end, on the timeline's clock",
     },
     code_version=CODE_VERSION,
     inputs=("timeline",),

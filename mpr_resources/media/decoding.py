@@ -209,7 +209,10 @@ class Media:
     # Frames
 
     def times(self, start_ms: int | None = None, end_ms: int | None = None) -> FrameTimes:
-        """When the frames in `[start_ms, end_ms)` are shown; None is the source's own start or end."""
+        """When the pictures that `[start_ms, end_ms)` shows come on; None is the source's own start or end.
+
+        A picture stays until the next one comes, so the first may have come before the span.
+        """
         if self.times_need_decoding:
             shown = np.array([f.pts for f in self._decoded() if f.pts is not None], np.int64)
             return FrameTimes(self._within(shown, start_ms, end_ms), np.zeros(0, np.int64))
@@ -229,13 +232,10 @@ class Media:
         return FrameTimes(self._within(np.array(pts, np.int64), start_ms, end_ms), np.unique(np.array(keys, np.int64)))
 
     def _within(self, pts: NDArray[np.int64], start_ms: int | None, end_ms: int | None) -> NDArray[np.int64]:
-        ms = self.ms_of(pts)
-        inside = pts >= self.start_pts
-        if start_ms is not None:
-            inside &= ms >= start_ms
-        if end_ms is not None:
-            inside &= ms < end_ms
-        return np.unique(pts[inside])
+        shown = np.unique(pts[pts >= self.start_pts])
+        ms = self.ms_of(shown)
+        first = 0 if start_ms is None else max(0, int(np.searchsorted(ms, start_ms, "right")) - 1)
+        return shown[first:] if end_ms is None else shown[first : int(np.searchsorted(ms, end_ms, "left"))]
 
     def frames(
         self,

@@ -7,10 +7,10 @@ that commit wrote. The timelines in it:
 - `tuned`, the same clip's first second, `run_ocr` run again with two settings under their names of then;
 - `cloud`, where a provider failed once and answered twice, and a claim is left of a process that was killed.
 
-Whether its stages are fresh depends on what finds things, as always. Code versions and defaults that have changed since
-are laid aside by `with_first_versions`, so that the tests look at what is kept whatever a stage computes: hashes,
-names, tables. Where opencv or rapidocr is upgraded in the lock file (`expected.json` has their versions), the stages
-that use them are rightly stale, and the tests' expectation of them follows.
+Whether its stages are fresh depends on what finds things, as always. Code versions, columns and defaults that have
+changed since are laid aside by `with_first_versions`, so that the tests look at what is kept whatever a stage computes:
+hashes, names, tables. Where opencv or rapidocr is upgraded in the lock file (`expected.json` has their versions), the
+stages that use them are rightly stale, and the tests' expectation of them follows.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from typing import Any
 import yaml
 
 from mpr_assets.engine.stage import Stage
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.tables import from_parquet
 
 ARCHIVE = Path(__file__).parent / "legacy_store.tar.xz"
 FIRST = Path(__file__).parent / "first_defaults.json"
@@ -64,19 +66,23 @@ class Installation:
 
     @contextmanager
     def with_first_versions(self, stages: Iterable[Stage]) -> Iterator[None]:
-        """The stages have the code versions of then, and the profiles say the defaults of then where they changed."""
-        now = [(stage, stage.code_version) for stage in stages]
+        """The stages have the code versions and columns of then, and the profiles say the defaults of then where they
+        changed."""
+        now = [(stage, stage.code_version, stage.schema) for stage in stages]
         first: dict[str, dict[str, Any]] = json.loads(FIRST.read_text())
-        for stage, _ in now:
+        for stage, _, _ in now:
+            table = self.folder / "storage" / Keys.table(stage.name, "match")
             object.__setattr__(stage, "code_version", first[stage.name]["code_version"])
+            object.__setattr__(stage, "schema", dict(from_parquet(table.read_bytes(), table.name).rows.schema))
         for profile in (self.folder / "profiles").glob("*.yaml"):
             if profile.name != "brands.yaml":
-                self._say_first_defaults(profile, [stage for stage, _ in now], first)
+                self._say_first_defaults(profile, [stage for stage, _, _ in now], first)
         try:
             yield
         finally:
-            for stage, version in now:
+            for stage, version, schema in now:
                 object.__setattr__(stage, "code_version", version)
+                object.__setattr__(stage, "schema", schema)
 
     def _say_first_defaults(self, profile: Path, stages: Iterable[Stage], first: dict[str, dict[str, Any]]) -> None:
         sections: dict[str, Any] = yaml.safe_load(profile.read_text())

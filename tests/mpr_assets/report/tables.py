@@ -14,6 +14,7 @@ FRAMES = {
     "source_pts": pl.Int64,
     "source_ms": pl.Int64,
     "timeline_ms": pl.Int64,
+    "until_ms": pl.Int64,
     "width_px": pl.Int32,
     "height_px": pl.Int32,
     "phash": pl.UInt64,
@@ -62,11 +63,17 @@ def chunks(*spans: tuple[str, int, int]) -> pl.DataFrame:
     return pl.DataFrame(rows, CHUNKS, orient="row")
 
 
-def frames(*per_chunk: Sequence[int], cuts: dict[int, int] | None = None) -> pl.DataFrame:
-    """Each argument holds the timeline_ms of one chunk's frames; `cuts` the cut_ms of a frame by its seq."""
+def frames(
+    *per_chunk: Sequence[int], cuts: dict[int, int] | None = None, until: dict[int, int] | None = None
+) -> pl.DataFrame:
+    """Each argument holds the timeline_ms of one chunk's frames; `cuts` and `until` the cut_ms and the until_ms of a
+    frame by its seq. The source's next picture comes 1 ms after where `until` says nothing."""
     times = [(chunk, time) for chunk, group in enumerate(per_chunk) for time in group]
-    cut = (cuts or {}).get
-    rows = [(seq, chunk, time, time, time, WIDTH, HEIGHT, 0, 1, cut(seq)) for seq, (chunk, time) in enumerate(times)]
+    cut, next_ms = (cuts or {}).get, (until or {}).get
+    rows = [
+        (seq, chunk, time, time, time, next_ms(seq, time + 1), WIDTH, HEIGHT, 0, 1, cut(seq))
+        for seq, (chunk, time) in enumerate(times)
+    ]
     return pl.DataFrame(rows, FRAMES, orient="row")
 
 

@@ -82,10 +82,28 @@ SPANS = {
     ),
     "midpoints are floored": Case(found_on(1), [("Acme", 1, 5)], frames=frames([0, 3, 8]), scenes=scenes([0] * 3)),
     "two frames at one time": Case(
-        found_on(1), [("Acme", 250, 500)], frames=frames([0, 500, 500, 1000]), scenes=scenes([0] * 4)
+        found_on(1), [("Acme", 250, 500)], frames=frames([0, 500, 500, 1000], until={1: 500}), scenes=scenes([0] * 4)
     ),
-    "a late first frame reaches one step back": Case(
-        found_on(0), [("Acme", 1500, 2250)], frames=frames([2000, 2500, 3000]), scenes=scenes([0] * 3)
+    "a picture is held until the next one": Case(
+        found_on(1),
+        [("Acme", 900, 1900)],
+        frames=frames([0, 900, 2000], until={0: 900, 1: 1900}),
+        scenes=scenes([0] * 3),
+    ),
+    "a picture held for less than to the middle": Case(
+        found_on(0), [("Acme", 0, 1000)], frames=frames([0, 2000], until={0: 900}), scenes=scenes([0] * 2)
+    ),
+    "an abrupt change after a held picture": Case(
+        found_on(1),
+        [("Acme", 1200, 3000)],
+        frames=frames([0, 1500], until={0: 900}, cuts={1: 1200}),
+        scenes=scenes([0] * 2),
+    ),
+    "the last picture is held to the end": Case(
+        found_on(2), [("Acme", 750, 4000)], frames=frames([0, 500, 1000], until={2: 4000}), scenes=scenes([0] * 3)
+    ),
+    "a late first frame begins at its own time": Case(
+        found_on(0), [("Acme", 2000, 2250)], frames=frames([2000, 2500, 3000]), scenes=scenes([0] * 3)
     ),
     "an early last frame reaches one step on": Case(
         found_on(2), [("Acme", 750, 1500)], frames=frames([0, 500, 1000]), scenes=scenes([0] * 3)
@@ -96,8 +114,8 @@ SPANS = {
     "a gap is no step": Case(
         found_on(3), [("Acme", 2000, 3500)], frames=frames([0, 500, 1000, 3000]), scenes=scenes([0] * 4)
     ),
-    "the only frame covers its chunk": Case(
-        found_on(0), [("Acme", 0, 4000)], frames=frames([1700]), scenes=scenes([0])
+    "the only frame lasts to the end of its chunk": Case(
+        found_on(0), [("Acme", 1700, 4000)], frames=frames([1700]), scenes=scenes([0])
     ),
     "split at a chunk's edge": Case(
         found_on(0, 1, 2, 3),

@@ -19,7 +19,7 @@ from mpr_assets.stages.extract_frames import (
     extract,
     index,
     instants,
-    nearest,
+    shown_at,
 )
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
@@ -63,20 +63,20 @@ def test_instants(name: str) -> None:
     assert instants(*given) == expected
 
 
-NEAREST: dict[str, tuple[list[int], list[Fraction | int], list[int]]] = {
+SHOWN: dict[str, tuple[list[int], list[Fraction | int], list[int]]] = {
     "none wanted": ([5], [], []),
-    "one frame for all": ([5], [0, 5, 100], [5]),
-    "ties go to the earlier": ([0, 10], [5], [0]),
-    "just after the tie": ([0, 10], [Fraction(501, 100)], [10]),
-    "each once": ([0, 10, 20], [0, 4, 6, 10, 14, 16], [0, 10, 20]),
-    "a gap": ([0, 1, 1000], [0, 250, 500, 750, 1000], [0, 1, 1000]),
+    "before the first": ([5, 9], [0, 4], [5]),
+    "the very time": ([0, 10], [10], [10]),
+    "just before the next": ([0, 10], [Fraction(999, 100)], [0]),
+    "each once": ([0, 10, 20], [0, 4, 6, 10, 14, 16, 20, 99], [0, 10, 20]),
+    "a held picture": ([0, 1, 1000], [0, 250, 500, 750, 1000], [0, 1, 1000]),
 }
 
 
-@pytest.mark.parametrize("name", NEAREST)
-def test_nearest(name: str) -> None:
-    pts, wanted, expected = NEAREST[name]
-    assert nearest(np.array(pts, np.int64), [Fraction(time) for time in wanted]) == expected
+@pytest.mark.parametrize("name", SHOWN)
+def test_shown_at(name: str) -> None:
+    pts, wanted, expected = SHOWN[name]
+    assert shown_at(np.array(pts, np.int64), [Fraction(time) for time in wanted]) == expected
 
 
 TAKEN: dict[str, tuple[dict[str, object], list[Span], float, list[int], list[int]]] = {
@@ -85,33 +85,47 @@ TAKEN: dict[str, tuple[dict[str, object], list[Span], float, list[int], list[int
     "every frame": ({"count": 5}, [], 25, [0, 1, 2, 3, 4], [0, 40, 80, 120, 160]),
     "faster than the source": ({"count": 5}, [], 60, [0, 1, 2, 3, 4], [0, 40, 80, 120, 160]),
     "slower than the clip": ({"count": 50}, [], 0.1, [0], [0]),
-    "ntsc": ({"count": 60, "fps": Fraction(30000, 1001)}, [], 2, [0, 15, 30, 45, 59], [0, 501, 1001, 1502, 1969]),
+    "ntsc": ({"count": 60, "fps": Fraction(30000, 1001)}, [], 2, [0, 14, 29, 44, 59], [0, 467, 968, 1468, 1969]),
     "a chunk": ({"count": 100}, [(1000, 2200)], 2, [25, 37, 50], [0, 480, 1000]),
-    "only frames inside the chunk": ({"count": 100}, [(1010, 1100)], 2, [26], [30]),
+    "the picture that is on at the start": ({"count": 100}, [(1010, 1100)], 2, [25], [0]),
+    "inside one picture": ({"count": 50}, [(0, 1000), (1001, 1039)], 2, [0, 12, 25], [0, 480, 1000]),
     "the clock runs on": (
         {"count": 100},
         [(0, 800), (2000, 2700), (400, 1000)],
         2,
-        # Instants 0, 500 | 1000 = 2200 of the source | 1500 = 400, 2000 = 900 of the source.
-        [0, 12, 55, 10, 22],
-        [0, 480, 1000, 1500, 1980],
+        # Instants 0, 500 | 800 = 2000 of the source, 1000 = 2200 | 1500 = 400, 2000 = 900 of the source.
+        [0, 12, 50, 55, 10, 22],
+        [0, 480, 800, 1000, 1500, 1980],
     ),
     "the same chunk twice": ({"count": 50}, [(0, 1000), (0, 1000)], 2, [0, 12, 0, 12], [0, 480, 1000, 1480]),
-    "a chunk between instants": ({"count": 50}, [(0, 600), (0, 100), (0, 700)], 2, [0, 12, 7], [0, 480, 980]),
+    "a chunk between instants": (
+        {"count": 50},
+        [(0, 600), (0, 100), (0, 700)],
+        2,
+        [0, 12, 0, 0, 7],
+        [0, 480, 600, 700, 980],
+    ),
     "variable rate": (
         {"count": 7, "times_ms": [0, 40, 480, 530, 1400, 1410, 2600], "codec": "mpeg4"},
-        [],
+        [(0, 2610)],
         2,
-        # 0, 500 -> 480, 1000 -> 1400 is nearer than 530, 1500 -> 1410, 2000 -> 1410 again, 2500 -> 2600.
-        [0, 2, 4, 5, 6],
-        [0, 480, 1400, 1410, 2600],
+        # 0, 500 -> 480, 1000 -> 530, 1500 -> 1410, 2000 and 2500 -> 1410 again.
+        [0, 2, 3, 5],
+        [0, 480, 530, 1410],
+    ),
+    "slides": (
+        {"count": 3, "times_ms": [0, 10_000, 20_000], "codec": "mpeg4", "options": {"g": "12", "bf": "0"}},
+        [(0, 19_000), (12_000, 18_000), (9_900, 10_600)],
+        2,
+        [0, 1, 1, 0, 1],
+        [0, 10_000, 19_000, 25_000, 25_100],
     ),
 }
 
 
 @pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
 @pytest.mark.parametrize("name", TAKEN)
-def test_the_nearest_frame_to_each_instant_is_taken(name: str, container: str, tmp_path: Path) -> None:
+def test_what_each_instant_shows_is_taken(name: str, container: str, tmp_path: Path) -> None:
     how, spans, fps, expected, timeline_ms = TAKEN[name]
     path = write_numbered(tmp_path / f"a.{container}", **{"options": {"g": "12", "bf": "2"}, **how})  # type: ignore[arg-type]
     frames = list(extract(timeline(path, *spans), ExtractFramesSettings(fps=fps)))
@@ -126,9 +140,10 @@ def test_the_row_of_a_frame(tmp_path: Path) -> None:
     table = index(frame.row for frame in frames)
     assert dict(table.schema) == SCHEMA
     assert table.drop("phash", "size_bytes", "cut_ms").rows() == [
-        (0, 0, 7200 + 10 * 3600, 400, 0, 160, 96),
-        (1, 1, 7200 + 27 * 3600, 1080, 480, 160, 96),
-        (2, 1, 7200 + 40 * 3600, 1600, 1000, 160, 96),
+        (0, 0, 7200 + 10 * 3600, 400, 0, 40, 160, 96),
+        (1, 1, 7200 + 25 * 3600, 1000, 400, 440, 160, 96),
+        (2, 1, 7200 + 27 * 3600, 1080, 480, 520, 160, 96),
+        (3, 1, 7200 + 40 * 3600, 1600, 1000, 1040, 160, 96),
     ]
     assert table["size_bytes"].to_list() == [len(frame.jpeg) for frame in frames]
     stored = [frame_phash(decode(frame.jpeg)) for frame in frames]
@@ -168,11 +183,22 @@ def test_sizes(name: str, tmp_path: Path) -> None:
     assert numbers([frame]) == [3]
 
 
-def test_a_chunk_without_a_frame_is_refused(tmp_path: Path) -> None:
-    path = write_numbered(tmp_path / "a.mp4", 50)
-    chunks = timeline(path, (0, 1000), (1001, 1039))
-    with pytest.raises(BadInput, match=r"Chunk 1 \(00:00:01.001 to 00:00:01.039 of .*a.mp4\) holds no frame"):
-        list(extract(chunks, ExtractFramesSettings()))
+def test_a_held_picture_lasts_until_the_next_or_to_the_end(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mkv", 3, times_ms=[0, 10_000, 20_000], codec="mpeg4", options={"bf": "0"})
+    frames = extract(timeline(path, (2000, 12_000), (3000, 4000)), ExtractFramesSettings())
+    assert [(f.row["source_ms"], f.row["timeline_ms"], f.row["until_ms"]) for f in frames] == [
+        (0, 0, 8000),
+        (10_000, 8000, 10_000),
+        (0, 10_000, 11_000),
+    ]
+
+
+def test_a_chunk_before_the_first_picture_is_refused(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mkv", 3, times_ms=[800, 840, 880], codec="mpeg4", sound_s=1.0)
+    frames = list(extract(timeline(path, (200, 920)), ExtractFramesSettings()))
+    assert [(f.row["timeline_ms"], f.row["until_ms"]) for f in frames] == [(600, 640)]
+    with pytest.raises(BadInput, match=r"Chunk 0 \(00:00:00.100 to 00:00:00.700 of .*a.mkv\) ends before the first"):
+        list(extract(timeline(path, (100, 700)), ExtractFramesSettings()))
 
 
 def test_damage_is_named_and_no_frame_silently_lost(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def run(
     chunks = chunks or [0] * len(stored)
     cuts_ms = cuts_ms or [None] * len(stored)
     rows = [
-        (seq, chunk, 0, 0, seq * step_ms, *SIZE, frame_phash(picture), 0, cut_ms)
+        (seq, chunk, 0, 0, seq * step_ms, (seq + 1) * step_ms, *SIZE, frame_phash(picture), 0, cut_ms)
         for seq, (picture, chunk, cut_ms) in enumerate(zip(stored, chunks, cuts_ms, strict=True))
     ]
     index = pl.DataFrame(rows, schema=INDEX_SCHEMA, orient="row")
