@@ -36,7 +36,7 @@ from mpr_assets.text.names import Tolerance
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.storage.tables import NamedRow, StageTable
 
-CODE_VERSION = "1.2"
+CODE_VERSION = "2"
 SCHEMA = DETECTION_SCHEMA
 
 LOGO_ENGINES = frozenset({"logo_match", "clip"})
@@ -134,7 +134,7 @@ Row = tuple[int, int, int, int, int, str | None, float, str, str, str, int | Non
 
 
 def _text_rows(lines: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings) -> Iterator[Row]:
-    index = NameIndex(brands.brands, settings.tolerance)
+    index = NameIndex(brands.brands, settings.tolerance, brands.languages)
     index.read(lines["text"].unique().to_list())
     if settings.max_joined_lines > 1:
         # All at once, for one by one they take much longer; each distinct text once, and frames are not kept.
@@ -309,8 +309,14 @@ def _finds_along(
 ) -> Iterator[_Find]:
     for hit in index.joined(tuple(lines[number].text for number in path), names):
         find = _find(hit, _parts(path, hit, readings), lines, settings)
-        if find is not None:
+        boxes = [lines[number].box for number in path]
+        if find is not None and (not hit.one_above_other or all(map(_is_above, boxes, boxes[1:]))):
             yield find
+
+
+def _is_above(box: XYWH, other: XYWH) -> bool:
+    """Whether the other begins below the middle of the first."""
+    return other[1] > box[1] + box[3] // 2
 
 
 def _resolved(finds: list[_Find], settings: MatchBrandsSettings, reasons: dict[int, str]) -> Iterator[_Find]:

@@ -49,6 +49,8 @@ def compare(read: str, name: Name, tolerance: Tolerance) -> tuple[float, bool] |
         return 0.0, False
     if name.letters < tolerance.exact_letters or (read.isdigit() and not name.key.isdigit()):
         return None
+    if name.lookalike and len(read) != name.letters:
+        return None
     best = _compare(read, name.key, name.breaks, tolerance)
     merged = [_digraphs(word) for word in name.words]
     if _digraphs(read) != read or merged != list(name.words):

@@ -3,16 +3,18 @@
 A name matches whole words. A window of successive words, written without spaces, is compared with the name written the
 same way, so that lost spaces cost nothing; both ends of the window are ends of words, so that a name inside a longer
 word is never found. Differences are edits (Levenshtein distance); pairs of letters that OCR confuses cost a quarter.
+A reading that is made of common words is those words: neither a misread name, nor a name with a space too many.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from mpr_assets.text.common_words import CommonWords
 from mpr_assets.text.edit_cost import (
     ADDED_SPACE_COST,
     added_spaces,
@@ -33,6 +35,17 @@ _ADDRESS = re.compile(
 VERBATIM_WORDS = 3
 VERBATIM_LETTERS = 8
 """A name of at least so many words and letters may be glued to other text at one end, if each letter is right."""
+KNOWN_LETTERS = 3
+"""A shorter word says nothing against a misreading: almost any two letters are a word or an abbreviation."""
+COMMON_PER_MILLION = 0.5
+"""In running text, words that are each at least so common are no name with a space too many: "a good year for"."""
+COMMON_ALONE_PER_MILLION = 5.0
+"""The same where they are all that the line says, so that the name is likelier: "SAM SUNG" is one, "HOME BASE" none.
+This one and the one above were set by `tests/mpr_assets/text/test_common_phrases.py`."""
+HALF_LETTERS = 2
+"""Of a word that goes over from one line to the next at least so many letters stand on each."""
+_HYPHENS = ("-", "\u2010", "\u2011", "\u00ad")
+LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,8 @@ class Hit:
     """A name in a text: words `start` to `end`, half-open.
 
     `unsure`: so much was misread that only an uncertain reading can be the name; a sure one is another word.
+    `one_above_other`: it goes over several texts that are common words each; it is the name only where they are lines
+    one above the other.
     """
 
     name: Name
@@ -47,6 +62,7 @@ class Hit:
     end: int
     cost: float
     unsure: bool
+    one_above_other: bool = False
 
     @property
     def score(self) -> float:
@@ -73,8 +89,10 @@ class ParsedText:
 class NameIndex:
     """The names of a list of brands, ready to be found. Each distinct text is looked at once."""
 
-    def __init__(self, brands: Sequence[Brand], tolerance: Tolerance) -> None:
+    def __init__(self, brands: Sequence[Brand], tolerance: Tolerance, languages: Sequence[str] = ("en",)) -> None:
+        """`languages`: of the text that is no name; see `mpr_assets.text.common_words`."""
         self.tolerance = tolerance
+        self._common = CommonWords(languages)
         self.names = sorted(set(names_of(brands)), key=lambda name: (name.brand, name.excluded, name.words))
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._by_skeleton: dict[str, list[int]] = defaultdict(list)
@@ -88,6 +106,7 @@ class NameIndex:
                     self._opening[fragment].add(number)
                 if closes:
                     self._closing[fragment].add(number)
+        self._halves = _Halves(self.names)
         self._verbatim = [n for n in self.names if len(n.words) >= VERBATIM_WORDS and n.letters >= VERBATIM_LETTERS]
         self._reach = [name.letters + near_edits(name.letters, tolerance) for name in self.names]
         self._longest = max(self._reach, default=0)
@@ -101,14 +120,16 @@ class NameIndex:
         new = {text: fold(text, repair=True) for text in sorted(set(texts)) if text not in self._readings}
         windows = {text: list(self._windows(folded)) for text, folded in new.items()}
         close, near = self._closenames_of({key for of_text in windows.values() for _, _, key in of_text})
-        opens = _with_pieces({folded.words[-1].text for folded in new.values() if folded.words}, self._opening)
-        closes = _with_pieces({folded.words[0].text for folded in new.values() if folded.words}, self._closing)
+        last = {folded.words[-1].text for folded in new.values() if folded.words}
+        first = {folded.words[0].text for folded in new.values() if folded.words}
+        opens = _with_pieces(last, self._opening)
+        closes = _with_pieces(first, self._closing)
         for text, folded in new.items():
             hits = [
                 hit
                 for start, end, key in windows[text]
                 for number in close.get(key, ())
-                if (hit := self._hit(self.names[number], folded.words, start, end, key, len(folded.words)))
+                if (hit := self._hit(self.names[number], folded.words, start, end, key))
             ]
             hits += [hit for hit in self._verbatim_hits(folded.words) if hit not in hits]
             missed = [near[key] for _, _, key in windows[text] if key in near]
@@ -116,8 +137,12 @@ class NameIndex:
                 folded,
                 tuple(hits),
                 _reason(folded.key, min(missed)[1] if missed else None),
-                opens.get(folded.words[-1].text, NONE) if folded.words else NONE,
-                closes.get(folded.words[0].text, NONE) if folded.words else NONE,
+                self._halves.before(folded.words[-1].text) | opens.get(folded.words[-1].text, NONE)
+                if folded.words
+                else NONE,
+                self._halves.after(folded.words[0].text) | closes.get(folded.words[0].text, NONE)
+                if folded.words
+                else NONE,
             )
 
     def __getitem__(self, text: str) -> ParsedText:
@@ -132,19 +157,17 @@ class NameIndex:
         """
         if texts not in self._joined:
             readings = [self[text] for text in texts]
-            words = tuple(word for reading in readings for word in reading.folded.words)
-            first, last = len(readings[0].folded.words), len(words) - len(readings[-1].folded.words)
-            starts = {0} | {sum(len(one.folded.words) for one in readings[:n]) for n in range(len(readings))}
+            befores = ["", *(reading.folded.normal for reading in readings)]
             words = tuple(
-                Word(word.text, word.start, word.end, " ") if place in starts else word
-                for place, word in enumerate(words)
+                word for before, one in zip(befores, readings, strict=False) for word in _joinable(one, before)
             )
+            first, last = len(readings[0].folded.words), len(words) - len(readings[-1].folded.words)
             self._joined[texts] = tuple(
                 hit
                 for start in range(first)
                 for end in range(last + 1, len(words) + 1)
                 for number in sorted(numbers)
-                if (hit := self._hit(self.names[number], words, start, end, _key(words[start:end]), 0))
+                if (hit := self._hit(self.names[number], words, start, end, _key(words[start:end]), joined=True))
             )
         return self._joined[texts]
 
@@ -168,18 +191,18 @@ class NameIndex:
         for start in range(len(words)):
             if start in no_start:
                 continue
-            key = latin = ""
+            key = other = ""
             for end in range(start + 1, len(words) + 1):
                 word = words[end - 1]
                 key += word.text
-                latin += word.latin or word.text
+                other += word.other or word.text
                 if len(key) > self._longest:
                     break
                 if end in no_end:
                     continue
                 yield start, end, key
-                if latin != key and latin in self._by_key:
-                    yield start, end, latin
+                if other != key and other in self._by_key:
+                    yield start, end, other
 
     def _closenames_of(self, keys: set[str]) -> tuple[dict[str, list[int]], dict[str, tuple[float, str]]]:
         """For each window the names that it may be, and the one that it just misses with how far it is."""
@@ -199,29 +222,47 @@ class NameIndex:
                 near[key] = min(near.get(key, missed), missed)
         return close, near
 
-    def _hit(self, name: Name, words: tuple[Word, ...], start: int, end: int, key: str, whole: int) -> Hit | None:
-        """The name in these words, if they are near enough to it. `whole`: the number of words of the whole text."""
+    def _hit(
+        self, name: Name, words: tuple[Word, ...], start: int, end: int, key: str, *, joined: bool = False
+    ) -> Hit | None:
+        """The name in these words, if they are near enough to it. `joined`: they stand on several lines."""
         compared = compare(key, name, self.tolerance)
         if compared is None:
             return None
         cost, unsure = compared
-        if unsure and name.letters <= self.tolerance.one_edit_letters and end - start != whole:
+        alone, short = end - start == len(words), name.letters <= self.tolerance.one_edit_letters
+        if unsure and short and (joined or not alone):
             return None
-        added = added_spaces(name, words[start:end], exact=key == name.key)
+        window = words[start:end]
+        added = added_spaces(name, window, exact=key == name.key)
         if added is None:
             return None
-        if added and name.letters <= self.tolerance.one_edit_letters:
-            alone = end - start == whole == 2
-            spelt_out = all(len(word.text) == 1 for word in words[start:end])
-            if name.letters <= self.tolerance.exact_letters or not (alone or spelt_out):
-                return None
-        if name.letters == 1 and not (end - start == whole == 1):
+        spelt_out = all(len(word.text) == 1 for word in window)
+        if (
+            added
+            and short
+            and (name.letters <= self.tolerance.exact_letters or not ((alone and len(window) == 2) or spelt_out))
+        ):
             return None
-        if cost:
+        if name.letters == 1 and not (alone and len(window) == 1):
+            return None
+        others = [word.text for word in window if word.text not in name.words]
+        if (cost or name.lookalike) and self._are_words(others if cost else [word.text for word in window]):
+            return None
+        limit = COMMON_ALONE_PER_MILLION if alone else COMMON_PER_MILLION
+        common = bool(added) and not spelt_out and all(self._common.per_million(word) >= limit for word in others)
+        if common and not (joined and alone):
+            return None
+        if not spelt_out:
             cost += ADDED_SPACE_COST * added
         if cost > allowed_cost(name.letters, self.tolerance):
             return None
-        return Hit(name, start, end, cost, unsure)
+        return Hit(name, start, end, cost, unsure, common)
+
+    def _are_words(self, others: Sequence[str]) -> bool:
+        """Whether a reading that is not quite a name is other words: whether each that is not the name's is known."""
+        known = [self._common.per_million(word) > 0 for word in others if len(word) >= KNOWN_LETTERS]
+        return bool(known) and all(known)
 
     def _verbatim_hits(self, words: tuple[Word, ...]) -> Iterator[Hit]:
         """Names of several words that are there letter by letter and space by space, glued to other text at one end."""
@@ -236,6 +277,38 @@ class NameIndex:
             stop = place + name.letters
             if place in ends or stop in ends:
                 yield Hit(name, bisect_right(ends, place) - 1, bisect_right(ends, stop - 1), 0.0, False)
+
+
+class _Halves:
+    """The words of the names by their first letters, and by their last: for words that go over two lines."""
+
+    def __init__(self, names: Sequence[Name]) -> None:
+        words = [(word, number) for number, name in enumerate(names) for word in name.words]
+        self._forwards = sorted(words)
+        self._backwards = sorted((word[::-1], number) for word, number in words)
+
+    def before(self, half: str) -> frozenset[int]:
+        """The names with a word that begins so and goes on."""
+        return self._with(self._forwards, half)
+
+    def after(self, half: str) -> frozenset[int]:
+        """The names with a word that ends so and begins before."""
+        return self._with(self._backwards, half[::-1])
+
+    @staticmethod
+    def _with(ordered: Sequence[tuple[str, int]], half: str) -> frozenset[int]:
+        if len(half) < HALF_LETTERS:
+            return NONE
+        begin = bisect_left(ordered, (half, -1))
+        end = bisect_left(ordered, (half + LAST_CHARACTER, -1), begin)
+        return frozenset(number for word, number in ordered[begin:end] if len(word) >= len(half) + HALF_LETTERS)
+
+
+def _joinable(reading: ParsedText, before: str) -> Iterator[Word]:
+    """A text's words as they go on from those of the line before; a hyphen at its end parts no words."""
+    for place, word in enumerate(reading.folded.words):
+        joint = "" if before.rstrip().endswith(_HYPHENS) else " "
+        yield word if place else Word(word.text, word.start, word.end, joint)
 
 
 def _fragments(name: Name) -> Iterator[tuple[str, bool, bool]]:

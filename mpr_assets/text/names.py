@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpr_resources.brands.brand_file import Brand
-from mpr_resources.brands.folding import fold
+from mpr_resources.brands.folding import as_latin, fold, fold_key, written_out
 
 AND_LETTERS = 8
 """In a name of at least so many letters `&` may be read as "and"."""
@@ -32,13 +32,21 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Name:
-    """A text that means a brand, or that is excluded for it. `key` is it without spaces, `breaks` where words end."""
+    """A text that means a brand, or that is excluded for it.
+
+    Attributes:
+        key: it without spaces.
+        breaks: where its words end in `key`.
+        lookalike: it is Greek or Cyrillic, given here in the Latin letters that look the same: what an engine that
+            cannot write those scripts reads.
+    """
 
     brand: str
     excluded: bool
     words: tuple[str, ...]
     key: str
     breaks: tuple[int, ...]
+    lookalike: bool = False
 
     @property
     def letters(self) -> int:
@@ -46,16 +54,33 @@ class Name:
 
 
 def names_of(brands: Sequence[Brand]) -> Iterator[Name]:
-    """Every text that is looked for: names, aliases and exclusions."""
+    """Every text that is looked for: names, aliases and exclusions, each in the spellings that mean the same.
+
+    Another spelling than a brand's own is left out where it is the text of another brand.
+    """
+    owners = {fold_key(text): brand.name for brand in brands for text in brand.texts}
     for brand in brands:
         for excluded, texts in ((False, brand.texts), (True, brand.exclude)):
             for text in texts:
-                words = tuple(word.text for word in fold(text).words)
-                spellings = [words]
-                if "&" in words and sum(map(len, words)) >= AND_LETTERS:
-                    spellings.append(tuple("and" if word == "&" else word for word in words))
-                for spelling in spellings:
-                    yield Name(brand.name, excluded, spelling, "".join(spelling), tuple(word_ends(spelling)))
+                for words, lookalike in _spellings(text):
+                    key = "".join(words)
+                    if owners.get(key, brand.name) == brand.name:
+                        yield Name(brand.name, excluded, words, key, tuple(word_ends(words)), lookalike)
+
+
+def _spellings(text: str) -> Iterator[tuple[tuple[str, ...], bool]]:
+    """A text's words, in each spelling once, and whether it is Latin letters for others that look the same."""
+    words = tuple(word.text for word in fold(text).words)
+    yield words, False
+    if "&" in words and sum(map(len, words)) >= AND_LETTERS:
+        yield tuple("and" if word == "&" else word for word in words), False
+    if text.isascii():
+        return
+    out = tuple(word.text for word in fold(written_out(text)).words)
+    if out != words:
+        yield out, False
+    for shape in {as_latin(text.upper()), as_latin(text)} - {None}:
+        yield tuple(word.text for word in fold(shape or "").words), True
 
 
 def word_ends(words: Sequence[str]) -> list[int]:

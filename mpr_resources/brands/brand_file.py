@@ -2,6 +2,7 @@
 
 How a brand is recognised in text or pixels is not here. A brand file is YAML:
 
+    languages: [en, de]         # of the text around the names; English where none is given
     brands:
       - name: Acme              # a bare `- Acme` will do
         aliases: [Acme Corp]    # other texts that mean the brand
@@ -9,7 +10,8 @@ How a brand is recognised in text or pixels is not here. A brand file is YAML:
         logos: [acme.svg]       # reference pictures, relative to this file
         tags: [sponsor]
 
-Case, diacritics, punctuation and spaces do not count when names are compared.
+Case, diacritics, punctuation and spaces do not count when names are compared; but common words of the languages are
+not taken for a name with a space too many.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import cv2
 from pydantic import field_validator, model_validator
@@ -36,6 +39,11 @@ OTHER_PICTURES = frozenset({".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", "
 """Files that somebody may well take for reference pictures, and that are refused rather than passed over."""
 
 
+Language: TypeAlias = Literal["ar", "de", "en", "es", "eu", "fa", "fr", "it", "lv", "nl", "pt", "ru"]
+"""By ISO 639-1: those of whose words `mpr_assets.text.common_words` has a dictionary."""
+DEFAULT_LANGUAGES: tuple[Language, ...] = ("en",)
+
+
 class Brand(Settings):
     """A brand as a brand file describes it. Texts have their white space squeezed."""
 
@@ -48,7 +56,11 @@ class Brand(Settings):
     @model_validator(mode="before")
     @classmethod
     def _from_bare_name(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, bool | int | float):
+            raise ValueError(f"{str(value).lower()} is no text; put it in quotes")
+        return value
 
     @field_validator("name")
     @classmethod
@@ -70,6 +82,7 @@ class BrandFile(Settings):
     """What a brand file holds."""
 
     brands: tuple[Brand, ...]
+    languages: tuple[Language, ...] = DEFAULT_LANGUAGES
 
 
 @dataclass(frozen=True)
@@ -80,12 +93,14 @@ class BrandList:
         folder: where the brands' `logos` are relative to.
         never: texts that are never taken for a brand.
         any_logo: whether the label of every logo is a brand; so it is where nobody lists any.
+        languages: of the text around the names: what is a common word in one of them is no misread name.
     """
 
     brands: tuple[Brand, ...] = ()
     folder: Path = Path()
     never: tuple[str, ...] = ()
     any_logo: bool = False
+    languages: tuple[Language, ...] = DEFAULT_LANGUAGES
 
     @cached_property
     def version(self) -> str:
@@ -99,6 +114,8 @@ class BrandList:
         )
         if self.never or (self.any_logo and self.brands):
             meaning.append(["", sorted(set(self.never)), [str(self.any_logo)]])
+        if set(self.languages) != set(DEFAULT_LANGUAGES):
+            meaning.append(["", "languages", sorted(set(self.languages))])
         return hashlib.sha256(json.dumps(meaning, ensure_ascii=False).encode()).hexdigest()
 
     def never_means_one(self, text: str) -> bool:
@@ -125,7 +142,8 @@ def load_brands(path: Path) -> BrandList:
         BadInput: the file cannot be read or is not a brand file; a name is empty or is there twice; a logo is missing
             or is no picture. The message names the file, the brand and the remedy.
     """
-    brands = BrandList(load_file(path, BrandFile).brands, path.parent)
+    file = load_file(path, BrandFile)
+    brands = BrandList(file.brands, path.parent, languages=file.languages)
     check_names(brands.brands, str(path))
     for brand in brands.brands:
         for logo in brand.logos:

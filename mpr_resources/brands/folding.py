@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 SYMBOLS = "&+"
 APOSTROPHES = "'’‘‛`´ʼ＇′"
@@ -21,9 +21,9 @@ _BEFORE = str.maketrans({**dict.fromkeys("™®©℠℗", ""), **dict.fromkeys(A
 _PLAIN = str.maketrans(
     {"ø": "o", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i", "ħ": "h", "ŧ": "t"}
 )
-_LATIN_LOOKALIKES = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧονρ",
-    "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXovp",
+_GREEK_OR_CYRILLIC = re.compile("[\u0370-\u052f]")
+_WRITTEN_OUT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"} | {"Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "Ø": "Oe", "Å": "Aa"}
 )
 _SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -42,15 +42,15 @@ class Word:
         start, end: where it stands in `FoldedText.normal`, half-open.
         joint: what parts it from the word before: " " for anything like a space, "'" for an apostrophe, "" for nothing
             (a symbol, another script, the first word).
-        latin: how it reads when its Cyrillic or Greek letters are taken for the Latin ones of the same shape;
-            None where it has letters of another shape, or none of these scripts.
+        other: how else it may be spelt: its umlauts written out (`mueller` for Müller), its Cyrillic or Greek letters
+            taken for the Latin ones of the same shape; None where it has only one spelling.
     """
 
     text: str
     start: int
     end: int
     joint: str
-    latin: str | None = None
+    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +100,63 @@ def fold_key(text: str) -> str:
     return fold(text).key
 
 
+def written_out(text: str) -> str:
+    """A text with its umlauts, and the Scandinavian vowels like them, written as two letters.
+
+    >>> written_out("Löwenbräu")
+    'Loewenbraeu'
+    """
+    return unicodedata.normalize("NFC", text).translate(_WRITTEN_OUT)
+
+
+def as_latin(text: str) -> str | None:
+    """A text with its Greek and Cyrillic letters taken for the Latin ones that look the same; None where one has none.
+
+    >>> as_latin("МОСКВА"), as_latin("ЛАДА")
+    ('MOCKBA', None)
+    """
+    if not _GREEK_OR_CYRILLIC.search(text):
+        return None
+    latin = text.translate(_latin_shapes())
+    return None if _GREEK_OR_CYRILLIC.search(latin) else latin
+
+
+@cache
+def _latin_shapes() -> dict[int, str]:
+    """Unicode's confusables (UTS 39) of Greek and Cyrillic letters that are one Latin letter.
+
+    Among capitals the table's small l is a capital I: to Unicode the two look the same.
+    """
+    from confusable_homoglyphs.confusables import confusables_data
+
+    shapes: dict[int, str] = {}
+    for letter in map(chr, range(0x370, 0x530)):
+        alike = [one["c"] for one in confusables_data.get(letter, ())]
+        latin = [c for c in alike if len(c) == 1 and c.isascii() and c.isalpha()]
+        if latin:
+            shapes[ord(letter)] = "I" if letter.isupper() and "l" in latin else latin[0]
+    return shapes
+
+
 def _append(words: list[Word], normal: str, start: int, end: int, joint: str, repair: bool) -> None:
     raw = normal[start:end]
     if repair:
         raw = _told_apart(raw)
-    text, latin = _letters(raw), _letters(raw.translate(_LATIN_LOOKALIKES))
+    text = bare_letters(raw)
     if not text:
         return
-    only_latin = latin != text and all(c in SYMBOLS or c.isdigit() or "a" <= c <= "z" for c in latin)
-    if only_latin and any("a" <= c <= "z" for c in text):
+    other = as_latin(raw)
+    if other is None:
+        other = written_out(raw)
+    elif any("a" <= c <= "z" for c in text):
         # Latin mixed with another alphabet in one word is a misreading: no alphabet mixes.
-        text, only_latin = latin, False
-    words.append(Word(text, start, end, joint if words else "", latin if only_latin else None))
+        text = bare_letters(other)
+    other = bare_letters(other)
+    words.append(Word(text, start, end, joint if words else "", other if other != text else None))
 
 
-def _letters(raw: str) -> str:
+def bare_letters(raw: str) -> str:
+    """A word without case and diacritics."""
     decomposed = unicodedata.normalize("NFKD", raw.casefold())
     bare = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f").translate(_PLAIN)
     return "".join(c for c in unicodedata.normalize("NFC", bare) if unicodedata.category(c) != "Cf")

@@ -68,7 +68,7 @@ def load_model(path_or_name: str | Path, text: str | bytes, model: type[M]) -> M
     name = str(path_or_name)
     data = parse(name, text)
     if data is None:
-        raise BadInput(f"{name} is empty", f"it needs at least {_known_keys(model)}")
+        raise BadInput(f"{name} is empty", f"it needs at least {_quoted(_required(model))}")
     if not isinstance(data, dict):
         raise BadInput(f"{name} holds {_kind(data)} at its top level", f"it needs keys there: {_known_keys(model)}")
     return validate(name, data, model)
@@ -201,6 +201,11 @@ def _bounds(model: type[BaseModel], where: tuple[int | str, ...]) -> str:
 
 def _keys(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _required(model: type[BaseModel]) -> list[str]:
+    """The keys that a file must have; all where it may do without each."""
+    return [field.alias or name for name, field in model.model_fields.items() if field.is_required()] or _keys(model)
 
 
 def _known_keys(model: type[BaseModel]) -> str:

@@ -71,6 +71,13 @@ BAD = {
     ),
     "no_name": ("brands: [{aliases: [x]}]", "{file}: brands[0] has no `name`; add it."),
     "number_as_name": ("brands: [{name: 7}]", "{file}: brands[0].name is 7; give text (put it in quotes)."),
+    "number_as_bare_name": ("brands: [Acme, 3]", "{file}: brands[1]: 3 is no text; put it in quotes."),
+    "truth_as_bare_name": ("brands: [true]", "{file}: brands[0]: true is no text; put it in quotes."),
+    "unknown_language": (
+        "languages: [english]\nbrands: [Acme]",
+        '{file}: languages[0] is "english"; give one of `ar`, `de`, `en`, `es`, `eu`, `fa`, `fr`, `it`, `lv`, `nl`, '
+        "`pt`, `ru`.",
+    ),
     "aliases_no_list": (
         "brands: [{name: Acme, aliases: Corp}]",
         '{file}: brands[0].aliases is "Corp"; give a list.',

@@ -75,8 +75,8 @@ KEYS = "`name`, `edges`, `parts`, `maybe`, `steps`"
 CHECK = "check the indentation, colons and quotes there."
 MISFIT = "the value `{}` does not fit its tag; write it without a tag."
 BAD = {
-    "empty": ("", f"p.yaml is empty; it needs at least {KEYS}."),
-    "only_comments": ("# nothing\n", f"p.yaml is empty; it needs at least {KEYS}."),
+    "empty": ("", "p.yaml is empty; it needs at least `name`."),
+    "only_comments": ("# nothing\n", "p.yaml is empty; it needs at least `name`."),
     "list_at_top": ("- a", f"p.yaml holds a list at its top level; it needs keys there: {KEYS}."),
     "word_at_top": ("a", f"p.yaml holds a single value at its top level; it needs keys there: {KEYS}."),
     "open_bracket": (
