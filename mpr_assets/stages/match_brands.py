@@ -310,7 +310,9 @@ def _finds_along(
     for hit in index.joined(tuple(lines[number].text for number in path), names):
         find = _find(hit, _parts(path, hit, readings), lines, settings)
         boxes = [lines[number].box for number in path]
-        if find is not None and (not hit.one_above_other or all(map(_is_above, boxes, boxes[1:]))):
+        # A word that is broken off at the end of a line goes on in the next; pieces in a row are `pieces`' to find.
+        broken = hit.end - hit.start > len(hit.name.words)
+        if find is not None and (not (broken or hit.one_above_other) or all(map(_is_above, boxes, boxes[1:]))):
             yield find
 
 
