@@ -85,6 +85,10 @@ COMMANDS = {
     "scenario": CommandInfo(
         "mpr_cli.scenarios", "Bookmark a stage's result, and check later whether it is reproduced."
     ),
+    "doctor": CommandInfo(
+        "mpr_cli.doctor",
+        "Check Python, packages, storage, database, hosts, models, disk and clock; status 1 if something is wrong.",
+    ),
     "watch": CommandInfo(
         "mpr_cli.watch",
         "Show the progress of a timeline's run until it ends: stage, frames done, rate, time left.",

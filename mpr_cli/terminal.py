@@ -6,6 +6,7 @@ escape sequences.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import unicodedata
@@ -43,10 +44,11 @@ def visible(text: str) -> str:
     >>> visible("Ac\x1b[31mme\u202e")
     'Ac\\x1b[31mme\\u202e'
     """
-    return "".join(
-        ascii(c)[1:-1] if c not in "\n\t" and (unicodedata.category(c) in HIDDEN or c in BIDI_CONTROLS) else c
-        for c in text
-    )
+    return "".join(ascii(c)[1:-1] if c not in "\n\t" and _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in HIDDEN or character in BIDI_CONTROLS
 
 
 def styled(text: str, style: str = "") -> Text:
@@ -76,6 +78,12 @@ class _Sentences(logging.Handler):
 def show_warnings() -> None:
     """Print what is logged from now on, where nobody else takes it."""
     logging.basicConfig(level=logging.WARNING, handlers=[_Sentences()])
+
+
+def print_json(document: object) -> None:
+    """One JSON document on stdout; what a terminal would obey in its texts is an escape of JSON's."""
+    text = json.dumps(document, ensure_ascii=False)
+    sys.stdout.write("".join(f"\\u{ord(c):04x}" if _is_hidden(c) else c for c in text) + "\n")
 
 
 def print_brands(brands: pl.DataFrame) -> None:

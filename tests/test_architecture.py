@@ -29,7 +29,7 @@ ROOMS = {
     "stages definitions runs webhook",
     "mpr_api": "webhook",
     "mpr_cli": "exit_status terminal arguments progress_display report materialize new_timeline run timeline "
-    "profile brands cache control costs history replay scenarios watch app",
+    "profile brands cache control costs history replay scenarios doctor watch app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""
 DAGSTER_DOOR = "mpr_resources/dagster_internals.py"
