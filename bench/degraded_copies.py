@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from gpu_service.pictures import Image
 
-VERSION = "1"
+VERSION = "2"
 """Part of the names under which copies are kept; to be raised with what a treatment does."""
 
 BLUR_SIGMA_PX = 1.5
@@ -91,7 +91,10 @@ TREATMENTS = (
 
 
 def write_copy(source: Path, target: Path, treatment: Treatment) -> None:
-    """Write the treated copy as MP4 (H.264, without sound). Only a whole file appears under its name."""
+    """Write the treated copy as MP4 (H.264, without sound). Only a whole file appears under its name.
+
+    Where the sound starts first, the first picture is shown from the file's start, so that the clock stays.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     try:
@@ -101,15 +104,19 @@ def write_copy(source: Path, target: Path, treatment: Treatment) -> None:
         ):
             read = clip.streams.video[0]
             read.thread_type = "AUTO"
+            assert read.time_base is not None
+            start_pts = round(Fraction(clip.start_time or 0, av.time_base) / read.time_base)
             written: VideoStream | None = None
             for frame in clip.decode(read):
                 assert frame.pts is not None
                 pixels = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
                 picture = _even(treatment.picture(pixels, float(frame.time or 0)))
+                starts_late = written is None and frame.pts > start_pts
                 written = written or _stream(container, read, picture, _options(source, read, treatment))
-                out = VideoFrame.from_ndarray(picture, format="bgr24")
-                out.pts, out.time_base = frame.pts - (read.start_time or 0), frame.time_base
-                container.mux(written.encode(out))
+                for pts in (start_pts, frame.pts) if starts_late else (frame.pts,):
+                    out = VideoFrame.from_ndarray(picture, format="bgr24")
+                    out.pts, out.time_base = pts - start_pts, frame.time_base
+                    container.mux(written.encode(out))
             if written is not None:
                 container.mux(written.encode(None))
         part.replace(target)

@@ -204,6 +204,15 @@ def test_a_copy_keeps_times_and_content_and_is_made_to_the_byte(tmp_path: Path, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.mp4", "source.mp4", "two.mp4"]
 
 
+def test_a_copy_of_a_clip_whose_sound_starts_first_keeps_its_clock(tmp_path: Path) -> None:
+    pictures = [numbered(number) for number in range(3)]
+    source = write_clip(tmp_path / "source.mp4", pictures, times_ms=[800, 840, 880], sound_s=2)
+    write_copy(source, tmp_path / "copy.mp4", TREATMENTS[-1])
+    for path, expected in ((source, [800, 840, 880]), (tmp_path / "copy.mp4", [0, 800, 840, 880])):
+        with open_media(str(path), 1) as media:
+            assert [media.ms(int(pts)) for pts in media.times(0, 2000).pts] == expected
+
+
 def test_a_pan_moves_the_picture_and_cuts_off_a_fiftieth_at_most() -> None:
     picture = np.zeros((200, 400, 3), np.uint8)
     picture[4:-4, 8:-8] = 255
