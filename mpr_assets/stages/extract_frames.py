@@ -183,7 +183,8 @@ def shown_at(pts: NDArray[np.int64], wanted: Iterable[Fraction]) -> list[int]:
         [5, 10, 20]
     """
     at = np.searchsorted(pts, np.array([time // 1 for time in wanted], np.int64), "right") - 1
-    return pts[np.unique(np.maximum(at, 0))].tolist()
+    shown: list[int] = pts[np.unique(np.maximum(at, 0))].tolist()
+    return shown
 
 
 def _taken(
