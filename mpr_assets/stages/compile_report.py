@@ -32,6 +32,7 @@ from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
 from mpr_assets.report.source_names import source_names
 from mpr_assets.report.unlisted import unlisted_texts
 from mpr_assets.stages import escalate_cloud, escalate_vlm, match_brands
+from mpr_assets.timelines.spec import ChunkSpec
 from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
@@ -226,7 +227,10 @@ def stage(
 ) -> Result:
     """The report's files into storage, the exposures as the table."""
     folder = run.frame_folder(extract_frames.header.fingerprint)
-    chunks = timeline.rows.with_columns(pl.col("source").replace_strict(_names(run), return_dtype=pl.String))
+    # The spec may name other videos by now than those of the timeline's table.
+    older = [ChunkSpec(source=source) for source in timeline.rows["source"]]
+    names = source_names([*run.spec.chunks, *older]) | ({} if not run.settings.source_addresses else _names(run))
+    chunks = timeline.rows.with_columns(pl.col("source").replace(names))
     subject = Subject(
         timeline=run.timeline,
         profile=run.spec.profile,

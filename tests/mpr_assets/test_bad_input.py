@@ -455,7 +455,7 @@ def test_a_bug_in_a_stage_is_one_line_too(
 @pytest.mark.parametrize(
     ("where", "interrupt"),
     [
-        ("mpr_cli.run.timeline_spec", KeyboardInterrupt),
+        ("mpr_cli.new_timeline.timeline_spec", KeyboardInterrupt),
         ("mpr_cli.materialize.run_here", dg.DagsterExecutionInterruptedError),
     ],
 )
