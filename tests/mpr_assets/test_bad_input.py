@@ -215,7 +215,7 @@ CASES: dict[str, Case] = {
     "show an unknown profile": Case(["profile", "show", "x"], ["There is no profile 'x'"]),
     "validate a bad brand file": Case(
         ["profile", "validate", "p"],
-        ["b.yaml", "brands[0] is 5; give"],
+        ["b.yaml", "brands[0]: 5 is no text; put it in quotes"],
         lambda f: (written(f / "p.yaml", b"brands: b.yaml"), written(f / "b.yaml", b"brands: [5]")),
         {"MPR_PROFILES_DIR": "{tmp}"},
     ),
@@ -254,7 +254,7 @@ CASES: dict[str, Case] = {
     "brand with an empty name": brands(BRANDS + "- ' '", "the name of brands[0] is empty; write the text"),
     "brand without letters": brands(BRANDS + "- '***'", "has no letter or digit; give it one."),
     "brand with an unknown key": brands(BRANDS + "- {name: A, alias: [x]}", "unknown key `alias`", "`aliases`?"),
-    "brand a number": brands(BRANDS + "- 7", "brands[0] is 7; give"),
+    "brand a number": brands(BRANDS + "- 7", "brands[0]: 7 is no text; put it in quotes"),
     "brand excludes itself": brands(BRANDS + "- {name: A1, exclude: [a1]}", "'a1' is listed twice", "remove one"),
     # logos
     "logo missing": logo("l.png", None, "does not exist; correct the path"),
