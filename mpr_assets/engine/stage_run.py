@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import polars as pl
+from pydantic import TypeAdapter, ValidationError
 
 from gpu_service.errors import MprError, PermanentError
 from gpu_service.routines import Inference, Reference
@@ -51,6 +51,14 @@ class Result:
     counts: dict[str, int | float] = field(default_factory=dict)
     content: str = ""
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Took:
+    """How long a table took to make."""
+
+    fingerprint: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -185,16 +193,16 @@ class StageRun(Generic[SettingsT]):
 
     def keep_seconds(self, header: TableHeader, seconds: float) -> None:
         """Store how long the stage took to make this table."""
-        took = {"fingerprint": header.fingerprint, "seconds": round(seconds, 3)}
-        self.storage.put(Keys.seconds(self.timeline, header.stage), json.dumps(took).encode())
+        took = _Took(header.fingerprint, round(seconds, 3))
+        self.storage.put(Keys.seconds(self.timeline, header.stage), TypeAdapter(_Took).dump_json(took))
 
     def seconds_of(self, header: TableHeader) -> float | None:
         """How long the table took to make; None where that is not known any more."""
         try:
-            took = json.loads(self.storage.get(Keys.seconds(self.timeline, header.stage)))
-        except MissingObject:
+            took = TypeAdapter(_Took).validate_json(self.storage.get(Keys.seconds(self.timeline, header.stage)))
+        except (MissingObject, ValidationError):  # it is told beside the results, which do not hang on it
             return None
-        return float(took["seconds"]) if took["fingerprint"] == header.fingerprint else None
+        return took.seconds if took.fingerprint == header.fingerprint else None
 
     def tracked(self, items: Iterable[T], total: int, unit: str = "frames") -> Iterator[T]:
         return tracked(self.progress, self.stage, items, total, unit)

@@ -63,13 +63,8 @@ def ranked_hue(rank: int) -> int:
     return round(rank * GOLDEN_ANGLE_DEG) % 360
 
 
-def colour_of(name: str) -> tuple[int, int, int]:
-    """The colour of a brand or a label, BGR 0 to 255: equally light and vivid for every name."""
-    return colour_of_hue(hue_of(name))
-
-
 def colour_of_hue(hue_deg: int) -> tuple[int, int, int]:
-    """BGR, 0 to 255.
+    """The colour of a brand or a label, BGR 0 to 255: equally light and vivid for every hue.
 
     OKLCH(0.78 0.16 hue) in sRGB, after Ottosson, "A perceptual color space for image processing" (2020).
     """

@@ -6,7 +6,7 @@ Where the videos are read from stays in the timeline's spec and table.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mpr_assets.timelines.spec import ChunkSpec
 from mpr_resources.media.sources import is_remote
@@ -32,6 +32,10 @@ def source_names(chunks: Sequence[ChunkSpec]) -> dict[str, str]:
 
 
 def _folders(source: str) -> list[str]:
-    """The parts of the path, the file last; of an address without host, user, password and query."""
-    path = unquote(urlsplit(source).path) if is_remote(source) else source
-    return [part for part in path.split("/") if part] or [source.partition("?")[0]]
+    """The parts of the path, the file last; of an address the host first, without user, password and query."""
+    if not is_remote(source):
+        return [part for part in source.split("/") if part]
+    scheme, _, rest = source.partition("://")
+    whole = rest if scheme == "s3" else rest.partition("?")[0].partition("#")[0]  # in a key these are letters
+    host, _, path = whole.partition("/")
+    return [host.rpartition("@")[2], *(part for part in unquote(path).split("/") if part)]

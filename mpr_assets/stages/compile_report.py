@@ -114,8 +114,8 @@ def _report_holds(run: StageRun[CompileReportSettings], _header: TableHeader) ->
     if not all(run.storage.exists(Keys.report(run.timeline, name)) for name in REPORT_FILES):
         return False
     report = json.loads(run.storage.get(Keys.report(run.timeline, "report.json")))
-    names = _names(run)
-    if [one["source"] for one in report["chunks"]] != [names[chunk.source] for chunk in run.spec.chunks]:
+    sources = run.stored("timeline").rows["source"].to_list()
+    if [one["source"] for one in report["chunks"]] != _shown(run, sources):
         return False
     told = report["stages"]
     now = [one.model_dump(mode="json", exclude={"seconds"}) for one in _stages(run)]
@@ -124,11 +124,13 @@ def _report_holds(run: StageRun[CompileReportSettings], _header: TableHeader) ->
     return bool(told == now)
 
 
-def _names(run: StageRun[CompileReportSettings]) -> dict[str, str]:
-    """What the report calls each source, by its path or address."""
+def _shown(run: StageRun[CompileReportSettings], sources: list[str]) -> list[str]:
+    """What the report calls these sources, which are paths or addresses."""
     if run.settings.source_addresses:
-        return {chunk.source: chunk.source for chunk in run.spec.chunks}
-    return source_names(run.spec.chunks)
+        return sources
+    # The spec may name other videos by now than those of the timeline's table.
+    names = source_names([*run.spec.chunks, *(ChunkSpec(source=source) for source in sources)])
+    return [names[source] for source in sources]
 
 
 def _stages(run: StageRun[CompileReportSettings]) -> list[StageProvenance]:
@@ -227,10 +229,7 @@ def stage(
 ) -> Result:
     """The report's files into storage, the exposures as the table."""
     folder = run.frame_folder(extract_frames.header.fingerprint)
-    # The spec may name other videos by now than those of the timeline's table.
-    older = [ChunkSpec(source=source) for source in timeline.rows["source"]]
-    names = source_names([*run.spec.chunks, *older]) | ({} if not run.settings.source_addresses else _names(run))
-    chunks = timeline.rows.with_columns(pl.col("source").replace(names))
+    chunks = timeline.rows.with_columns(source=pl.Series(_shown(run, timeline.rows["source"].to_list()), dtype=pl.Utf8))
     subject = Subject(
         timeline=run.timeline,
         profile=run.spec.profile,

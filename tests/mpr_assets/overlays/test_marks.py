@@ -10,7 +10,7 @@ import pytest
 from gpu_service.pictures import Image
 from mpr_assets.overlays.marks import (
     Mark,
-    colour_of,
+    colour_of_hue,
     colours_of,
     contact_sheet,
     draw,
@@ -48,21 +48,21 @@ def test_an_outline_lies_on_the_box() -> None:
     assert abs(top - 60) <= 3
     assert abs(right - 180) <= 3
     assert abs(bottom - 100) <= 3
-    assert tuple(drawn[60, 140]) == colour_of("Acme")
+    assert tuple(drawn[60, 140]) == colour_of_hue(hue_of("Acme"))
     assert tuple(drawn[80, 140]) == (GREY, GREY, GREY)
 
 
 def test_a_label_stands_above_its_box() -> None:
     drawn = draw(picture(), [Mark.box(100, 60, 80, 40, "Acme")])
     plate = drawn[44:57, 102:120].reshape(-1, 3)
-    assert (plate == colour_of("Acme")).all(axis=1).mean() > 0.4
+    assert (plate == colour_of_hue(hue_of("Acme"))).all(axis=1).mean() > 0.4
     assert (plate.sum(axis=1) < 150).any()
 
 
 def test_marks_follow_when_the_picture_is_made_smaller() -> None:
     drawn = draw(picture(640, 360), [Mark.box(200, 120, 160, 80, key="Acme")], width_px=320)
     assert drawn.shape == (180, 320, 3)
-    assert tuple(drawn[60, 140]) == colour_of("Acme")
+    assert tuple(drawn[60, 140]) == colour_of_hue(hue_of("Acme"))
 
 
 def test_a_filled_mark_tints_its_inside() -> None:
@@ -93,13 +93,13 @@ def test_awkward_marks_are_drawn_as_far_as_they_can_be(mark: Mark, size: tuple[i
 def test_plates_that_would_cover_each_other_are_moved() -> None:
     both = draw(picture(), [Mark.box(100, 60, 80, 40, "Acme"), Mark.box(102, 60, 80, 40, "Bolt Energy")])
     for name in ("Acme", "Bolt Energy"):
-        assert (both == colour_of(name)).all(axis=2).sum() > 150
+        assert (both == colour_of_hue(hue_of(name))).all(axis=2).sum() > 150
 
 
 def test_colours_are_stable() -> None:
     assert [hue_of(name) for name in ("Acme", "Bolt", "Bolt Energy")] == [195, 300, 15]
     assert hue_of("Caf\u00e9") == hue_of("Cafe\u0301")
-    assert len({colour_of(f"Brand {number}") for number in range(200)}) == 24
+    assert len({colour_of_hue(hue_of(f"Brand {number}")) for number in range(200)}) == 24
 
 
 SHEETS = {
@@ -126,7 +126,7 @@ def test_names_on_one_picture_differ(names: list[str]) -> None:
 
 
 def test_a_name_alone_has_its_own_colour() -> None:
-    assert colours_of(["Acme"]) == {"Acme": colour_of("Acme")}
+    assert colours_of(["Acme"]) == {"Acme": colour_of_hue(hue_of("Acme"))}
 
 
 def test_neighbours_in_a_list_of_200_differ() -> None:

@@ -21,7 +21,12 @@ CASES: dict[str, tuple[list[tuple[str, str | None]], list[str]]] = {
     "one below the other": ([("/a.mp4", None), ("/m/a.mp4", None)], ["a.mp4", "m/a.mp4"]),
     "a key in a bucket": ([("s3://bucket/cup/a%20b.mp4", None)], ["a b.mp4"]),
     "a signed address": ([("https://ann:pw@host/cup/a.mp4?X-Signature=secret", None)], ["a.mp4"]),
-    "an address without a path": ([("https://host?token=secret", None)], ["https://host"]),
+    "an address without a path": ([("https://host?token=secret", None)], ["host"]),
+    "one path on two hosts": (
+        [("https://one/a.mp4", None), ("https://two/a.mp4", None)],
+        ["one/a.mp4", "two/a.mp4"],
+    ),
+    "a key with a question mark": ([("s3://bucket/a?b#c.mp4", None)], ["a?b#c.mp4"]),
 }
 
 

@@ -456,8 +456,11 @@ def test_many_who_make_it_at_once(tmp_path: Path) -> None:
 
 
 def test_processes_that_add_merge_and_read_lose_nothing(tmp_path: Path) -> None:
-    figures = measure(f"sqlite:///{tmp_path / 'registry.sqlite'}", 1.5, 3)
-    assert figures["problems"] == []
+    for seconds in (1.5, 6, 24):  # on a busy machine the processes come to little in a short time
+        figures = measure(f"sqlite:///{tmp_path / f'{seconds}.sqlite'}", seconds, 3)
+        assert figures["problems"] == []
+        if figures["merges"] > 0 and figures["changes"] > 20:
+            break
     assert figures["merges"] > 0
     assert figures["changes"] > 20
 
