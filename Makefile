@@ -34,7 +34,7 @@ gpu: .venv/installed ## the inference service on http://localhost:8000
 	$(BIN)/python -m gpu_service
 
 test: .venv/installed ## the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 test-services: .venv/installed ## the tests against a real S3 server and PostgreSQL, which it starts and stops
 	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q --override-ini timeout=400 tests/services
