@@ -34,7 +34,10 @@ class CommandInfo(NamedTuple):
 
 COMMANDS = {
     "run": CommandInfo("mpr_cli.run", "Register a timeline, materialize all stages and print the brands."),
-    "report": CommandInfo("mpr_cli.report", "Print a timeline's brands and the location of its report."),
+    "report": CommandInfo(
+        "mpr_cli.report",
+        "Print a timeline's brands and the location of its report; first, whether and why it is stale.",
+    ),
     "timeline": CommandInfo("mpr_cli.timeline", "Create, list, show, delete and rename timelines."),
     "profile": CommandInfo("mpr_cli.profile", "List, show, validate and duplicate profiles."),
     "brands": CommandInfo("mpr_cli.brands", "Show and change the registry of brands that all timelines share."),

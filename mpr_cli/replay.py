@@ -17,7 +17,7 @@ from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
 from mpr_assets.definitions import ROOT, STAGES
-from mpr_assets.engine.open_run import stage_run
+from mpr_assets.engine.open_run import run_of, stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES, FrameChoice, Overrides, parse_overrides
 from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
@@ -29,6 +29,7 @@ from mpr_assets.freshness.judge import (
     judge,
     of_timeline,
 )
+from mpr_assets.freshness.stored import in_full, stored_headers
 from mpr_assets.orchestration.launchpad import as_config
 from mpr_assets.overlays.overlay_store import overlays, seen_in, store_overlays
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, profiles, resources
@@ -187,12 +188,22 @@ def _asked(stage: Stage, changes: Sequence[str] | None, frames: str | None) -> O
 
 def _status_of(timeline: str) -> None:
     spec = load_spec(storage(), timeline)
-    profiles().load(spec.profile)
+    profile = profiles().load(spec.profile)
     made, verdicts = _judged([timeline])
+    world, headers = resources(patience_s=PATIENCE_S), stored_headers(storage(), STAGES, timeline)
+    # What is stored may be another result than the last one in this event log.
+    of_log = {
+        name: header
+        for name, header in headers.items()
+        if timeline in made[name] and header.data_version == made[name][timeline].data_version
+    }
+    told = in_full(
+        verdicts[timeline], STAGES, of_log, lambda stage: run_of(stage, spec, profile, NO_OVERRIDES, world, LOG)
+    )
     table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
     for heading in ("stage", "state", "why"):
         table.add_column(heading, overflow="fold")
-    for verdict in verdicts[timeline]:
+    for verdict in told:
         why = why_of(verdict, made.get(verdict.stage, {}).get(timeline))
         table.add_row(verdict.stage, terminal.styled(verdict.state, STYLES[verdict.state]), why)
     terminal.out.print(f"{timeline}, profile {spec.profile}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -25,8 +26,11 @@ LINK_S = 3600
 
 @app.command()
 def report(timeline: Timeline) -> None:
-    """Print a timeline's brands and the location of its report."""
+    """Print a timeline's brands and the location of its report; first, whether and why it is stale."""
     load_spec(storage(), timeline)
+    if storage().exists(Keys.table("compile_report", timeline)):
+        for line in stale(timeline):
+            terminal.out.print(line)
     show_report(timeline)
 
 
@@ -46,6 +50,46 @@ def show_report(timeline: str) -> None:
     link = store.link(page, LINK_S)
     if link is not None:
         terminal.out.print(f"In a browser, for an hour: {link}", soft_wrap=True)
+
+
+def stale(timeline: str) -> list[str]:
+    """Lines that tell which results would come out differently now, and why; none where the report would not."""
+    from mpr_assets.definitions import STAGES  # here, with all that it takes: `mpr run` shows what it has just made
+    from mpr_assets.freshness.judge import StageState
+    from mpr_assets.freshness.stored import BRANDS_CHANGED, judge_stored
+    from mpr_assets.runs.local_instance import LOG, PATIENCE_S, resources
+
+    world = resources(patience_s=PATIENCE_S)
+    verdicts = judge_stored(STAGES, timeline, world, LOG)
+    if not verdicts or verdicts[-1].state is not StageState.STALE:
+        return []
+    below = {f"{one.stage} is {one.state}" for one in verdicts}
+    causes = {
+        one.stage: ["it is not stored"] if one.state is StageState.MISSING else [*one.causes]
+        for one in verdicts
+        if one.state in (StageState.STALE, StageState.MISSING)
+    }
+    own = {stage: [cause for cause in told if cause not in below] for stage, told in causes.items()}
+    lines = [f"  {stage}: {'; '.join(told)}" for stage, told in own.items() if told]
+    if any(BRANDS_CHANGED in told for told in own.values()):
+        spec = load_spec(storage(), timeline)
+        brand_file = Path(spec.brands) if spec.brands else None
+        now = world.profiles.brand_list(world.profiles.load(spec.profile), brand_file).brands
+        lines += _other_brands(_told(storage(), timeline).get("looked_for", []), [brand.name for brand in now])
+    return ["This report is stale:", *lines, f"To make it anew: mpr replay {timeline} {next(iter(causes))}\n"]
+
+
+def _other_brands(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    added, removed = [name for name in now if name not in before], [name for name in before if name not in now]
+    return [
+        f"  {what}: {', '.join(names[:BRANDS])}{f' and {len(names) - BRANDS} more' if len(names) > BRANDS else ''}"
+        for what, names in (("brands added", added), ("brands removed", removed))
+        if names
+    ]
+
+
+BRANDS = 8
+"""Of more names that were added to the list, or removed, the rest are counted."""
 
 
 UNLISTED = 5

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pydantic import JsonValue
 
 from gpu_service.errors import MprError
-from mpr_assets.compare.table_diff import Difference, compare, differing_settings
+from mpr_assets.compare.table_diff import Difference, compare
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.materialize import materialize_stage
+from mpr_assets.engine.settings import differing_settings
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_resources.names import check_name

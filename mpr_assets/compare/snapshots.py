@@ -20,8 +20,8 @@ from mpr_assets.compare.table_diff import (
     NAME_COLUMNS,
     Difference,
     compare,
-    differing_settings,
 )
+from mpr_assets.engine.settings import differing_settings
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX
 from mpr_assets.timelines.spec_store import load_spec

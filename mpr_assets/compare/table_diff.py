@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import polars as pl
-from pydantic import JsonValue
 
 from gpu_service.boxes import XYWH, iou
-from gpu_service.settings import Settings, current_names
 from mpr_resources.storage.tables import NamedRow
 
 Row: TypeAlias = NamedRow
@@ -177,18 +175,6 @@ def _order(change: Change) -> tuple[object, ...]:
 def name_of(row: Row) -> str:
     """What a row names, in words."""
     return next((str(row[column]) for column in NAME_COLUMNS if row.get(column)), "")
-
-
-def differing_settings(
-    model: type[Settings], before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]
-) -> dict[str, tuple[JsonValue, JsonValue]]:
-    """Settings that are not the same, as (before, after); None where one has none.
-
-    `model`: of these settings; it knows their old names.
-    """
-    before, after = current_names(model, before), current_names(model, after)
-    names = sorted({*before, *after})
-    return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
 
 
 def change_line(change: Change) -> str:

@@ -1,4 +1,4 @@
-"""What every stage's section of a profile has; what a setting may be, and which have no effect.
+"""What every stage's section of a profile has; what a setting may be, which differ, and which have no effect.
 
 The settings of one stage are in its file in `mpr_assets.stages`.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeVar
 
-from gpu_service.settings import Settings
+from gpu_service.settings import Settings, current_names
 
 ENDS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most", "multiple_of": "a multiple of"}
 """How the limits that a setting's model has are told."""
@@ -44,6 +44,18 @@ def _kinds(annotation: Any) -> Iterator[Any]:
     if get_origin(annotation) is not Literal:
         for one in get_args(annotation):
             yield from _kinds(one)
+
+
+def differing_settings(
+    model: type[Settings], before: Mapping[str, JsonValue], after: Mapping[str, JsonValue]
+) -> dict[str, tuple[JsonValue, JsonValue]]:
+    """Settings that are not the same, as (before, after); None where one has none.
+
+    `model`: of these settings; it knows their old names.
+    """
+    before, after = current_names(model, before), current_names(model, after)
+    names = sorted({*before, *after})
+    return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
 
 
 def without_effect(stage: str, section: Settings, names: Collection[str], off: str | None) -> list[str]:

@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import JsonValue
 
 from gpu_service.settings import Settings
-from mpr_assets.compare.table_diff import differing_settings
+from mpr_assets.engine.settings import differing_settings
 from mpr_assets.freshness.event_log import CLEARED
 from mpr_assets.runs.local_run import USER_TAG
 from mpr_assets.runs.run_lock import COMMAND_TAG

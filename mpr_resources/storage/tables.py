@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -99,15 +100,35 @@ def from_parquet(data: bytes, where: str) -> StageTable:
     Raises:
         PermanentError: the object is not such a table.
     """
+    with _told_as_no_table(where):
+        return StageTable(pl.read_parquet(io.BytesIO(data)), _header(data))
+
+
+def _header(data: bytes) -> TableHeader:
+    return TableHeader.model_validate_json(pl.read_parquet_metadata(io.BytesIO(data))[FOOTER_KEY])
+
+
+@contextmanager
+def _told_as_no_table(where: str) -> Iterator[None]:
     try:
-        header = TableHeader.model_validate_json(pl.read_parquet_metadata(io.BytesIO(data))[FOOTER_KEY])
-        rows = pl.read_parquet(io.BytesIO(data))
+        yield
     except (pl.exceptions.PolarsError, KeyError, ValidationError) as error:
         raise PermanentError(
             f"{where} is not a table that this version of MPR can read ({type(error).__name__})",
             "delete it and materialize its stage again",
         ) from error
-    return StageTable(rows, header)
+
+
+def read_header(storage: Storage, stage: str, timeline: str) -> TableHeader:
+    """What made the table that is stored of a stage of a timeline.
+
+    Raises:
+        MissingObject: none is.
+        PermanentError: the object is no table.
+    """
+    key = Keys.table(stage, timeline)
+    with _told_as_no_table(storage.where(key)):
+        return _header(storage.get(key))
 
 
 def read_table(

@@ -25,6 +25,24 @@ def test_from_video_to_brands(mpr: Mpr, inputs: Path, home: Path, capsys: pytest
     assert mpr("timeline", "list") == "clip\n"
 
 
+def test_a_report_says_first_that_it_is_stale_and_why(
+    mpr: Mpr, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_made = mpr("report", "clip")
+    lively = (inputs / "profiles" / "board.yaml").read_text() + "match_brands: {min_confidence: 0.75}\n"
+    (tmp_path / "generic.yaml").write_text(lively)
+    monkeypatch.setenv("MPR_PROFILES_DIR", str(tmp_path))
+    mpr("brands", "add", "Zeta Air")
+    assert mpr("report", "clip") == (
+        "This report is stale:\n"
+        "  match_brands: min_confidence 0.5 → 0.75; the brand list changed\n"
+        "  compile_report: the brand list changed\n"
+        "  brands added: Zeta Air\n"
+        "To make it anew: mpr replay clip match_brands\n\n" + as_made
+    )
+    assert "match_brands        stale  min_confidence 0.5 → 0.75; the brand list changed" in mpr("status", "clip")
+
+
 def test_a_timeline_of_chunks_of_two_videos(mpr: Mpr, inputs: Path) -> None:
     video = str(inputs / "clip.mp4")
     chunks = ("--chunk", "1:0-0.5", "--chunk", "2:1-1.5", "--chunk", "2:0:00-0:01")

@@ -4,10 +4,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from pydantic import AliasChoices, Field
 
-from gpu_service.settings import Settings
-from mpr_assets.compare.table_diff import compare, differing_settings
+from mpr_assets.compare.table_diff import compare
 from mpr_assets.report.exposures import EXPOSURE_SCHEMA
 from mpr_assets.text.detections import DETECTION_SCHEMA
 
@@ -119,23 +117,3 @@ def test_a_change_tells_its_columns() -> None:
     tables = [pl.DataFrame([row], DETECTION_SCHEMA) for row in (find(1, x=0), find(1, x=4, confidence=0.5))]
     (change,) = compare(*tables).changes
     assert change.columns == ("x", "confidence")
-
-
-class Lamp(Settings):
-    brightness: float = Field(1.0, validation_alias=AliasChoices("brightness", "glow"))
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        ({}, {}, {}),
-        ({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3, "d": 4}, {"b": (2, 3), "c": (3, None), "d": (None, 4)}),
-        ({"glow": 1}, {"brightness": 1}, {}),
-        ({"glow": 1}, {"brightness": 2}, {"brightness": (1, 2)}),
-    ],
-    ids=["none", "each way", "renamed", "renamed and changed"],
-)
-def test_differing_settings(
-    before: dict[str, int], after: dict[str, int], expected: dict[str, tuple[int | None, int | None]]
-) -> None:
-    assert differing_settings(Lamp, before, after) == expected

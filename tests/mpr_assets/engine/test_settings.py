@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pydantic import AliasChoices, Field
 
+from gpu_service.settings import Settings
 from mpr_assets.definitions import SECTIONS, STAGES
-from mpr_assets.engine.settings import limits, without_effect
+from mpr_assets.engine.settings import differing_settings, limits, without_effect
 from mpr_resources.profiles.folder import Profiles
 from tests.test_architecture import ROOT
 
@@ -94,3 +96,23 @@ def test_the_profiles_that_come_with_mpr_set_nothing_in_vain() -> None:
             section = stage.section(profile)
             off = None if section.enabled else "it is off"
             assert without_effect(stage.name, section, section.model_fields_set, off) == [], name
+
+
+class Lamp(Settings):
+    brightness: float = Field(1.0, validation_alias=AliasChoices("brightness", "glow"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {}, {}),
+        ({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3, "d": 4}, {"b": (2, 3), "c": (3, None), "d": (None, 4)}),
+        ({"glow": 1}, {"brightness": 1}, {}),
+        ({"glow": 1}, {"brightness": 2}, {"brightness": (1, 2)}),
+    ],
+    ids=["none", "each way", "renamed", "renamed and changed"],
+)
+def test_differing_settings(
+    before: dict[str, int], after: dict[str, int], expected: dict[str, tuple[int | None, int | None]]
+) -> None:
+    assert differing_settings(Lamp, before, after) == expected
