@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
@@ -20,6 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 from gpu_service.errors import MprError
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
+from mpr_cli.document import asks_for_json, with_json
 from mpr_cli.exit_status import FAILED, INTERRUPTED, UNUSABLE
 
 DISTRIBUTION = "mpr"
@@ -118,7 +120,7 @@ class DeferredCommand(TyperCommand):
             gc.enable()
         group = typer.main.get_group(module.app)
         assert self.name is not None
-        return group.commands.get(self.name, group)
+        return with_json(group.commands.get(self.name, group))
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: Context | None = None, **extra: Any
@@ -171,17 +173,21 @@ def main() -> None:
         error.show()
         sys.exit(UNUSABLE)
     except ClickException as error:
-        _say(f"{error.format_message()} (see mpr --help)", UNUSABLE)
+        _say({"error": f"{error.format_message()} (see mpr --help)", "kind": "usage"}, UNUSABLE)
     except typer.Abort:  # the question was declined, or no terminal is attached
-        _say("cancelled, nothing was changed; --yes skips the question.", FAILED)
+        _say({"error": "cancelled, nothing was changed; --yes skips the question.", "kind": "cancelled"}, FAILED)
     except StageFailed as error:
-        _say(str(error), FAILED)
+        _say(error.body(), FAILED)
     except MprError as error:
-        _say(str(error), UNUSABLE)
+        _say(error.body(), UNUSABLE)
     except KeyboardInterrupt:
-        _say("interrupted; finished stages are kept, run the same command again to continue.", INTERRUPTED)
+        told = "interrupted; finished stages are kept, run the same command again to continue."
+        _say({"error": told, "kind": "interrupted"}, INTERRUPTED)
 
 
-def _say(sentence: str, status: int) -> None:
-    terminal.err.print(f"mpr: {sentence}")
+def _say(body: Mapping[str, str], status: int) -> None:
+    """End with a sentence on stderr; with `--json`, the body of the error is the document on stdout."""
+    terminal.err.print(f"mpr: {body['error']}")
+    if asks_for_json(sys.argv[1:]):
+        terminal.print_json(body, sys.stdout)
     sys.exit(status)

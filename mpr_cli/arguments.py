@@ -31,8 +31,6 @@ OneOrAll = Annotated[
     str | None, typer.Argument(metavar="[TIMELINE]", callback=composed, help=f"{_HELP}; all by default")
 ]
 
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-
 Videos = Annotated[
     list[str],
     typer.Argument(metavar="VIDEO...", help="one video, or several in order: a path, s3://bucket/key or https://..."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from gpu_service.errors import BadInput
 from mpr_cli import terminal
+from mpr_cli.document import Document
 from mpr_resources.brands.registry import (
     BrandOrigin,
     BrandRecord,
@@ -34,49 +36,129 @@ def registry() -> Registry:
     return Registry(database_url(os.environ))
 
 
+@dataclass(frozen=True)
+class ListedBrand:
+    """`searched_for`: everywhere, nowhere, or where a brand file lists it. `aliases`: those that somebody gave it;
+    `listed`: those that only brand files have.
+    """
+
+    brand: str
+    status: str
+    source: str
+    searched_for: str
+    aliases: list[str]
+    listed: list[str]
+    pictures: int
+    timelines: int
+
+
+@dataclass(frozen=True)
+class BrandList(Document):
+    status: str | None
+    brands: list[ListedBrand]
+
+    def show(self) -> None:
+        if not self.brands:
+            terminal.out.print("The registry has no such brand." if self.status else "The registry is empty.")
+            return
+        table = Table(box=None, pad_edge=False)
+        for heading in ("brand", "status", "source", "searched for", "aliases"):
+            table.add_column(heading, overflow="fold")
+        for heading in ("pictures", "timelines"):
+            table.add_column(heading, justify="right")
+        for one in self.brands:
+            aliases = ", ".join([*one.aliases, *one.listed])
+            counts = (str(one.pictures or ""), str(one.timelines or ""))
+            table.add_row(one.brand, one.status, one.source, one.searched_for, aliases, *counts)
+        terminal.out.print(table)
+
+
 @app.command("list")
 def list_command(
     status: Annotated[str | None, typer.Option(help="confirmed, proposed or excluded; all by default")] = None,
-) -> None:
+) -> BrandList:
     """List all brands, or those with a status."""
     entries = registry().entries(_status(status) if status is not None else None)
-    if not entries:
-        terminal.out.print("The registry has no such brand." if status else "The registry is empty.")
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("brand", "status", "source", "searched for", "aliases"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("pictures", "timelines"):
-        table.add_column(heading, justify="right")
-    for entry in entries:
-        aliases = ", ".join([*entry.aliases, *entry.listed])
-        cells = (entry.name, entry.status, entry.source, where_looked_for(entry), aliases)
-        counts = (str(len(entry.pictures) or ""), str(len(entry.airings) or ""))
-        table.add_row(*cells, *counts)
-    terminal.out.print(table)
+    brands = [
+        ListedBrand(
+            brand=entry.name,
+            status=entry.status,
+            source=entry.source,
+            searched_for=where_looked_for(entry),
+            aliases=list(entry.aliases),
+            listed=list(entry.listed),
+            pictures=len(entry.pictures),
+            timelines=len(entry.airings),
+        )
+        for entry in entries
+    ]
+    return BrandList(status, brands)
+
+
+@dataclass(frozen=True)
+class ShownAiring:
+    timeline: str
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(frozen=True)
+class ShownBrand(Document):
+    brand: str
+    status: str
+    source: str
+    searched_for: str
+    aliases: list[str]
+    listed: list[str]
+    exclude: list[str]
+    tags: list[str]
+    pictures: list[str]
+    airings: list[ShownAiring]
+
+    def show(self) -> None:
+        told = {
+            "brand": self.brand,
+            "status": self.status,
+            "source": self.source,
+            "searched for": self.searched_for,
+            "aliases": ", ".join(self.aliases),
+            "in files": ", ".join(self.listed),
+            "never when": ", ".join(self.exclude),
+            "tags": ", ".join(self.tags),
+            "pictures": ", ".join(self.pictures),
+        }
+        for heading, value in told.items():
+            if value:
+                terminal.out.print(f"{heading:12} {value}")
+        for at in self.airings:
+            span = f"{clock(at.first_ms)} to {clock(at.last_ms)}"
+            terminal.out.print(f"{'aired in':12} {at.timeline}, {span}")
 
 
 @app.command()
-def show(name: Name) -> None:
+def show(name: Name) -> ShownBrand:
     """Show everything known of a brand: texts, pictures, first and last airing by timeline."""
     entry = registry().entry(name)
-    told = {
-        "brand": entry.name,
-        "status": entry.status,
-        "source": entry.source,
-        "searched for": where_looked_for(entry),
-        "aliases": ", ".join(entry.aliases),
-        "in files": ", ".join(entry.listed),
-        "never when": ", ".join(entry.exclude),
-        "tags": ", ".join(entry.tags),
-        "pictures": ", ".join(picture.name for picture in entry.pictures),
-    }
-    for heading, value in told.items():
-        if value:
-            terminal.out.print(f"{heading:12} {value}")
-    for timeline, at in entry.airings.items():
-        span = f"{clock(at.first_ms)} to {clock(at.last_ms)}"
-        terminal.out.print(f"{'aired in':12} {timeline}, {span}")
+    return ShownBrand(
+        brand=entry.name,
+        status=entry.status,
+        source=entry.source,
+        searched_for=where_looked_for(entry),
+        aliases=list(entry.aliases),
+        listed=list(entry.listed),
+        exclude=list(entry.exclude),
+        tags=list(entry.tags),
+        pictures=[picture.name for picture in entry.pictures],
+        airings=[ShownAiring(timeline, at.first_ms, at.last_ms) for timeline, at in entry.airings.items()],
+    )
+
+
+@dataclass(frozen=True)
+class BrandAdded(Document):
+    brand: str
+
+    def show(self) -> None:
+        _say(f"{self.brand} is searched for in every timeline.")
 
 
 @app.command()
@@ -86,7 +168,7 @@ def add(
     exclude: Annotated[list[str] | None, typer.Option(help="a longer text that does not mean the brand")] = None,
     logo: Annotated[list[Path] | None, typer.Option(help="a reference picture: PNG, JPEG, WebP or SVG")] = None,
     source: Annotated[str, typer.Option(help="who named it: manual, ocr, local_vlm or cloud_vlm")] = "manual",
-) -> None:
+) -> BrandAdded:
     """Add a brand that is searched for in every timeline."""
     if source not in set(BrandOrigin):
         raise BadInput(f"{source!r} is not a source of brands", f"choose one of {', '.join(BrandOrigin)}")
@@ -97,7 +179,19 @@ def add(
     pictures = tuple(read_reference(brand.name, path, path.name) for path in logo or ())
     entry = BrandRecord(brand.name, brand.aliases, source=BrandOrigin(source), exclude=brand.exclude, pictures=pictures)
     registry().add(entry, user_name())
-    _said(f"{brand.name} is searched for in every timeline.")
+    return BrandAdded(brand.name)
+
+
+@dataclass(frozen=True)
+class AliasesChanged(Document):
+    """`removed`: whether the texts no longer mean the brand."""
+
+    brand: str
+    texts: list[str]
+    removed: bool
+
+    def show(self) -> None:
+        _say(f"{', '.join(self.texts)} {'no longer means' if self.removed else 'means'} {self.brand}.")
 
 
 @app.command("alias")
@@ -105,77 +199,149 @@ def alias_command(
     name: Name,
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="a text that means the brand")],
     remove: Annotated[bool, typer.Option("--remove", help="remove the aliases")] = False,
-) -> None:
+) -> AliasesChanged:
     """Add aliases to a brand, or remove them."""
     if remove:
         registry().forget_alias(name, texts, user_name())
     else:
         registry().alias(name, texts, user_name())
-    _said(f"{', '.join(texts)} {'no longer means' if remove else 'means'} {name}.")
+    return AliasesChanged(name, texts, remove)
+
+
+@dataclass(frozen=True)
+class BrandsMerged(Document):
+    alias: str
+    brand: str
+
+    def show(self) -> None:
+        _say(f"{self.alias} is now an alias of {self.brand}.")
 
 
 @app.command()
-def merge(name: Name, into: Annotated[str, typer.Argument(help="the brand that NAME becomes an alias of")]) -> None:
+def merge(
+    name: Name, into: Annotated[str, typer.Argument(help="the brand that NAME becomes an alias of")]
+) -> BrandsMerged:
     """Make a brand an alias of another, which takes over its aliases, pictures and airings."""
     registry().merge(name, into, user_name())
-    _said(f"{name} is now an alias of {registry().entry(into).name}.")
+    return BrandsMerged(name, registry().entry(into).name)
+
+
+@dataclass(frozen=True)
+class StatusGiven:
+    """`new`: whether it did not have the status before."""
+
+    brand: str
+    new: bool
+
+
+@dataclass(frozen=True)
+class BrandsConfirmed(Document):
+    brands: list[StatusGiven]
+
+    def show(self) -> None:
+        for one in self.brands:
+            said = "is searched for in every timeline" if one.new else "was already confirmed"
+            terminal.out.print(f"{one.brand} {said}.")
+        terminal.out.print(NEXT)
 
 
 @app.command()
-def confirm(names: Names) -> None:
+def confirm(names: Names) -> BrandsConfirmed:
     """Confirm brands: they are searched for in every timeline."""
-    for name in names:
-        new = registry().confirm(name, user_name())
-        said = "is searched for in every timeline" if new else "was already confirmed"
-        terminal.out.print(f"{name} {said}.")
-    terminal.out.print(NEXT)
+    return BrandsConfirmed([StatusGiven(name, registry().confirm(name, user_name())) for name in names])
+
+
+@dataclass(frozen=True)
+class BrandsExcluded(Document):
+    brands: list[StatusGiven]
+
+    def show(self) -> None:
+        for one in self.brands:
+            terminal.out.print(f"{one.brand} {'is' if one.new else 'was already'} excluded.")
+        terminal.out.print(NEXT)
 
 
 @app.command()
-def exclude(names: Names) -> None:
+def exclude(names: Names) -> BrandsExcluded:
     """Exclude names: they are never reported as brands. Names not in the registry are added to it."""
     new = registry().exclude(names, user_name())
-    for name in names:
-        terminal.out.print(f"{name} {'is' if name in new else 'was already'} excluded.")
-    terminal.out.print(NEXT)
+    return BrandsExcluded([StatusGiven(name, name in new) for name in names])
+
+
+@dataclass(frozen=True)
+class ShownChange:
+    """`time_ms`: since 1970, UTC. `brand`: its name at that time."""
+
+    time_ms: int
+    who: str
+    action: str
+    brand: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class BrandHistory(Document):
+    changes: list[ShownChange]
+
+    def show(self) -> None:
+        if not self.changes:
+            terminal.out.print("There are no changes yet.")
+            return
+        table = Table(box=None, pad_edge=False)
+        for heading in ("when (UTC)", "who", "what", "brand", ""):
+            table.add_column(heading, overflow="fold")
+        for one in self.changes:
+            when = datetime.fromtimestamp(one.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+            table.add_row(when, one.who, one.action, one.brand, one.detail)
+        terminal.out.print(table)
 
 
 @app.command()
 def history(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="a brand; all by default")] = None,
-) -> None:
+) -> BrandHistory:
     """Show who changed brands, how and when."""
     changes = registry().history(name)
-    if not changes:
-        terminal.out.print("There are no changes yet.")
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("when (UTC)", "who", "what", "brand", ""):
-        table.add_column(heading, overflow="fold")
-    for one in changes:
-        when = datetime.fromtimestamp(one.time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        table.add_row(when, one.who, one.action, one.name, one.detail)
-    terminal.out.print(table)
+    return BrandHistory([ShownChange(one.time_ms, one.who, one.action, one.name, one.detail) for one in changes])
+
+
+@dataclass(frozen=True)
+class BrandsImported(Document):
+    new: int
+    changed: int
+
+    def show(self) -> None:
+        _say(f"{self.new} new, {self.changed} changed.")
 
 
 @app.command("import")
-def import_command(file: File) -> None:
+def import_command(file: File) -> BrandsImported:
     """Import the brands of a file, an export or any brand file: all of them or none."""
     from mpr_resources.brands.registry.files import read_entries
 
-    new, changed = registry().put(read_entries(file), user_name())
-    _said(f"{new} new, {changed} changed.")
+    return BrandsImported(*registry().put(read_entries(file), user_name()))
+
+
+@dataclass(frozen=True)
+class BrandsExported(Document):
+    """`written`: how many brands."""
+
+    written: int
+    path: str
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.written} brands written to {self.path}")
 
 
 @app.command("export")
-def export_command(file: File) -> None:
+def export_command(file: File) -> BrandsExported:
     """Write all brands to a file; YAML includes pictures and airings, CSV does not."""
     from mpr_resources.brands.registry.files import write_entries
 
     store = registry()
     names = [entry.name for entry in store.entries()]
     write_entries(file, [store.entry(name) for name in names])
-    terminal.out.print(f"{len(names)} brands written to {file}")
+    return BrandsExported(len(names), str(file))
 
 
 def where_looked_for(entry: BrandRecord) -> str:
@@ -190,6 +356,6 @@ def _status(word: str) -> Status:
     return Status(word)
 
 
-def _said(sentence: str) -> None:
+def _say(sentence: str) -> None:
     terminal.out.print(sentence)
     terminal.out.print(NEXT)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -14,8 +16,10 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import OneOrAll
+from mpr_cli.document import Document
 from mpr_resources.run_queue import unfinished_timelines
 from mpr_resources.storage.cache_folders import (
+    CacheFolder,
     as_size,
     cache_folders,
     clear_folders,
@@ -27,23 +31,64 @@ from mpr_resources.storage.cache_folders import (
 app = typer.Typer(no_args_is_help=True, help="List and clear what can be recomputed: frames, crops, overlays.")
 
 
+@dataclass(frozen=True)
+class ListedFolder:
+    """`modified_ms`: when the last object was written, in milliseconds since 1970."""
+
+    timeline: str
+    kind: str
+    objects: int
+    size_bytes: int
+    modified_ms: int
+
+
+def _listed(folders: Sequence[CacheFolder]) -> list[ListedFolder]:
+    return [
+        ListedFolder(one.timeline, one.kind, one.objects, one.size_bytes, round(one.modified_s * 1000))
+        for one in folders
+    ]
+
+
+def _size(folders: Sequence[ListedFolder]) -> str:
+    return as_size(sum(folder.size_bytes for folder in folders))
+
+
+@dataclass(frozen=True)
+class CacheList(Document):
+    folders: list[ListedFolder]
+
+    def show(self) -> None:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for name in ("timeline", "kind"):
+            table.add_column(name, overflow="fold")
+        for name in ("objects", "size", "days old"):
+            table.add_column(name, justify="right")
+        now_s = time.time()
+        for one in self.folders:
+            days = f"{(now_s - one.modified_ms / 1000) / 86_400:.1f}"
+            table.add_row(one.timeline, one.kind, str(one.objects), as_size(one.size_bytes), days)
+        if self.folders:
+            terminal.out.print(table)
+        terminal.out.print(f"{len(self.folders)} folders, {_size(self.folders)}")
+
+
 @app.command("list")
-def cache_list(timeline: OneOrAll = None) -> None:
+def cache_list(timeline: OneOrAll = None) -> CacheList:
     """List the cache's folders, oldest first."""
-    folders = cache_folders(storage(), _known(timeline))
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("timeline", "kind"):
-        table.add_column(name, overflow="fold")
-    for name in ("objects", "size", "days old"):
-        table.add_column(name, justify="right")
-    now_s = time.time()
-    for folder in folders:
-        days = f"{(now_s - folder.modified_s) / 86_400:.1f}"
-        table.add_row(folder.timeline, folder.kind, str(folder.objects), as_size(folder.size_bytes), days)
-    if folders:
-        terminal.out.print(table)
-    total = as_size(sum(folder.size_bytes for folder in folders))
-    terminal.out.print(f"{len(folders)} folders, {total}")
+    return CacheList(_listed(cache_folders(storage(), _known(timeline))))
+
+
+@dataclass(frozen=True)
+class CacheCleared(Document):
+    """`folders`: those deleted. `in_use`: timelines that have an unfinished run; their cache is kept."""
+
+    folders: list[ListedFolder]
+    in_use: list[str]
+
+    def show(self) -> None:
+        terminal.out.print(f"{len(self.folders)} folders deleted, {_size(self.folders)}.")
+        for name in self.in_use:
+            terminal.out.print(f"{name} has an unfinished run; its cache is kept.")
 
 
 @app.command("clear")
@@ -53,7 +98,7 @@ def cache_clear(
     larger_than: Annotated[
         str | None, typer.Option(metavar="10GB", help="the oldest folders, until the rest fits this size")
     ] = None,
-) -> None:
+) -> CacheCleared:
     """Delete what can be recomputed; scenarios, tables, reports and what a run is using are kept."""
     if timeline is None and older_than is None and larger_than is None:
         raise BadInput("It is not said what to clear", "give a TIMELINE, --older-than 30d or --larger-than 10GB")
@@ -69,10 +114,7 @@ def cache_clear(
             folders, time.time(), older_than_s=older_than_s, larger_than_bytes=larger_than_bytes, busy=busy
         )
         doomed = clear_folders(store, doomed, lambda: unfinished_timelines(instance))
-    size = as_size(sum(folder.size_bytes for folder in doomed))
-    terminal.out.print(f"{len(doomed)} folders deleted, {size}.")
-    for name in sorted(busy & {folder.timeline for folder in folders}):
-        terminal.out.print(f"{name} has an unfinished run; its cache is kept.")
+    return CacheCleared(_listed(doomed), sorted(busy & {folder.timeline for folder in folders}))
 
 
 def _known(timeline: str | None) -> str | None:

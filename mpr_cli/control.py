@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from mpr_assets.runs.local_instance import dagster_instance, profiles, resources
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.runs.run_control import (
     STOP_S,
+    StopResult,
     backfills_at_work,
     clear,
     downstream,
@@ -29,6 +31,7 @@ from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import MaybeTimeline, Timeline
+from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_cli.materialize import materialize, say_what_has_no_effect
 from mpr_resources.run_queue import held_by
@@ -52,6 +55,48 @@ def stage_name(name: str) -> str:
     return name
 
 
+@dataclass(frozen=True)
+class StoppedBackfill:
+    """`canceling`: whether it was asked to end; one of several timelines continues unless it is named by its id."""
+
+    backfill_id: str
+    timelines: int | None
+    canceling: bool
+
+
+@dataclass(frozen=True)
+class Stopped(Document):
+    timeline: str | None
+    runs: list[StopResult]
+    backfills: list[StoppedBackfill]
+
+    def show(self) -> None:
+        for one in self.backfills:
+            if one.canceling:
+                more = "" if self.timeline else "; Dagster's daemon ends its runs"
+                terminal.out.print(f"backfill {one.backfill_id}: canceling{more}")
+        for run in self.runs:
+            terminal.out.print(f"run {run.run_id[:8]}: {run.became}")
+        for one in self.backfills:
+            if not one.canceling:
+                terminal.out.print(
+                    f"The backfill {one.backfill_id} of {one.timelines} timelines continues and may still request "
+                    f"runs of {self.timeline}; hold them with: mpr pause {self.timeline}. To end the whole backfill: "
+                    f"mpr stop --backfill {one.backfill_id}",
+                )
+        if not self.runs and not self.backfills:
+            terminal.out.print(f"{self.timeline} has no run, queued or in progress.")
+        if self.exit_status:
+            terminal.out.print(
+                f"A run that does not end within {STOP_S:.0f} s hangs or has lost its process, which "
+                f"Dagster's daemon detects. To mark it ended now: mpr stop {self.timeline} --force",
+            )
+
+    @property
+    def exit_status(self) -> int:
+        return FAILED if any(one.became == "canceling" for one in self.runs) else 0
+
+
 @app.command("stop")
 def stop_command(
     timeline: MaybeTimeline = None,
@@ -59,66 +104,86 @@ def stop_command(
     backfill: Annotated[
         str | None, typer.Option(metavar="ID", help="a whole backfill with all its timelines; mpr status lists them")
     ] = None,
-) -> None:
+) -> Stopped:
     """Cancel a timeline's runs, also queued ones, or a backfill; finished stages are kept."""
-    if (timeline is None) == (backfill is None):
-        raise BadInput("Give either a timeline or --backfill ID.")
-    if timeline is not None:
-        _stop_timeline(timeline, force=force)
-    elif backfill is not None:
+    if timeline is not None and backfill is None:
+        return _stop_timeline(timeline, force=force)
+    if timeline is None and backfill is not None:
         with dagster_instance() as instance:
             stop_backfill(instance, backfill)
-        terminal.out.print(f"backfill {backfill}: canceling; Dagster's daemon ends its runs")
+        return Stopped(None, [], [StoppedBackfill(backfill, None, canceling=True)])
+    raise BadInput("Give either a timeline or --backfill ID.")
 
 
-def _stop_timeline(timeline: str, *, force: bool) -> None:
+def _stop_timeline(timeline: str, *, force: bool) -> Stopped:
     load_spec(storage(), timeline)
     with dagster_instance() as instance:
         backfills = [one for one in backfills_at_work(instance) if timeline in one.timelines]
         for one in backfills:
             if len(one.timelines) == 1:
                 stop_backfill(instance, one.backfill_id)
-                terminal.out.print(f"backfill {one.backfill_id}: canceling")
         stopped = stop(instance, timeline, force=force)
-    for run in stopped:
-        terminal.out.print(f"run {run.run_id[:8]}: {run.became}")
-    for one in backfills:
-        if len(one.timelines) > 1:
-            terminal.out.print(
-                f"The backfill {one.backfill_id} of {len(one.timelines)} timelines continues and may still request "
-                f"runs of {timeline}; hold them with: mpr pause {timeline}. To end the whole backfill: "
-                f"mpr stop --backfill {one.backfill_id}",
-            )
-    if not stopped and not backfills:
-        terminal.out.print(f"{timeline} has no run, queued or in progress.")
-    if any(one.became == "canceling" for one in stopped):
-        terminal.out.print(
-            f"A run that does not end within {STOP_S:.0f} s hangs or has lost its process, which "
-            f"Dagster's daemon detects. To mark it ended now: mpr stop {timeline} --force",
-        )
-        raise typer.Exit(FAILED)
+    named = [StoppedBackfill(one.backfill_id, len(one.timelines), len(one.timelines) == 1) for one in backfills]
+    return Stopped(timeline, stopped, named)
+
+
+@dataclass(frozen=True)
+class Held(Document):
+    """`waiting_runs`: how many runs in the queue wait from now on."""
+
+    timeline: str | None
+    profile: str | None
+    waiting_runs: int
+
+    def show(self) -> None:
+        terminal.out.print(f"{_held(self)} is on hold; {_runs(self.waiting_runs)} in the queue will wait.")
 
 
 @app.command()
-def pause(timeline: MaybeTimeline = None, profile: OfProfile = None) -> None:
+def pause(timeline: MaybeTimeline = None, profile: OfProfile = None) -> Held:
     """Hold a timeline or a profile: queued runs wait until `mpr resume`; a run in progress continues."""
-    changed = _hold(timeline, profile, on=True)
-    what = timeline if timeline else f"profile {profile}"
-    terminal.out.print(f"{what} is on hold; {_runs(changed)} in the queue will wait.")
+    return Held(timeline, profile, _hold(timeline, profile, on=True))
+
+
+@dataclass(frozen=True)
+class StillHeld:
+    """`because_of`: timeline, or profile NAME."""
+
+    timeline: str
+    because_of: str
+
+
+@dataclass(frozen=True)
+class Released(Document):
+    """`released_runs`: how many runs in the queue may start from now on."""
+
+    timeline: str | None
+    profile: str | None
+    released_runs: int
+    still_on_hold: list[StillHeld]
+
+    def show(self) -> None:
+        terminal.out.print(f"{_held(self)} is released; {_runs(self.released_runs)} in the queue may start.")
+        for one in self.still_on_hold:
+            of_profile = f"--profile {one.because_of.removeprefix('profile ')}"
+            other = f"mpr resume {one.timeline if one.because_of == 'timeline' else of_profile}"
+            terminal.out.print(
+                f"{one.timeline} is still on hold because of its {one.because_of}; release it with: {other}"
+            )
 
 
 @app.command()
-def resume(timeline: MaybeTimeline = None, profile: OfProfile = None) -> None:
+def resume(timeline: MaybeTimeline = None, profile: OfProfile = None) -> Released:
     """Release the hold of a timeline or a profile: its queued runs start."""
     changed = _hold(timeline, profile, on=False)
     with dagster_instance() as instance:
         names = [timeline] if timeline else _timelines_of(registered(instance), str(profile))
         still = held_by(instance, names)
-    what = timeline if timeline else f"profile {profile}"
-    terminal.out.print(f"{what} is released; {_runs(changed)} in the queue may start.")
-    for name, why in still.items():
-        other = f"mpr resume {name}" if why == "timeline" else f"mpr resume --profile {why.removeprefix('profile ')}"
-        terminal.out.print(f"{name} is still on hold because of its {why}; release it with: {other}")
+    return Released(timeline, profile, changed, [StillHeld(name, why) for name, why in still.items()])
+
+
+def _held(one: Held | Released) -> str:
+    return one.timeline or f"profile {one.profile}"
 
 
 def _hold(timeline: str | None, profile: str | None, *, on: bool) -> int:
@@ -138,19 +203,46 @@ def _runs(number: int) -> str:
     return f"{number} run{'' if number == 1 else 's'}"
 
 
+@dataclass(frozen=True)
+class StepMade(Document):
+    """`stage`, `state`, `causes`: of the stage before it was made; None: every stage was up to date."""
+
+    timeline: str
+    stage: str | None
+    state: str | None
+    causes: list[str]
+    run_id: str | None
+
+    def show(self) -> None:
+        if self.stage is None:
+            terminal.out.print(f"Every stage of {self.timeline} is up to date.")
+
+
 @app.command()
-def step(timeline: Timeline) -> None:
+def step(timeline: Timeline) -> StepMade:
     """Materialize one stage: the first that is missing or stale."""
     load_spec(storage(), timeline)
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
         following = next_step(instance, STAGES, timeline, resources(), logging.getLogger("mpr"))
         if following is None:
-            terminal.out.print(f"Every stage of {timeline} is up to date.")
-            return
+            return StepMade(timeline, None, None, [], None)
         cause = f": {'; '.join(following.causes)}" if following.causes else ""
         terminal.out.print(f"{following.stage} is {following.state}{cause}")
-        materialize(instance, timeline, command="step", stages=[following.stage])
+        run = materialize(instance, timeline, command="step", stages=[following.stage])
+    return StepMade(timeline, following.stage, following.state, list(following.causes), run.run_id)
+
+
+@dataclass(frozen=True)
+class ResultsCleared(Document):
+    """`objects`: how many were deleted."""
+
+    timeline: str
+    stages: list[str]
+    objects: int
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.objects} objects deleted.")
 
 
 @app.command("clear")
@@ -158,7 +250,7 @@ def clear_command(
     timeline: Timeline,
     stage: StageName = None,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
-) -> None:
+) -> ResultsCleared:
     """Delete a timeline's stored results, from a stage on; its spec, scenarios and history are kept."""
     store = storage()
     load_spec(store, timeline)
@@ -168,7 +260,20 @@ def clear_command(
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
         deleted = clear(instance, store, timeline, [BY_NAME[name] for name in stages])
-    terminal.out.print(f"{deleted} objects deleted.")
+    return ResultsCleared(timeline, stages, deleted)
+
+
+@dataclass(frozen=True)
+class Retried(Document):
+    """`retried_run_id`: the run that is continued. `stages`: those that it had left, made by the run `run_id`."""
+
+    timeline: str
+    retried_run_id: str
+    stages: list[str]
+    run_id: str
+
+    def show(self) -> None:
+        """What there is to say was printed while it ran."""
 
 
 @app.command()
@@ -178,7 +283,7 @@ def retry(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="a setting for the stage that failed"),
     ] = None,
-) -> None:
+) -> Retried:
     """Continue the last run where it failed or was stopped, with its settings or with others."""
     profile = profiles().load(load_spec(storage(), timeline).profile)
     with dagster_instance() as instance:
@@ -191,4 +296,5 @@ def retry(
         say_what_has_no_effect(stage, profile, overrides)
         terminal.out.print(f"Run {left.run_id[:8]} continues with {first}.")
         config = left.config | {first: as_config(overrides)}
-        materialize(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)
+        run = materialize(instance, timeline, command="retry", stages=left.stages, config=config, tags=left.tags)
+    return Retried(timeline, left.run_id, list(left.stages), run.run_id)

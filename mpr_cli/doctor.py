@@ -8,7 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import metadata, util
@@ -22,7 +22,7 @@ from rich.text import Text
 
 from gpu_service.errors import BadInput, MprError, PermanentError
 from mpr_cli import terminal
-from mpr_cli.arguments import Json
+from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_resources.environment import database_url, profiles_path, s3_endpoint_url, storage_url
 
@@ -49,21 +49,31 @@ class Finding:
     ok: bool
     detail: str
 
+    def show(self) -> None:
+        word = ("ok   ", "green") if self.ok else ("wrong", "red")
+        terminal.out.print(Text.assemble(word, f" {self.check:10} ", terminal.visible(self.detail)))
+
+
+@dataclass(frozen=True)
+class Findings(Document):
+    checks: list[Finding]
+
+    def show(self) -> None:
+        """Each was printed when it was found."""
+
+    @property
+    def exit_status(self) -> int:
+        return 0 if all(one.ok for one in self.checks) else FAILED
+
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor() -> Findings:
     """Check Python, packages, storage, database, hosts, models, disk and clock; status 1 if something is wrong."""
     findings = []
     for name, check in CHECKS.items():
         findings.append(found(name, check))
-        if not as_json:
-            one = findings[-1]
-            word = ("ok   ", "green") if one.ok else ("wrong", "red")
-            terminal.out.print(Text.assemble(word, f" {one.check:10} ", terminal.visible(one.detail)))
-    if as_json:
-        terminal.print_json({"checks": [asdict(one) for one in findings]})
-    if not all(one.ok for one in findings):
-        raise typer.Exit(FAILED)
+        findings[-1].show()
+    return Findings(findings)
 
 
 def found(name: str, check: Check) -> Finding:

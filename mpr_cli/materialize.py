@@ -13,7 +13,7 @@ from mpr_assets.engine.open_run import resolve_settings
 from mpr_assets.engine.overrides import Overrides
 from mpr_assets.engine.settings import without_effect
 from mpr_assets.engine.stage import Stage
-from mpr_assets.runs.local_run import run_here
+from mpr_assets.runs.local_run import LocalRun, run_here
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
 from mpr_cli.progress_display import progress
@@ -28,7 +28,7 @@ def materialize(
     stages: Sequence[str] = (),
     config: Mapping[str, Mapping[str, JsonValue]] | None = None,
     tags: Mapping[str, str] | None = None,
-) -> None:
+) -> LocalRun:
     """`run_here` with its output; failed checks are printed even when a stage fails."""
     try:
         run = run_here(
@@ -40,6 +40,7 @@ def materialize(
     except dg.DagsterExecutionInterruptedError as error:
         raise KeyboardInterrupt from error
     _print(run.doubts)
+    return run
 
 
 def say_what_has_no_effect(stage: Stage, profile: Profile, overrides: Overrides | None = None) -> None:

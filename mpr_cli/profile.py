@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from pydantic import JsonValue
 from rich.text import Text
 
 from mpr_cli import terminal
+from mpr_cli.document import Document
 from mpr_resources.environment import profiles_path
 from mpr_resources.profiles.listing import description, profile_names
 from mpr_resources.yaml_files.syntax import dump
@@ -29,56 +31,132 @@ ITS_OWN = ("description", "brands", "logos")
 """What a profile says of itself, for which no default is of use."""
 
 
+@dataclass(frozen=True)
+class ListedProfile:
+    profile: str
+    description: str
+
+
+@dataclass(frozen=True)
+class ProfileList(Document):
+    profiles: list[ListedProfile]
+
+    def show(self) -> None:
+        for one in self.profiles:
+            terminal.out.print(f"{one.profile:20} {one.description}")
+
+
 @app.command("list")
-def profile_list() -> None:
+def profile_list() -> ProfileList:
     """List all profiles with their descriptions."""
     folder = profiles_path(os.environ)
-    for name in profile_names(folder):
-        terminal.out.print(f"{name:20} {description(folder, name)}")
+    return ProfileList([ListedProfile(name, description(folder, name)) for name in profile_names(folder)])
+
+
+@dataclass(frozen=True)
+class ShownSetting:
+    """`limits`: what it may be, in words. `changed`: whether it is not the default, and has one that is of use."""
+
+    setting: str
+    value: object
+    default: object
+    changed: bool
+    description: str
+    limits: list[str]
+
+    def lines(self) -> Iterator[Text]:
+        """As YAML, with what it is and what it may be as a comment."""
+        about = "; ".join(filter(None, [self.description, *self.limits]))
+        if about:
+            yield terminal.styled(f"# {about}", "dim")
+        lines = dump({self.setting: self.value}).rstrip("\n").splitlines()
+        if self.changed:
+            lines[0] += f"  # not the default: {json.dumps(self.default, ensure_ascii=False)}"
+        yield from (terminal.styled(line, "bold yellow" if self.changed else "") for line in lines)
+
+
+@dataclass(frozen=True)
+class ShownSection:
+    stage: str
+    settings: list[ShownSetting]
+
+
+@dataclass(frozen=True)
+class ShownProfile(Document):
+    """`settings`: those of no stage."""
+
+    profile: str
+    settings: list[ShownSetting]
+    stages: list[ShownSection]
+
+    def show(self) -> None:
+        for setting in self.settings:
+            for line in setting.lines():
+                terminal.out.print(line)
+        for section in self.stages:
+            terminal.out.print(f"\n{section.stage}:")
+            for setting in section.settings:
+                for line in setting.lines():
+                    terminal.out.print(Text.assemble("  ", line))
 
 
 @app.command("show")
-def profile_show(profile: ProfileName) -> None:
+def profile_show(profile: ProfileName) -> ShownProfile:
     """Show every setting of a profile: value, what it is, what it may be, and whether it is not the default."""
     loaded = _profiles().load(profile)
     head = loaded.model_dump(mode="json", exclude=set(loaded.stages))
-    for line in _described(loaded, head):
-        terminal.out.print(line)
-    for stage in loaded.stages:
-        terminal.out.print(f"\n{stage}:")
-        for line in _described(loaded.section(stage), loaded.section(stage).model_dump(mode="json")):
-            terminal.out.print(Text.assemble("  ", line))
+    stages = {stage: loaded.section(stage) for stage in loaded.stages}
+    sections = [ShownSection(name, _shown(own, own.model_dump(mode="json"))) for name, own in stages.items()]
+    return ShownProfile(profile, _shown(loaded, head), sections)
 
 
-def _described(model: Settings, values: Mapping[str, JsonValue]) -> Iterator[Text]:
-    """The settings as YAML, with what they are and what they may be as comments."""
+def _shown(model: Settings, values: Mapping[str, JsonValue]) -> list[ShownSetting]:
     from mpr_assets.engine.settings import limits
 
     defaults = type(model).model_construct().model_dump(mode="json")
-    for name, value in values.items():
-        info = type(model).model_fields[name]
-        about = "; ".join(filter(None, [info.description, *limits(info)]))
-        if about:
-            yield terminal.styled(f"# {about}", "dim")
-        changed = value != defaults[name] and name not in ITS_OWN
-        lines = dump({name: value}).rstrip("\n").splitlines()
-        if changed:
-            lines[0] += f"  # not the default: {json.dumps(defaults[name], ensure_ascii=False)}"
-        yield from (terminal.styled(line, "bold yellow" if changed else "") for line in lines)
+    fields = type(model).model_fields
+    return [
+        ShownSetting(
+            setting=name,
+            value=value,
+            default=defaults[name],
+            changed=value != defaults[name] and name not in ITS_OWN,
+            description=fields[name].description or "",
+            limits=limits(fields[name]),
+        )
+        for name, value in values.items()
+    ]
+
+
+@dataclass(frozen=True)
+class ValidProfile(Document):
+    profile: str
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.profile} is valid.")
 
 
 @app.command("validate")
-def profile_validate(profile: ProfileName) -> None:
+def profile_validate(profile: ProfileName) -> ValidProfile:
     """Validate a profile, its brand file and its logos."""
     folder = _profiles()
     folder.references(folder.load(profile))
-    terminal.out.print(f"{profile} is valid.")
+    return ValidProfile(profile)
+
+
+@dataclass(frozen=True)
+class ProfileDuplicated(Document):
+    profile: str
+    path: str
+
+    def show(self) -> None:
+        terminal.out.print(self.path)
 
 
 @app.command("duplicate")
-def profile_duplicate(profile: ProfileName, new_name: ProfileName) -> None:
+def profile_duplicate(profile: ProfileName, new_name: ProfileName) -> ProfileDuplicated:
     """Copy a profile under a new name, to edit the copy."""
-    terminal.out.print(str(_profiles().duplicate(profile, new_name)))
+    return ProfileDuplicated(new_name, str(_profiles().duplicate(profile, new_name)))
 
 
 def _profiles() -> Profiles:

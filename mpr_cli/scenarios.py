@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,7 +13,6 @@ import typer
 
 from gpu_service.errors import BadInput
 from mpr_assets.compare.scenarios import (
-    ScenarioResult,
     check_scenario,
     save_scenario,
     validate_label,
@@ -26,6 +26,7 @@ from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import Timeline
 from mpr_cli.control import BY_NAME, stage_name
+from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_cli.progress_display import progress
 from mpr_resources.storage import scenario_store as kept
@@ -39,13 +40,27 @@ Labels = Annotated[list[str] | None, typer.Argument(metavar="[LABEL...|all]", he
 MOST_CHANGES = 20
 
 
+@dataclass(frozen=True)
+class ScenarioSaved(Document):
+    """`objects`: how many were copied."""
+
+    label: str
+    timeline: str
+    stage: str
+    rows: int
+    objects: int
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.label}: {self.rows} rows of {self.stage}, {self.objects} objects copied.")
+
+
 @app.command("save")
 def save_command(
     timeline: Timeline,
     stage: StageName,
     label: Label,
     replace: Annotated[bool, typer.Option(help="replace the scenario that has this label")] = False,
-) -> None:
+) -> ScenarioSaved:
     """Bookmark a stage's stored result with all its inputs."""
     store = storage()
     load_spec(store, timeline)
@@ -59,72 +74,140 @@ def save_command(
         saved_by=_user(),
         replace=replace,
     )
-    terminal.out.print(f"{label}: {saved.rows} rows of {stage}, {saved.objects} objects copied.")
+    return ScenarioSaved(label, timeline, stage, saved.rows, saved.objects)
+
+
+@dataclass(frozen=True)
+class ShownScenario(Document):
+    """`saved_ms`: since 1970, UTC."""
+
+    label: str
+    timeline: str
+    stage: str
+    profile: str
+    saved_ms: int
+    saved_by: str
+    objects: int
+    rows: int
+    data_version: str
+    code_version: str
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> ShownScenario:
+        saved_ms = round(datetime.fromisoformat(scenario.saved).timestamp() * 1000)
+        return cls(saved_ms=saved_ms, **scenario.model_dump(exclude={"saved"}))
+
+    def when(self) -> str:
+        return datetime.fromtimestamp(self.saved_ms / 1000, UTC).isoformat(timespec="seconds")
+
+    def show(self) -> None:
+        for name, value in asdict(self).items():
+            told = ("saved", self.when()) if name == "saved_ms" else (name, value)
+            terminal.out.print(f"{told[0]:14} {told[1]}")
+
+
+@dataclass(frozen=True)
+class ScenarioList(Document):
+    scenarios: list[ShownScenario]
+
+    def show(self) -> None:
+        for one in self.scenarios:
+            terminal.out.print(f"{one.label:24} {one.timeline}:{one.stage}  {one.rows} rows  {one.when()}")
 
 
 @app.command("list")
-def list_command() -> None:
+def list_command() -> ScenarioList:
     """List all scenarios."""
-    for one in kept.scenarios(storage()):
-        terminal.out.print(f"{one.label:24} {one.timeline}:{one.stage}  {one.rows} rows  {one.saved}")
+    return ScenarioList([ShownScenario.of(one) for one in kept.scenarios(storage())])
 
 
 @app.command("show")
-def show_command(label: Label) -> None:
+def show_command(label: Label) -> ShownScenario:
     """Show a scenario."""
-    for name, value in kept.load(storage(), validate_label(label)).model_dump().items():
-        terminal.out.print(f"{name:14} {value}")
+    return ShownScenario.of(kept.load(storage(), validate_label(label)))
+
+
+@dataclass(frozen=True)
+class ScenarioDeleted(Document):
+    label: str
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.label} is deleted.")
 
 
 @app.command("delete")
-def delete_command(label: Label) -> None:
+def delete_command(label: Label) -> ScenarioDeleted:
     """Delete a scenario."""
     store = storage()
     kept.load(store, validate_label(label))
     kept.delete(store, label)
-    terminal.out.print(f"{label} is deleted.")
+    return ScenarioDeleted(label)
+
+
+@dataclass(frozen=True)
+class CheckedScenario:
+    """`detail`: what came of it in a sentence. `changes`: a line for each row that differs."""
+
+    label: str
+    timeline: str
+    stage: str
+    same: bool
+    detail: str
+    changes: list[str]
+
+    def show(self) -> None:
+        word, colour = ("same", "green") if self.same else ("differs", "red")
+        terminal.out.print(terminal.styled(word, colour), end="")
+        terminal.out.print(f"  {self.label}  {self.timeline}:{self.stage}  {self.detail}")
+        for line in self.changes[:MOST_CHANGES]:
+            terminal.out.print(f"    {line}")
+        if len(self.changes) > MOST_CHANGES:
+            terminal.out.print(f"    … {len(self.changes) - MOST_CHANGES} more")
+
+
+@dataclass(frozen=True)
+class ScenariosChecked(Document):
+    scenarios: list[CheckedScenario]
+
+    def show(self) -> None:
+        """Each was printed when it was checked."""
+        if not self.scenarios:
+            terminal.out.print("There is no scenario to check.")
+
+    @property
+    def exit_status(self) -> int:
+        return 0 if all(one.same for one in self.scenarios) else FAILED
 
 
 @app.command("check")
-def check_command(labels: Labels = None) -> None:
+def check_command(labels: Labels = None) -> ScenariosChecked:
     """Run each scenario's stage on its stored inputs with the current profile and code; status 1 if one differs."""
     store = storage()
-    wanted = [kept.load(store, validate_label(label)) for label in _wanted(labels or [])]
-    differ = 0
-    for scenario in wanted:
-        same, said = _check(scenario)
-        differ += not same
-        terminal.out.print(terminal.styled("same" if same else "differs", "green" if same else "red"), end="")
-        terminal.out.print(f"  {scenario.label}  {scenario.timeline}:{scenario.stage}  {said}")
-    if not wanted:
-        terminal.out.print("There is no scenario to check.")
-    if differ:
-        raise typer.Exit(FAILED)
+    checked = []
+    for scenario in [kept.load(store, validate_label(label)) for label in _wanted(labels or [])]:
+        checked.append(_check(scenario))
+        checked[-1].show()
+    return ScenariosChecked(checked)
 
 
 def _wanted(labels: Sequence[str]) -> Sequence[str]:
     return kept.labels(storage()) if not labels or list(labels) == ["all"] else labels
 
 
-def _check(scenario: Scenario) -> tuple[bool, str]:
-    """Whether it is the same, and what is to be said of it."""
+def _check(scenario: Scenario) -> CheckedScenario:
     world = resources(progress())
     stage = BY_NAME.get(scenario.stage)
+    which = (scenario.label, scenario.timeline, scenario.stage)
     try:
         if stage is None:
             raise BadInput(f"the stage {scenario.stage} no longer exists", "delete the scenario")
         spec = load_spec(kept.opened(storage(), scenario.label), scenario.timeline)
         run = run_of(stage, spec, world.profiles.load(spec.profile), NO_OVERRIDES, world, logging.getLogger("mpr"))
     except BadInput as error:
-        return False, str(error)
+        return CheckedScenario(*which, same=False, detail=str(error), changes=[])
     checked = check_scenario(storage(), scenario, run, BY_NAME)
-    return checked.same, "\n".join([checked.sentence(), *_changes(checked)])
-
-
-def _changes(checked: ScenarioResult) -> list[str]:
     changes = checked.difference.changes if checked.difference else ()
-    told = [f"    {change_line(change)}" for change in changes[:MOST_CHANGES]]
-    return told + ([f"    … {len(changes) - MOST_CHANGES} more"] if len(changes) > MOST_CHANGES else [])
+    return CheckedScenario(*which, checked.same, checked.sentence(), [change_line(change) for change in changes])
 
 
 def _user() -> str:

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -80,10 +80,11 @@ def show_warnings() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[_Sentences()])
 
 
-def print_json(document: object) -> None:
-    """One JSON document on stdout; what a terminal would obey in its texts is an escape of JSON's."""
-    text = json.dumps(document, ensure_ascii=False)
-    sys.stdout.write("".join(f"\\u{ord(c):04x}" if _is_hidden(c) else c for c in text) + "\n")
+def print_json(document: object, file: TextIO) -> None:
+    """A JSON document in one line; what a terminal would obey in its texts is an escape of JSON's."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    file.write("".join(f"\\u{ord(c):04x}" if _is_hidden(c) else c for c in text) + "\n")
+    file.flush()
 
 
 def print_brands(brands: pl.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Timeline, Videos, composed
+from mpr_cli.document import Document
 from mpr_cli.materialize import materialize
 from mpr_cli.new_timeline import create_timeline, timeline_spec
 from mpr_resources.brands.registry import Registry
@@ -29,6 +31,14 @@ app = typer.Typer(no_args_is_help=True, help="Create, list, show, delete and ren
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")]
 
 
+@dataclass(frozen=True)
+class TimelineCreated(Document):
+    timeline: str
+
+    def show(self) -> None:
+        terminal.out.print(self.timeline)
+
+
 @app.command("create")
 def timeline_create(
     video: Videos,
@@ -37,31 +47,71 @@ def timeline_create(
     brands: Brands = None,
     name: Name = None,
     replace: Replace = False,
-) -> None:
+) -> TimelineCreated:
     """Register a timeline; materialize it in the Dagster UI or with `mpr run`."""
     spec = timeline_spec(video, profile, chunk or [], brands, name)
     with dagster_instance() as instance:
         create_timeline(instance, spec, replace=replace)
-    terminal.out.print(spec.name)
+    return TimelineCreated(spec.name)
 
 
-@app.command("list")
-def timeline_list() -> None:
-    """List the names of all timelines."""
-    with dagster_instance() as instance:
-        for name in registered(instance):
+@dataclass(frozen=True)
+class TimelineList(Document):
+    timelines: list[str]
+
+    def show(self) -> None:
+        for name in self.timelines:
             terminal.out.print(name)
 
 
+@app.command("list")
+def timeline_list() -> TimelineList:
+    """List the names of all timelines."""
+    with dagster_instance() as instance:
+        return TimelineList(registered(instance))
+
+
+@dataclass(frozen=True)
+class ShownChunk:
+    source: str
+    start_ms: int | None
+    end_ms: int | None
+    name: str | None
+
+
+@dataclass(frozen=True)
+class ShownTimeline(Document):
+    name: str
+    profile: str
+    chunks: list[ShownChunk]
+    brands: str | None
+    version: str | None
+    refused: str | None
+
+    def show(self) -> None:
+        terminal.out.print(dump(asdict(self)))
+
+
 @app.command("show")
-def timeline_show(timeline: Timeline) -> None:
+def timeline_show(timeline: Timeline) -> ShownTimeline:
     """Show a timeline's chunks, profile and brand file."""
-    spec = load_spec(storage(), timeline)
-    terminal.out.print(dump(spec.model_dump(mode="json")))
+    spec = load_spec(storage(), timeline).model_dump()
+    return ShownTimeline(**spec | {"chunks": [ShownChunk(**chunk) for chunk in spec["chunks"]]})
+
+
+@dataclass(frozen=True)
+class TimelineDeleted(Document):
+    """`objects`: how many were deleted from the storage."""
+
+    timeline: str
+    objects: int
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.timeline} is deleted, {self.objects} objects.")
 
 
 @app.command("delete")
-def timeline_delete(timeline: Timeline, yes: Yes = False) -> None:
+def timeline_delete(timeline: Timeline, yes: Yes = False) -> TimelineDeleted:
     """Delete a timeline with its results, frames and reports; scenarios and the costs of its requests are kept."""
     store = storage()
     with dagster_instance() as instance:
@@ -70,7 +120,16 @@ def timeline_delete(timeline: Timeline, yes: Yes = False) -> None:
         if not yes:
             typer.confirm(f"Delete the timeline {timeline} with everything that is stored of it?", abort=True)
         objects = delete_timeline(instance, store, Registry(database_url(os.environ)), timeline, STAGES)
-    terminal.out.print(f"{timeline} is deleted, {objects} objects.")
+    return TimelineDeleted(timeline, objects)
+
+
+@dataclass(frozen=True)
+class TimelineRenamed(Document):
+    timeline: str
+    new_name: str
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.timeline} is now {self.new_name}.")
 
 
 @app.command("rename")
@@ -78,7 +137,7 @@ def timeline_rename(
     timeline: Timeline,
     new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", callback=composed, help="a name that is not taken")],
     yes: Yes = False,
-) -> None:
+) -> TimelineRenamed:
     """Give a timeline another name; results, frames, states and costs go with it, its report is compiled again."""
     store = storage()
     load_spec(store, timeline)
@@ -87,9 +146,9 @@ def timeline_rename(
     with dagster_instance() as instance:
         registry = Registry(database_url(os.environ))
         report = rename_timeline(instance, store, registry, timeline, new_name, STAGES)
-        terminal.out.print(f"{timeline} is now {new_name}.")
         if report is None:
             observe_first(instance, new_name)
         else:
             config = {report.header.stage: as_config(Overrides.from_record(report.header.overrides))}
             materialize(instance, new_name, command="rename", stages=[report.header.stage], config=config)
+    return TimelineRenamed(timeline, new_name)

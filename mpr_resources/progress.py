@@ -129,10 +129,6 @@ class ProgressReport(BaseModel):
     elapsed_s: float
     left_s: float | None = None
 
-    def sentence(self) -> str:
-        """In a line."""
-        return f"{self.stage}: {describe(self.done, self.total, self.unit, self.elapsed_s, self.left_s)}"
-
 
 class StoredProgress:
     """Tells another, and every `STORE_EVERY_S` seconds an object in storage, which goes with the stage's end."""

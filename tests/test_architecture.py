@@ -28,7 +28,7 @@ ROOMS = {
     "mpr_assets": "timelines engine freshness overlays text crops compare report escalation orchestration automation "
     "stages definitions runs webhook",
     "mpr_api": "webhook",
-    "mpr_cli": "exit_status terminal arguments progress_display report materialize new_timeline run timeline "
+    "mpr_cli": "exit_status terminal document arguments progress_display report materialize new_timeline run timeline "
     "profile brands cache control costs history replay scenarios doctor watch app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""

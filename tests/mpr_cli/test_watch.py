@@ -5,7 +5,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from mpr_cli.watch import _follow, _state
+from gpu_service.errors import PermanentError
+from mpr_cli.exit_status import FAILED
+from mpr_cli.watch import RunState, _follow, _state
 from mpr_resources.progress import ProgressReport
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import Storage
@@ -37,10 +39,15 @@ def test_how_far_a_run_is(
         storage.put(Keys.progress("match"), report.model_dump_json().encode())
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.add_run(dg.DagsterRun("mpr", run_id="r1", status=status))
-        assert _state(instance, storage, "match", run) == said
+        assert _state(instance, storage, "match", run).sentence() == said
 
 
 def test_a_run_is_followed_to_its_end(tmp_path: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.add_run(dg.DagsterRun("mpr", run_id="r1", status=dg.DagsterRunStatus.FAILURE))
-        assert _follow(instance, Storage.open(str(tmp_path)), "match", run.run_id).status == run.status
+        [ended] = _follow(instance, Storage.open(str(tmp_path)), "match", run.run_id)
+        assert ended == RunState("match", "r1", "failure")
+        assert ended.exit_status == FAILED
+        instance.delete_run("r1")
+        with pytest.raises(PermanentError, match="The run r1 was deleted while it was watched"):
+            list(_follow(instance, Storage.open(str(tmp_path)), "match", "r1"))
