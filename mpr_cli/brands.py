@@ -53,7 +53,7 @@ class ListedBrand:
 
 
 @dataclass(frozen=True)
-class BrandList(Document):
+class ListedBrands(Document):
     status: str | None
     brands: list[ListedBrand]
 
@@ -76,7 +76,7 @@ class BrandList(Document):
 @app.command("list")
 def list_command(
     status: Annotated[str | None, typer.Option(help="confirmed, proposed or excluded; all by default")] = None,
-) -> BrandList:
+) -> ListedBrands:
     """List all brands, or those with a status."""
     entries = registry().entries(_status(status) if status is not None else None)
     brands = [
@@ -92,7 +92,7 @@ def list_command(
         )
         for entry in entries
     ]
-    return BrandList(status, brands)
+    return ListedBrands(status, brands)
 
 
 @dataclass(frozen=True)

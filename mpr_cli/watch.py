@@ -32,7 +32,7 @@ QUEUED, RUNNING, SUCCESS, NO_RUN = "queued", "running", "success", "none"
 
 @dataclass(frozen=True)
 class RunState(Document):
-    """How far a run is, or what became of it. `status`: queued, running; success, failure or canceled when it has ended;
+    """How far a run is, or what became of it. `status`: queued, running; success, failure, canceled when it has ended;
     none: no run is queued or in progress. `stage`: the one in progress, of which `done` of `total` in `unit` are done;
     null: so many stages are. `left_ms`: null where it is not known yet.
     """
