@@ -124,7 +124,7 @@ def test_other_processes_are_told_how_far_a_stage_is(tmp_path: Path) -> None:
         if done == 51:
             assert report is not None
             assert (report.stage, report.done, report.total, report.unit) == ("run_ocr", 51, 100, "frames")
-            assert (report.elapsed_s, report.left_s) == (51.0, 49.0)
+            assert (report.elapsed_s, report.left_s) == (50.0, 49.0)
             assert stored_report(storage, "match", "another run") is None
     assert list(storage.list("progress")) == []
     assert len(told) == 9, "a line in the log every ten seconds"
