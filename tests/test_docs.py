@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from mpr_assets.definitions import ROOT, STAGES
+from tests import command_line_page
 from tests.test_architecture import ROOMS
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -78,3 +79,8 @@ def test_every_page_is_linked_from_the_readme_or_from_another_page() -> None:
 def test_the_readme_has_every_stage() -> None:
     named = re.findall(r"`(\w+)`", (ROOT / "README.md").read_text())
     assert [stage.name for stage in STAGES if stage.name not in named] == []
+
+
+def test_the_page_of_the_command_line_has_every_command_with_its_keys() -> None:
+    there = command_line_page.PAGE.read_text().partition(command_line_page.HEADING)[2]
+    assert there.strip() == command_line_page.written().strip(), command_line_page.RUN
