@@ -15,7 +15,7 @@ from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_storage import storage
 from mpr_cli import new_timeline, terminal
 from mpr_cli.materialize import materialize
-from mpr_cli.report import show_report
+from mpr_cli.report import report_of
 from mpr_resources.storage.keys import Keys
 
 TIMELINE = "demo"
@@ -37,7 +37,7 @@ def main() -> int:
         with dagster_instance() as instance:
             new_timeline.create_timeline(instance, spec, replace=True)
             materialize(instance, TIMELINE, command="demo")
-        show_report(TIMELINE)
+        report_of(TIMELINE).show()
     except MprError as error:
         terminal.err.print(f"demo: {error}")
         return 1

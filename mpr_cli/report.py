@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import typer
+from rich.table import Table
 
 from gpu_service.errors import BadInput
 from mpr_assets.report.measures import measures
@@ -15,6 +17,8 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import Timeline
+from mpr_cli.document import Document
+from mpr_resources.media.clock import clock
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import read_table
@@ -24,36 +28,131 @@ app = typer.Typer()
 LINK_S = 3600
 
 
+BRANDS = 8
+"""Of more names that were added to the list, or removed, the rest are counted."""
+UNLISTED = 5
+"""Of more texts the page tells."""
+
+
+@dataclass(frozen=True)
+class ReportedBrand:
+    """`screen_ms`: how long it is on screen, and `share` of the timeline, 0 to 1. `longest_ms`: its longest exposure.
+    Area shares are of the picture, means over the frames; `first_ms` and `last_ms` are on the timeline's clock.
+    """
+
+    brand: str
+    exposures: int
+    screen_ms: int
+    share: float
+    longest_ms: int
+    mean_area_share: float
+    max_area_share: float
+    mean_confidence: float
+    max_confidence: float
+    frames: int
+    detections: int
+    source: str
+    first_ms: int
+    last_ms: int
+
+
+@dataclass(frozen=True)
+class StaleStage:
+    stage: str
+    causes: list[str]
+
+
+@dataclass(frozen=True)
+class Staleness:
+    """`stages`: those that would come out differently now, as far as the cause is their own. `replay_from`: the first
+    stage to make anew. `brands_added`, `brands_removed`: since then, from the brands looked for.
+    """
+
+    stages: list[StaleStage]
+    brands_added: list[str]
+    brands_removed: list[str]
+    replay_from: str
+
+
+@dataclass(frozen=True)
+class UnlistedText:
+    text: str
+    times: int
+
+
+@dataclass(frozen=True)
+class OverriddenStage:
+    stage: str
+    overrides: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Report(Document):
+    """`stale`: null where the report would come out the same now. `brands`: the longest on screen first. `unlisted`:
+    what was read and is in no list of brands. `overridden`: stages made with settings for one run. `link`: to open the
+    page in a browser for an hour, where the storage has such links.
+    """
+
+    timeline: str
+    stale: Staleness | None
+    brands: list[ReportedBrand]
+    unlisted: list[UnlistedText]
+    overridden: list[OverriddenStage]
+    page: str
+    link: str | None
+
+    def show(self) -> None:
+        if self.stale is not None:
+            _print_staleness(self.timeline, self.stale)
+        print_brands(self.brands)
+        if self.unlisted:
+            named = [f"{one.text}, seen {one.times} time{'' if one.times == 1 else 's'}" for one in self.unlisted]
+            more = [f"and {len(named) - UNLISTED} more"] if len(named) > UNLISTED else []
+            terminal.out.print(f"Not in your list: {'; '.join([*named[:UNLISTED], *more])}.")
+        for one in self.overridden:
+            terminal.out.print(f"{one.stage} was made with {assignments(one.overrides)}.")
+        terminal.out.print(f"\nReport: {self.page}")
+        if self.link is not None:
+            terminal.out.print(f"In a browser, for an hour: {self.link}", soft_wrap=True)
+
+
 @app.command()
-def report(timeline: Timeline) -> None:
+def report(timeline: Timeline) -> Report:
     """Print a timeline's brands and the location of its report; first, whether and why it is stale."""
     load_spec(storage(), timeline)
-    if storage().exists(Keys.table("compile_report", timeline)):
-        for line in stale(timeline):
-            terminal.out.print(line)
-    show_report(timeline)
+    stored = storage().exists(Keys.table("compile_report", timeline))
+    return report_of(timeline, staleness(timeline) if stored else None)
 
 
-def show_report(timeline: str) -> None:
-    """Print the brand table and the report's location."""
+def report_of(timeline: str, stale: Staleness | None = None) -> Report:
+    """What is stored of a timeline's report.
+
+    Raises:
+        BadInput: there is none yet.
+    """
     store = storage()
     try:
         exposures = read_table(store, "compile_report", timeline)
         chunks = read_table(store, "timeline", timeline)
     except MissingObject as error:
         raise BadInput(f"The timeline {timeline!r} has no report yet", "run it first") from error
-    terminal.print_brands(measures(exposures.rows, chunks.rows))
-    for line in [*unlisted(store, timeline), *overridden(store, timeline)]:
-        terminal.out.print(line)
+    brands = measures(exposures.rows, chunks.rows).drop("seconds")
+    told = _told(store, timeline)
+    made = [OverriddenStage(one["stage"], one["overrides"]) for one in told.get("stages", []) if one.get("overrides")]
     page = Keys.report(timeline, "report.html")
-    terminal.out.print(f"\nReport: {store.where(page)}")
-    link = store.link(page, LINK_S)
-    if link is not None:
-        terminal.out.print(f"In a browser, for an hour: {link}", soft_wrap=True)
+    return Report(
+        timeline=timeline,
+        stale=stale,
+        brands=[ReportedBrand(**row) for row in brands.iter_rows(named=True)],
+        unlisted=[UnlistedText(one["text"], one["times"]) for one in told.get("unlisted", [])],
+        overridden=made,
+        page=store.where(page),
+        link=store.link(page, LINK_S),
+    )
 
 
-def stale(timeline: str) -> list[str]:
-    """Lines that tell which results would come out differently now, and why; none where the report would not."""
+def staleness(timeline: str) -> Staleness | None:
+    """Which results would come out differently now, and why; None where the report would not."""
     from mpr_assets.definitions import STAGES  # here, with all that it takes: `mpr run` shows what it has just made
     from mpr_assets.freshness.judge import StageState
     from mpr_assets.freshness.stored import BRANDS_CHANGED, judge_stored
@@ -62,7 +161,7 @@ def stale(timeline: str) -> list[str]:
     world = resources(patience_s=PATIENCE_S)
     verdicts = judge_stored(STAGES, timeline, world, LOG)
     if not verdicts or verdicts[-1].state is not StageState.STALE:
-        return []
+        return None
     below = {f"{one.stage} is {one.state}" for one in verdicts}
     causes = {
         one.stage: ["it is not stored"] if one.state is StageState.MISSING else [*one.causes]
@@ -70,46 +169,54 @@ def stale(timeline: str) -> list[str]:
         if one.state in (StageState.STALE, StageState.MISSING)
     }
     own = {stage: [cause for cause in told if cause not in below] for stage, told in causes.items()}
-    lines = [f"  {stage}: {'; '.join(told)}" for stage, told in own.items() if told]
+    before: list[str] = []
+    now: list[str] = []
     if any(BRANDS_CHANGED in told for told in own.values()):
         spec = load_spec(storage(), timeline)
         brand_file = Path(spec.brands) if spec.brands else None
-        now = world.profiles.brand_list(world.profiles.load(spec.profile), brand_file).brands
-        lines += _other_brands(_told(storage(), timeline).get("looked_for", []), [brand.name for brand in now])
-    return ["This report is stale:", *lines, f"To make it anew: mpr replay {timeline} {next(iter(causes))}\n"]
+        brands = world.profiles.brand_list(world.profiles.load(spec.profile), brand_file).brands
+        now = [brand.name for brand in brands]
+        before = _told(storage(), timeline).get("looked_for", [])
+    return Staleness(
+        stages=[StaleStage(stage, told) for stage, told in own.items() if told],
+        brands_added=[name for name in now if name not in before],
+        brands_removed=[name for name in before if name not in now],
+        replay_from=next(iter(causes)),
+    )
 
 
-def _other_brands(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    added, removed = [name for name in now if name not in before], [name for name in before if name not in now]
-    return [
-        f"  {what}: {', '.join(names[:BRANDS])}{f' and {len(names) - BRANDS} more' if len(names) > BRANDS else ''}"
-        for what, names in (("brands added", added), ("brands removed", removed))
-        if names
-    ]
+def _print_staleness(timeline: str, stale: Staleness) -> None:
+    terminal.out.print("This report is stale:")
+    for one in stale.stages:
+        terminal.out.print(f"  {one.stage}: {'; '.join(one.causes)}")
+    for what, names in (("brands added", stale.brands_added), ("brands removed", stale.brands_removed)):
+        if names:
+            more = f" and {len(names) - BRANDS} more" if len(names) > BRANDS else ""
+            terminal.out.print(f"  {what}: {', '.join(names[:BRANDS])}{more}")
+    terminal.out.print(f"To make it anew: mpr replay {timeline} {stale.replay_from}\n")
 
 
-BRANDS = 8
-"""Of more names that were added to the list, or removed, the rest are counted."""
-
-
-UNLISTED = 5
-"""Of more texts the page tells."""
-
-
-def unlisted(store: Storage, timeline: str) -> list[str]:
-    """A line that tells what was read and is in no list of brands; none where all is, or nothing was read."""
-    texts = _told(store, timeline).get("unlisted", [])
-    if not texts:
-        return []
-    named = [f"{one['text']}, seen {one['times']} time{'' if one['times'] == 1 else 's'}" for one in texts[:UNLISTED]]
-    more = [f"and {len(texts) - UNLISTED} more"] if len(texts) > UNLISTED else []
-    return [f"Not in your list: {'; '.join([*named, *more])}."]
-
-
-def overridden(store: Storage, timeline: str) -> list[str]:
-    """A line for each stage of the report that was made with overrides."""
-    stages = _told(store, timeline).get("stages", [])
-    return [f"{one['stage']} was made with {assignments(one['overrides'])}." for one in stages if one.get("overrides")]
+def print_brands(brands: Sequence[ReportedBrand]) -> None:
+    """The brand table: one row a brand."""
+    if not brands:
+        terminal.out.print("No brand was found.")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("brand", overflow="fold", min_width=12)
+    for heading in ("exposures", "seconds", "share", "mean size", "confidence", "first", "last"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in brands:
+        table.add_row(
+            one.brand,
+            str(one.exposures),
+            f"{one.screen_ms / 1000:.2f}",
+            f"{one.share:.1%}",
+            f"{one.mean_area_share:.2%}",
+            f"{one.mean_confidence:.2f}",
+            clock(one.first_ms),
+            clock(one.last_ms),
+        )
+    terminal.out.print(table)
 
 
 def _told(store: Storage, timeline: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 
 from gpu_service.client.away import away_sentence, hosts_away
 from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Videos
+from mpr_cli.report import Report, report_of
 
 app = typer.Typer()
 
@@ -23,11 +24,11 @@ def run(
     brands: Brands = None,
     name: Name = None,
     replace: Replace = False,
-) -> None:
+) -> Report:
     """Register a timeline, materialize all stages and print the brands."""
     for url, error in hosts_away(os.environ.get("INFERENCE_URL", "")):
         LOG.warning(away_sentence(url, error))
-    # From here on, as this takes seconds to import: a host that is away is named before.
+    # From here on, as Dagster takes seconds to import: a host that is away is named before.
     from mpr_assets.definitions import STAGES
     from mpr_assets.runs.local_instance import dagster_instance, profiles
     from mpr_assets.runs.local_storage import storage
@@ -35,7 +36,6 @@ def run(
     from mpr_assets.timelines.partitions import register
     from mpr_cli.materialize import materialize, say_what_has_no_effect
     from mpr_cli.new_timeline import timeline_spec
-    from mpr_cli.report import show_report
     from mpr_resources.inference.resource import open_inference
 
     open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
@@ -47,4 +47,4 @@ def run(
         refuse_at_work(instance, spec.name)
         register(instance, storage(), spec, replace=replace)
         materialize(instance, spec.name, command="run")
-    show_report(spec.name)
+    return report_of(spec.name)

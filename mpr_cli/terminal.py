@@ -10,16 +10,10 @@ import json
 import logging
 import sys
 import unicodedata
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
-
-from mpr_resources.media.clock import clock
-
-if TYPE_CHECKING:
-    import polars as pl
 
 PIPE_WIDTH = 160
 
@@ -85,26 +79,3 @@ def print_json(document: object, file: TextIO) -> None:
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     file.write("".join(f"\\u{ord(c):04x}" if _is_hidden(c) else c for c in text) + "\n")
     file.flush()
-
-
-def print_brands(brands: pl.DataFrame) -> None:
-    """The brand table: one row a brand, as `mpr_assets.report.measures` makes it."""
-    if brands.is_empty():
-        out.print("No brand was found.")
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("brand", overflow="fold", min_width=12)
-    for heading in ("exposures", "seconds", "share", "mean size", "confidence", "first", "last"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in brands.iter_rows(named=True):
-        table.add_row(
-            row["brand"],
-            str(row["exposures"]),
-            f"{row['seconds']:.2f}",
-            f"{row['share']:.1%}",
-            f"{row['mean_area_share']:.2%}",
-            f"{row['mean_confidence']:.2f}",
-            clock(row["first_ms"]),
-            clock(row["last_ms"]),
-        )
-    out.print(table)

@@ -88,15 +88,18 @@ def usage(words: str, command: Command) -> str:
     return " ".join(parts)
 
 
-def section(words: str, command: Command) -> str:
-    """A command as the page has it."""
+def section(words: str, command: Command, before: dict[object, str]) -> str:
+    """A command as the page has it. `before`: the documents above it, with their commands."""
     options = [param.opts[0] for param in command.params if param.param_type_name == "option"]
     given = [f"`{one}`" for one in options if one not in (OPTION, "--help")]
     lines = [f"### `{usage(words, command)}`", "", str(command.help)]
     if given:
         lines += [f"Options: {', '.join(given)}."]
     kind = document_type(command)
-    if kind is not None:
+    if kind in before:
+        lines += ["", f"The same as of `{before[kind]}`."]
+    elif kind is not None:
+        before[kind] = f"mpr {words}"
         shown = textwrap.fill(form(kind), 110, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         lines += ["", "```", shown, "```"]
         said = list(dict.fromkeys(notes(kind)))
@@ -107,7 +110,25 @@ def section(words: str, command: Command) -> str:
 
 def written() -> str:
     """The page as it is to be below its heading."""
-    return "\n\n".join(section(words, command) for words, command in commands()) + "\n"
+    before: dict[object, str] = {}
+    return "\n\n".join(section(words, command, before) for words, command in commands()) + "\n"
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value of JSON is of a type of a document."""
+    if get_origin(kind) in (Union, UnionType):
+        return any(fits(value, one) for one in get_args(kind))
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(fits(one, get_args(kind)[0]) for one in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(fits(one, get_args(kind)[1]) for one in value.values())
+    if is_dataclass(kind):
+        fields = fields_of(kind)
+        named = isinstance(value, dict) and list(value) == list(fields)
+        return named and all(fits(value[name], one) for name, one in fields.items())
+    if issubclass(kind, str):  # a word of an enumeration too
+        return isinstance(value, str)
+    return kind is object or type(value) is kind
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import yaml
 
 from mpr_assets.definitions import ROOT
 from mpr_assets.runs import local_instance
+from mpr_cli.report import Report
+from tests.command_line_page import fits
 from tests.gpu_service.live import free_port
 from tests.mpr_cli.conftest import Mpr
 from tests.world import BRAND, NAMES
@@ -22,6 +25,10 @@ def test_from_video_to_brands(mpr: Mpr, inputs: Path, home: Path, capsys: pytest
     assert table.endswith(f"\nReport: {home}/storage/reports/clip/report.html\n")
     assert (home / "storage" / "reports" / "clip" / "report.html").is_file()
     assert mpr("report", "clip") == table
+    document = json.loads(mpr("report", "clip", "--json"))
+    assert fits(document, Report)
+    assert (document["timeline"], document["stale"], document["link"]) == ("clip", None, None)
+    assert [(one["brand"], one["screen_ms"], one["share"]) for one in document["brands"]] == [(BRAND, 2000, 1.0)]
     assert mpr("timeline", "list") == "clip\n"
 
 
@@ -127,7 +134,8 @@ def test_a_setting_that_has_no_effect_is_named(
         "detect_objects: {enabled: false, logo_threshold: 0.4}\nrun_ocr: {enabled: false}\n"
     )
     monkeypatch.setenv("MPR_PROFILES_DIR", str(tmp_path))
-    said = mpr.said("run", str(inputs / "clip.mp4"), "--profile", "bare", "--name", "bare")
+    said = mpr.said("run", str(inputs / "clip.mp4"), "--profile", "bare", "--name", "bare", "--json")
+    assert json.loads(said.out)["brands"] == []
     assert [line for line in said.err.splitlines() if "no effect" in line] == [
         "mpr: detect_objects.logo_threshold has no effect: the stage is off (enabled is false)."
     ]

@@ -2,24 +2,25 @@ from __future__ import annotations
 
 import io
 
-import polars as pl
 import pytest
 
 from mpr_assets.report.measures import measures
 from mpr_cli.progress_display import BarProgress, LineProgress, progress
-from mpr_cli.terminal import PlainConsole, out, print_brands
+from mpr_cli.report import ReportedBrand, print_brands
+from mpr_cli.terminal import PlainConsole, out
 from mpr_resources.progress import tracked
 from tests.world import BRAND, Ran, World
 
 
 def test_no_brand_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    print_brands(pl.DataFrame())
+    print_brands([])
     assert capsys.readouterr().out == "No brand was found.\n"
 
 
 def test_a_brand_is_a_row(finished: tuple[World, Ran], capsys: pytest.CaptureFixture[str]) -> None:
     world, _ = finished
-    print_brands(measures(world.table("compile_report").rows, world.table("timeline").rows))
+    brands = measures(world.table("compile_report").rows, world.table("timeline").rows).drop("seconds")
+    print_brands([ReportedBrand(**row) for row in brands.iter_rows(named=True)])
     heading, row = capsys.readouterr().out.splitlines()
     assert heading.split() == ["brand", "exposures", "seconds", "share", "mean", "size", "confidence", "first", "last"]
     assert row.startswith(BRAND)
@@ -55,19 +56,8 @@ NAMES = {
 @pytest.mark.parametrize("case", NAMES)
 def test_a_name_is_shown_as_it_is(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     name, shown = NAMES[case]
-    row = {
-        "brand": name,
-        "exposures": 1,
-        "seconds": 2.0,
-        "share": 1.0,
-        "mean_area_share": 0.01,
-        "mean_confidence": 0.9,
-        "first_ms": 0,
-        "last_ms": 2000,
-    }
-    if case != "half a character":  # which no table can hold
-        print_brands(pl.DataFrame([row]))
-        assert capsys.readouterr().out.split("\n")[1].startswith(f"{shown} ")
+    print_brands([ReportedBrand(name, 1, 2000, 1.0, 2000, 0.01, 0.01, 0.9, 0.9, 4, 4, "ocr", 0, 2000)])
+    assert capsys.readouterr().out.split("\n")[1].startswith(f"{shown} ")
     out.print(f"brand: {name}")
     assert capsys.readouterr().out == f"brand: {shown}\n"
     LineProgress().concluded("run_ocr", name)
