@@ -75,7 +75,7 @@ class Staleness:
 
 
 @dataclass(frozen=True)
-class UnlistedText:
+class ReportedText:
     text: str
     times: int
 
@@ -87,7 +87,7 @@ class OverriddenStage:
 
 
 @dataclass(frozen=True)
-class Report(Document):
+class ShownReport(Document):
     """`stale`: null where the report would come out the same now. `brands`: the longest on screen first. `unlisted`:
     what was read and is in no list of brands. `overridden`: stages made with settings for one run. `link`: to open the
     page in a browser for an hour, where the storage has such links.
@@ -96,7 +96,7 @@ class Report(Document):
     timeline: str
     stale: Staleness | None
     brands: list[ReportedBrand]
-    unlisted: list[UnlistedText]
+    unlisted: list[ReportedText]
     overridden: list[OverriddenStage]
     page: str
     link: str | None
@@ -117,14 +117,14 @@ class Report(Document):
 
 
 @app.command()
-def report(timeline: Timeline) -> Report:
+def report(timeline: Timeline) -> ShownReport:
     """Print a timeline's brands and the location of its report; first, whether and why it is stale."""
     load_spec(storage(), timeline)
     stored = storage().exists(Keys.table("compile_report", timeline))
     return report_of(timeline, staleness(timeline) if stored else None)
 
 
-def report_of(timeline: str, stale: Staleness | None = None) -> Report:
+def report_of(timeline: str, stale: Staleness | None = None) -> ShownReport:
     """What is stored of a timeline's report.
 
     Raises:
@@ -140,11 +140,11 @@ def report_of(timeline: str, stale: Staleness | None = None) -> Report:
     told = _told(store, timeline)
     made = [OverriddenStage(one["stage"], one["overrides"]) for one in told.get("stages", []) if one.get("overrides")]
     page = Keys.report(timeline, "report.html")
-    return Report(
+    return ShownReport(
         timeline=timeline,
         stale=stale,
         brands=[ReportedBrand(**row) for row in brands.iter_rows(named=True)],
-        unlisted=[UnlistedText(one["text"], one["times"]) for one in told.get("unlisted", [])],
+        unlisted=[ReportedText(one["text"], one["times"]) for one in told.get("unlisted", [])],
         overridden=made,
         page=store.where(page),
         link=store.link(page, LINK_S),

@@ -9,7 +9,7 @@ import typer
 
 from gpu_service.client.away import away_sentence, hosts_away
 from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Videos
-from mpr_cli.report import Report, report_of
+from mpr_cli.report import ShownReport, report_of
 
 app = typer.Typer()
 
@@ -24,7 +24,7 @@ def run(
     brands: Brands = None,
     name: Name = None,
     replace: Replace = False,
-) -> Report:
+) -> ShownReport:
     """Register a timeline, materialize all stages and print the brands."""
     for url, error in hosts_away(os.environ.get("INFERENCE_URL", "")):
         LOG.warning(away_sentence(url, error))

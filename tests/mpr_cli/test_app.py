@@ -11,7 +11,7 @@ import yaml
 
 from mpr_assets.definitions import ROOT
 from mpr_assets.runs import local_instance
-from mpr_cli.report import Report
+from mpr_cli.report import ShownReport
 from tests.command_line_page import fits
 from tests.gpu_service.live import free_port
 from tests.mpr_cli.conftest import Mpr
@@ -26,7 +26,7 @@ def test_from_video_to_brands(mpr: Mpr, inputs: Path, home: Path, capsys: pytest
     assert (home / "storage" / "reports" / "clip" / "report.html").is_file()
     assert mpr("report", "clip") == table
     document = json.loads(mpr("report", "clip", "--json"))
-    assert fits(document, Report)
+    assert fits(document, ShownReport)
     assert (document["timeline"], document["stale"], document["link"]) == ("clip", None, None)
     assert [(one["brand"], one["screen_ms"], one["share"]) for one in document["brands"]] == [(BRAND, 2000, 1.0)]
     assert mpr("timeline", "list") == "clip\n"
