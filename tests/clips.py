@@ -51,7 +51,8 @@ def write_clip(
     options: dict[str, str] | None = None,
     sound_s: float = 0,
 ) -> Path:
-    """Encode the pictures; `times_ms` makes the frame rate variable, `rotation_deg` turns the display anticlockwise."""
+    """Encode the pictures, BGR or BGRA; `times_ms` makes the frame rate variable, `rotation_deg` turns the display
+    anticlockwise."""
     pictures = list(pictures)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
@@ -67,7 +68,7 @@ def write_clip(
         if sound_s:
             sound = container.add_stream("aac", rate=8000)
         for at, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, "bgr24")
+            frame = av.VideoFrame.from_ndarray(picture, "bgra" if picture.shape[2] == 4 else "bgr24")
             if times_ms is not None:
                 frame.pts, frame.time_base = times_ms[at], Fraction(1, 1000)
             container.mux(stream.encode(frame))

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gpu_service.errors import BadInput
 from gpu_service.likeness import frame_phash
@@ -33,13 +33,13 @@ from mpr_assets.timelines.chunks import timeline_ms
 from mpr_resources.media.abrupt_changes import Changes
 from mpr_resources.media.clock import clock
 from mpr_resources.media.decoding import Media, open_media
-from mpr_resources.media.pixels import Orientation, orientation, to_pixels
+from mpr_resources.media.pixels import Orientation, color, orientation, to_pixels
 from mpr_resources.storage.journal import Journal
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureFolder
 from mpr_resources.storage.tables import StageTable, TableHeader
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -73,7 +73,16 @@ class ExtractFramesSettings(StageSettings):
     decoder_threads: int = Field(
         0, ge=0, le=64, description="threads of the video decoder; 0: chosen by the number of cores"
     )
+    background: str = Field(
+        "black", description="what is seen through transparent pixels: a colour's name, or #rrggbb in quotes"
+    )
     allow_damage: bool = Field(False, description="true: skip frames that cannot be decoded instead of failing")
+
+    @field_validator("background")
+    @classmethod
+    def _is_color(cls, given: str) -> str:
+        color(given)
+        return given
 
 
 class IndexRow(TypedDict):
@@ -107,6 +116,7 @@ class SampledFrame:
     frame: VideoFrame
     aspect: Fraction | None
     turn: Orientation
+    alpha_is_filler: bool
     chunk: int
     source_pts: int
     source_ms: int
@@ -245,6 +255,7 @@ def _sample(
             frame=frame,
             aspect=Fraction(aspect.numerator, aspect.denominator) if aspect else None,
             turn=turn,
+            alpha_is_filler=media.alpha_is_filler,
             chunk=chunk["chunk"],
             source_pts=frame.pts,
             source_ms=source_ms,
@@ -273,7 +284,8 @@ def _encoded(
 
 
 def _encode(seq: int, one: SampledFrame, settings: ExtractFramesSettings) -> ExtractedFrame:
-    pixels = to_pixels(one.frame, one.aspect, one.turn, settings.max_height_px)
+    background = None if one.alpha_is_filler else color(settings.background)
+    pixels = to_pixels(one.frame, one.aspect, one.turn, settings.max_height_px, background)
     jpeg = encode_jpeg(pixels, settings.jpeg_quality)
     height_px, width_px = pixels.shape[:2]
     row = IndexRow(

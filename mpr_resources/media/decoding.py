@@ -26,6 +26,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -46,8 +47,13 @@ from mpr_resources.media.sources import LocalFile, Source
 PACKETS_ARE_NOT_FRAMES = frozenset({"vp8"})
 """Codecs whose packets may hold hidden frames, so that times must come from decoding."""
 
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""For codecs whose transparency lies beside their packets, which FFmpeg's own decoders leave out."""
+
 SEEKABLE = frozenset({"mov", "matroska", "mpegts"})
 """Demuxers whose packets tell the same times after a seek; MPEG program streams, for one, do not."""
+
+BI_RGB = "\0\0\0\0"
 
 REORDER_PACKETS = 64
 """More packets than any codec puts between a frame's place in the file and its place on screen."""
@@ -75,9 +81,15 @@ class Media:
 
         Patched frames are marked by chance only when frames are decoded in parallel, so marks are not relied on.
         """
-        self.stream.thread_type = "SLICE" if self._patching else "AUTO"
-        self.stream.codec_context.thread_count = self._threads
-        self.stream.codec_context.options = {} if self._patching else {"err_detect": "explode"}
+        self._decoder = self.stream.codec_context
+        if self.stream.metadata.get("alpha_mode") == "1" and self._decoder.name in ALPHA_DECODERS:
+            decoder = av.CodecContext.create(ALPHA_DECODERS[self._decoder.name], "r")
+            assert isinstance(decoder, VideoCodecContext)
+            decoder.extradata = self._decoder.extradata
+            self._decoder = decoder
+        self._decoder.thread_type = "SLICE" if self._patching else "AUTO"
+        self._decoder.thread_count = self._threads
+        self._decoder.options = {} if self._patching else {"err_detect": "explode"}
 
     def __enter__(self) -> Self:
         return self
@@ -158,6 +170,13 @@ class Media:
         if self.stream.codec_context.name in PACKETS_ARE_NOT_FRAMES:
             return True
         return any(packet.pts is None for _, packet in zip(range(REORDER_PACKETS), self.packets(), strict=False))
+
+    @property
+    def alpha_is_filler(self) -> bool:
+        """Whether a pixel's fourth byte has no meaning: it is unused in uncompressed video as Windows describes it
+        (BITMAPINFOHEADER, BI_RGB), where many programs write zeros."""
+        context = self.stream.codec_context
+        return context.name == "rawvideo" and context.codec_tag == BI_RGB
 
     # Packets
 
@@ -329,7 +348,7 @@ class Media:
                 continue  # shown before the key frame that decoding began with, and made from frames before it
             if packet.is_corrupt and not allow_damage:
                 raise self._damaged(packet.pts)
-            self.stream.codec_context.skip_frame = "DEFAULT" if everything or is_wanted else "NONREF"
+            self._decoder.skip_frame = "DEFAULT" if everything or is_wanted else "NONREF"
             yield from self._decode(packet, allow_damage)
             feeding = True
             owed -= is_wanted
@@ -344,7 +363,7 @@ class Media:
 
     def _decode(self, packet: Packet[VideoStream] | None, allow_damage: bool) -> list[VideoFrame]:
         try:
-            return self.stream.codec_context.decode(packet)
+            return self._decoder.decode(packet)
         except av.FFmpegError as error:
             if allow_damage:
                 return []
@@ -352,7 +371,7 @@ class Media:
 
     def _drain(self, allow_damage: bool) -> Iterator[VideoFrame]:
         yield from self._decode(None, allow_damage)
-        self.stream.codec_context.flush_buffers()
+        self._decoder.flush_buffers()
 
     def _damaged(self, pts: int | None) -> BadInput:
         where = "near its end" if pts is None else f"near {clock(self.ms(pts))}"

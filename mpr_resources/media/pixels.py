@@ -1,17 +1,19 @@
-"""Decoded frames to pixels: upright, square, BGR. Knows nothing of files or sampling."""
+"""Decoded frames to pixels: upright, square, opaque, BGR. Knows nothing of files or sampling."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import cast
+from typing import TypeAlias, cast
 
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation
+from numpy.typing import NDArray
+from PIL import ImageColor
 
 from gpu_service.pictures import Image
 
@@ -22,6 +24,27 @@ MAX_ASPECT = 8
 """Sample aspect ratios beyond 8:1 or 1:8 are wrong headers and are ignored."""
 
 COLORSPACE_UNSPECIFIED = 2
+
+Color: TypeAlias = tuple[int, int, int]
+"""Blue, green, red; 0 to 255."""
+
+BLACK: Color = (0, 0, 0)
+
+
+def color(text: str) -> Color:
+    """A colour by its name in CSS, or written as #rgb or #rrggbb, in any case.
+
+    Raises:
+        ValueError: there is none of that name.
+
+    >>> color("orange"), color("#102030")
+    ((0, 165, 255), (48, 32, 16))
+    """
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise ValueError(f"{text!r} is no colour: write a name such as white, or #rrggbb") from None
+    return blue, green, red
 
 
 @dataclass(frozen=True)
@@ -86,22 +109,35 @@ def display_size(
     return max(1, round(width)), max(1, round(height))
 
 
+def has_alpha(frame: VideoFrame) -> bool:
+    """Whether the frame's format can tell of transparency; colours of a palette can."""
+    return frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
+
+
 def to_pixels(
     frame: VideoFrame,
     aspect: Fraction | None = None,
     turn: Orientation = UPRIGHT,
     max_height_px: int | None = None,
+    background: Color | None = BLACK,
 ) -> Image:
     """The frame as a person sees it: square pixels, upright, full-range BGR.
 
     Any pixel format FFmpeg can convert: planar or packed, grey, 10 and more bits, limited or full range.
     High dynamic range is reduced to 8 bits without tone mapping: paler, but text stays readable.
+
+    Args:
+        background: seen through transparent pixels; None: the frame's transparency has no meaning.
     """
     width, height = display_size(frame.width, frame.height, aspect, max_height_px)
     scaled = (width, height) != (frame.width, frame.height)
     matrix = None
     if frame.colorspace == COLORSPACE_UNSPECIFIED:
         matrix = Colorspace.ITU709 if frame.height >= HD_HEIGHT_PX else Colorspace.ITU601
+    if background is not None and has_alpha(frame):
+        # Before it is scaled: colours of transparent pixels would run into their neighbours.
+        straight = frame.reformat(format="bgra", src_colorspace=matrix).to_ndarray()
+        frame = VideoFrame.from_ndarray(composited(np.asarray(straight, np.uint8), background), "bgr24")
     converted = frame.reformat(
         width=width,
         height=height,
@@ -110,3 +146,18 @@ def to_pixels(
         interpolation=Interpolation.AREA if scaled else Interpolation.BILINEAR,
     )
     return turn.apply(np.ascontiguousarray(converted.to_ndarray(), np.uint8))
+
+
+def composited(straight: NDArray[np.uint8], background: Color) -> Image:
+    """The picture over the background.
+
+    Args:
+        straight: shape (height, width, 4), BGRA, 0 to 255, colours not multiplied by alpha.
+    """
+    colors, alpha = straight[:, :, :3], straight[:, :, 3]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(colors)
+    shares = cv2.merge([alpha] * 3)
+    behind = np.full_like(shares, background)
+    over, under = cv2.multiply(colors, shares, scale=1 / 255), cv2.multiply(behind, 255 - shares, scale=1 / 255)
+    return np.asarray(cv2.add(over, under), np.uint8)

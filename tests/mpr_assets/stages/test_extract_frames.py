@@ -183,6 +183,17 @@ def test_sizes(name: str, tmp_path: Path) -> None:
     assert numbers([frame]) == [3]
 
 
+def test_transparent_pixels_show_the_background(tmp_path: Path) -> None:
+    hidden, shown = (np.dstack([numbered(5), np.full((96, 160), alpha, np.uint8)]) for alpha in (0, 255))
+    pictures, how = [hidden] * 18 + [shown] * 32, {"codec": "qtrle", "pix_fmt": "argb", "options": {"g": "250"}}
+    path = write_clip(tmp_path / "a.mov", pictures, **how)  # type: ignore[arg-type]
+    for background, grey in (("black", 0), ("#ffffff", 255)):
+        frames = list(extract(timeline(path), ExtractFramesSettings(background=background)))
+        assert decode(frames[0].jpeg).mean() == pytest.approx(grey, abs=1)
+        assert [read_number(decode(frame.jpeg)) for frame in frames[2:]] == [5, 5]
+        assert [frame.row["cut_ms"] for frame in frames] == [None, None, 720, None]
+
+
 def test_a_held_picture_lasts_until_the_next_or_to_the_end(tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "a.mkv", 3, times_ms=[0, 10_000, 20_000], codec="mpeg4", options={"bf": "0"})
     frames = extract(timeline(path, (2000, 12_000), (3000, 4000)), ExtractFramesSettings())
@@ -245,7 +256,7 @@ def test_progress_and_memory_follow_the_consumer(tmp_path: Path) -> None:
     "setting",
     [
         *({"fps": 0}, {"fps": 61}, {"fps": -1}, {"jpeg_quality": 0}, {"jpeg_quality": 101}, {"max_height_px": 10}),
-        *({"decoder_threads": -1}, {"fsp": 2}),
+        *({"decoder_threads": -1}, {"fsp": 2}, {"background": "blak"}, {"background": None}),
     ],
     ids=str,
 )

@@ -50,13 +50,37 @@ def test_the_step_from_the_sampled_frame_counts_for_the_next() -> None:
     assert changes.cut_pts() == 3
 
 
-@pytest.mark.parametrize(
-    ("size", "pixel_format", "expected"),
-    [((64, 36), "yuv420p", 2), ((1920, 1080), "yuv420p", 2), ((64, 36), "yuv420p10le", None), ((32, 18), "gray", None)],
-    ids=["smallest", "large", "10 bits are not looked at", "too small"],
-)
-def test_sizes_and_formats(size: tuple[int, int], pixel_format: str, expected: int | None) -> None:
+FORMATS = {
+    "of the grid's size": ((64, 36), "gray"),
+    "smaller": ((32, 18), "gray"),
+    "large": ((1920, 1080), "yuv420p"),
+    "10 bits": ((64, 36), "yuv420p10le"),
+    "packed": ((640, 360), "bgr24"),
+    "planes of colours": ((640, 360), "gbrp"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_sizes_and_formats(name: str) -> None:
+    size, pixel_format = FORMATS[name]
     changes = Changes()
     for pts, grey in enumerate([10, 10, 200, 200]):
         changes.add(frame(pts, grey, size, pixel_format))
-    assert changes.cut_pts() == expected
+    assert changes.cut_pts() == 2
+
+
+def test_what_comes_into_sight_is_a_change_and_what_stays_hidden_is_none() -> None:
+    changes = Changes()
+    for pts, (grey, alpha) in enumerate([(10, 0), (200, 0), (200, 0), (200, 255), (200, 255)]):
+        pixels = np.full((36, 64, 4), (grey, grey, grey, alpha), np.uint8)
+        seen = av.VideoFrame.from_ndarray(pixels, format="rgba")
+        seen.pts = pts
+        changes.add(seen)
+    assert changes.cut_pts() == 3
+
+
+def test_a_frame_that_is_decoded_again_is_no_step() -> None:
+    changes = Changes()
+    for pts, grey in [(0, 10), (1, 10), (2, 200), (0, 10), (1, 10), (2, 200), (3, 200)]:
+        changes.add(frame(pts, grey))
+    assert changes.cut_pts() == 2
