@@ -153,7 +153,7 @@ def load(kind: str, name: str, setting: str, make: Callable[[Path], M]) -> M:
     It is made anew if its files change.
 
     Args:
-        kind: the engine; equal files of two engines are two models.
+        kind: the engine, and behind a space what else tells its models apart; equal files of two kinds are two models.
 
     Raises:
         MissingEngine: see `find`; or the files are not a model that the engine can use.
@@ -174,7 +174,8 @@ def load(kind: str, name: str, setting: str, make: Callable[[Path], M]) -> M:
             raise
         except Exception as error:
             raise MissingEngine(
-                f"The model `{name}`, which `{setting}` requests, cannot be loaded by the engine `{kind}`: "
+                f"The model `{name}`, which `{setting}` requests, cannot be loaded by the engine "
+                f"`{kind.partition(' ')[0]}`: "
                 f"{one_line(error)}."
             ) from error
         _held[key] = seal, model

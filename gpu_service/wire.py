@@ -126,6 +126,9 @@ class OcrItem(Message):
     )
     recognise: bool = True
     quads: tuple[Quad, ...] = Field((), max_length=5000, description="lines to recognise when find is false")
+    characters: str = Field(
+        "", max_length=100_000, description="characters of which to tell those that the recogniser cannot write"
+    )
 
 
 class TextLine(Message):
@@ -138,6 +141,7 @@ class TextLine(Message):
 
 class OcrAnswer(Message):
     lines: tuple[TextLine, ...] = ()
+    unwritable: str = Field("", description="those of the item's characters that the recogniser cannot write")
 
 
 class VlmItem(Message):

@@ -13,7 +13,7 @@ from mpr_assets.engine.open_run import resolve_settings
 from mpr_assets.engine.overrides import Overrides
 from mpr_assets.engine.settings import without_effect
 from mpr_assets.engine.stage import Stage
-from mpr_assets.runs.local_run import LocalRun, run_here
+from mpr_assets.runs.local_run import LocalRun, names_not_read, run_here
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
 from mpr_cli.progress_display import progress
@@ -29,7 +29,8 @@ def materialize(
     config: Mapping[str, Mapping[str, JsonValue]] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> LocalRun:
-    """`run_here` with its output; failed checks are printed even when a stage fails."""
+    """`run_here` with its output: before it the names that cannot be read; failed checks even when a stage fails."""
+    _print(names_not_read(timeline, stages, config))
     try:
         run = run_here(
             instance, timeline, command=command, stages=stages, config=config, tags=tags, progress=progress()

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy.exc import SQLAlchemyError
 
 from gpu_service.errors import BadInput
+from gpu_service.models import parse_files
 from mpr_assets.definitions import (
     ROOT,
     database,
@@ -63,6 +64,8 @@ def resources(progress: Progress | None = None, *, patience_s: float = 60.0) -> 
         # As it is: outside a run Dagster does not look up the variable that would stand for it.
         token=os.environ.get("INFERENCE_TOKEN", ""),
         give_up_after_s=patience_s,
+        models=parse_files(os.environ.get("INFERENCE_MODELS", "")),
+        device=os.environ.get("INFERENCE_DEVICE") or "auto",
     )
     switches = switched_off(os.environ)
     return Resources(storage_resource(os.environ), inference, profiles(), progress, switches, database(os.environ))

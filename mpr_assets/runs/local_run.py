@@ -12,9 +12,14 @@ from dataclasses import dataclass
 import dagster as dg
 from pydantic import JsonValue
 
+from gpu_service.errors import MprError
+from gpu_service.routines.ocr.engine import OcrSettings
 from mpr_assets.automation.sensors import STATE_SENSOR
 from mpr_assets.definitions import JOB, STAGES, definitions
+from mpr_assets.engine.open_run import resolve_settings, stage_run
+from mpr_assets.engine.overrides import NO_OVERRIDES
 from mpr_assets.freshness.config_versions import observe
+from mpr_assets.orchestration.launchpad import from_config
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, resources
 from mpr_assets.runs.run_lock import (
     COMMAND_TAG,
@@ -23,6 +28,7 @@ from mpr_assets.runs.run_lock import (
     run_lock,
 )
 from mpr_assets.runs.stage_failed import StageFailed
+from mpr_assets.text.scripts import cannot_be_read
 from mpr_resources.dagster_internals import SerializableErrorInfo, runs_of_code_location
 from mpr_resources.environment import user_name
 from mpr_resources.progress import Progress
@@ -91,6 +97,28 @@ def run_here(
     if not result.success:
         raise StageFailed(_sentence(result.all_events), result.run_id, doubts)
     return LocalRun(result.run_id, doubts)
+
+
+def names_not_read(
+    timeline: str, stages: Sequence[str] = (), config: Mapping[str, Mapping[str, JsonValue]] | None = None
+) -> tuple[str, ...]:
+    """Sentences on the names that a run of these stages would look for and cannot read; see `run_here`.
+
+    Empty where that cannot be told now: the run then says why.
+    """
+    matching, ocr = (next(one for one in STAGES if one.name == name) for name in ("match_brands", "run_ocr"))
+    if stages and matching.name not in stages:
+        return ()
+    try:
+        world = resources(patience_s=PATIENCE_S)
+        run = stage_run(matching, timeline, NO_OVERRIDES, world, LOG)
+        settings = resolve_settings(ocr, run.profile, from_config((config or {}).get(ocr.name, {})))
+        if run.skipped or not settings.enabled:
+            return ()
+        of_routine = OcrSettings(**{name: getattr(settings, name) for name in OcrSettings.model_fields})
+        return cannot_be_read(run.brand_list().brands, run.inference, of_routine)
+    except MprError:
+        return ()
 
 
 def observe_first(instance: dg.DagsterInstance, timeline: str) -> int:

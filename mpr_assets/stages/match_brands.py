@@ -17,6 +17,8 @@ import polars as pl
 from pydantic import Field
 
 from gpu_service.boxes import XYWH, around, overlaps
+from gpu_service.errors import MprError
+from gpu_service.routines.ocr.engine import OcrSettings
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
@@ -33,8 +35,9 @@ from mpr_assets.text.layout import (
 )
 from mpr_assets.text.name_index import Hit, NameIndex, ParsedText
 from mpr_assets.text.names import Tolerance
+from mpr_assets.text.scripts import cannot_be_read
 from mpr_resources.brands.brand_file import BrandList
-from mpr_resources.storage.tables import NamedRow, StageTable
+from mpr_resources.storage.tables import NamedRow, StageTable, TableHeader
 
 CODE_VERSION = "2"
 SCHEMA = DETECTION_SCHEMA
@@ -383,6 +386,9 @@ def stage(run: StageRun[MatchBrandsSettings], run_ocr: StageTable, detect_object
     lines, objects = run.limited(run_ocr.rows), run.limited(detect_objects.rows)
     found = match_brands(lines, objects, brands, run.settings)
     detections = found.filter(pl.col("brand").is_not_null())
+    unread = _cannot_be_read(run, run_ocr.header, brands)
+    for sentence in unread:
+        run.log(sentence)
     return Result(
         found,
         {
@@ -392,4 +398,17 @@ def stage(run: StageRun[MatchBrandsSettings], run_ocr: StageTable, detect_object
             "brands_looked_for": len(brands.brands),
             "texts_never_a_brand": len(brands.never),
         },
+        notes=unread,
     )
+
+
+def _cannot_be_read(run: StageRun[MatchBrandsSettings], ocr: TableHeader, brands: BrandList) -> tuple[str, ...]:
+    """Sentences on the names that the engine that read the lines cannot write."""
+    if ocr.skipped is not None:
+        return ()
+    used = {name: value for name, value in ocr.settings.items() if name in OcrSettings.model_fields}
+    try:
+        return cannot_be_read(brands.brands, run.inference, OcrSettings.model_validate(used))
+    except MprError as error:
+        # Nothing of the result hangs on it.
+        return (f"Which names the engine of run_ocr cannot write is not known: {error}",)

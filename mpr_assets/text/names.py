@@ -62,13 +62,13 @@ def names_of(brands: Sequence[Brand]) -> Iterator[Name]:
     for brand in brands:
         for excluded, texts in ((False, brand.texts), (True, brand.exclude)):
             for text in texts:
-                for words, lookalike in _spellings(text):
+                for words, lookalike in spellings(text):
                     key = "".join(words)
                     if owners.get(key, brand.name) == brand.name:
                         yield Name(brand.name, excluded, words, key, tuple(word_ends(words)), lookalike)
 
 
-def _spellings(text: str) -> Iterator[tuple[tuple[str, ...], bool]]:
+def spellings(text: str) -> Iterator[tuple[tuple[str, ...], bool]]:
     """A text's words, in each spelling once, and whether it is Latin letters for others that look the same."""
     words = tuple(word.text for word in fold(text).words)
     yield words, False

@@ -6,6 +6,7 @@ import json
 import unicodedata
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 
@@ -18,10 +19,18 @@ from tests.mpr_cli.conftest import Mpr
 from tests.world import BRAND, NAMES
 
 
-def test_from_video_to_brands(mpr: Mpr, inputs: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    video, brands = inputs / "clip.mp4", inputs / "brands.yaml"
-    table = mpr("run", str(video), "--brands", str(brands))
-    assert BRAND in table
+def test_from_video_to_brands(mpr: Mpr, inputs: Path, home: Path, tmp_path: Path) -> None:
+    video, brands = inputs / "clip.mp4", tmp_path / "brands.yaml"
+    brands.write_text(f"brands: [{BRAND}, Nowhere Airlines, 삼성]")
+    said = mpr.said("run", str(video), "--brands", str(brands))
+    table = said.out
+    assert (said.status, BRAND in table) == (0, True)
+    [unread] = [line for line in said.err.splitlines() if "cannot write Hangul, so 삼성 will not be read" in line]
+    with local_instance.dagster_instance() as instance:
+        [record] = instance.fetch_materializations(dg.AssetKey("match_brands"), limit=1).records
+    assert record.asset_materialization is not None
+    notes = record.asset_materialization.metadata["notes"].value
+    assert "mpr: " + notes.replace("\\", "").removeprefix("- ") == unread
     assert table.endswith(f"\nReport: {home}/storage/reports/clip/report.html\n")
     assert (home / "storage" / "reports" / "clip" / "report.html").is_file()
     assert mpr("report", "clip") == table

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +14,10 @@ from gpu_service.routines.ocr.engine import StripText
 
 STRIP_STEP_PX, STRIP_MIN_PX = 16, 160
 """Strips are padded to a multiple and to a least width; the engines' own least width is 320, at twice the time."""
+
+_KINDS = {"L": "l", "EN": "l", "AN": "l", "CS": "s", "ES": "s"}
+_LEFT_TO_RIGHT = re.compile("l+(?:sl+)*")
+"""In the kinds of a text's characters: letters and digits, with a sign such as a decimal point between two."""
 
 COLUMN_PX = 8
 """Strip pixels to a step of the recogniser's answer."""
@@ -29,6 +35,21 @@ def planes(image: Image) -> NDArray[np.float32]:
     """Shape (3, height, width), -1 to 1."""
     scaled = image.astype(np.float32) * np.float32(1 / 127.5) - np.float32(1)
     return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+
+
+def in_reading_order(text: str) -> str:
+    """A text as it is written down, given its characters as they stand from left to right, as recognisers do.
+
+    Only Arabic, Hebrew and the like differ; numbers and Latin words among them still run from left to right.
+    """
+    kinds = [unicodedata.bidirectional(character) for character in text]
+    if not {"R", "AL"}.intersection(kinds):
+        return text
+    characters = list(text)
+    for run in _LEFT_TO_RIGHT.finditer("".join(_KINDS.get(kind, " ") for kind in kinds)):
+        start, end = run.span()
+        characters[start:end] = characters[start:end][::-1]
+    return "".join(reversed(characters))
 
 
 def decode(probabilities: NDArray[np.float32], characters: Sequence[str], space_threshold: float) -> StripText:

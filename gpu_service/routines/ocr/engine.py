@@ -5,6 +5,7 @@ The engines are in `rapidocr` and `paddleocr`; the routine that uses them is in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -32,6 +33,11 @@ class OcrSettings(Settings):
     """
 
     engine: Literal["rapidocr", "paddleocr"] = Field("rapidocr", description="paddleocr: only on an inference host")
+    rapid_reader: str = Field(
+        "",
+        max_length=100,
+        description="for rapidocr: short name of a text recogniser for other scripts; empty: its own",
+    )
     paddle_finder: str = Field(
         "",
         max_length=100,
@@ -89,9 +95,10 @@ class OcrSettings(Settings):
 
     def without_effect(self) -> dict[str, str]:
         """The models of the other engine, and the settings of quick scans where there are none."""
-        idle = dict.fromkeys(("paddle_finder", "paddle_reader"), f"engine is {self.engine}")
+        of_other = ("rapid_reader",) if self.engine == "paddleocr" else ("paddle_finder", "paddle_reader")
+        idle = dict.fromkeys(of_other, f"engine is {self.engine}")
         quick = dict.fromkeys(("quick_side_min_px", "warm_threshold"), "quick_share is 1: there are no quick scans")
-        return (idle if self.engine != "paddleocr" else {}) | (quick if self.quick_share == 1 else {})
+        return idle | (quick if self.quick_share == 1 else {})
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,11 @@ class StripText:
 
 class Engine(Protocol):
     """What an engine's file gives. Safe to be called by several threads."""
+
+    @property
+    def characters(self) -> Sequence[str]:
+        """What it can write; the first is the blank, which it does not."""
+        ...
 
     def heat(self, image: Image) -> HeatMap:
         """The text heat of a picture whose sides are multiples of 32, at the size at which text is to be found."""

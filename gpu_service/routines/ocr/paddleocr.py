@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class PaddleOcrEngine:
     def __init__(self, settings: OcrSettings) -> None:
         self._finder = _model(FINDER, settings.paddle_finder, "paddle_finder", settings.threads)
         self._reader = _model(READER, settings.paddle_reader, "paddle_reader", settings.threads)
+
+    @property
+    def characters(self) -> Sequence[str]:
+        return self._reader.characters
 
     def heat(self, image: Image) -> HeatMap:
         return np.asarray(self._finder.run(self._finder.prepared(image))[0, 0], np.float32)

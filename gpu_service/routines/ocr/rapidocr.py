@@ -1,4 +1,5 @@
-"""RapidOCR: PP-OCR models in ONNX, carried in its package, run by onnxruntime without any network.
+"""RapidOCR: PP-OCR models in ONNX, carried in its package, run by onnxruntime without any network; and recognisers like
+them for other scripts, from a file or folder of the host.
 
 Its models are run directly. Its own call keeps `use_det` and the like from one call to the next, resizes and
 crops in ways that cost time or text, and drops the spaces and the confidence of single characters.
@@ -7,7 +8,9 @@ crops in ways that cost time or text, and drops the spaces and the confidence of
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+import threading
+from collections.abc import Sequence
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpu_service import models
 from gpu_service.pictures import Image
-from gpu_service.routines.ocr.ctc import decode, planes, strip_planes
+from gpu_service.routines.ocr.ctc import COLUMN_PX, STRIP_MIN_PX, decode, planes, strip_planes
+from gpu_service.routines.ocr.dictionary import characters, onnx_file, with_blank_and_space
 from gpu_service.routines.ocr.engine import (
     HeatMap,
     OcrSettings,
@@ -30,16 +35,37 @@ QUAD_STEP = 8
 """RapidOCR rounds quads to whole pixels: it is told of a picture this many times larger."""
 
 
-class RapidOcrEngine:
-    """PP-OCRv6 small: Chinese, kana, Latin with accents, Greek. Safe to be called by several threads."""
+READER_HEIGHT_PX = 48
 
-    def __init__(self, threads: int) -> None:
+THREAD_COUNTS_KEPT = 4
+"""The package's models take some 50 MB in memory, and a request may name any number of threads."""
+
+_loading = threading.Lock()
+
+
+class RapidOcrEngine:
+    """PP-OCRv6 small: Chinese, kana, Latin with accents, Greek. Safe to be called by several threads.
+
+    Raises:
+        MissingEngine: the recogniser that the settings name is not here, or none that can be run.
+    """
+
+    def __init__(self, settings: OcrSettings) -> None:
         from rapidocr.ch_ppocr_det.utils import DBPostProcess
 
-        self._finder = _Model(FINDER, threads)
-        self._reader = _Model(READER, threads)
+        with _loading:
+            self._finder = _own_finder(settings.threads)
+            if not settings.rapid_reader:
+                self._reader = _own_reader(settings.threads)
+        if settings.rapid_reader:
+            make = partial(_Reader, threads=settings.threads)
+            kind = f"rapidocr {settings.threads}"
+            self._reader = models.load(kind, settings.rapid_reader, "rapid_reader", make)
         self._post_process = DBPostProcess
-        self._characters = ["", *self._reader.characters(), " "]
+
+    @property
+    def characters(self) -> Sequence[str]:
+        return self._reader.characters
 
     def heat(self, image: Image) -> HeatMap:
         return np.asarray(self._finder.run(planes(image)[None])[0, 0], np.float32)
@@ -57,13 +83,13 @@ class RapidOcrEngine:
         return np.asarray(np.asarray(quads, np.float32) / QUAD_STEP, np.float32)
 
     def read(self, strip: Image, space_threshold: float) -> StripText:
-        return decode(self._reader.run(strip_planes(strip))[0], self._characters, space_threshold)
+        return decode(self._reader.run(strip_planes(strip))[0], self.characters, space_threshold)
 
 
 class _Model:
-    """One of the package's models in memory."""
+    """A model in memory."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, path: Path, threads: int) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -72,17 +98,48 @@ class _Model:
         options.enable_cpu_mem_arena = False
         # Threads that wait for work in a loop take as much CPU time as the work itself.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        path = str(_folder() / name)
-        self._session: Any = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._input: str = self._session.get_inputs()[0].name
 
-    def characters(self) -> list[str]:
-        """What a recogniser can write, without the blank before and the space behind."""
-        text: str = self._session.get_modelmeta().custom_metadata_map["character"]
-        return text.splitlines()
+    def metadata(self) -> dict[str, str]:
+        """What the model says of itself."""
+        told: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        return told
 
     def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self._session.run(None, {self._input: planes})[0])
+
+
+class _Reader(_Model):
+    """A recogniser in memory, of a file or a folder with its dictionary.
+
+    Attributes:
+        characters: what it writes, in the order of its answers.
+
+    Raises:
+        ValueError: it is no such recogniser, or its dictionary is not there or another one's.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        super().__init__(onnx_file(path), threads)
+        written = characters(path, self.metadata())
+        answer = self.run(np.zeros((1, 3, READER_HEIGHT_PX, STRIP_MIN_PX), np.float32))
+        if answer.ndim != 3 or answer.shape[:2] != (1, STRIP_MIN_PX // COLUMN_PX):
+            raise ValueError(
+                f"it does not take strips {READER_HEIGHT_PX} px high and answer every {COLUMN_PX} px, as PP-OCR "
+                "recognisers from version 3 on do"
+            )
+        self.characters = with_blank_and_space(written, answer.shape[2])
+
+
+@lru_cache(THREAD_COUNTS_KEPT)
+def _own_finder(threads: int) -> _Model:
+    return _Model(_folder() / FINDER, threads)
+
+
+@lru_cache(THREAD_COUNTS_KEPT)
+def _own_reader(threads: int) -> _Reader:
+    return _Reader(_folder() / READER, threads)
 
 
 def _folder() -> Path:
@@ -91,11 +148,20 @@ def _folder() -> Path:
     return Path(rapidocr.__file__).parent / "models"
 
 
+def identity(settings: OcrSettings) -> str:
+    """Name, version and models of the engine.
+
+    Raises:
+        MissingEngine: the recogniser that the settings name is not here.
+    """
+    named = [models.identity(settings.rapid_reader, "rapid_reader")] if settings.rapid_reader else []
+    return " ".join([_own_identity(), *named])
+
+
 @cache
-def identity() -> str:
-    """Name, version and models of the engine."""
-    models = [
+def _own_identity() -> str:
+    own = [
         f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
         for path in sorted(_folder().glob("PP-OCR*.onnx"))
     ]
-    return " ".join([f"rapidocr {version('rapidocr')}", *models])
+    return " ".join([f"rapidocr {version('rapidocr')}", *own])

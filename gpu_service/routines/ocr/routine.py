@@ -5,9 +5,6 @@ The routine and its debug pictures. Following text over frames and voting belong
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +13,7 @@ from gpu_service.boxes import XYWH, around, touches
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
+from gpu_service.routines.ocr.ctc import in_reading_order
 from gpu_service.routines.ocr.engine import Engine, HeatMap, OcrSettings, StripText
 from gpu_service.wire import (
     OcrAnswer,
@@ -24,14 +22,9 @@ from gpu_service.wire import (
     TextLine,
 )
 
-ENGINES_KEPT = 4
-"""Each takes some 50 MB, and a request may name any number of threads."""
-_engines: OrderedDict[tuple[str, int], Engine] = OrderedDict()
-_lock = threading.Lock()
-
 
 def _engine(settings: OcrSettings) -> Engine:
-    """The process's engine for these settings, made when first asked for.
+    """The engine for these settings; its models are loaded when first asked for.
 
     Raises:
         MissingEngine: the engine's package or one of its models is not here.
@@ -40,16 +33,9 @@ def _engine(settings: OcrSettings) -> Engine:
         from gpu_service.routines.ocr.paddleocr import PaddleOcrEngine
 
         return PaddleOcrEngine(settings)
-    with _lock:
-        key = settings.engine, settings.threads
-        if key not in _engines:
-            from gpu_service.routines.ocr.rapidocr import RapidOcrEngine
+    from gpu_service.routines.ocr.rapidocr import RapidOcrEngine
 
-            _engines[key] = RapidOcrEngine(settings.threads)
-        _engines.move_to_end(key)
-        while len(_engines) > ENGINES_KEPT:
-            _engines.popitem(last=False)
-        return _engines[key]
+    return RapidOcrEngine(settings)
 
 
 def _identity(settings: OcrSettings) -> str:
@@ -59,7 +45,7 @@ def _identity(settings: OcrSettings) -> str:
         return paddle_identity(settings)
     from gpu_service.routines.ocr.rapidocr import identity
 
-    return identity()
+    return identity(settings)
 
 
 def _run(batch: Batch[OcrSettings, OcrItem]) -> list[OcrAnswer]:
@@ -91,14 +77,18 @@ OCR: Routine[OcrSettings, OcrItem, OcrAnswer] = Routine(
 
 def _answer(engine: Engine, image: Image, item: OcrItem, settings: OcrSettings) -> tuple[OcrAnswer, HeatMap | None]:
     heat = None
+    writable = set(engine.characters) if item.characters else set()
+    unwritable = "".join(character for character in item.characters if character not in writable)
     if item.find:
         quads, heat = find(engine, image, settings, item.full_scan)
     else:
         quads = [_within_reach(np.array(quad, np.float32), image) for quad in item.quads]
     if not item.recognise:
-        return OcrAnswer(lines=tuple(TextLine(quad=to_quad(quad), confidence=0.0) for quad in quads)), heat
+        found = tuple(TextLine(quad=to_quad(quad), confidence=0.0) for quad in quads)
+        return OcrAnswer(lines=found, unwritable=unwritable), heat
     lines = [recognise(engine, image, quad, settings) for quad in quads]
-    return OcrAnswer(lines=tuple(line for line in lines if line.text or not item.find)), heat
+    lines = [line for line in lines if line.text or not item.find]
+    return OcrAnswer(lines=tuple(lines), unwritable=unwritable), heat
 
 
 def _within_reach(quad: NDArray[np.float32], image: Image) -> NDArray[np.float32]:
@@ -251,7 +241,7 @@ def _recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings
             break
         left, right = max(left, before), max(right, behind)
     quad = _extended(quad, *(beyond + HALF_CHARACTER if beyond else 0.0 for beyond in (before, behind)))
-    text = inner.text.strip() if inner.confidence >= settings.min_confidence else ""
+    text = in_reading_order(inner.text.strip()) if inner.confidence >= settings.min_confidence else ""
     return TextLine(quad=to_quad(quad), text=text, confidence=min(1.0, inner.confidence) if text else 0.0)
 
 
