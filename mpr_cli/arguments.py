@@ -40,6 +40,14 @@ Chunks = Annotated[
     list[str] | None,
     typer.Option("--chunk", help="a span START-END of the video, repeatable; N:START-END for the Nth video"),
 ]
+Streams = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stream",
+        help="number of the video stream, as ffprobe counts; N:STREAM for the Nth video; by default the one that a "
+        "player would show",
+    ),
+]
 Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
 Name = Annotated[
     str | None, typer.Option(callback=composed, help="name of the timeline; made from the video's by default")

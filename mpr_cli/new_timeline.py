@@ -17,13 +17,19 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
-from mpr_resources.media.probe import probe
+from mpr_cli import terminal
+from mpr_resources.media.probe import Probe, probe
 from mpr_resources.media.sources import Sources, is_remote
 from mpr_resources.names import name_of_file
 
 
 def timeline_spec(
-    videos: Sequence[str | Path], profile: str, chunks: list[str], brands: Path | None, name: str | None
+    videos: Sequence[str | Path],
+    profile: str,
+    chunks: Sequence[str],
+    brands: Path | None,
+    name: str | None,
+    streams: Sequence[str] = (),
 ) -> TimelineSpec:
     """The spec that the arguments of `run` and `timeline create` describe, with everything that they name checked.
 
@@ -34,12 +40,14 @@ def timeline_spec(
     folder.references(folder.load(profile), brands)
     spans: list[list[tuple[int | None, int | None]]] = [[] for _ in videos]
     for text in chunks:
-        number, colon, span = text.partition(":") if len(videos) > 1 else ("1", ":", text)
-        if not colon or not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= len(videos):
-            raise BadInput(
-                f"The chunk {text!r} does not say which of the {len(videos)} videos it belongs to", "write N:START-END"
-            )
-        spans[int(number) - 1].append(parse_chunk(span))
+        number, span = _of_video(text, len(videos), "chunk", "N:START-END")
+        spans[number].append(parse_chunk(span))
+    picked: list[int | None] = [None] * len(videos)
+    for text in streams:
+        number, stream = _of_video(text, len(videos), "stream", "N:STREAM")
+        if not re.fullmatch("[0-9]{1,4}", stream):
+            raise BadInput(f"The stream {stream!r} is not a number", "count the file's streams from 0, as ffprobe does")
+        picked[number] = int(stream)
     addresses = [str(video) for video in videos]
     for address in addresses:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) and not is_remote(address):
@@ -51,9 +59,10 @@ def timeline_spec(
             source=video if is_remote(video) else _readable(Path(video)),
             start_ms=start_ms,
             end_ms=end_ms,
+            stream=stream,
             name=_as_given(video),
         )
-        for video, of_video in zip(addresses, spans, strict=True)
+        for video, of_video, stream in zip(addresses, spans, picked, strict=True)
         for start_ms, end_ms in of_video or [(None, None)]
     ]
     if name is None:
@@ -62,8 +71,23 @@ def timeline_spec(
     brand_file = _readable(brands) if brands else None
     spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
     sources = Sources(storage_resource(os.environ).s3_endpoint_url)
-    resolve(spec, lambda source: probe(sources.at(source)))
+
+    def looked_at(address: str, stream: int | None) -> Probe:
+        found = probe(sources.at(address), stream)
+        if found.choice:
+            terminal.err.print(f"mpr: {found.source}: {found.choice}")
+        return found
+
+    resolve(spec, looked_at)
     return spec
+
+
+def _of_video(text: str, videos: int, what: str, form: str) -> tuple[int, str]:
+    """Which video, from 0, an option's value is of, and what it says of it."""
+    number, colon, rest = text.partition(":") if videos > 1 else ("1", ":", text)
+    if not colon or not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= videos:
+        raise BadInput(f"The {what} {text!r} does not say which of the {videos} videos it belongs to", f"write {form}")
+    return int(number) - 1, rest
 
 
 def _readable(path: Path) -> str:

@@ -8,7 +8,7 @@ import os
 import typer
 
 from gpu_service.client.away import away_sentence, hosts_away
-from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Videos
+from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Streams, Videos
 from mpr_cli.report import ShownReport, report_of
 
 app = typer.Typer()
@@ -21,6 +21,7 @@ def run(
     video: Videos,
     profile: Profile = "generic",
     chunk: Chunks = None,
+    stream: Streams = None,
     brands: Brands = None,
     name: Name = None,
     replace: Replace = False,
@@ -39,7 +40,7 @@ def run(
     from mpr_resources.inference.resource import open_inference
 
     open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
-    spec = timeline_spec(video, profile, chunk or [], brands, name)
+    spec = timeline_spec(video, profile, chunk or [], brands, name, stream or [])
     settings = profiles().load(spec.profile)
     for stage in STAGES:
         say_what_has_no_effect(stage, settings)

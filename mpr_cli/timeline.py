@@ -6,8 +6,10 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
+import polars as pl
 import typer
 
+from gpu_service.errors import PermanentError
 from mpr_assets.definitions import STAGES
 from mpr_assets.engine.overrides import Overrides
 from mpr_assets.orchestration.launchpad import as_config
@@ -18,12 +20,14 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
-from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Timeline, Videos, composed
+from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Streams, Timeline, Videos, composed
 from mpr_cli.document import Document
 from mpr_cli.materialize import materialize
 from mpr_cli.new_timeline import create_timeline, timeline_spec
 from mpr_resources.brands.registry import Registry
 from mpr_resources.environment import database_url
+from mpr_resources.storage.store import MissingObject
+from mpr_resources.storage.tables import read_table
 from mpr_resources.yaml_files.syntax import dump
 
 app = typer.Typer(no_args_is_help=True, help="Create, list, show, delete and rename timelines.")
@@ -44,12 +48,13 @@ def timeline_create(
     video: Videos,
     profile: Profile = "generic",
     chunk: Chunks = None,
+    stream: Streams = None,
     brands: Brands = None,
     name: Name = None,
     replace: Replace = False,
 ) -> TimelineCreated:
     """Register a timeline; materialize it in the Dagster UI or with `mpr run`."""
-    spec = timeline_spec(video, profile, chunk or [], brands, name)
+    spec = timeline_spec(video, profile, chunk or [], brands, name, stream or [])
     with dagster_instance() as instance:
         create_timeline(instance, spec, replace=replace)
     return TimelineCreated(spec.name)
@@ -76,27 +81,48 @@ class ShownChunk:
     source: str
     start_ms: int | None
     end_ms: int | None
+    stream: int | None
     name: str | None
 
 
 @dataclass(frozen=True)
 class ShownTimeline(Document):
+    """`stream_choices`: of sources with several video streams the one used, and those left aside; a sentence each."""
+
     name: str
     profile: str
     chunks: list[ShownChunk]
     brands: str | None
     version: str | None
     refused: str | None
+    stream_choices: list[str]
 
     def show(self) -> None:
-        terminal.out.print(dump(asdict(self)))
+        spec = asdict(self)
+        choices = spec.pop("stream_choices")
+        terminal.out.print(dump(spec))
+        for choice in choices:
+            terminal.out.print(f"# {choice}")
 
 
 @app.command("show")
 def timeline_show(timeline: Timeline) -> ShownTimeline:
     """Show a timeline's chunks, profile and brand file."""
     spec = load_spec(storage(), timeline).model_dump()
-    return ShownTimeline(**spec | {"chunks": [ShownChunk(**chunk) for chunk in spec["chunks"]]})
+    chunks = [ShownChunk(**chunk) for chunk in spec["chunks"]]
+    return ShownTimeline(**spec | {"chunks": chunks, "stream_choices": _stream_choices(timeline)})
+
+
+def _stream_choices(timeline: str) -> list[str]:
+    """Which of several video streams was used, a sentence for each source, once the timeline is materialized."""
+    try:
+        chunks = read_table(storage(), "timeline", timeline).rows
+    except (MissingObject, PermanentError):
+        return []
+    if "stream_choice" not in chunks.columns:  # of an earlier version
+        return []
+    told = chunks.filter(pl.col("stream_choice") != "").unique(["source", "stream"], maintain_order=True)
+    return [f"{source}: {choice}" for source, choice in told.select("source", "stream_choice").iter_rows()]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from gpu_service.pictures import Image
 
@@ -78,6 +80,32 @@ def write_clip(
             silence.sample_rate, silence.pts = 8000, 0
             container.mux(sound.encode(silence))
             container.mux(sound.encode())
+    return path
+
+
+def write_streams(path: Path, streams: Sequence[Mapping[str, Any]]) -> Path:
+    """A file with several video streams, of 25 frames a second.
+
+    Each: `numbers` of its pictures, and where they differ `size` in pixels, `codec`, `starts_s`, `is_default`.
+    """
+    with av.open(str(path), "w", options={"default_mode": "passthrough"} if path.suffix == ".mkv" else {}) as container:
+        opened = []
+        for how in streams:
+            stream = container.add_stream(how.get("codec", "libx264"), rate=25)
+            stream.width, stream.height = how.get("size", (WIDTH_PX, HEIGHT_PX))
+            stream.pix_fmt = "yuvj420p" if how.get("codec") == "mjpeg" else "yuv420p"
+            stream.options = {"g": "12"}
+            stream.disposition = Disposition.default if how.get("is_default") else Disposition(0)
+            opened.append(stream)
+        packets = []
+        for stream, how in zip(opened, streams, strict=True):
+            for at, number in enumerate(how["numbers"]):
+                frame = av.VideoFrame.from_ndarray(numbered(number, stream.width, stream.height), "bgr24")
+                frame.pts, frame.time_base = round(25 * how.get("starts_s", 0)) + at, Fraction(1, 25)
+                packets += stream.encode(frame)
+            packets += stream.encode()
+        for packet in sorted(packets, key=lambda packet: Fraction(packet.dts or 0) * packet.time_base):
+            container.mux(packet)
     return path
 
 

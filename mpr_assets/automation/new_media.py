@@ -53,6 +53,9 @@ class Sidecar(Settings):
         None, min_length=1, description="brand file, absolute or in the folder of profiles; none: the profile's"
     )
     chunks: tuple[str, ...] = Field((), description="spans START-END like 00:10:00-00:12:30; none: the whole file")
+    stream: int | None = Field(
+        None, ge=0, description="number of the video stream, as ffprobe counts; none: the one that a player would show"
+    )
 
 
 @dataclass(frozen=True)
@@ -233,17 +236,18 @@ def timeline_spec(file: MediaFile, source: str, sidecar: bytes | None, profiles_
         return spec
     try:
         said = load_model(source + SIDECAR, sidecar, Sidecar)
-        spans = [parse_chunk(chunk) for chunk in said.chunks]
+        spans: list[tuple[int, int] | tuple[None, None]] = [parse_chunk(chunk) for chunk in said.chunks]
     except BadInput as error:
         place = "" if SIDECAR in str(error) else f"{source}{SIDECAR}: "
         return spec.model_copy(update={"refused": f"{place}{error}"})
     chunks = tuple(
-        ChunkSpec(source=source, start_ms=start_ms, end_ms=end_ms, name=file.key) for start_ms, end_ms in spans
+        ChunkSpec(source=source, start_ms=start_ms, end_ms=end_ms, stream=said.stream, name=file.key)
+        for start_ms, end_ms in spans or [(None, None)]
     )
     return spec.model_copy(
         update={
             "profile": said.profile or spec.profile,
-            "chunks": chunks or spec.chunks,
+            "chunks": chunks,
             "brands": str(profiles_folder.absolute() / said.brands) if said.brands else None,
         }
     )

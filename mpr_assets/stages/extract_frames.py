@@ -130,6 +130,7 @@ class ChunkRow(TypedDict):
 
     chunk: int
     source: str
+    stream: int
     start_ms: int
     end_ms: int
     timeline_start_ms: int
@@ -138,7 +139,7 @@ class ChunkRow(TypedDict):
 def extract(
     chunks: pl.DataFrame,
     settings: ExtractFramesSettings,
-    open_media: Callable[[str, int], Media] = open_media,
+    open_media: Callable[[str, int, int], Media] = open_media,
     progress: Callable[[int, int], None] | None = None,
     after: IndexRow | None = None,
 ) -> Iterator[ExtractedFrame]:
@@ -152,7 +153,7 @@ def extract(
     Args:
         chunks: the timeline's table.
         settings: see there.
-        open_media: opens a source, given its path and the decoder's threads.
+        open_media: opens a source, given its path, the decoder's threads and the number of the video stream.
         progress: told the number of frames done and the timeline's time reached, after each frame.
         after: the last frame that already exists; those that follow it are given, just as they would be without it.
 
@@ -200,7 +201,7 @@ def shown_at(pts: NDArray[np.int64], wanted: Iterable[Fraction]) -> list[int]:
 def _taken(
     chunks: pl.DataFrame,
     settings: ExtractFramesSettings,
-    open_media: Callable[[str, int], Media],
+    open_media: Callable[[str, int, int], Media],
     after: IndexRow | None,
 ) -> Iterator[SampledFrame]:
     fps = Fraction(str(settings.fps))
@@ -210,11 +211,12 @@ def _taken(
         chunk = ChunkRow(
             chunk=row["chunk"],
             source=row["source"],
+            stream=row["stream"],
             start_ms=row["start_ms"],
             end_ms=row["end_ms"],
             timeline_start_ms=row["timeline_start_ms"],
         )
-        with open_media(chunk["source"], settings.decoder_threads) as media:
+        with open_media(chunk["source"], settings.decoder_threads, chunk["stream"]) as media:
             after_pts = after["source_pts"] if after is not None and after["chunk"] == chunk["chunk"] else None
             yield from _sample(media, chunk, fps, settings.allow_damage, after_pts)
 
@@ -336,8 +338,8 @@ def stage(run: StageRun[ExtractFramesSettings], timeline: StageTable) -> Result:
     folder = run.frame_folder(run.fingerprint)
     expected = round(timeline_ms(timeline.rows) * run.settings.fps / 1000)
 
-    def open_source(source: str, threads: int) -> Media:
-        return open_media(run.sources.at(source), threads)
+    def open_source(source: str, threads: int, stream: int) -> Media:
+        return open_media(run.sources.at(source), threads, stream)
 
     with run.journal() as journal:
         # With damage allowed, what is decoded depends on where decoding began.

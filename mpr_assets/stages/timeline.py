@@ -21,7 +21,7 @@ from mpr_resources.media.clock import clock
 from mpr_resources.media.probe import Probe, probe
 from mpr_resources.storage.tables import hash_of
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "chunk": pl.Int32,
@@ -39,6 +39,8 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "width_px": pl.Int32,
     "height_px": pl.Int32,
     "rotation_deg": pl.Int32,
+    "stream": pl.Int32,
+    "stream_choice": pl.Utf8,
 }
 
 
@@ -48,12 +50,13 @@ class TimelineSettings(StageSettings):
     enabled: Literal[True] = Field(True, description="a timeline cannot be switched off")
 
 
-def resolve(spec: TimelineSpec, probe: Callable[[str], Probe] = probe) -> pl.DataFrame:
+def resolve(spec: TimelineSpec, probe: Callable[[str, int | None], Probe] = probe) -> pl.DataFrame:
     """Lay the chunks on one clock.
 
     Args:
         spec: the timeline.
-        probe: how a source is looked at; called once a source.
+        probe: how a source is looked at, given its address and the number of a video stream, or None for the one to
+            be shown; called once for each.
 
     Returns:
         SCHEMA, one row a chunk, in the spec's order.
@@ -66,13 +69,14 @@ def resolve(spec: TimelineSpec, probe: Callable[[str], Probe] = probe) -> pl.Dat
         raise BadInput(spec.refused)
     if not spec.chunks:
         raise BadInput(f"The timeline {spec.name!r} has no chunk", "give it at least one video")
-    probes: dict[str, Probe] = {}
+    probes: dict[tuple[str, int | None], Probe] = {}
     rows: list[dict[str, object]] = []
     timeline_ms = 0
     for number, chunk in enumerate(spec.chunks):
-        if chunk.source not in probes:
-            probes[chunk.source] = probe(chunk.source)
-        found = probes[chunk.source]
+        asked = chunk.source, chunk.stream
+        if asked not in probes:
+            probes[asked] = probe(*asked)
+        found = probes[asked]
         start_ms, end_ms = _span(number, chunk, found)
         rows.append(_row(number, chunk.source, found, start_ms, end_ms, timeline_ms))
         timeline_ms += end_ms - start_ms
@@ -112,6 +116,8 @@ def _row(number: int, source: str, found: Probe, start_ms: int, end_ms: int, tim
         "width_px": found.width_px,
         "height_px": found.height_px,
         "rotation_deg": found.rotation_deg,
+        "stream": found.stream,
+        "stream_choice": found.choice,
     }
 
 
@@ -119,6 +125,10 @@ def _files(run: StageRun[TimelineSettings]) -> dict[str, str]:
     """The spec, and size and time of each file: another file under the same name is another timeline."""
     # What a source is called changes nothing of what is found in it.
     state = {"spec": hash_of(run.spec.model_dump(include={"chunks": {"__all__": {"source", "start_ms", "end_ms"}}}))}
+    # Left out where none is picked, as specs had none once.
+    picked = [[number, chunk.stream] for number, chunk in enumerate(run.spec.chunks) if chunk.stream is not None]
+    if picked:
+        state["streams"] = hash_of(picked)
     if run.spec.version:
         return state | {"version": run.spec.version}
     for address in {chunk.source for chunk in run.spec.chunks}:
@@ -148,6 +158,8 @@ def _files(run: StageRun[TimelineSettings]) -> dict[str, str]:
         "timeline_start_ms": "where the chunk begins on the timeline's clock",
         "source": "path or address of the video",
         "start_ms": "start of the chunk on its source's clock",
+        "stream": "number of the video stream in its file, counted from 0 with sound and data",
+        "stream_choice": "of several video streams the one used, and those left aside; empty where there is one",
         "end_ms": "end of the chunk, which does not belong to it, on its source's clock",
         "height_px": "height of the source's picture as displayed",
         "width_px": "width of the source's picture as displayed",
@@ -159,9 +171,9 @@ def stage(run: StageRun[TimelineSettings]) -> Result:
     """The timeline's chunks."""
     notes: list[str] = []
 
-    def looked_at(address: str) -> Probe:
-        found = probe(run.sources.at(address))
-        notes.extend(f"{found.source}: {note}" for note in found.notes)
+    def looked_at(address: str, stream: int | None) -> Probe:
+        found = probe(run.sources.at(address), stream)
+        notes.extend(f"{found.source}: {note}" for note in (found.choice, *found.notes) if note)
         return found
 
     chunks = resolve(run.spec, looked_at)

@@ -21,6 +21,12 @@ class ChunkSpec(Settings):
     source: str = Field(description="path of a video file")
     start_ms: int | None = Field(None, description="first millisecond, on the source's clock; none: its start")
     end_ms: int | None = Field(None, description="millisecond after the last; none: the source's end")
+    stream: int | None = Field(
+        None,
+        ge=0,
+        description="number of the video stream in the file, counted from 0 with sound and data, as ffprobe counts; "
+        "none: the one that a player would show",
+    )
     name: str | None = Field(
         None, description="what reports call the source, like its path in the media folder; none: its file name"
     )

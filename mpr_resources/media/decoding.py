@@ -68,10 +68,10 @@ SEEK_BACK_S = (0, 2, 10, 60)
 class Media:
     """An open video file. Use it in a `with` statement."""
 
-    def __init__(self, file: Source, threads: int) -> None:
+    def __init__(self, file: Source, threads: int, stream: int | None) -> None:
         self.file = file
         self.source = file.name
-        self._video = open_video(file)
+        self._video = open_video(file, stream)
         self._threads = threads
         self._patching = False
         self._set_up_decoder()
@@ -221,8 +221,9 @@ class Media:
     def _rewind(self, *, patching: bool | None = None) -> None:
         """Back to the first byte, also in containers that cannot seek; with another decoder where asked."""
         self._patching = self._patching if patching is None else patching
+        number = self.stream.index
         self._video.close()
-        self._video = open_video(self.file)
+        self._video = open_video(self.file, number)
         self._set_up_decoder()
 
     # Frames
@@ -382,16 +383,18 @@ class Media:
         )
 
 
-def open_media(source: Source | str | Path, threads: int = 0) -> Media:
+def open_media(source: Source | str | Path, threads: int = 0, stream: int | None = None) -> Media:
     """Open a video file for reading.
 
     Args:
         source: a file of `Sources`, or the path of one on this machine.
         threads: of the decoder; 0 lets it choose by the number of cores.
+        stream: number of the video stream in the file; None: the first that is no cover picture.
 
     Raises:
-        BadInput: the file is missing, a folder, empty, not permitted, cut, no video, or of a codec not known here.
+        BadInput: the file is missing, a folder, empty, not permitted, cut, no video, of a codec not known here, or has
+            no such stream.
     """
     file = LocalFile(source) if isinstance(source, str | Path) else source
     file.check()
-    return Media(file, threads)
+    return Media(file, threads, stream)

@@ -65,21 +65,25 @@ class OpenVideo:
         self.file.close()
 
 
-def open_video(source: Source) -> OpenVideo:
-    """The container and its first video stream that is no cover picture.
+def open_video(source: Source, stream: int | None = None) -> OpenVideo:
+    """The container and one of its video streams.
+
+    Args:
+        stream: its number in the file; None: the first that is no cover picture. Which one is to be shown cannot be
+            told from a header: `probe` tells.
 
     Raises:
-        BadInput: the file may not be read, is no video, or names other media.
+        BadInput: the file may not be read, is no video, names other media, or has no such video stream.
     """
     file = source.opened()
     try:
-        return _opened(source, file)
+        return _opened(source, file, stream)
     except BaseException:
         file.close()
         raise
 
 
-def _opened(source: Source, file: io.RawIOBase) -> OpenVideo:
+def _opened(source: Source, file: io.RawIOBase, stream: int | None) -> OpenVideo:
     try:
         container = av.open(file, "r", options=_OPTIONS, buffer_size=BUFFER_BYTES, timeout=(TIME_LIMIT_S, TIME_LIMIT_S))
     except av.ExitError:
@@ -91,7 +95,7 @@ def _opened(source: Source, file: io.RawIOBase) -> OpenVideo:
             "copy it again or convert it to MP4",
         ) from error
     try:
-        return OpenVideo(container, _video_stream(source.name, container), file)
+        return OpenVideo(container, _video_stream(source.name, container, stream), file)
     except BadInput:
         container.close()
         raise
@@ -113,17 +117,30 @@ def _refuse_list(source: Source) -> None:
             )
 
 
-def _video_stream(source: str, container: InputContainer) -> VideoStream:
+def is_cover(stream: VideoStream) -> bool:
+    """Whether the file flags it as a cover picture, or as thumbnails of its chapters."""
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def _video_stream(source: str, container: InputContainer, number: int | None) -> VideoStream:
     if container.format.name in PICTURES:
         raise BadInput(f"{source} is a picture or a text, not a video", "name a video file")
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    streams = [stream for stream in container.streams.video if not is_cover(stream)]
     if not streams:
         has = "only sound" if container.streams.audio else "no video"
         raise BadInput(f"{source} holds {has}", "name a file that holds video")
-    stream = streams[0]
-    if cast("object | None", stream.codec_context) is None:
-        raise BadInput(f"{source} uses an unknown video codec", "convert it to H.264")
-    return stream
+    known = [stream for stream in streams if cast("object | None", stream.codec_context) is not None]
+    if number is None:
+        if not known:
+            raise BadInput(f"{source} uses an unknown video codec", "convert it to H.264")
+        return known[0]
+    for stream in streams:
+        if stream.index == number:
+            if stream not in known:
+                raise BadInput(f"Stream {number} of {source} uses an unknown video codec", "convert it to H.264")
+            return stream
+    there = ", ".join(str(stream.index) for stream in streams)
+    raise BadInput(f"{source} has no video stream {number}", f"its video streams are {there}")
 
 
 def reason(error: av.FFmpegError) -> str:

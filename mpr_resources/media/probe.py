@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +15,10 @@ from gpu_service.errors import BadInput
 from mpr_resources.media.clock import clock
 from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.opening import reason
+from mpr_resources.media.packet_walk import PacketWalk, walk
 from mpr_resources.media.pixels import display_size, orientation
 from mpr_resources.media.sources import Source
+from mpr_resources.media.streams import VideoStreamFacts, choice, shown_stream
 
 MIN_SIDE_PX = 16
 MAX_SIDE_PX = 16384
@@ -49,6 +50,8 @@ class Probe:
         rotation_deg: clockwise turn from coded to displayed: 0, 90, 180 or 270.
         start_pts: pts of the first presentable frame.
         frames: number of presentable frames.
+        stream: number, within the file, of the video stream that all this is of.
+        choice: a sentence that names the stream and those left aside; empty where the file has one and covers.
         notes: where it shows no new picture: before its first one, after its last, between two. A sentence each.
     """
 
@@ -63,47 +66,55 @@ class Probe:
     rotation_deg: int
     start_pts: int
     frames: int
+    stream: int = 0
+    choice: str = ""
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Walk:
-    """What one pass over all packets told."""
-
-    pts: NDArray[np.int64]
-    last_duration: int
-    version: str
-    end_byte: int
-
-
-def probe(source: Source | str | Path) -> Probe:
+def probe(source: Source | str | Path, stream: int | None = None) -> Probe:
     """Look at a whole file once, without decoding more than its first frame (all, where packets carry no times).
+
+    Args:
+        stream: number of the video stream in the file; None: the one that a player would show.
 
     Raises:
         BadInput: the file cannot be opened (see `open_media`), is cut off, holds no frame that decodes, is smaller than
             16x16 or larger than 16384 pixels a side, or its clock jumps back.
     """
-    with open_media(source) as media:
-        walk = _walk(media)
-        _refuse_cut(media, walk)
-        frame_px, rotation_deg = _first_frame(media)
-        start = media.start_pts
-        pts = walk.pts[walk.pts >= start]
-        frame_pts = _frame_duration(media, pts, walk.last_duration)
-        return Probe(
-            source=media.source,
-            version=walk.version,
-            duration_ms=media.ms(int(pts[-1]) + frame_pts),
-            fps=_rate(media, pts, frame_pts),
-            time_base=media.time_base,
-            codec=media.stream.codec_context.name,
-            width_px=frame_px[0],
-            height_px=frame_px[1],
-            rotation_deg=rotation_deg,
-            start_pts=start,
-            frames=len(pts),
-            notes=tuple(_notes(media, pts, frame_pts)),
-        )
+    with open_media(source, stream=stream) as media:
+        walked = walk(media.container)
+        streams = walked.facts(media.container)
+        shown = shown_stream(streams) if stream is None else next(one for one in streams if one.number == stream)
+        if shown is None or shown.number == media.stream.index:
+            return _probed(media, walked, streams)
+        with open_media(media.file, stream=shown.number) as other:
+            return _probed(other, walked, streams)
+
+
+def _probed(media: Media, walked: PacketWalk, streams: Sequence[VideoStreamFacts]) -> Probe:
+    _refuse_unreadable(media, walked)
+    frame_px, rotation_deg = _first_frame(media)
+    start = media.start_pts
+    stream = walked.streams[media.stream.index]
+    shown = media.times().pts if media.times_need_decoding else np.unique(np.array(stream.pts, np.int64))
+    pts = shown[shown >= start]
+    frame_pts = _frame_duration(media, pts, stream.last[1])
+    return Probe(
+        source=media.source,
+        version=stream.version,
+        duration_ms=media.ms(int(pts[-1]) + frame_pts),
+        fps=_rate(media, pts, frame_pts),
+        time_base=media.time_base,
+        codec=media.stream.codec_context.name,
+        width_px=frame_px[0],
+        height_px=frame_px[1],
+        rotation_deg=rotation_deg,
+        start_pts=start,
+        frames=len(pts),
+        stream=media.stream.index,
+        choice=choice(media.stream.index, streams),
+        notes=tuple(_notes(media, pts, frame_pts)),
+    )
 
 
 def _notes(media: Media, pts: NDArray[np.int64], frame_pts: int) -> Iterator[str]:
@@ -123,58 +134,40 @@ def _notes(media: Media, pts: NDArray[np.int64], frame_pts: int) -> Iterator[str
             yield f"its picture ends at {clock(ends_ms)}, its sound or other data at {clock(file_ends_ms)}"
 
 
-def _walk(media: Media) -> _Walk:
-    digest = hashlib.blake2b(digest_size=16)
-    pts: list[int] = []
-    last = (-(1 << 63), 0)
-    key = -(1 << 63)
-    end_byte = packets = 0
-    try:
-        for packet in media.container.demux():
-            if packet.size == 0:
-                continue
-            end_byte = max(end_byte, (packet.pos or 0) + packet.size)
-            if packet.stream_index != media.stream.index:
-                continue
-            packets += 1
-            if packet.is_corrupt and media.container.format.name != "mpegts":
-                raise _cut(media, packet.pts)
-            digest.update(b"%d " % (packet.pts or 0))
-            digest.update(packet)
-            if packet.pts is None or packet.is_discard:
-                continue
-            if packet.is_keyframe and packet.pts <= key:
-                raise BadInput(
-                    f"The clock of {media.source} jumps back from {clock(media.ms(key))}",
-                    "remux it, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4",
-                )
-            key = packet.pts if packet.is_keyframe else key
-            pts.append(packet.pts)
-            last = max(last, (packet.pts, packet.duration or 0))
-    except av.FFmpegError as error:
-        raise BadInput(f"{media.source} cannot be read to its end ({reason(error)})", "copy the file again") from error
-    if packets == 0:
+def _refuse_unreadable(media: Media, walked: PacketWalk) -> None:
+    """Refuse a file whose stream breaks off, jumps back or is shorter than the file's outermost structure says."""
+    stream = walked.streams[media.stream.index]
+    if stream.corrupt_pts is not None:
+        raise _cut(media, stream.corrupt_pts)
+    if stream.jumps_back_pts is not None:
+        raise BadInput(
+            f"The clock of {media.source} jumps back from {clock(media.ms(stream.jumps_back_pts))}",
+            "remux it, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4",
+        )
+    if walked.broke_off is not None:
+        raise BadInput(
+            f"{media.source} cannot be read to its end ({reason(walked.broke_off)})", "copy the file again"
+        ) from walked.broke_off
+    if stream.packets == 0:
         raise BadInput(f"{media.source} has a video track without frames", "record or export it again")
-    if packets < len(media.stream.index_entries) and "mp4" in media.container.format.name:
-        raise _cut(media, last[0])
-    shown = media.times().pts if media.times_need_decoding else np.unique(np.array(pts, np.int64))
-    return _Walk(shown, last[1], digest.hexdigest(), end_byte)
+    if stream.packets < len(media.stream.index_entries) and "mp4" in media.container.format.name:
+        raise _cut(media, stream.last[0])
+    _refuse_cut(media, walked.end_byte, stream.last[0])
 
 
-def _refuse_cut(media: Media, walk: _Walk) -> None:
-    """Refuse a file that is shorter than its outermost structure says."""
+def _refuse_cut(media: Media, end_byte: int, last_pts: int) -> None:
     size = media.file.size_bytes()
     head = media.file.head(4096)
     name = media.container.format.name
     promised = size
     if "matroska" in name:
         promised = _matroska_end(head) or size
-        if size - walk.end_byte > MATROSKA_TAIL * size:
-            raise _cut(media, int(walk.pts[-1]))
+        if size - end_byte > MATROSKA_TAIL * size:
+            raise _cut(media, last_pts)
     elif name == "avi":
         promised = 8 + int.from_bytes(head[4:8], "little")
     if promised > size:
-        raise _cut(media, int(walk.pts[-1]))
+        raise _cut(media, last_pts)
 
 
 def _matroska_end(head: bytes) -> int | None:

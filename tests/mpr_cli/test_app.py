@@ -13,6 +13,7 @@ import yaml
 from mpr_assets.definitions import ROOT
 from mpr_assets.runs import local_instance
 from mpr_cli.report import ShownReport
+from tests.clips import write_streams
 from tests.command_line_page import fits
 from tests.gpu_service.live import free_port
 from tests.mpr_cli.conftest import Mpr
@@ -70,6 +71,37 @@ def test_a_timeline_of_chunks_of_two_videos(mpr: Mpr, inputs: Path) -> None:
         (video, 1000, 1500),
         (video, 0, 1000),
     ]
+
+
+def test_of_several_video_streams_one_is_named_and_another_can_be_picked(mpr: Mpr, tmp_path: Path) -> None:
+    streams = [{"numbers": [7], "codec": "mjpeg"}, {"numbers": range(25)}, {"numbers": range(25), "size": (64, 64)}]
+    video = str(write_streams(tmp_path / "views.mp4", streams))
+    said = mpr.said("run", video, "--chunk", "0-0.5")
+    line = (
+        f"{video}: video stream 1 (h264 160x96, 25 frames, 00:00:00.000 to 00:00:01.000) is used, "
+        "not 0 (mjpeg 160x96, 1 frame, 00:00:00.000 to 00:00:00.040), "
+        "2 (h264 64x64, 25 frames, 00:00:00.000 to 00:00:01.000); `stream` picks another\n"
+    )
+    assert f"mpr: {line}" in said.err
+    assert mpr("timeline", "show", "views").endswith(f"# {line}")
+    mpr("timeline", "create", video, video, "--name", "other", "--stream", "2:2", "--stream", "1:0")
+    shown = yaml.safe_load(mpr("timeline", "show", "other"))
+    assert [chunk["stream"] for chunk in shown["chunks"]] == [0, 2]
+
+
+BAD_STREAMS = {
+    "of no video": (["clip.mp4", "clip.mp4"], "1", "The stream '1' does not say which of the 2 videos it belongs to"),
+    "no number": (["clip.mp4"], "x", "The stream 'x' is not a number"),
+    "not there": (["clip.mp4"], "3", "clip.mp4 has no video stream 3; its video streams are 0."),
+}
+
+
+@pytest.mark.parametrize("name", BAD_STREAMS)
+def test_a_stream_that_cannot_be_is_refused(name: str, mpr: Mpr, inputs: Path) -> None:
+    videos, stream, says = BAD_STREAMS[name]
+    said = mpr.said("run", *(str(inputs / video) for video in videos), "--name", "no", "--stream", stream)
+    assert said.status == 2, said
+    assert says in said.err
 
 
 def test_a_name_taken_is_given_again_with_replace(mpr: Mpr, inputs: Path) -> None:

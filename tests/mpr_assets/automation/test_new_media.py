@@ -353,8 +353,11 @@ SIDECARS = {
     "absolute brands": ("brands: /b.yaml\n", {"brands": "/b.yaml"}),
     "chunks": (
         "chunks: ['00:10-00:12', '1:00-1:30.5']\n",
-        {"chunks": [(10_000, 12_000), (60_000, 90_500)]},
+        {"chunks": [(10_000, 12_000, None), (60_000, 90_500, None)]},
     ),
+    "stream": ("stream: 2\n", {"chunks": [(None, None, 2)]}),
+    "stream of chunks": ("{stream: 0, chunks: ['1-2', '3-4']}\n", {"chunks": [(1000, 2000, 0), (3000, 4000, 0)]}),
+    "no stream": ("stream: -1\n", {"refused": "{side}: stream is -1, which is out of range; give at least 0."}),
     "unknown key": (
         "chunk: [0-1]\n",
         {"refused": "unknown key `chunk` in {side} at the top level; did you mean `chunks`?"},
@@ -363,7 +366,7 @@ SIDECARS = {
         "chunks: [nonsense]\n",
         {"refused": "{side}: The chunk 'nonsense' is not a span of time; write it as START-END"},
     ),
-    "empty": ("", {"refused": "{side} is empty; it needs at least `profile`, `brands`, `chunks`."}),
+    "empty": ("", {"refused": "{side} is empty; it needs at least `profile`, `brands`, `chunks`, `stream`."}),
     "large": ("# " + "x" * 100_000, {"refused": "{side} has more than 100 kB; make it shorter."}),
     "an empty number": ('profile: !!int ""', {"refused": "{side}, line 1, column 10: the value `` does not fit"}),
     "not YAML": ("a: [", {"refused": "{side}, line 1"}),
@@ -378,8 +381,8 @@ def test_a_sidecar(intake: Intake, name: str) -> None:
     assert intake.ticks() == ["final.mp4"]
     spec = load_spec(intake.storage, timeline_name("final.mp4"))
     said: dict[str, Any] = {"profile": spec.profile, "brands": spec.brands, "refused": spec.refused}
-    said["chunks"] = [(chunk.start_ms, chunk.end_ms) for chunk in spec.chunks]
-    usual = {"profile": "generic", "brands": None, "refused": None, "chunks": [(None, None)]}
+    said["chunks"] = [(chunk.start_ms, chunk.end_ms, chunk.stream) for chunk in spec.chunks]
+    usual = {"profile": "generic", "brands": None, "refused": None, "chunks": [(None, None, None)]}
     if "refused" in expected:
         begins = expected["refused"].format(side=intake.folder / "final.mp4.yaml")
         assert said.pop("refused", "").startswith(begins)

@@ -21,8 +21,8 @@ from tests.world import Ran, World, pictures, write_inputs
 def chunks(*rows: tuple[int, int, int]) -> pl.DataFrame:
     """Chunks of (start_ms, end_ms, timeline_start_ms) at 25 frames a second."""
     return pl.DataFrame(
-        [(at, "a.mp4", *row, 25, 1) for at, row in enumerate(rows)],
-        schema=["chunk", "source", "start_ms", "end_ms", "timeline_start_ms", "fps_num", "fps_den"],
+        [(at, "a.mp4", 1, *row, 25, 1) for at, row in enumerate(rows)],
+        schema=["chunk", "source", "stream", "start_ms", "end_ms", "timeline_start_ms", "fps_num", "fps_den"],
         orient="row",
     )
 
@@ -89,8 +89,8 @@ COVER: dict[str, tuple[pl.DataFrame, pl.DataFrame, Sequence[int], list[str]]] = 
 def test_frames_cover_the_timeline(name: str) -> None:
     of_chunks, frames, shown_ms, says = COVER[name]
 
-    def picture_times(source: str, start_ms: int, end_ms: int) -> np.ndarray:
-        assert source == "a.mp4"
+    def picture_times(source: str, stream: int, start_ms: int, end_ms: int) -> np.ndarray:
+        assert (source, stream) == ("a.mp4", 1)
         return np.array([ms for ms in shown_ms if start_ms <= ms < end_ms], np.int64)
 
     assert frames_cover_timeline(of_chunks, frames, 2.0, picture_times) == says

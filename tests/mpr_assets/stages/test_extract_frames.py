@@ -231,8 +231,8 @@ def test_progress_and_memory_follow_the_consumer(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     decoded: list[int] = []
 
-    def counting(source: str, threads: int) -> object:
-        media = open_media(source, threads)
+    def counting(source: str, threads: int, stream: int) -> object:
+        media = open_media(source, threads, stream)
         frames = media.frames
 
         def counted(*arguments: object, **keywords: object) -> Iterator[object]:

@@ -108,10 +108,11 @@ def test_a_bad_name_is_refused(name: str) -> None:
         assert "\n" not in str(refusal.value)
 
 
-def probe(source: str) -> Probe:
-    """Two sources: `a` of ten seconds and `b` of one and a half."""
-    duration_ms = {"a": 10_000, "b": 1_500}[source]
-    return Probe(source, f"v-{source}", duration_ms, Fraction(25), Fraction(1, 90_000), "h264", 640, 360, 90, 0, 250)
+def probe(source: str, stream: int | None) -> Probe:
+    """Two sources: `a` of ten seconds, whose stream 2 lasts one more, and `b` of one and a half."""
+    duration_ms = {"a": 10_000, "b": 1_500}[source] + (1000 if stream == 2 else 0)
+    base = Fraction(1, 90_000)
+    return Probe(source, f"v-{source}", duration_ms, Fraction(25), base, "h264", 640, 360, 90, 0, 250, stream or 0)
 
 
 def spec(*chunks: tuple[str, int | None, int | None]) -> TimelineSpec:
@@ -161,9 +162,17 @@ def test_a_chunk_outside_its_source_is_refused(name: str) -> None:
 
 
 def test_each_source_is_probed_once() -> None:
-    asked: list[str] = []
-    resolve(spec(("a", 0, 1), ("b", 0, 1), ("a", 1, 2)), lambda source: (asked.append(source), probe(source))[1])
-    assert asked == ["a", "b"]
+    asked: list[tuple[str, int | None]] = []
+
+    def looked_at(source: str, stream: int | None) -> Probe:
+        asked.append((source, stream))
+        return probe(source, stream)
+
+    chunks = [("a", 0, None), ("b", 0, None), ("a", 1, None), ("a", 1, 2), ("a", 2, 2)]
+    given = tuple(ChunkSpec(source=source, start_ms=start_ms, stream=stream) for source, start_ms, stream in chunks)
+    table = resolve(TimelineSpec(name="t", chunks=given), looked_at)
+    assert asked == [("a", None), ("b", None), ("a", 2)]
+    assert table.select("stream", "end_ms").rows() == [(0, 10_000), (0, 1_500), (0, 10_000), (2, 11_000), (2, 11_000)]
 
 
 def test_a_real_file(tmp_path: Path) -> None:
@@ -185,7 +194,20 @@ def test_a_real_file(tmp_path: Path) -> None:
         "width_px": 96,
         "height_px": 160,
         "rotation_deg": 270,
+        "stream": 0,
+        "stream_choice": "",
     }
+
+
+def test_the_stream_that_is_picked_is_part_of_what_the_timeline_is(tmp_path: Path) -> None:
+    def files(stream: int | None) -> dict[str, str]:
+        chunk = ChunkSpec(source=str(tmp_path / "a.mp4"), stream=stream)
+        asked = TimelineSpec(name="t", chunks=(chunk,), version="v")
+        return dict(timeline_stage.depends_on(SimpleNamespace(spec=asked)))  # type: ignore[arg-type]
+
+    none, first, second = map(files, (None, 0, 1))
+    assert none.keys() == {"spec", "version"}, "what was stored when no stream could be picked stays fresh"
+    assert len({str(one) for one in (none, first, second)}) == 3
 
 
 @pytest.mark.parametrize("results", ["in a folder", "in a bucket"])
