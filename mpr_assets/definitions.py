@@ -14,7 +14,7 @@ from mpr_assets.engine.stage import Stage
 from mpr_resources.brands.registry import Registry
 from mpr_resources.database.connection import Database
 from mpr_resources.environment import ROOT as ROOT
-from mpr_resources.environment import database_url, profiles_path, s3_endpoint_url, storage_url
+from mpr_resources.environment import database_url, profiles_path, s3_endpoint_url, storage_url, storage_web_url
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
@@ -50,6 +50,7 @@ def storage_resource(environ: Mapping[str, str]) -> StorageResource:
     return StorageResource(
         url=storage_url(environ),
         s3_endpoint_url=s3_endpoint_url(environ),
+        web_url=storage_web_url(environ),
     )
 
 

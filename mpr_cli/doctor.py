@@ -34,6 +34,7 @@ MOST_OFF_S = 60.0
 """Two clocks that differ by more put runs, ages and signatures of S3 in a wrong order."""
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg2video", "prores")
 HOST_S = 5.0
+WEB = "correct MPR_STORAGE_WEB_URL, or the server there; see docs/team-installation.md"
 PROBE = "doctor"
 """The folder of the storage in which an object is written, read and deleted."""
 
@@ -165,10 +166,10 @@ def profiles() -> str:
 
 
 def storage() -> str:
-    """An object is written, read and deleted."""
-    from mpr_resources.storage.store import Storage
+    """An object is written, read, on the web too, and deleted."""
+    from mpr_assets.runs.local_storage import storage as opened
 
-    store = Storage.open(storage_url(os.environ), s3_endpoint_url=s3_endpoint_url(os.environ))
+    store = opened()
     key, content = f"{PROBE}/{uuid.uuid4().hex}", os.urandom(1000)
     began_s = time.monotonic()
     store.put(key, content)
@@ -176,11 +177,27 @@ def storage() -> str:
         if store.get(key) != content:
             raise PermanentError(f"{store.url} gives other bytes than were written", "check the store")
         off_s = abs(store.entry(key).modified_s - time.time())
+        on_web = _on_web(store.web(key), content)
     finally:
         store.delete([key])
     if off_s > MOST_OFF_S:
         raise PermanentError(f"The clock of {store.url} differs by {off_s:.0f} s", "set both by NTP")
-    return f"{store.url} written, read and deleted in {time.monotonic() - began_s:.2f} s"
+    return f"{store.url} written, read and deleted in {time.monotonic() - began_s:.2f} s{on_web}"
+
+
+def _on_web(link: str | None, content: bytes) -> str:
+    """Whether a web server hands out the object, as far as it does so without a login."""
+    if link is None:
+        return ""
+    try:
+        answer = httpx2.get(link, timeout=HOST_S)
+    except httpx2.HTTPError as error:
+        raise PermanentError(f"{link} does not answer ({error or type(error).__name__})", WEB) from error
+    if answer.status_code in (301, 302, 303, 307, 308, 401, 403):
+        return f"; {link} answers {answer.status_code}, perhaps for want of a login"
+    if answer.content != content:
+        raise PermanentError(f"{link} answers {answer.status_code} and not the object that was written", WEB)
+    return "; MPR_STORAGE_WEB_URL hands it out"
 
 
 def media() -> str:

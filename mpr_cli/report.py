@@ -89,8 +89,8 @@ class OverriddenStage:
 @dataclass(frozen=True)
 class ShownReport(Document):
     """`stale`: null where the report would come out the same now. `brands`: the longest on screen first. `unlisted`:
-    what was read and is in no list of brands. `overridden`: stages made with settings for one run. `link`: to open the
-    page in a browser for an hour, where the storage has such links.
+    what was read and is in no list of brands. `overridden`: stages made with settings for one run. `link`: opens the
+    page in a browser, for `link_ms` where it is signed for so long; null where the storage has no address of the web.
     """
 
     timeline: str
@@ -100,6 +100,7 @@ class ShownReport(Document):
     overridden: list[OverriddenStage]
     page: str
     link: str | None
+    link_ms: int | None
 
     def show(self) -> None:
         if self.stale is not None:
@@ -113,7 +114,8 @@ class ShownReport(Document):
             terminal.out.print(f"{one.stage} was made with {assignments(one.overrides)}.")
         terminal.out.print(f"\nReport: {self.page}")
         if self.link is not None:
-            terminal.out.print(f"In a browser, for an hour: {self.link}", soft_wrap=True)
+            how_long = "" if self.link_ms is None else ", for an hour"
+            terminal.out.print(f"In a browser{how_long}: {self.link}", soft_wrap=True)
 
 
 @app.command()
@@ -140,6 +142,7 @@ def report_of(timeline: str, stale: Staleness | None = None) -> ShownReport:
     told = _told(store, timeline)
     made = [OverriddenStage(one["stage"], one["overrides"]) for one in told.get("stages", []) if one.get("overrides")]
     page = Keys.report(timeline, "report.html")
+    link, signed = store.web(page), store.link(page, LINK_S)
     return ShownReport(
         timeline=timeline,
         stale=stale,
@@ -147,7 +150,8 @@ def report_of(timeline: str, stale: Staleness | None = None) -> ShownReport:
         unlisted=[ReportedText(one["text"], one["times"]) for one in told.get("unlisted", [])],
         overridden=made,
         page=store.where(page),
-        link=store.link(page, LINK_S),
+        link=link or signed,
+        link_ms=LINK_S * 1000 if signed and not link else None,
     )
 
 

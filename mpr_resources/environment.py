@@ -22,6 +22,11 @@ def s3_endpoint_url(environ: Mapping[str, str]) -> str | None:
     return environ.get("S3_ENDPOINT_URL") or None
 
 
+def storage_web_url(environ: Mapping[str, str]) -> str | None:
+    """Where a web server hands out the storage's objects, as `MPR_STORAGE_WEB_URL` says; None: nowhere."""
+    return environ.get("MPR_STORAGE_WEB_URL") or None
+
+
 def database_url(environ: Mapping[str, str]) -> str:
     """The database as `MPR_DATABASE_URL` says; by default a file beside Dagster's own."""
     home = Path(environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()

@@ -10,7 +10,6 @@ import base64
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias
 
 import dagster as dg
@@ -201,8 +200,9 @@ def _summary(outcome: StageOutcome, seconds: float) -> str:
 
 def _overview(made: Overview, run: StageRun) -> dict[str, Metadata]:
     picture = base64.b64encode(made.svg.encode()).decode()
-    where = run.storage.where(made.page)
-    page = dg.MetadataValue.url(Path(where).as_uri()) if Path(where).is_absolute() else dg.MetadataValue.path(where)
+    link = run.storage.web(made.page)
+    # A browser opens no file from a page of http, as the UI is: a path, which the UI lets be copied, says no less.
+    page = dg.MetadataValue.url(link) if link else dg.MetadataValue.path(run.storage.where(made.page))
     return {
         **({"picture": dg.MetadataValue.md(f"![timeline](data:image/svg+xml;base64,{picture})")} if made.svg else {}),
         "report": page,

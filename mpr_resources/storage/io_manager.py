@@ -23,10 +23,11 @@ class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     url: str = Field(description="a folder, a file:// URL or s3://bucket/prefix")
     s3_endpoint_url: str | None = Field(None, description="for MinIO, R2 and other S3 servers that are not AWS")
+    web_url: str | None = Field(default=None, description="http or https address at which its objects are handed out")
 
     @cached_property
     def storage(self) -> Storage:
-        return Storage.open(self.url, s3_endpoint_url=self.s3_endpoint_url)
+        return Storage.open(self.url, s3_endpoint_url=self.s3_endpoint_url, web_url=self.web_url)
 
     @cached_property
     def cache(self) -> PictureCache:

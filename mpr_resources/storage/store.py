@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, InvalidPathError, NotFoundError
@@ -71,25 +71,35 @@ class ObjectInfo:
 class Storage:
     """Objects under one URL. Thread-safe."""
 
-    def __init__(self, store: ObjectStore, url: str, endpoint: str = "") -> None:
-        """`endpoint`: of the S3 server, where it is not AWS."""
+    def __init__(self, store: ObjectStore, url: str, endpoint: str = "", web_url: str | None = None) -> None:
+        """`endpoint`: of the S3 server, where it is not AWS. `web_url`: where a web server hands out the objects."""
         self.store = store
         self.url = url
         self.endpoint = endpoint
+        self.web_url = web_url
 
     @classmethod
-    def open(cls, url: str, *, s3_endpoint_url: str | None = None) -> Storage:
+    def open(cls, url: str, *, s3_endpoint_url: str | None = None, web_url: str | None = None) -> Storage:
         """Open `s3://bucket/prefix`, a `file://` URL or a folder (made when it is not there).
 
+        Args:
+            web_url: the http or https address of the folder or prefix, where a web server hands it out. Links to it are
+                stored and shown, so it may hold no password.
+
         Raises:
-            BadInput: the URL is of another kind, or the folder cannot be made.
+            BadInput: a URL is of another kind, or the folder cannot be made.
         """
+        if web_url is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", web_url):
+            raise BadInput(
+                "MPR_STORAGE_WEB_URL is not a plain http or https address",
+                "write it like https://reports.example/mpr, without user, password, ? and #",
+            )
         scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
         if scheme and scheme[1] == "s3":
             bucket, _, prefix = url.removeprefix("s3://").partition("/")
             if not bucket:
                 raise BadInput(f"The storage URL {url!r} names no bucket", "write s3://bucket/prefix")
-            return cls(_s3(bucket, prefix, s3_endpoint_url), url, s3_endpoint_url or "")
+            return cls(_s3(bucket, prefix, s3_endpoint_url), url, s3_endpoint_url or "", web_url)
         if scheme and scheme[1] != "file":
             raise BadInput(
                 f"The storage URL {url!r} starts with {scheme[0]}",
@@ -109,7 +119,7 @@ class Storage:
             raise BadInput(
                 f"The storage folder {path!r} cannot be made ({reason})", "set MPR_STORAGE_URL to a writable one"
             ) from error
-        return cls(LocalStore(folder), folder.as_uri())
+        return cls(LocalStore(folder), folder.as_uri(), web_url=web_url)
 
     def put(self, key: str, data: bytes) -> None:
         """Store the bytes under the key, replacing what was there at once."""
@@ -343,6 +353,10 @@ class Storage:
             return obstore.sign(self.store, "GET", key, timedelta(seconds=seconds))
         except BaseError as error:
             raise self._explain(error, "sign", key) from error
+
+    def web(self, key: str) -> str | None:
+        """The object's address on the web server that hands out the storage; None where there is none."""
+        return f"{self.web_url.rstrip('/')}/{quote(key)}" if self.web_url else None
 
     def where(self, key: str) -> str:
         """The object's address as a user would open it."""

@@ -10,6 +10,7 @@ from mpr_cli.doctor import CHECKS
 from mpr_cli.exit_status import FAILED
 from tests.gpu_service.live import free_port
 from tests.mpr_cli.conftest import Mpr
+from tests.web_server import handing_out
 
 REFUSING = f"http://127.0.0.1:{free_port()}"
 
@@ -25,9 +26,19 @@ def test_all_is_well(mpr: Mpr, home: Path) -> None:
     assert [path for path in (home / "storage").rglob("*") if path.is_file()] == [], "what was written is deleted"
 
 
+def test_a_web_server_that_hands_out_the_storage(mpr: Mpr, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with handing_out(home / "storage") as web:
+        monkeypatch.setenv("MPR_STORAGE_WEB_URL", web)
+        ok, said = checks(mpr("doctor", "--json"))["storage"]
+    assert ok
+    assert said.endswith("; MPR_STORAGE_WEB_URL hands it out")
+
+
 WRONG: dict[str, tuple[Mapping[str, str], str, str]] = {
     "no profiles": ({"MPR_PROFILES_DIR": "{tmp}"}, "profiles", "There is no profile in {tmp}; set MPR_PROFILES_DIR"),
     "no storage": ({"MPR_STORAGE_URL": "/dev/null/x"}, "storage", "The storage folder '/dev/null/x' cannot be made"),
+    "no web server": ({"MPR_STORAGE_WEB_URL": REFUSING}, "storage", f"{REFUSING}/doctor/"),
+    "another web server": ({"MPR_STORAGE_WEB_URL": "{web}/x"}, "storage", " answers 404 and not the object that was"),
     "no media": ({"MPR_MEDIA_URL": "{tmp}/none"}, "media", "MPR_MEDIA_URL names {tmp}/none, which is no folder"),
     "no host": ({"INFERENCE_URL": REFUSING}, "inference", f"{REFUSING} does not answer ("),
     "no model": (
@@ -45,9 +56,10 @@ def test_what_is_wrong_is_named_and_the_rest_is_still_checked(
     case: str, mpr: Mpr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables, wrong, says = WRONG[case]
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value.format(tmp=tmp_path))
-    said = mpr.said("doctor", "--json")
+    with handing_out(tmp_path) as web:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value.format(tmp=tmp_path, web=web))
+        said = mpr.said("doctor", "--json")
     assert said.status == FAILED
     found = checks(said.out)
     names = [name for name, (ok, _) in found.items() if not ok]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache, PictureFolder
 from tests.gpu_service.live import live_server
+from tests.web_server import handing_out
 from tests.world import (
     BRAND,
     NAMES,
@@ -104,7 +106,16 @@ def test_what_came_of_a_stage_is_shown_first_and_hashes_last(finished: tuple[Wor
     report = ran.metadata("compile_report")
     assert report["picture"].startswith("![timeline](data:image/svg+xml;base64,")
     assert f"\n| {BRAND} | 2" in report["table_of_brands"]
-    assert report["report"] == (world.storage_folder.resolve() / "reports/match/report.html").as_uri()
+    assert report["report"] == str(world.storage_folder.resolve() / "reports/match/report.html")
+
+
+def test_the_link_to_the_report_opens_where_a_web_server_hands_out_the_storage(world: World) -> None:
+    with handing_out(world.storage_folder) as url:
+        ran = world.run("compile_report", environ={"MPR_STORAGE_WEB_URL": f"{url}/"})
+        link = ran.metadata("compile_report")["report"]
+        assert link == f"{url}/reports/match/report.html"
+        with urllib.request.urlopen(link, timeout=10) as answer:
+            assert answer.read() == world.storage.get("reports/match/report.html")
 
 
 def test_every_column_says_what_it_holds(finished: tuple[World, Ran]) -> None:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -17,6 +14,7 @@ from mpr_resources.media.sources import (
     Sources,
 )
 from mpr_resources.storage.store import ObjectInfo, Storage
+from tests.web_server import handing_out
 
 
 @pytest.fixture
@@ -60,14 +58,9 @@ def test_what_is_no_video_is_refused(name: str, media: Storage, inputs: Path) ->
 
 
 def test_a_server_that_sends_whole_files_alone_is_refused(inputs: Path) -> None:
-    serve = partial(SimpleHTTPRequestHandler, directory=str(inputs))
-    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
-        Thread(target=server.serve_forever).start()
-        try:
-            with pytest.raises(BadInput, match=r"clip.mp4 does not support range requests; copy it to this machine"):
-                probe(Sources().at(f"http://127.0.0.1:{server.server_port}/clip.mp4"))
-        finally:
-            server.shutdown()
+    says = r"clip.mp4 does not support range requests; copy it to this machine"
+    with handing_out(inputs) as url, pytest.raises(BadInput, match=says):
+        probe(Sources().at(f"{url}/clip.mp4"))
 
 
 class Counted(Storage):

@@ -289,6 +289,27 @@ def test_a_url_that_cannot_be_used_is_refused(name: str) -> None:
         Storage.open(url, s3_endpoint_url=endpoint)
 
 
+WEB_URLS = {
+    "a host": ("https://reports.example", "https://reports.example/reports/%E8%A9%A6%E5%90%88/report.html"),
+    "a path": ("http://h:8001/mpr/", "http://h:8001/mpr/reports/%E8%A9%A6%E5%90%88/report.html"),
+    "none": (None, None),
+    "a folder": ("/data/mpr", BadInput),
+    "a password": ("https://user:secret@h/mpr", BadInput),
+    "a signature": ("https://h/mpr?sig=secret", BadInput),
+}
+
+
+@pytest.mark.parametrize("case", WEB_URLS)
+def test_the_address_on_the_web(case: str, tmp_path: Path) -> None:
+    url, expected = WEB_URLS[case]
+    if expected is BadInput:
+        with pytest.raises(BadInput, match=r"^MPR_STORAGE_WEB_URL is not a plain http or https address; ") as refused:
+            Storage.open(str(tmp_path), web_url=url)
+        assert "secret" not in str(refused.value)
+    else:
+        assert Storage.open(str(tmp_path), web_url=url).web("reports/試合/report.html") == expected
+
+
 def test_the_public_layout() -> None:
     made_by = "0123456789abcdef" * 4
     assert [
