@@ -16,6 +16,7 @@ from mpr_assets.runs.local_storage import storage
 from mpr_cli import new_timeline, terminal
 from mpr_cli.materialize import materialize
 from mpr_cli.report import report_of
+from mpr_resources.environment import state_folder
 from mpr_resources.storage.keys import Keys
 
 TIMELINE = "demo"
@@ -26,7 +27,7 @@ BRANDS = Path(__file__).parent / "brands.yaml"
 def main() -> int:
     """Exit status 0 when every stage ran, 1 otherwise."""
     argparse.ArgumentParser(prog="python -m demo", description=__doc__).parse_args()
-    folder = ROOT / ".mpr" / "demo"
+    folder = state_folder() / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     video = folder / "broadcast.mp4"
     terminal.err.print("Drawing 20 seconds of a football broadcast …")

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import Field
 
+from gpu_service.distribution import install_command
 from gpu_service.errors import BadInput, MissingEngine
 from gpu_service.pictures import Image
 from gpu_service.settings import Settings
@@ -215,7 +216,7 @@ def _not_installed(package_name: str, what: str, extra: str, why: str) -> Missin
     what = what[0].upper() + what[1:]
     return MissingEngine(
         f"{what} needs the package {package_name}, which cannot be used on this host{why}",
-        f"install it with `pip install '.[{extra}]'`, or choose another engine",
+        f"install it with `{install_command(extra)}`, or choose another engine",
     )
 
 

@@ -46,7 +46,7 @@ SECTIONS = {stage.name: stage.settings for stage in STAGES}
 
 
 def storage_resource(environ: Mapping[str, str]) -> StorageResource:
-    """Storage as `MPR_STORAGE_URL` says; a folder in the clone by default."""
+    """Storage as `MPR_STORAGE_URL` says; a folder by default."""
     return StorageResource(
         url=storage_url(environ),
         s3_endpoint_url=s3_endpoint_url(environ),
@@ -66,7 +66,7 @@ def inference_resource(environ: Mapping[str, str]) -> InferenceResource:
 
 
 def profiles_folder(environ: Mapping[str, str]) -> Profiles:
-    """Profiles as `MPR_PROFILES_DIR` says; `profiles/` in the clone by default."""
+    """Profiles as `MPR_PROFILES_DIR` says; else the project's, else those that come with MPR."""
     return Profiles(profiles_path(environ), SECTIONS, brand_registry(environ))
 
 

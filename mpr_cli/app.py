@@ -18,13 +18,13 @@ from typer._click.core import Command, Context
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.core import TyperCommand, TyperGroup
 
+from gpu_service.distribution import VERSION
 from gpu_service.errors import MprError
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
 from mpr_cli.document import asks_for_json, with_json
 from mpr_cli.exit_status import FAILED, INTERRUPTED, UNUSABLE
-
-DISTRIBUTION = "mpr"
+from mpr_resources.environment import read_env_file
 
 
 class CommandInfo(NamedTuple):
@@ -39,6 +39,10 @@ COMMANDS = {
     "report": CommandInfo(
         "mpr_cli.report",
         "Print a timeline's brands and the location of its report; first, whether and why it is stale.",
+    ),
+    "init": CommandInfo(
+        "mpr_cli.init",
+        "Lay out a project of your own, with profiles and settings of Dagster, which commands given in it use.",
     ),
     "timeline": CommandInfo("mpr_cli.timeline", "Create, list, show, delete and rename timelines."),
     "profile": CommandInfo("mpr_cli.profile", "List, show, validate and duplicate profiles."),
@@ -85,7 +89,7 @@ COMMANDS = {
     ),
     "overlay": CommandInfo(
         "mpr_cli.replay",
-        "Write pictures that show what a stage found in a frame and how; prints their paths.",
+        "Draw pictures that show what a stage found in a frame and how; prints their paths.",
     ),
     "scenario": CommandInfo(
         "mpr_cli.scenarios", "Bookmark a stage's result, and check later whether it is reproduced."
@@ -139,9 +143,7 @@ class DeferredGroup(TyperGroup):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # it parses e-mail headers, and only this needs it
-
-        terminal.out.print(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+        terminal.out.print(f"mpr {VERSION}")
         raise typer.Exit
 
 
@@ -165,6 +167,7 @@ def main() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     terminal.show_warnings()
     try:
+        read_env_file(os.environ)
         status = app(standalone_mode=False)
         if status == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
             raise KeyboardInterrupt

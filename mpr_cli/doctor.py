@@ -20,11 +20,12 @@ import httpx2
 import typer
 from rich.text import Text
 
+from gpu_service.distribution import DISTRIBUTION, VERSION, install_command
 from gpu_service.errors import BadInput, MprError, PermanentError
 from mpr_cli import terminal
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
-from mpr_resources.environment import database_url, profiles_path, s3_endpoint_url, storage_url
+from mpr_resources.environment import dagster_home, database_url, profiles_path, s3_endpoint_url, storage_url
 
 app = typer.Typer()
 
@@ -114,13 +115,14 @@ def packages() -> str:
         if not one.specifier.contains(has, prereleases=True):
             wrong.append(f"{one.name} is {has}, not {one.specifier}")
     if wrong:
-        raise PermanentError("; ".join(wrong), f"pip install {name} again")
+        raise PermanentError("; ".join(wrong), f"run: {install_command('graph')}")
     return f"{name} {metadata.version(name)}, dagster {metadata.version('dagster')}, {len(needed)} packages fit"
 
 
 def distribution() -> str:
     """What MPR is called where packages are installed."""
-    return metadata.packages_distributions()["mpr_cli"][0]
+    names = metadata.packages_distributions()["mpr_cli"]
+    return DISTRIBUTION if DISTRIBUTION in names else names[0]
 
 
 def ffmpeg() -> str:
@@ -237,8 +239,6 @@ def database() -> str:
 
 def hosts() -> str:
     """The inference hosts: that they answer, are ready, take the token and have the same version."""
-    from gpu_service.host.service import VERSION
-
     urls = [url.strip().rstrip("/") for url in os.environ.get("INFERENCE_URL", "").split(",") if url.strip()]
     if not urls:
         return "INFERENCE_URL is not set; everything is computed in this process"
@@ -281,9 +281,8 @@ def _of_host(http: httpx2.Client, url: str, version: str, said: list[str]) -> It
 
 def disk() -> str:
     """Room where results and runs are kept."""
-    home = Path(database_url({**os.environ, "MPR_DATABASE_URL": ""}).removeprefix("sqlite:///")).parent
     url = storage_url(os.environ)
-    folders = {"DAGSTER_HOME": home}
+    folders = {"DAGSTER_HOME": dagster_home(os.environ)}
     if not url.startswith("s3://"):
         folders = {"storage": Path(unquote(urlsplit(url).path) if "://" in url else url).expanduser()} | folders
     free = {name: shutil.disk_usage(_existing(folder)).free for name, folder in folders.items()}

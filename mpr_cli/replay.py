@@ -16,7 +16,7 @@ from rich.table import Table
 from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
-from mpr_assets.definitions import ROOT, STAGES
+from mpr_assets.definitions import STAGES
 from mpr_assets.engine.open_run import run_of, stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES, FrameChoice, Overrides, parse_overrides
 from mpr_assets.engine.stage import Stage
@@ -31,7 +31,7 @@ from mpr_assets.freshness.judge import (
 )
 from mpr_assets.freshness.stored import in_full, stored_headers
 from mpr_assets.orchestration.launchpad import as_config
-from mpr_assets.overlays.overlay_store import overlays, seen_in, store_overlays
+from mpr_assets.overlays.overlay_store import overlays, seen_in
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, profiles, resources
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.runs.run_control import backfills_at_work, downstream
@@ -44,6 +44,7 @@ from mpr_cli.arguments import OneOrAll, Timeline
 from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.materialize import materialize, say_what_has_no_effect
 from mpr_cli.report import assignments
+from mpr_resources.storage.keys import Keys
 
 app = typer.Typer()
 
@@ -59,7 +60,10 @@ Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting for this run only, repeatable")
 ]
 Frames = Annotated[str | None, typer.Option(metavar="10,12,40-60", help="only these frames, by seq")]
-Folder = Annotated[Path | None, typer.Option("--to", metavar="FOLDER", help="the folder to write the pictures to")]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--to", metavar="FOLDER", help="the folder to write the pictures to; by default the storage"),
+]
 
 
 @app.command()
@@ -111,7 +115,6 @@ def try_command(
     changes: Changes = None,
     frames: Frames = None,
     to: Folder = None,
-    store: Annotated[bool, typer.Option("--store", help="store the pictures in the storage too")] = False,
 ) -> None:
     """Try a stage on some frames without a run, storing no result; prints rows and writes pictures."""
     one = BY_NAME[stage_name(stage)]
@@ -119,13 +122,15 @@ def try_command(
     say_what_has_no_effect(one, profiles().load(load_spec(storage(), timeline).profile), overrides)
     tried = try_stage(one, timeline, BY_NAME, resources(), overrides=overrides, debug=True, log=LOG)
     _print_rows(tried)
-    folder = to or ROOT / ".mpr" / "try" / timeline / stage
+    store, prefix = storage(), Keys.trial(timeline, tried.key, one.name)
     for seq, pictures in tried.overlays.items():
-        _write(folder, seq, pictures)
-        if store:
-            store_overlays(storage(), timeline, f"try-{tried.key[:16]}", stage, seq, pictures)
+        if to is not None:
+            _write(to, seq, pictures)
+            continue
+        for name, picture in pictures.items():
+            store.put(f"{prefix}/{_file(seq, name)}", encode_png(picture))
     if tried.overlays:
-        terminal.out.print(f"\nPictures: {folder}")
+        terminal.out.print(f"\nPictures: {to or store.where(prefix)}")
 
 
 @app.command()
@@ -135,7 +140,7 @@ def overlay(
     seq: Annotated[int, typer.Argument(metavar="SEQ", help="number of a frame")],
     to: Folder = None,
 ) -> None:
-    """Write pictures that show what a stage found in a frame and how; prints their paths."""
+    """Draw pictures that show what a stage found in a frame and how; prints their paths."""
     one = BY_NAME[stage_name(stage)]
     run = stage_run(one, timeline, NO_OVERRIDES, resources(), LOG)
     shown = seen_in(one, run, seq)
@@ -146,7 +151,8 @@ def overlay(
     run_id = made[one.name].run_id if one.name in made else ""
     run_id = run_id or run.stored(one.name).header.fingerprint[:16]  # what was made under another name has no run
     pictures = overlays(one, run, run_id, shown)
-    for path in _write(to or ROOT / ".mpr" / "overlays" / timeline / stage, shown, pictures):
+    stored = [run.storage.where(Keys.overlay(timeline, run_id, one.name, shown, name)) for name in pictures]
+    for path in stored if to is None else _write(to, shown, pictures):
         terminal.out.print(str(path))
 
 
@@ -265,6 +271,10 @@ def _print_rows(tried: Trial) -> None:
     terminal.out.print(f"Rows by frame: {frames}")
 
 
+def _file(seq: int, name: str) -> str:
+    return f"{seq:08d}_{name}.png"
+
+
 def _write(folder: Path, seq: int, pictures: DebugPictures) -> list[Path]:
     """The pictures as files; their paths.
 
@@ -275,7 +285,7 @@ def _write(folder: Path, seq: int, pictures: DebugPictures) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
-            paths.append(folder / f"{seq:08d}_{name}.png")
+            paths.append(folder / _file(seq, name))
             paths[-1].write_bytes(encode_png(picture))
     except OSError as error:
         raise BadInput(f"The folder {folder} cannot be written ({error.strerror})", "give another with --to") from error

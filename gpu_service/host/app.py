@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from gpu_service.distribution import VERSION
 from gpu_service.host import openapi
 from gpu_service.host.batching import AnyRoutine, BatchResult, Work
 from gpu_service.host.bodies import (
@@ -36,7 +37,6 @@ from gpu_service.host.bodies import (
 from gpu_service.host.config import ServiceConfig
 from gpu_service.host.refusals import Refusal, from_error, from_validation
 from gpu_service.host.service import (
-    VERSION,
     Health,
     Info,
     Service,

@@ -8,13 +8,13 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 
 import cv2
 import numpy as np
 from pydantic import Field, JsonValue, ValidationError
 
+from gpu_service.distribution import VERSION
 from gpu_service.errors import BadInput
 from gpu_service.host.batching import AnyRoutine, Runner, Work
 from gpu_service.host.bodies import BodyBudget
@@ -26,11 +26,6 @@ from gpu_service.settings import Settings
 from gpu_service.wire import Message
 
 log = logging.getLogger("gpu_service")
-
-try:
-    VERSION = metadata.version("mpr")
-except metadata.PackageNotFoundError:
-    VERSION = "0"
 
 
 class Health(Message):

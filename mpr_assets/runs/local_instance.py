@@ -17,7 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from gpu_service.errors import BadInput
 from gpu_service.models import parse_files
 from mpr_assets.definitions import (
-    ROOT,
     database,
     profiles_folder,
     storage_resource,
@@ -25,6 +24,7 @@ from mpr_assets.definitions import (
 )
 from mpr_resources.dagster_internals import repair_versions
 from mpr_resources.database.connection import Database
+from mpr_resources.environment import dagster_home, dagster_settings
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
@@ -72,12 +72,12 @@ def resources(progress: Progress | None = None, *, patience_s: float = 60.0) -> 
 
 
 def dagster_instance() -> dg.DagsterInstance:
-    """The instance at `DAGSTER_HOME`; by default a folder in the clone, made and set up when it is not there.
+    """The instance at `DAGSTER_HOME`; by default as `environment` says; made and set up when it is not there.
 
     Raises:
         BadInput: it cannot be made or opened.
     """
-    home = Path(os.environ.get("DAGSTER_HOME") or ROOT / ".mpr" / "dagster").absolute()
+    home = dagster_home(os.environ)
     os.environ["DAGSTER_HOME"] = str(home)
     settings = home / "dagster.yaml"
     if settings.exists():
@@ -102,6 +102,6 @@ def _opened(home: Path) -> dg.DagsterInstance:
     settings = home / "dagster.yaml"
     if not settings.exists():
         settings.unlink(missing_ok=True)
-        settings.symlink_to(ROOT / "dagster.yaml")
+        settings.symlink_to(dagster_settings())
     repair_versions(home)
     return dg.DagsterInstance.get()

@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, Operationa
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from gpu_service.distribution import install_command
 from gpu_service.errors import (
     BadInput,
     MissingEngine,
@@ -135,7 +136,7 @@ class Database:
             except ModuleNotFoundError as error:
                 raise MissingEngine(
                     "MPR_DATABASE_URL names a PostgreSQL database, whose driver is not installed",
-                    "run: pip install '.[team]'",
+                    f"run: {install_command('team')}",
                 ) from error
         engine = create_engine(self.url, poolclass=NullPool, connect_args={"timeout": PATIENCE_S / 2})
 

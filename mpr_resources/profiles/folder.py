@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from gpu_service.distribution import CLONE
 from gpu_service.errors import BadInput
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
@@ -20,6 +21,7 @@ from mpr_resources.brands.brand_file import (
 )
 from mpr_resources.brands.registry import Registry
 from mpr_resources.brands.registry.known import BrandKnowledge, added, looked_for
+from mpr_resources.environment import SHIPPED
 from mpr_resources.names import check_name
 from mpr_resources.profiles.listing import profile_names
 from mpr_resources.profiles.profile import Profile, profile_model
@@ -104,8 +106,13 @@ class Profiles:
         """Where a new profile of this name goes.
 
         Raises:
-            BadInput: the name is taken or cannot be a name.
+            BadInput: the name is taken or cannot be a name; or the profiles are those of the installed package.
         """
+        if CLONE is None and self.folder == SHIPPED / "profiles":
+            raise BadInput(
+                f"The profiles in {self.folder} come with MPR and stay as they are",
+                "make a folder with profiles of your own by `mpr init FOLDER`, and go there",
+            )
         check_name(new_name, "profile name")
         if new_name in self.names():
             raise BadInput(f"There is already a profile {new_name!r} in {self.folder}", "choose another name")

@@ -33,6 +33,11 @@ class Keys:
         return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}_{name}.png"
 
     @staticmethod
+    def trial(timeline: str, key: str, stage: str) -> str:
+        """The pictures of one trial of a stage."""
+        return f"cache/timelines/{timeline}/trials/{key[:16]}/{stage}"
+
+    @staticmethod
     def scenario(label: str) -> str:
         return f"scenarios/{label}"
 

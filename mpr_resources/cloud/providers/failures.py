@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gpu_service.client.retry_after import retry_after_s
+from gpu_service.distribution import install_command
 from gpu_service.errors import (
     MissingEngine,
     MprError,
@@ -65,7 +66,7 @@ class RequestRejection(ProviderError, PermanentError):
 
 
 def no_sdk(provider: str) -> MissingEngine:
-    return MissingEngine(f"The SDK of {provider} is not installed", "run: pip install '.[cloud]'")
+    return MissingEngine(f"The SDK of {provider} is not installed", f"run: {install_command('cloud')}")
 
 
 def timed_out(provider: str, timeout_s: float) -> ProviderUnavailable:

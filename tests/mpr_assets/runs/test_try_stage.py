@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -16,7 +17,6 @@ from gpu_service.errors import BadInput, MprError, PermanentError
 from mpr_assets.definitions import STAGES, database
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES, FrameChoice, Overrides
-from mpr_assets.freshness.judge import CONFIG_CHANGED
 from mpr_assets.overlays.overlay_store import (
     list_overlays,
     load_overlay,
@@ -355,7 +355,7 @@ def test_a_change_of_the_profile_is_shown_with_its_cause(mpr: Mpr, home: Path) -
     before = path.read_text()
     path.write_text(before + "match_brands: {min_confidence: 0.6}\n")
     said = states(mpr("status", "match"))
-    assert said["match_brands"] == f"stale {CONFIG_CHANGED}"
+    assert said["match_brands"] == "stale min_confidence 0.5 → 0.6"
     assert said["compile_report"].startswith("stale match_brands is stale")
     assert mpr("status").split()[-3:] == ["match", "board", "4"]
     path.write_text(before)
@@ -398,9 +398,18 @@ def test_try_prints_rows_and_writes_pictures(mpr: Mpr, home: Path, tmp_path: Pat
     names = {path.name for path in tmp_path.iterdir()}
     assert names >= {"00000000_detect_edges.png", "00000000_edges.png", "00000000_lines.png"}
     assert (home / "storage" / Keys.table("detect_edges", "match")).read_bytes() == stored
-    assert not list((home / "storage").rglob("try-*"))
-    mpr(*argv, "--store")
-    assert len(list((home / "storage").rglob("try-*/detect_edges/*.png"))) == len(names)
+    trials = home / "storage" / "cache" / "timelines" / "match" / "trials"
+    assert not trials.exists()
+    [folder] = re.findall(r"^Pictures: (.*)$", mpr(*argv[:-2]), re.MULTILINE)
+    assert Path(folder).relative_to(trials).parts[1:] == ("detect_edges",)
+    assert {path.name for path in Path(folder).iterdir()} == names
+    assert "trials" in [line.split()[1] for line in mpr("cache", "list").splitlines()[1:-1]]
+
+
+def test_overlay_keeps_pictures_in_the_storage_by_default(mpr: Mpr, home: Path) -> None:
+    paths = [Path(line) for line in mpr("overlay", "match", "run_ocr", "0").splitlines()]
+    assert paths[0].name == "00000000_run_ocr.png"
+    assert all(path.is_file() and path.is_relative_to(home / "storage" / "cache") for path in paths)
 
 
 def test_overlay_writes_pictures_and_prints_their_paths(mpr: Mpr, tmp_path: Path) -> None:
