@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from gpu_service.errors import BadInput
 from mpr_cli import terminal
+from mpr_cli.arguments import Brands
 from mpr_cli.document import Document
 from mpr_resources.brands.registry import (
     BrandOrigin,
@@ -22,6 +24,8 @@ from mpr_resources.brands.registry import (
 )
 from mpr_resources.environment import database_url, user_name
 from mpr_resources.media.clock import clock
+
+LOG = logging.getLogger("mpr")
 
 app = typer.Typer(no_args_is_help=True, help="Show and change the registry of brands that all timelines share.")
 
@@ -179,6 +183,11 @@ def add(
     pictures = tuple(read_reference(brand.name, path, path.name) for path in logo or ())
     entry = BrandRecord(brand.name, brand.aliases, source=BrandOrigin(source), exclude=brand.exclude, pictures=pictures)
     registry().add(entry, user_name())
+    if pictures:
+        from gpu_service.routines.logos.logo_set import weak_references
+
+        for weak in weak_references(pictures):
+            LOG.warning(weak.sentence)
     return BrandAdded(brand.name)
 
 
@@ -266,6 +275,107 @@ def exclude(names: Names) -> BrandsExcluded:
     """Exclude names: they are never reported as brands. Names not in the registry are added to it."""
     new = registry().exclude(names, user_name())
     return BrandsExcluded([StatusGiven(name, name in new) for name in names])
+
+
+@dataclass(frozen=True)
+class TestedPicture:
+    """`score`: 0 to 1, to compare with the threshold. `box_px`: x, y, w, h of the likeliest place. `reference`: which
+    picture of the brand is like it. `taken_for`: where the brand is not found, another one that is.
+    """
+
+    picture: str
+    found: bool
+    score: float
+    box_px: list[int] | None
+    reference: str | None
+    taken_for: str | None
+
+
+@dataclass(frozen=True)
+class TestedReference:
+    """`scores`: with this one alone of the brand's references, by picture. `weak`: what is wrong with it."""
+
+    reference: str
+    scores: list[float]
+    weak: str | None
+
+
+@dataclass(frozen=True)
+class BrandTest(Document):
+    """`threshold`: the score from which a logo counts as found."""
+
+    brand: str
+    threshold: float
+    pictures: list[TestedPicture]
+    references: list[TestedReference]
+
+    def show(self) -> None:
+        table = Table(box=None, pad_edge=False)
+        for heading in ("picture", "found", "score", "box", "by"):
+            table.add_column(heading, justify="right" if heading == "score" else "left", overflow="fold")
+        for one in self.pictures:
+            box = "{},{} {}x{}".format(*one.box_px) if one.box_px else ""
+            found = "yes" if one.found else f"no, but {one.taken_for}" if one.taken_for else "no"
+            table.add_row(one.picture, found, f"{one.score:.2f}", box, one.reference or "")
+        terminal.out.print(table)
+        count = f"{sum(one.found for one in self.pictures)} of {len(self.pictures)}"
+        terminal.out.print(f"\n{self.brand} is found in {count} (threshold {self.threshold:.2f}).\n")
+        table = Table(box=None, pad_edge=False)
+        for heading in ("reference", "found in", "best score", ""):
+            table.add_column(heading, justify="right" if heading in ("found in", "best score") else "left")
+        for reference in self.references:
+            finds = sum(score >= self.threshold for score in reference.scores)
+            said = "weak" if reference.weak else "" if finds else "found in none of them"
+            table.add_row(reference.reference, str(finds), f"{max(reference.scores):.2f}", said)
+        terminal.out.print(table)
+        for weak in filter(None, (reference.weak for reference in self.references)):
+            terminal.out.print(f"\n{weak}")
+
+
+@app.command("test")
+def check_command(
+    brand: Name,
+    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="a PNG, JPEG or WebP picture")],
+    profile: Annotated[str, typer.Option(help="the profile with the settings of detect_objects")] = "generic",
+    brands: Brands = None,
+) -> BrandTest:
+    """Test a brand's reference pictures on pictures that show its logo, and those that do not."""
+    from gpu_service.routines.reference_check import check_references, read_picture
+    from mpr_assets.runs.local_instance import profiles, resources
+    from mpr_assets.stages.detect_objects import DetectObjectsSettings, routine_settings
+
+    folder = profiles()
+    chosen = folder.load(profile)
+    listed = folder.brand_list(chosen, brands).named(brand)
+    if listed is None:
+        raise BadInput(
+            f"{brand!r} is no brand of the profile {profile}", "name one of its brand file or of the registry"
+        )
+    references = folder.references(chosen, brands)
+    if not any(one.brand == listed.name for one in references):
+        raise BadInput(f"{listed.name} has no reference picture", "give one under `logos` in the brand file")
+    settings = DetectObjectsSettings.model_validate(chosen.section("detect_objects").model_dump())
+    if "logo_match" not in settings.engines:
+        raise BadInput(f"The profile {profile} does not look for logos by pictures", "add logo_match to its engines")
+    only_logos = settings.model_copy(update={"engines": ("logo_match",)})
+    seen = {str(path): read_picture(path) for path in pictures}
+    result = check_references(listed.name, references, seen, routine_settings(only_logos), resources().inference)
+    return BrandTest(
+        result.brand,
+        result.threshold,
+        [
+            TestedPicture(
+                one.picture,
+                one.found,
+                one.score,
+                list(one.box.xywh) if one.box else None,
+                one.reference,
+                one.taken_for,
+            )
+            for one in result.pictures
+        ],
+        [TestedReference(one.reference, list(one.scores), one.weak) for one in result.references],
+    )
 
 
 @dataclass(frozen=True)

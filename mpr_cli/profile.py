@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from mpr_resources.yaml_files.syntax import dump
 if TYPE_CHECKING:
     from gpu_service.settings import Settings
     from mpr_resources.profiles.folder import Profiles
+
+LOG = logging.getLogger("mpr")
 
 app = typer.Typer(no_args_is_help=True, help="List, show, validate and duplicate profiles.")
 
@@ -140,7 +143,11 @@ class ValidProfile(Document):
 def profile_validate(profile: ProfileName) -> ValidProfile:
     """Validate a profile, its brand file and its logos."""
     folder = _profiles()
-    folder.references(folder.load(profile))
+    references = folder.references(folder.load(profile))
+    from gpu_service.routines.logos.logo_set import weak_references  # late: `list` is to answer at once
+
+    for weak in weak_references(references):
+        LOG.warning(weak.sentence)
     return ValidProfile(profile)
 
 

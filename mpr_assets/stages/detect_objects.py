@@ -11,6 +11,7 @@ import polars as pl
 
 from gpu_service.routines import DebugPictures, Inference, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
+from gpu_service.routines.logos.logo_set import weak_references
 from gpu_service.wire import NoItem
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
@@ -20,7 +21,7 @@ from mpr_resources.brands.brand_file import references_hash
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -66,6 +67,13 @@ def detect_objects(
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", "label", "x", "y", "w", "h", maintain_order=True)
 
 
+def weak_sentences(settings: DetectObjectsSettings, references: Sequence[Reference]) -> tuple[str, ...]:
+    """What a user is told of references that are weak, where the engine that uses them as they are is named."""
+    if "logo_match" not in settings.engines:
+        return ()
+    return tuple(weak.sentence for weak in weak_references(references))
+
+
 def _what_finds(run: StageRun[DetectObjectsSettings]) -> dict[str, str]:
     return {
         "model": run.inference.identity(DETECT, routine_settings(run.settings)),
@@ -100,5 +108,8 @@ def stage(run: StageRun[DetectObjectsSettings], extract_frames: StageTable, filt
     """Logos and objects of each kept frame."""
     references = run.references()
     frames = run.kept_frames(extract_frames, filter_scenes)
+    weak = weak_sentences(run.settings, references)
+    for sentence in weak:
+        run.log(sentence)
     objects = detect_objects(frames, run.inference, run.settings, references)
-    return Result(objects, {"objects": objects.height, "references": len(references)})
+    return Result(objects, {"objects": objects.height, "references": len(references)}, notes=weak)

@@ -104,9 +104,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_an_honest_drawing_is_drawn(name: str) -> None:
-    pixels, ink, _ = read_logo(Reference("Acme", "a.svg", DRAWN[name]))
-    assert max(pixels.shape[:2]) == references.MAX_SIDE_PX
-    assert ink.any()
+    logo = read_logo(Reference("Acme", "a.svg", DRAWN[name]))
+    assert max(logo.pixels.shape[:2]) == references.MAX_SIDE_PX
+    assert logo.ink.any()
 
 
 @pytest.mark.parametrize("name", REFUSED)

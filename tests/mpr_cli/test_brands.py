@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from gpu_service.pictures import encode_png
 from mpr_cli import app
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import from_parquet
 from tests.cloud_server import KEY, said, serving
+from tests.gpu_service.test_detect import COMB, KITE, comb, ground, one, put
 from tests.world import BRAND, NAMES, PROFILE
 
 Mpr = Callable[..., str]
@@ -167,3 +172,83 @@ def test_what_a_model_names_is_proposed_and_read_once_it_is_confirmed(
     kept = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "registry.sqlite" for path in kept)
     assert [path for path in kept if KEY.encode() in path.read_bytes()] == []
+
+
+DISC = np.full((120, 120, 3), 255, np.uint8)
+cv2.circle(DISC, (60, 60), 45, (20, 20, 20), -1)
+PLAIN = (
+    "The logo disc.png of Kite is a plain shape that many things have, so what it finds counts less: give the logo "
+    "with its lettering, or crops of photographs with what is around it."
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Profiles with two brands, and pictures with the first, the second and none."""
+    monkeypatch.setenv("MPR_PROFILES_DIR", str(tmp_path))
+    (tmp_path / "generic.yaml").write_text("description: two brands\nbrands: brands.yaml\n")
+    (tmp_path / "boards.yaml").write_text("description: text\nbrands: brands.yaml\ndetect_objects: {engines: [yolo]}\n")
+    (tmp_path / "brands.yaml").write_text(
+        "brands:\n  - {name: Kite, aliases: [Kyte], logos: [kite.png, disc.png]}\n"
+        "  - {name: Comb, logos: [comb.png]}\n  - Nowhere Airlines\n"
+    )
+    for name, encoded in (("kite", KITE.encoded), ("comb", COMB.encoded), ("disc", encode_png(DISC))):
+        (tmp_path / f"{name}.png").write_bytes(encoded)
+    with_kite, with_comb = ground("plain"), ground("plain")
+    one(with_kite)
+    put(with_comb, comb(), (150, 90), 100, (235, 235, 235))
+    for name, picture in (("one", with_kite), ("other", with_comb), ("none", ground("plain"))):
+        (tmp_path / f"{name}.png").write_bytes(encode_png(picture))
+    return tmp_path
+
+
+def test_a_table_says_what_is_found_and_what_is_weak(mpr: Mpr, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    said = rows(mpr("brands", "test", "kyte", "one.png", "other.png", "none.png"))
+    assert [row[:2] for row in said[1:4]] == [["one.png", "yes"], ["other.png", "no, but Comb"], ["none.png", "no"]]
+    assert said[1][3:] == ["53,28 94x94", "kite.png"]
+    assert said[5] == ["Kite is found in 1 of 3 (threshold 0.50)."]
+    assert [[*row[:2], *row[3:]] for row in said[8:10]] == [["disc.png", "0", "weak"], ["kite.png", "1"]]
+    assert said[11] == [PLAIN]
+
+
+def test_the_same_as_json(mpr: Mpr, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    document = json.loads(mpr("brands", "test", "Kite", "one.png", "--json"))
+    assert (document["brand"], document["threshold"]) == ("Kite", 0.5)
+    [picture] = document["pictures"]
+    assert picture["found"] is True
+    assert picture["score"] > 0.9
+    assert (picture["reference"], picture["taken_for"]) == ("kite.png", None)
+    assert [(one["reference"], one["weak"]) for one in document["references"]] == [
+        ("disc.png", PLAIN),
+        ("kite.png", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["Zarvox", "one.png"], "'Zarvox' is no brand of the profile generic"),
+        (["Nowhere Airlines", "one.png"], "Nowhere Airlines has no reference picture"),
+        (["Kite", "gone.png"], "gone.png cannot be read: No such file or directory"),
+        (["Kite", "brands.yaml"], "brands.yaml is no picture that can be decoded"),
+        (["Kite", "one.png", "--profile", "boards"], "does not look for logos by pictures"),
+    ],
+    ids=["no brand", "no reference", "no file", "no picture", "no engine"],
+)
+def test_what_cannot_be_tested(
+    argv: list[str],
+    says: str,
+    mpr: Mpr,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    assert says in mpr("brands", "test", *argv, status=2)
+
+
+def test_a_weak_reference_is_named_where_it_is_given(mpr: Mpr, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mpr("profile", "validate", "generic")
+    mpr("brands", "add", "Disc", "--logo", str(folder / "disc.png"))
+    assert caplog.messages == [PLAIN, PLAIN.replace("Kite", "Disc")]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gpu_service.routines import Reference
 from gpu_service.routines.logos.references import Logo, prepare
 from gpu_service.routines.logos.regions import Floats, Mask, Shapes, shapes_of
+from gpu_service.routines.logos.weakness import Effect, Weakness, weakness
 
 CACHED_SETS = 8
 CACHED_LOGOS = 512
@@ -55,6 +56,12 @@ class LogoSet:
         return np.array([logo.flat for logo in self.logos])
 
     @cached_property
+    def doubtful(self) -> Mask:
+        """bool (logos,): those whose findings count less."""
+        found = [weakness(logo) for logo in self.logos]
+        return np.array([one is not None and one.effect is Effect.DOUBTED for one in found])
+
+    @cached_property
     def points(self) -> Floats:
         return np.concatenate([logo.points for logo in self.logos])
 
@@ -69,6 +76,31 @@ class LogoSet:
     @cached_property
     def descriptors(self) -> Floats:
         return np.concatenate([logo.descriptors for logo in self.logos])
+
+
+@dataclass(frozen=True)
+class WeakReference:
+    """A reference with what is wrong with it."""
+
+    brand: str
+    name: str
+    weakness: Weakness
+
+    @property
+    def sentence(self) -> str:
+        """What a user is told."""
+        return self.weakness.sentence(self.brand, self.name)
+
+
+def weak_references(references: Sequence[Reference]) -> list[WeakReference]:
+    """The weak ones, sorted by brand and name.
+
+    Raises:
+        BadInput: a reference cannot be read.
+    """
+    logos = logo_set(references).logos if references else ()
+    judged = [(logo, weakness(logo)) for logo in logos]
+    return [WeakReference(logo.brand, logo.name, found) for logo, found in judged if found is not None]
 
 
 _lock = threading.Lock()

@@ -53,6 +53,10 @@ LIKELY = -2.0
 AGREEMENT = 0.6
 """Log-odds added for each further reference of the brand, two at most, that is likely at the same place by itself."""
 
+DOUBT = 3.0
+"""Log-odds taken off what a plain silhouette finds: in 34 photographs discs, ellipses and bars were found 14 times, 7
+of them at a score over 0.88."""
+
 
 class LogoMatchSettings(Settings):
     """How logos are looked for."""
@@ -177,6 +181,7 @@ def _scores(evidence: PoseEvidence, logos: LogoSet, owners: NDArray[np.int32], f
     either = np.where(flat, z, picture_score(evidence, supported))
     odds = np.where(evidence.plausible & (flat | pictures), either, -20).clip(-20, 20)
     quads = project(evidence.homographies, corners_of([logos.logos[i] for i in owners]))
+    odds = odds - DOUBT * logos.doubtful[owners]
     odds = odds + AGREEMENT * _agreement(quads, odds > LIKELY, owners, logos.brand_of).clip(0, 2)
     return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ LEAST_INK = 0.02
 """On a border of one colour, what differs from it by `INK_CONTRAST` grey levels is the logo, if it is this share of the
 picture. No measurement is known."""
 MIN_INK_PX = 12
-"""Long side of the ink below which a reference has no shape to look for. No measurement is known."""
+"""Long side of the ink below which a reference has no shape to look for, and is left out. No measurement is known."""
 OUTLINE_POINTS = 144
 """Places on a logo's edges that a pose is drawn to; its verification takes time in proportion."""
 FACE_SIDE_PX, FACE_MARGIN_PX = 56, 5
@@ -53,6 +53,7 @@ class Logo:
         grey: uint8 (h, w); of a flat logo the silhouette, ink black on white.
         ink: bool (h, w): what belongs to the logo.
         flat: a silhouette of one colour, to be found in any colour and either polarity.
+        long_px: long side of the ink as the picture has it; 0: nothing is drawn in it.
         points: float32 (n, 2), features' places in pixels of `grey`.
         sizes, angles: float32 (n,): pixels and degrees.
         descriptors: float32 (n, 128), RootSIFT, of unit length.
@@ -63,10 +64,16 @@ class Logo:
     grey: NDArray[np.uint8]
     ink: Mask
     flat: bool
+    long_px: int
     points: Floats
     sizes: Floats
     angles: Floats
     descriptors: Floats
+
+    @property
+    def unused(self) -> bool:
+        """Whether too little is drawn for a shape to look for."""
+        return self.long_px < MIN_INK_PX
 
     @cached_property
     def _outline(self) -> tuple[Floats, Floats]:
@@ -204,13 +211,22 @@ def spread_out(points: Floats, count: int) -> NDArray[np.intp]:
     return np.asarray(kept[np.linspace(0, len(kept) - 1, count).round().astype(int)])
 
 
-def read_logo(reference: Reference) -> tuple[Image, Mask, bool]:
+class ReadLogo(NamedTuple):
+    """A reference as `read_logo` reads it; see `Logo`. Where nothing is drawn, no pixel is ink."""
+
+    pixels: Image
+    ink: Mask
+    flat: bool
+    long_px: int
+
+
+def read_logo(reference: Reference) -> ReadLogo:
     """Pixels, ink and whether the ink is of one colour, cut to the ink's box, long side at most `MAX_SIDE_PX`.
 
     A picture with transparency, or on a border of one colour, is its ink alone; any other is ink all over.
 
     Raises:
-        BadInput: the file cannot be read, or nothing is drawn in it.
+        BadInput: the file cannot be read.
     """
     what = f"The logo {reference.name} of {reference.brand}"
     head = reference.encoded[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -232,10 +248,10 @@ def read_logo(reference: Reference) -> tuple[Image, Mask, bool]:
     if raw is None or raw.dtype.kind != "u":
         raise BadInput(f"{what} cannot be read", "give a PNG, JPEG, WebP or SVG picture")
     bytes_a_pixel = raw.dtype.itemsize
-    return _inked(np.asarray(raw if bytes_a_pixel == 1 else raw >> 8, np.uint8), what)
+    return _inked(np.asarray(raw if bytes_a_pixel == 1 else raw >> 8, np.uint8))
 
 
-def _inked(raw: NDArray[np.uint8], what: str) -> tuple[Image, Mask, bool]:
+def _inked(raw: NDArray[np.uint8]) -> ReadLogo:
     if raw.ndim == 2:
         raw = np.repeat(raw[..., None], 3, axis=2)
     pixels = np.ascontiguousarray(raw[..., :3])
@@ -252,8 +268,9 @@ def _inked(raw: NDArray[np.uint8], what: str) -> tuple[Image, Mask, bool]:
         if not cut_out:
             ink = np.full(ink.shape, bool(apart.max() > BORDER_SPREAD))
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if len(rows) == 0 or max(np.ptp(rows), np.ptp(columns)) < MIN_INK_PX:
-        raise BadInput(f"{what} has nothing drawn in it that could be looked for", "give a larger picture")
+    if len(rows) == 0:
+        return ReadLogo(pixels, ink, False, 0)
+    long_px = int(max(np.ptp(rows), np.ptp(columns))) + 1
     window = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     pixels, ink = pixels[window], ink[window]
     flat = cut_out and bool(pixels[ink].astype(np.float32).std(axis=0).max() < FLAT_SPREAD)
@@ -266,7 +283,7 @@ def _inked(raw: NDArray[np.uint8], what: str) -> tuple[Image, Mask, bool]:
     if cut_out:
         # What lies around the ink is unknown: take the end of the scale that stands out from it.
         pixels = np.where(ink[..., None], pixels, 255 if pixels[ink].mean() < 128 else 0).astype(np.uint8)
-    return pixels, ink, flat
+    return ReadLogo(pixels, ink, flat, long_px)
 
 
 def root_sift(grey: NDArray[np.uint8], contrast: float, limit: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -287,7 +304,9 @@ def root_sift(grey: NDArray[np.uint8], contrast: float, limit: int) -> tuple[Flo
 
 def prepare(reference: Reference) -> Logo:
     """Read a reference and compute its features at several scales, and of a flat one in both polarities."""
-    pixels, ink, flat = read_logo(reference)
+    pixels, ink, flat, long_px = read_logo(reference)
+    if long_px < MIN_INK_PX:
+        return _never_found(reference, pixels, long_px)
     grey = np.where(ink, 0, 255).astype(np.uint8) if flat else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
     long_side = max(grey.shape)
     parts = []
@@ -304,4 +323,13 @@ def prepare(reference: Reference) -> Logo:
             scale = np.float32(1 / factor)
             parts.append(((points - pad) * scale, sizes * scale, angles, descriptors))
     joined = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-    return Logo(reference.brand, reference.name, np.asarray(grey, np.uint8), ink, flat, *joined)
+    return Logo(reference.brand, reference.name, np.asarray(grey, np.uint8), ink, flat, long_px, *joined)
+
+
+def _never_found(reference: Reference, pixels: Image, long_px: int) -> Logo:
+    """A reference that has no shape to look for: without features no pose of it is proposed."""
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+    none = np.zeros(0, np.float32)
+    no_points, no_descriptors = np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32)
+    no_ink = np.zeros(grey.shape, bool)
+    return Logo(reference.brand, reference.name, grey, no_ink, False, long_px, no_points, none, none, no_descriptors)

@@ -114,8 +114,10 @@ class Clip:
             if key not in self._remembered:
                 prompts = [settings.clip_prompt.replace("{}", brand) for brand in brands]
                 texts = self.texts([*prompts, *settings.clip_other])
-                logos = [read_logo(reference)[0] for reference in references]
-                pictures = self.pictures(logos, settings.clip_batch) if logos else texts[:0]
+                logos = [read_logo(reference) for reference in references]
+                seen = self.pictures([logo.pixels for logo in logos], settings.clip_batch) if logos else texts[:0]
+                # A blank picture is like nothing: the null vector.
+                pictures = seen * np.array([[logo.long_px > 0] for logo in logos], np.float32).reshape(-1, 1)
                 self._remembered[key] = texts, pictures
                 while len(self._remembered) > REMEMBERED:
                     self._remembered.popitem(last=False)

@@ -9,8 +9,10 @@ import polars as pl
 import pytest
 
 from gpu_service.client.local import LocalInference
-from gpu_service.pictures import Picture
-from mpr_assets.stages.detect_objects import SCHEMA, DetectObjectsSettings, detect_objects
+from gpu_service.pictures import Picture, encode_png
+from gpu_service.routines import Reference
+from gpu_service.routines.detect import Engine
+from mpr_assets.stages.detect_objects import SCHEMA, DetectObjectsSettings, detect_objects, weak_sentences
 from mpr_resources.storage.pictures import Frame
 from tests.gpu_service.test_detect import (
     COMB,
@@ -53,3 +55,14 @@ def test_rows_follow_the_frames_and_name_brand_engine_and_reference() -> None:
     for row, (_, box) in zip(table.rows(named=True)[1:], truth, strict=True):
         assert [row[k] for k in "xywh"] == pytest.approx([box.x, box.y, box.w, box.h], abs=4)
     assert table.equals(detect_objects(frames, LocalInference(), DetectObjectsSettings(), (KITE, COMB)))
+
+
+@pytest.mark.parametrize(
+    ("engines", "says"),
+    [((), []), (("clip",), []), (("logo_match",), ["The logo blank.png of Acme is blank"])],
+    ids=["no engine", "another engine", "logo_match"],
+)
+def test_weak_references_are_named_where_they_are_used(engines: tuple[Engine, ...], says: list[str]) -> None:
+    blank = Reference("Acme", "blank.png", encode_png(np.full((50, 50, 3), 255, np.uint8)))
+    said = weak_sentences(DetectObjectsSettings(engines=engines), [KITE, blank])
+    assert [sentence.partition(",")[0] for sentence in said] == says
