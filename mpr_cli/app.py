@@ -73,7 +73,7 @@ COMMANDS = {
     ),
     "diff": CommandInfo(
         "mpr_cli.history",
-        "Compare two results: settings, counts and changed rows; writes a page with pictures.",
+        "Compare two results: settings, seconds by brand, counts and changed rows; writes a page with pictures.",
     ),
     "status": CommandInfo(
         "mpr_cli.replay",

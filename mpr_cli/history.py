@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from mpr_assets.compare.snapshots import Comparison, compare_snapshots, find_snapshot
+from mpr_assets.compare.snapshots import Comparison, Snapshot, compare_snapshots, find_snapshot
 from mpr_assets.compare.table_diff import change_line
 from mpr_assets.definitions import SECTIONS
 from mpr_assets.report.page.diff import diff_page
@@ -21,6 +21,7 @@ from mpr_assets.runs.history import (
     read_entries,
     tree,
 )
+from mpr_assets.runs.history_snapshots import find_entry, is_entry
 from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
@@ -28,12 +29,18 @@ from mpr_cli import terminal
 from mpr_cli.arguments import Timeline, composed
 from mpr_cli.control import BY_NAME, NAMES, stage_name
 from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import Storage
 
 app = typer.Typer()
 
 StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="only this stage's results")]
 Reference = Annotated[
-    str, typer.Argument(callback=composed, help="TIMELINE for its report, TIMELINE:STAGE, or scenario:LABEL")
+    str,
+    typer.Argument(
+        callback=composed,
+        help="TIMELINE for its report, TIMELINE:STAGE, scenario:LABEL, or TIMELINE@NUMBER and TIMELINE:STAGE@NUMBER, "
+        "numbered as in mpr history",
+    ),
 ]
 MOST_CHANGES = 40
 
@@ -98,11 +105,17 @@ def when(time_s: float) -> str:
 
 @app.command()
 def diff(before: Reference, after: Reference) -> None:
-    """Compare two results: settings, counts and changed rows; writes a page with pictures."""
+    """Compare two results: settings, seconds by brand, counts and changed rows; writes a page with pictures."""
     store = storage()
-    compared = compare_snapshots(*(find_snapshot(store, reference, BY_NAME) for reference in (before, after)))
-    for title, rows in {"settings": compared.settings, "made from": compared.facts}.items():
-        _print_pairs(title, rows, compared)
+    compared = compare_snapshots(*_snapshots(store, before, after))
+    _print_pairs("settings", compared.settings, compared)
+    for fact in compared.facts:
+        terminal.out.print(fact)
+    if compared.seconds is not None:
+        _print_seconds(compared.seconds, compared)
+    _print_pairs("counts", compared.counts, compared)
+    for sentence in [*compared.not_compared, *filter(None, [compared.left_out])]:
+        terminal.out.print(f"\n{sentence}")
     for section in compared.sections:
         _print_pairs(f"counts of {section.title}", section.counts, compared)
         terminal.out.print(f"\n{section.title}: {section.difference.summary()}")
@@ -116,11 +129,29 @@ def diff(before: Reference, after: Reference) -> None:
     terminal.out.print(f"\nPictures: {store.where(key)}")
 
 
-def _print_pairs(title: str, rows: Mapping[str, tuple[object, object]], compared: Comparison) -> None:
+def _snapshots(store: Storage, *references: str) -> list[Snapshot]:
+    if not any(map(is_entry, references)):
+        return [find_snapshot(store, reference, BY_NAME) for reference in references]
+    with dagster_instance() as instance:
+        return [
+            find_entry(instance, store, one, BY_NAME) if is_entry(one) else find_snapshot(store, one, BY_NAME)
+            for one in references
+        ]
+
+
+def _print_seconds(seconds: Mapping[str, tuple[float, float]], compared: Comparison) -> None:
+    if not seconds:
+        terminal.out.print("Every brand is on screen as long as before.")
+        return
+    rows = {brand: (f"{was:.2f}", f"{is_now:.2f}", f"{is_now - was:+.2f}") for brand, (was, is_now) in seconds.items()}
+    _print_pairs("seconds by brand", rows, compared, "gained or lost")
+
+
+def _print_pairs(title: str, rows: Mapping[str, Sequence[object]], compared: Comparison, *more: str) -> None:
     if not rows:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in (title, compared.before.reference, compared.after.reference):
+    for heading in (title, compared.before.reference, compared.after.reference, *more):
         table.add_column(heading, overflow="fold")
     for name, values in rows.items():
         table.add_row(*(str(value) for value in (name, *values)))
@@ -128,4 +159,4 @@ def _print_pairs(title: str, rows: Mapping[str, tuple[object, object]], compared
 
 
 def _file_name(reference: str) -> str:
-    return reference.replace(":", "-")
+    return reference.replace(":", "-").replace("@", "-")

@@ -7,7 +7,7 @@ Where the tables come from is in `mpr_assets.compare.snapshots`; how differences
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -28,6 +28,10 @@ NAME_COLUMNS = ("brand", "label", "text")
 PLACE = frozenset({"x", "y", "w", "h", "quad", "to_frame", "polygon"})
 TIME = frozenset({"start_ms", "end_ms"})
 """Columns that say where and when. An exposure with other times has other figures too, and is moved all the same."""
+OPAQUE = {"phash": "another picture", "source_version": "another file"}
+"""What is said of columns whose values tell a reader nothing."""
+NUMBERED = {"seq": "frame", "chunk": "chunk"}
+"""What a row without a box is of, by the column that numbers it."""
 
 
 @dataclass(frozen=True)
@@ -71,24 +75,14 @@ class Difference:
         return ", ".join([*told, f"{self.same} the same"])
 
 
-def compare(
-    before: pl.DataFrame, after: pl.DataFrame, times_ms: tuple[Mapping[int, int], Mapping[int, int]] | None = None
-) -> Difference:
-    """What differs between two tables of a stage.
+def compare(before: pl.DataFrame, after: pl.DataFrame) -> Difference:
+    """What differs between two tables of a stage, in both of which a frame has the same seq.
 
     Rows are matched within a frame by overlap of their boxes, those of the same name first; exposures by brand and
     time; rows without a box by frame. Columns that one of the tables lacks are left out, as are mere numbers of rows.
-
-    Args:
-        times_ms: time of each frame on the timeline's clock, by seq, for both; for tables whose frames differ.
     """
     columns = [name for name in before.columns if name in after.columns and name not in NUMBERING]
-    if times_ms is None or times_ms[0] == times_ms[1]:
-        times_ms = ({}, {})
-    rows = [
-        [_at(row, times) for row in table.select(columns).iter_rows(named=True)]
-        for table, times in ((before, times_ms[0]), (after, times_ms[1]))
-    ]
+    rows = [list(table.select(columns).iter_rows(named=True)) for table in (before, after)]
     lost, gained, same = _without_equals(rows[0], rows[1])
     changes = [
         Change(one, other, tuple(name for name in columns if one[name] != other[name]))
@@ -98,11 +92,6 @@ def compare(
     changes += [Change(row, None) for row in lost if id(row) not in paired]
     changes += [Change(None, row) for row in gained if id(row) not in paired]
     return Difference(same, tuple(sorted(changes, key=_order)))
-
-
-def _at(row: Row, times_ms: Mapping[int, int]) -> Row:
-    """The row with its frame's time, where frames of the two tables are not the same, in place of its number."""
-    return row | {"seq": times_ms[row["seq"]]} if "seq" in row and row["seq"] in times_ms else row
 
 
 def _without_equals(before: Sequence[Row], after: Sequence[Row]) -> tuple[list[Row], list[Row], int]:
@@ -185,8 +174,10 @@ def change_line(change: Change) -> str:
     elif "x" in row:
         where = f"frame {row['seq']} at {row['x']},{row['y']} {row['w']}x{row['h']}"
     else:
-        where = next((f"{name} {row[name]}" for name in ("seq", "chunk") if name in row), "")
+        where = next((f"{called} {row[name]}" for name, called in NUMBERED.items() if name in row), "")
     how = ""
     if change.before is not None and change.after is not None:
-        how = ": " + ", ".join(f"{name} {change.before[name]} → {change.after[name]}" for name in change.columns)
+        how = ": " + ", ".join(
+            OPAQUE.get(name) or f"{name} {change.before[name]} → {change.after[name]}" for name in change.columns
+        )
     return " ".join(part for part in (change.kind, name_of(row), where) if part) + how

@@ -96,10 +96,11 @@ def _config_version(stage: Stage, header: TableHeader) -> str:
     if Overrides.from_record(header.overrides).frames is not None:
         return UNKNOWN
     switch = {"enabled": False} if header.skipped else {}
-    return config_version(hashed_settings(stage.name, settings) | switch, _outside(stage, header))
+    return config_version(hashed_settings(stage.name, settings) | switch, outside(stage, header))
 
 
-def _outside(stage: Stage, header: TableHeader) -> dict[str, str]:
+def outside(stage: Stage, header: TableHeader) -> dict[str, str]:
+    """What the table depends on outside the graph: versions by what they are of."""
     return {name: version for name, version in header.upstream.items() if name not in stage.inputs}
 
 
@@ -136,13 +137,14 @@ def what_changed(stage: Stage, header: TableHeader, now: StageRun) -> list[str]:
     settings = differing_settings(stage.settings, before, now.settings.model_dump(mode="json"))
     told = [f"{name} {was} → {is_now}" for name, (was, is_now) in settings.items() if name in defaults]
     if header.skipped is None and now.skipped is None:
-        return told + _changed_outside(_outside(stage, header), stage.depends_on(now))
+        return told + changed_outside(outside(stage, header), stage.depends_on(now))
     if "enabled" not in settings and now.skipped != header.skipped:
         told.append(f"skipped now: {now.skipped}" if now.skipped else f"no longer skipped: {header.skipped}")
     return told
 
 
-def _changed_outside(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def changed_outside(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What has become of what a stage depends on outside the graph, a sentence each."""
     told = []
     for name in sorted({*before, *now}):
         was, is_now = before.get(name, ""), now.get(name, "")

@@ -28,7 +28,7 @@ from mpr_assets.engine.materialize import (
     stage_config_version,
 )
 from mpr_assets.engine.open_run import stage_run
-from mpr_assets.engine.overview import Overview
+from mpr_assets.engine.overview import SECONDS_BY_BRAND, Overview
 from mpr_assets.engine.stage import Draw, Stage, StageOutcome
 from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.freshness.config_versions import observe
@@ -141,8 +141,11 @@ def _materialize(
             shown |= _previews(stage, stage.draw, run, rows, frames.header.fingerprint, context.run.run_id)
         except MissingObject as error:
             shown["preview"] = f"The frames to draw on are gone: {error}"
+    kept: dict[str, Metadata] = {}
     if header.skipped is None and stage.overview is not None:
-        shown |= _overview(stage.overview(run, outcome.table), run)
+        overview = stage.overview(run, outcome.table)
+        shown |= _overview(overview, run)
+        kept = {SECONDS_BY_BRAND: dg.MetadataValue.json(dict(overview.seconds))}
     if outcome.notes:
         shown["notes"] = dg.MetadataValue.md(bullets(outcome.notes))
     seconds = round(time.monotonic() - started_s, 3)
@@ -158,6 +161,7 @@ def _materialize(
         "profile": header.profile,
         "overrides": dg.MetadataValue.json(header.overrides),
         "settings": dg.MetadataValue.json(header.settings),
+        **kept,
         "model": header.model or "none",
         "dagster/column_schema": column_schema(stage),
         "code_version": header.code_version,

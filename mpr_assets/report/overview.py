@@ -44,7 +44,8 @@ def overview(exposures: pl.DataFrame, chunks: pl.DataFrame, page: str) -> Overvi
         )
         for row in measured.iter_rows(named=True)
     )
-    return Overview(_svg(exposures, measured["brand"].to_list()[:BRANDS], timeline_ms(chunks)), COLUMNS, rows, page)
+    picture = _svg(exposures, measured["brand"].to_list()[:BRANDS], timeline_ms(chunks))
+    return Overview(picture, COLUMNS, rows, page, dict(measured.select("brand", "seconds").iter_rows()))
 
 
 def _svg(exposures: pl.DataFrame, brands: list[str], duration_ms: int) -> str:

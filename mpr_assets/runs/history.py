@@ -14,6 +14,7 @@ import dagster as dg
 from pydantic import JsonValue
 
 from gpu_service.settings import Settings
+from mpr_assets.engine.overview import SECONDS_BY_BRAND
 from mpr_assets.engine.settings import differing_settings
 from mpr_assets.freshness.event_log import CLEARED
 from mpr_assets.runs.local_run import USER_TAG
@@ -62,9 +63,11 @@ class HistoryEntry:
     Attributes:
         number: of the stage's results, from 1.
         parents: number of the result read of each upstream stage; None where the log has none with that content.
+        upstream: version of all that was read or used, by what it is of.
         overrides: settings of the run that were not the profile's.
         changed: settings that are not as in the stage's result before, as (then, now).
         counts: rows and other figures.
+        seconds_by_brand: on screen, of a report; None: it was not noted.
         again: runs that gave it back as it was stored.
         current: whether it is the stage's last one.
         note: "cleared", or why the stage was skipped; else empty.
@@ -79,9 +82,11 @@ class HistoryEntry:
     code_version: str
     profile: str
     parents: Mapping[str, int | None]
+    upstream: Mapping[str, str]
     overrides: Mapping[str, JsonValue]
     changed: Mapping[str, tuple[JsonValue, JsonValue]]
     counts: Mapping[str, float]
+    seconds_by_brand: Mapping[str, float] | None
     seconds: float | None
     reused: bool
     note: str
@@ -138,7 +143,7 @@ def _entry(
         for name, value in said.items()
         if name not in NO_COUNTS and _is_number(value)
     }
-    seconds = said.get("seconds")
+    seconds, on_screen = said.get("seconds"), said.get(SECONDS_BY_BRAND)
     changed = {}
     if before is not None and before.settings and settings:
         changed = differing_settings(stages[event.stage], before.settings, settings)
@@ -152,9 +157,11 @@ def _entry(
         code_version=event.code_version,
         profile=str(said.get("profile", "")),
         parents={stage: _number_of(made, stage, str(upstream[stage])) for stage in stages if stage in upstream},
+        upstream={name: str(version) for name, version in upstream.items()},
         overrides=_mapping(said.get("overrides")),
         changed=changed,
         counts=counts,
+        seconds_by_brand=on_screen if isinstance(on_screen, Mapping) else None,
         seconds=seconds if _is_number(seconds) else None,
         reused=bool(said.get("reused")),
         note=CLEARED if event.data_version == CLEARED else str(said.get("skipped", "")),

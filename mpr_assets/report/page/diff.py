@@ -68,16 +68,15 @@ def pictures(comparison: Comparison) -> list[PicturePair]:
 
 
 def _shown(comparison: Comparison, at: int, changes: Sequence[Change]) -> PicturePair | None:
-    """`at`: the frame's number, or its time where numbers do not mean the same in both."""
-    for state in (comparison.after, comparison.before):
-        seqs = [at] if comparison.same_frames else [seq for seq, time in state.times_ms.items() if time == at]
-        picture = state.frame(seqs[0]) if seqs else None
+    """`at`: the frame's seq in the result after."""
+    before = at if comparison.frames is None else comparison.frames.before_of.get(at)
+    for state, seq in ((comparison.after, at), (comparison.before, before)):
+        picture = None if seq is None else state.frame(seq)
         if picture is not None:
             marks = [mark for change in changes for mark in marks_of(change)]
             drawn = encode_jpeg(draw(picture.pixels, marks, PICTURE_WIDTH_PX), QUALITY)
-            title = f"frame {at}" if comparison.same_frames else f"{at} ms"
             uri = f"data:image/jpeg;base64,{base64.b64encode(drawn).decode()}"
-            return PicturePair(title, uri, tuple(change_line(change) for change in changes))
+            return PicturePair(f"frame {at}", uri, tuple(change_line(change) for change in changes))
     return None
 
 

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from mpr_assets.compare.snapshots import (
     compare_snapshots,
     find_snapshot,
 )
+from mpr_assets.compare.table_diff import change_line
 from mpr_assets.report.page.diff import diff_page, pictures
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, to_parquet
@@ -36,6 +40,10 @@ def compared(world: World, before: str, after: str) -> Comparison:
     return compare_snapshots(*(find_snapshot(world.storage, reference, BY_NAME) for reference in (before, after)))
 
 
+def differences(found: Comparison) -> int:
+    return sum(len(section.difference.changes) for section in found.sections)
+
+
 SAME = {
     "a report with itself": (TIMELINE, TIMELINE, ["exposures", "detections"]),
     "a report by its stage": (TIMELINE, f"{TIMELINE}:compile_report", ["exposures", "detections"]),
@@ -52,9 +60,11 @@ SAME = {
 def test_equal_states_do_not_differ(finished: tuple[World, Ran], case: str) -> None:
     before, after, titles = SAME[case]
     found = compared(finished[0], before, after)
-    assert found.same
+    assert differences(found) == 0
     assert [section.title for section in found.sections] == titles
-    assert (found.settings, found.facts) == ({}, {})
+    assert (found.settings, found.facts, found.counts) == ({}, [], {})
+    assert found.seconds == ({} if "report" in case else None)
+    assert (found.left_out, found.not_compared) == ("", [])
     assert "No frame to show" in diff_page(found)
 
 
@@ -129,7 +139,7 @@ def test_a_report_against_its_scenario(world: World) -> None:
         "match_brands", "compile_report", overrides={"match_brands": {"min_object_confidence": 0.99}}
     ).success
     found = compared(world, "scenario:then", TIMELINE)
-    assert found.same
+    assert differences(found) == 0
     assert list(found.settings) == ["match_brands.min_object_confidence"]
     assert [section.title for section in found.sections] == ["exposures", "detections"]
 
@@ -138,7 +148,7 @@ def test_frames_that_are_gone_are_left_out(differing: World) -> None:
     differing.storage.delete_below("cache")
     differing.storage.delete_below("scenarios/then/cache")
     found = compared(differing, "scenario:then", f"{TIMELINE}:run_ocr")
-    assert not found.same
+    assert differences(found) > 0
     assert pictures(found) == []
 
 
@@ -146,3 +156,63 @@ def test_a_scenario_is_never_compared_with_another_stage(world: World) -> None:
     bookmark(world, "match_brands")
     with pytest.raises(BadInput, match="compare two of the same stage"):
         compared(world, "scenario:then", TIMELINE)
+
+
+def stored_beside(world: World, folder: Path, fps: float) -> World:
+    """A world with the frames of another rate, and of each a line of text at the same place."""
+    other = World(world.inputs, folder, world.instance)
+    shutil.copytree(world.storage_folder, folder)
+    index, like = world.table("extract_frames").rows, world.table("run_ocr").rows.row(0, named=True)
+    picture = index.row(0, named=True)
+    times_ms = [round(1000 * at / fps) for at in range(round(2 * fps))]
+    write(other, "extract_frames", [{**picture, "seq": seq, "timeline_ms": ms} for seq, ms in enumerate(times_ms)])
+    scene = world.table("filter_scenes").rows.row(0, named=True)
+    write(other, "filter_scenes", [{**scene, "seq": at, "kept_seq": at, "kept": True} for at in range(len(times_ms))])
+    write(other, "run_ocr", [{**like, "seq": at, "text": f"at {times_ms[at]}"} for at in range(len(times_ms))])
+    return other
+
+
+def test_frames_that_only_one_sampled_are_left_out(world: World, tmp_path: Path) -> None:
+    slow, fast = stored_beside(world, tmp_path / "slow", 2), stored_beside(world, tmp_path / "fast", 3)
+    before, after = (find_snapshot(one.storage, f"{TIMELINE}:run_ocr", BY_NAME) for one in (slow, fast))
+    found = compare_snapshots(before, after)
+    (section,) = found.sections
+    assert (section.counts["frames"], section.difference.summary()) == ((2, 2), "2 the same")  # at 0 and 1 s
+    assert found.left_out == (
+        "Frames left out: 2 that only match:run_ocr sampled and kept, 4 that only match:run_ocr sampled and kept; "
+        "2 are compared."
+    )
+    write(slow, "run_ocr", [world.table("run_ocr").rows.row(0, named=True) | {"seq": 2, "text": "other"}])
+    before = find_snapshot(slow.storage, f"{TIMELINE}:run_ocr", BY_NAME)
+    lines = [change_line(one) for one in compare_snapshots(before, after).sections[0].difference.changes]
+    assert [line.partition(" at ")[0] for line in lines] == ["gained", "changed"]
+    assert " frame 3 at " in lines[1], "frames go by their seq in the result after"
+
+
+def test_a_run_that_was_limited_to_frames_is_compared_on_those(world: World) -> None:
+    bookmark(world, "run_ocr")
+    assert world.run("run_ocr", overrides={"run_ocr": {"frames": "0"}}).success
+    found = compared(world, "scenario:then", f"{TIMELINE}:run_ocr")
+    assert found.left_out.endswith("; 1 are compared.")
+    assert differences(found) == 0
+
+
+FACTS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing": ({}, []),
+    "code": ({"code_version": "0"}, ["match_brands: code version 0 → {now}"]),
+    "profile": ({"profile": "old"}, ["profile old → board"]),
+    "brands": ({"upstream": {"brands": "b"}}, ["match_brands: the brand list changed"]),
+    "what it read": ({"upstream": {"run_ocr": "r"}}, ["read other results of run_ocr"]),
+    "it was off": ({"skipped": "off"}, ["match_brands: skipped (off) → made"]),
+}
+
+
+@pytest.mark.parametrize("case", FACTS)
+def test_what_made_them_is_told_in_words(world: World, case: str) -> None:
+    was, told = FACTS[case]
+    after = find_snapshot(world.storage, f"{TIMELINE}:match_brands", BY_NAME)
+    header = after.headers["match_brands"]
+    was = was | {"upstream": header.upstream | was.get("upstream", {})}
+    before = replace(after, headers={"match_brands": header.model_copy(update=was)})
+    now = BY_NAME["match_brands"].code_version
+    assert compare_snapshots(before, after).facts == [line.format(now=now) for line in told]

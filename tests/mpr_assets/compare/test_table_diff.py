@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from mpr_assets.compare.table_diff import compare
+from mpr_assets.compare.table_diff import change_line, compare
 from mpr_assets.report.exposures import EXPOSURE_SCHEMA
 from mpr_assets.text.detections import DETECTION_SCHEMA
 
@@ -102,12 +102,6 @@ def test_rows_without_a_box_are_matched_by_frame(case: str) -> None:
     assert compare(*tables).summary() == summary
 
 
-def test_frames_of_other_rates_are_matched_by_time() -> None:
-    before, after = (pl.DataFrame([find(seq)], DETECTION_SCHEMA) for seq in (2, 4))
-    assert compare(before, after, ({2: 1000}, {4: 1000})).summary() == "1 the same"
-    assert compare(before, after, ({2: 1000}, {4: 2000})).summary() == "1 gained, 1 lost, 0 the same"
-
-
 def test_columns_that_only_one_has_are_left_out() -> None:
     before = pl.DataFrame([find(1)], DETECTION_SCHEMA)
     assert compare(before, before.drop("reason")).summary() == "1 the same"
@@ -117,3 +111,17 @@ def test_a_change_tells_its_columns() -> None:
     tables = [pl.DataFrame([row], DETECTION_SCHEMA) for row in (find(1, x=0), find(1, x=4, confidence=0.5))]
     (change,) = compare(*tables).changes
     assert change.columns == ("x", "confidence")
+
+
+LINES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "a frame by its seq": ({"seq": 3, "kept": True}, {"seq": 3, "kept": False}, "changed frame 3: kept True → False"),
+    "a chunk": ({"chunk": 1, "codec": "a"}, {"chunk": 1, "codec": "b"}, "changed chunk 1: codec a → b"),
+    "a hash": ({"seq": 3, "phash": 77}, {"seq": 3, "phash": 78}, "changed frame 3: another picture"),
+}
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_a_change_in_a_line(case: str) -> None:
+    before, after, line = LINES[case]
+    (change,) = compare(pl.DataFrame([before]), pl.DataFrame([after])).changes
+    assert change_line(change) == line

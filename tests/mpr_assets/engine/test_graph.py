@@ -99,8 +99,8 @@ def test_what_came_of_a_stage_is_shown_first_and_hashes_last(finished: tuple[Wor
     world, ran = finished
     assert list(ran.metadata("compile_report")) == [
         *("picture", "report", "table_of_brands", "exposures", "brands", "dagster/row_count", "seconds", "reused"),
-        *("table", "profile", "overrides", "settings", "model", "dagster/column_schema", "code_version", "upstream"),
-        *("config_version", "fingerprint"),
+        *("table", "profile", "overrides", "settings", "seconds_by_brand", "model", "dagster/column_schema"),
+        *("code_version", "upstream", "config_version", "fingerprint"),
     ]
     assert list(ran.metadata("match_brands"))[:2] == ["preview", "overlays"]
     report = ran.metadata("compile_report")
