@@ -9,10 +9,11 @@ kept is not here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice, pairwise
 from typing import TypedDict
 
 import numpy as np
@@ -33,13 +34,14 @@ from mpr_assets.timelines.chunks import timeline_ms
 from mpr_resources.media.abrupt_changes import Changes
 from mpr_resources.media.clock import clock
 from mpr_resources.media.decoding import Media, open_media
-from mpr_resources.media.pixels import Orientation, color, orientation, to_pixels
+from mpr_resources.media.geometry import Geometry
+from mpr_resources.media.pixels import color, to_pixels
 from mpr_resources.storage.journal import Journal
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureFolder
 from mpr_resources.storage.tables import StageTable, TableHeader
 
-CODE_VERSION = "4"
+CODE_VERSION = "4.1"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -57,6 +59,9 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 """`cut_ms`: when, on the timeline's clock, the picture changed abruptly between the frame before and this one, exact to
 the frames that the decoder passed; null where it did not. `timeline_ms`: when the frame comes on, or the chunk's start
 where it was on before. `until_ms`: when the source's next picture comes, sampled or not, or the chunk's end."""
+
+MOST_NOTES = 10
+"""So many changes of size are told."""
 
 ENCODERS = 2
 """Threads that turn frames into JPEG while the next ones are decoded; each holds one frame."""
@@ -114,8 +119,7 @@ class SampledFrame:
     """A frame chosen and decoded, not yet turned into a picture."""
 
     frame: VideoFrame
-    aspect: Fraction | None
-    turn: Orientation
+    geometry: Geometry
     alpha_is_filler: bool
     chunk: int
     source_pts: int
@@ -240,23 +244,23 @@ def _sample(
     if after_pts is not None:
         # From the frame that is there, since changes are told from one frame to the next.
         chosen = [pts for pts in chosen if pts >= after_pts]
-    aspect = media.stream.sample_aspect_ratio
-    turn: Orientation | None = None
     changes = Changes()
+
+    def passing(frame: VideoFrame) -> None:
+        changes.add(frame, media.geometry(frame))
+
     first = True
-    for frame in media.frames(chosen, times, allow_damage=allow_damage, passing=changes.add):
+    for frame in media.frames(chosen, times, allow_damage=allow_damage, passing=passing):
         assert frame.pts is not None
         cut_pts = changes.cut_pts()
         cut_ms = None if first or cut_pts is None else media.ms(cut_pts) - shift
         first = False
-        turn = turn or orientation(frame)
         if frame.pts == after_pts:
             continue
         source_ms = media.ms(frame.pts)
         yield SampledFrame(
             frame=frame,
-            aspect=Fraction(aspect.numerator, aspect.denominator) if aspect else None,
-            turn=turn,
+            geometry=media.geometry(frame),
             alpha_is_filler=media.alpha_is_filler,
             chunk=chunk["chunk"],
             source_pts=frame.pts,
@@ -287,7 +291,7 @@ def _encoded(
 
 def _encode(seq: int, one: SampledFrame, settings: ExtractFramesSettings) -> ExtractedFrame:
     background = None if one.alpha_is_filler else color(settings.background)
-    pixels = to_pixels(one.frame, one.aspect, one.turn, settings.max_height_px, background)
+    pixels = to_pixels(one.frame, one.geometry.aspect, one.geometry.turn, settings.max_height_px, background)
     jpeg = encode_jpeg(pixels, settings.jpeg_quality)
     height_px, width_px = pixels.shape[:2]
     row = IndexRow(
@@ -355,7 +359,20 @@ def stage(run: StageRun[ExtractFramesSettings], timeline: StageTable) -> Result:
 
         folder.write(pictures())
     run.forget_others(Keys.frames)
-    return Result(index(rows), {"frames": len(rows), "bytes": sum(row["size_bytes"] for row in rows)})
+    counts: dict[str, int | float] = {"frames": len(rows), "bytes": sum(row["size_bytes"] for row in rows)}
+    return Result(index(rows), counts, notes=tuple(islice(_size_changes(rows), MOST_NOTES)))
+
+
+def _size_changes(rows: Sequence[IndexRow]) -> Iterator[str]:
+    """Where frames have another size than the one before in their chunk: a sentence each."""
+    for before, row in pairwise(rows):
+        sizes = [(one["width_px"], one["height_px"]) for one in (before, row)]
+        if before["chunk"] == row["chunk"] and sizes[0] != sizes[1]:
+            ((width, height), (then_width, then_height)) = sizes
+            yield (
+                f"at {clock(row['timeline_ms'])} the picture changes from {width}x{height} to "
+                f"{then_width}x{then_height} pixels"
+            )
 
 
 def _there_already(journal: Journal, folder: PictureFolder) -> list[IndexRow]:

@@ -9,6 +9,7 @@ The cuts that `extract_frames` saw between the samples are added: two shots of t
 Either way a cut is none when both frames show one scene, moved or lit otherwise: a fast pan over a crowd, a flash.
 Phase correlation (Kuglin and Hines 1975, cv2.phaseCorrelate) tells: over true cuts its peak stayed below 0.11, where
 camera or light moved it lay between 0.3 and 1. What then overlaps must be alike too, for smooth pictures peak anyhow.
+A frame of another size than the one before always begins a shot: what follows text and crops within one need not ask.
 
 Near-duplicates. A frame is dropped when its perceptual hash is close to that of the last kept frame of the shot and
 no text-sized place changed. A hash, like any tiny thumbnail, cannot see a subtitle; so both frames are compared at
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from scenedetect.common import FrameTimecode
     from scenedetect.detector import SceneDetector
 
-CODE_VERSION = "2"
+CODE_VERSION = "2.1"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -108,29 +109,35 @@ class KeptFrames:
     """The last frame kept: what the next ones are compared with."""
 
     seq: int
-    chunk: int
+    stretch: tuple[int, int, int]
     timeline_ms: int
     phash: int
     grey: NDArray[np.float32]
 
 
 class Shots:
-    """Shot numbers of frames given in order; a chunk always begins a shot."""
+    """Shot numbers of frames given in order; a chunk always begins a shot, and so does a frame of another size."""
 
     def __init__(self, settings: FilterScenesSettings) -> None:
         self._settings = settings
         self._detector = _detector(settings)
-        self._chunk: int | None = None
+        self._stretch: tuple[int, int, int] | None = None
         self._seen = 0
-        self._chunk_start = 0
+        self._stretch_start = 0
         self._cuts: set[int] = set()
         self._greys: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=REMEMBERED)
 
-    def add(self, chunk: int, image: Image, cut_before: bool) -> None:
-        """The next frame: its chunk, its pixels at any size, and whether a cut was seen since the one before."""
-        if chunk != self._chunk:
-            self._finish_chunk()
-            self._chunk, self._chunk_start, self._detector = chunk, self._seen, _detector(self._settings)
+    def add(self, stretch: tuple[int, int, int], image: Image, cut_before: bool) -> None:
+        """The next frame.
+
+        Args:
+            stretch: its chunk, width and height.
+            image: its pixels, of one size within the stretch.
+            cut_before: whether a cut was seen since the frame before.
+        """
+        if stretch != self._stretch:
+            self._finish_stretch()
+            self._stretch, self._stretch_start, self._detector = stretch, self._seen, _detector(self._settings)
             self._cuts.add(self._seen)
             self._greys.clear()
         height_px = max(1, round(image.shape[0] * DETECTOR_WIDTH_PX / image.shape[1]))
@@ -142,23 +149,23 @@ class Shots:
 
     def firsts(self) -> set[int]:
         """Positions, counted from 0 over all frames, of the first frames of shots. Call it once, after the last."""
-        self._finish_chunk()
+        self._finish_stretch()
         return self._cuts
 
-    def _finish_chunk(self) -> None:
-        if self._seen > self._chunk_start:
+    def _finish_stretch(self) -> None:
+        if self._seen > self._stretch_start:
             self._found(self._detector.post_process(self._time(self._seen - 1)))
 
     def _time(self, position: int) -> FrameTimecode:
         """Detectors count frames; the rate is not used."""
         from scenedetect.common import FrameTimecode
 
-        return FrameTimecode(position - self._chunk_start, fps=1.0)
+        return FrameTimecode(position - self._stretch_start, fps=1.0)
 
     def _found(self, cuts: Iterable[FrameTimecode]) -> None:
         remembered = dict(self._greys)
         for cut in cuts:
-            position = self._chunk_start + cut.frame_num
+            position = self._stretch_start + cut.frame_num
             before, after = remembered.get(position - 1), remembered.get(position)
             if before is None or after is None or not same_scene(before, after):
                 self._cuts.add(position)
@@ -181,8 +188,9 @@ def filter_scenes(frames: Iterable[Frame], index: pl.DataFrame, settings: Filter
     for frame, row in zip(frames, index.iter_rows(named=True), strict=True):
         assert frame.seq == row["seq"]
         image = _reduced(frame.picture.pixels)
-        shots.add(row["chunk"], image, row["cut_ms"] is not None)
-        candidate = KeptFrames(frame.seq, row["chunk"], row["timeline_ms"], row["phash"], _grey(image))
+        stretch = row["chunk"], row["width_px"], row["height_px"]
+        shots.add(stretch, image, row["cut_ms"] is not None)
+        candidate = KeptFrames(frame.seq, stretch, row["timeline_ms"], row["phash"], _grey(image))
         if kept is None or not same_picture(kept, candidate, settings):
             kept = candidate
         stand_ins.append(kept.seq)
@@ -207,7 +215,7 @@ def same_scene(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
 
 def same_picture(kept: KeptFrames, other: KeptFrames, settings: FilterScenesSettings) -> bool:
     """Whether `kept` can stand for `other`: nothing that could be read changed between them."""
-    if kept.chunk != other.chunk or kept.grey.shape != other.grey.shape:
+    if kept.stretch != other.stretch:
         return False
     if other.timeline_ms - kept.timeline_ms > settings.max_stand_in_ms or settings.max_stand_in_ms == 0:
         return False

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from mpr_resources.media.geometry import Geometry
 from mpr_resources.media.pixels import BLACK, composited, has_alpha
 
 GRID = (36, 64)
@@ -29,11 +30,16 @@ class Changes:
         self._reformatter = VideoReformatter()
         self._last: tuple[int, NDArray[np.int16]] | None = None
         self._steps: list[tuple[int, float]] = []
+        self._geometry: Geometry | None = None
+        self._reshaped_pts: int | None = None
 
-    def add(self, frame: VideoFrame) -> None:
+    def add(self, frame: VideoFrame, geometry: Geometry) -> None:
         """The next decoded frame, whether it is sampled or not; one that is decoded again is passed over."""
         if frame.pts is None or (self._last is not None and frame.pts <= self._last[0]):
             return
+        if self._geometry is not None and geometry != self._geometry:
+            self._reshaped_pts = frame.pts
+        self._geometry = geometry
         grid = self._grid(frame)
         if self._last is not None:
             self._steps.append((frame.pts, float(np.abs(grid - self._last[1]).mean())))
@@ -41,8 +47,11 @@ class Changes:
 
     def cut_pts(self) -> int | None:
         """The pts of the first frame after an abrupt change since the last call; None where there was none, or where
-        fewer than two steps were seen, so that none stands out."""
+        fewer than two steps were seen, so that none stands out. Another geometry is such a change, whatever is seen."""
         steps, self._steps = self._steps, []
+        reshaped_pts, self._reshaped_pts = self._reshaped_pts, None
+        if reshaped_pts is not None:
+            return reshaped_pts
         if len(steps) < 2:
             return None
         (pts, largest), (_, second) = sorted(steps, key=lambda step: -step[1])[:2]

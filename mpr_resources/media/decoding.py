@@ -41,6 +41,7 @@ from mpr_resources.media.frame_times import (
     nal_types,
     runs,
 )
+from mpr_resources.media.geometry import Geometry, StreamGeometry
 from mpr_resources.media.opening import open_video, reason
 from mpr_resources.media.sources import LocalFile, Source
 
@@ -58,6 +59,9 @@ BI_RGB = "\0\0\0\0"
 REORDER_PACKETS = 64
 """More packets than any codec puts between a frame's place in the file and its place on screen."""
 
+MIN_SIDE_PX = 16
+MAX_SIDE_PX = 16384
+
 SEEK_GAP_S = 10
 """Frames further apart than this are reached by seeking instead of reading on."""
 
@@ -74,6 +78,7 @@ class Media:
         self._video = open_video(file, stream)
         self._threads = threads
         self._patching = False
+        self._geometry = StreamGeometry(self.stream)
         self._set_up_decoder()
 
     def _set_up_decoder(self) -> None:
@@ -277,7 +282,8 @@ class Media:
             passing: told of each frame that is decoded, wanted or not, before it is given.
 
         Raises:
-            BadInput: a frame on the way is damaged or missing, named with its time.
+            BadInput: a frame on the way is damaged or missing, or a wanted one is smaller than 16x16 or larger than
+                16384 pixels a side; named with its time.
         """
         for run in runs(wanted, times, int(SEEK_GAP_S / self.time_base)):
             left = list(run)
@@ -304,6 +310,7 @@ class Media:
             passing(frame)
             if frame.pts in left:
                 left.discard(frame.pts)
+                self._refuse_size(frame)
                 yield frame
             if not left:
                 return
@@ -364,7 +371,9 @@ class Media:
 
     def _decode(self, packet: Packet[VideoStream] | None, allow_damage: bool) -> list[VideoFrame]:
         try:
-            return self._decoder.decode(packet)
+            frames = self._decoder.decode(packet)
+            self._geometry.decoded(frames, self._decoder.sample_aspect_ratio)
+            return frames
         except av.FFmpegError as error:
             if allow_damage:
                 return []
@@ -373,6 +382,18 @@ class Media:
     def _drain(self, allow_damage: bool) -> Iterator[VideoFrame]:
         yield from self._decode(None, allow_damage)
         self._decoder.flush_buffers()
+
+    def geometry(self, frame: VideoFrame) -> Geometry:
+        """How a frame that `frames` has given, or passed, is shown: each may be shown in another way."""
+        return self._geometry.of(frame)
+
+    def _refuse_size(self, frame: VideoFrame) -> None:
+        if min(frame.width, frame.height) < MIN_SIDE_PX or max(frame.width, frame.height) > MAX_SIDE_PX:
+            assert frame.pts is not None
+            raise BadInput(
+                f"{self.source} is {frame.width}x{frame.height} pixels at {clock(self.ms(frame.pts))}",
+                f"use video between {MIN_SIDE_PX} and {MAX_SIDE_PX} pixels a side",
+            )
 
     def _damaged(self, pts: int | None) -> BadInput:
         where = "near its end" if pts is None else f"near {clock(self.ms(pts))}"

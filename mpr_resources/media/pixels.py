@@ -77,9 +77,9 @@ UPRIGHT = Orientation()
 def orientation(frame: VideoFrame) -> Orientation:
     """The frame's display matrix as quarter turns and flips; other angles go to the nearest quarter turn.
 
-    Ask once a file: the package ties a frame and its side data into a cycle, which keeps the frame's memory until the
-    garbage collector runs. The matrix is nine native int32, [a b u, c d v, x y w], with x' = a x + c y and
-    y' = b x + d y (FFmpeg, display.h).
+    Ask where the angle (`frame.rotation`) has changed, not of each: the package ties a frame and its side data into a
+    cycle, which keeps the frame's memory until the garbage collector runs. The matrix is nine native int32,
+    [a b u, c d v, x y w], with x' = a x + c y and y' = b x + d y (FFmpeg, display.h).
     """
     # The package's stub knows one kind of side data only.
     side_data = cast("Mapping[SideDataType, bytes]", frame.side_data)

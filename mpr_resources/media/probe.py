@@ -16,12 +16,9 @@ from mpr_resources.media.clock import clock
 from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.opening import reason
 from mpr_resources.media.packet_walk import PacketWalk, walk
-from mpr_resources.media.pixels import display_size, orientation
 from mpr_resources.media.sources import Source
 from mpr_resources.media.streams import VideoStreamFacts, choice, shown_stream
 
-MIN_SIDE_PX = 16
-MAX_SIDE_PX = 16384
 RATE_TOLERANCE = Fraction(1, 200)
 """A header's frame rate is taken for its exact fraction when the measured rate agrees this well."""
 MAX_RATE_DENOMINATOR = 1001
@@ -46,8 +43,8 @@ class Probe:
         fps: average frames a second.
         time_base: seconds a unit of pts.
         codec: FFmpeg's name of the codec, for example "h264".
-        width_px, height_px: as displayed: upright, with square pixels.
-        rotation_deg: clockwise turn from coded to displayed: 0, 90, 180 or 270.
+        width_px, height_px: of the first frame as displayed: upright, with square pixels. Later ones may differ.
+        rotation_deg: clockwise turn of the first frame from coded to displayed: 0, 90, 180 or 270.
         start_pts: pts of the first presentable frame.
         frames: number of presentable frames.
         stream: number, within the file, of the video stream that all this is of.
@@ -192,14 +189,8 @@ def _first_frame(media: Media) -> tuple[tuple[int, int], int]:
     """Displayed size and rotation of the first frame."""
     start_ms = media.ms(media.start_pts)
     frame = next(media.frames([media.start_pts], media.times(start_ms, start_ms + 1)))
-    if min(frame.width, frame.height) < MIN_SIDE_PX or max(frame.width, frame.height) > MAX_SIDE_PX:
-        raise BadInput(
-            f"{media.source} is {frame.width}x{frame.height} pixels",
-            f"use video between {MIN_SIDE_PX} and {MAX_SIDE_PX} pixels a side",
-        )
-    width, height = display_size(frame.width, frame.height, media.stream.sample_aspect_ratio)
-    turn = orientation(frame)
-    return ((height, width) if turn.transpose else (width, height)), turn.rotation_deg
+    geometry = media.geometry(frame)
+    return geometry.displayed_px, geometry.turn.rotation_deg
 
 
 def _frame_duration(media: Media, pts: NDArray[np.int64], last_duration: int) -> int:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
 
 from mpr_resources.media.abrupt_changes import Changes
+from mpr_resources.media.geometry import Geometry
+from mpr_resources.media.pixels import UPRIGHT, Orientation
+
+WIDE = Geometry(64, 36, None, UPRIGHT)
 
 
 def frame(pts: int, grey: int, size: tuple[int, int] = (64, 36), pixel_format: str = "gray") -> av.VideoFrame:
@@ -35,7 +41,7 @@ def test_the_first_frame_after_an_abrupt_change(name: str) -> None:
     greys, expected = CUTS[name]
     changes = Changes()
     for pts, grey in enumerate(greys):
-        changes.add(frame(pts, grey))
+        changes.add(frame(pts, grey), WIDE)
     assert changes.cut_pts() == expected
     assert changes.cut_pts() is None
 
@@ -43,10 +49,10 @@ def test_the_first_frame_after_an_abrupt_change(name: str) -> None:
 def test_the_step_from_the_sampled_frame_counts_for_the_next() -> None:
     changes = Changes()
     for pts, grey in enumerate([10, 10, 10]):
-        changes.add(frame(pts, grey))
+        changes.add(frame(pts, grey), WIDE)
     assert changes.cut_pts() is None
     for pts, grey in enumerate([200, 200], start=3):
-        changes.add(frame(pts, grey))
+        changes.add(frame(pts, grey), WIDE)
     assert changes.cut_pts() == 3
 
 
@@ -65,7 +71,7 @@ def test_sizes_and_formats(name: str) -> None:
     size, pixel_format = FORMATS[name]
     changes = Changes()
     for pts, grey in enumerate([10, 10, 200, 200]):
-        changes.add(frame(pts, grey, size, pixel_format))
+        changes.add(frame(pts, grey, size, pixel_format), Geometry(*size, None, UPRIGHT))
     assert changes.cut_pts() == 2
 
 
@@ -75,12 +81,29 @@ def test_what_comes_into_sight_is_a_change_and_what_stays_hidden_is_none() -> No
         pixels = np.full((36, 64, 4), (grey, grey, grey, alpha), np.uint8)
         seen = av.VideoFrame.from_ndarray(pixels, format="rgba")
         seen.pts = pts
-        changes.add(seen)
+        changes.add(seen, WIDE)
     assert changes.cut_pts() == 3
 
 
 def test_a_frame_that_is_decoded_again_is_no_step() -> None:
     changes = Changes()
     for pts, grey in [(0, 10), (1, 10), (2, 200), (0, 10), (1, 10), (2, 200), (3, 200)]:
-        changes.add(frame(pts, grey))
+        changes.add(frame(pts, grey), WIDE)
     assert changes.cut_pts() == 2
+
+
+RESHAPED = {
+    "size": Geometry(128, 72, None, UPRIGHT),
+    "aspect": Geometry(64, 36, Fraction(4, 3), UPRIGHT),
+    "turn": Geometry(64, 36, None, Orientation(flip_x=True, flip_y=True)),
+}
+
+
+@pytest.mark.parametrize("name", RESHAPED)
+def test_another_geometry_is_an_abrupt_change_whatever_is_seen(name: str) -> None:
+    changes = Changes()
+    for pts, geometry in enumerate([WIDE, WIDE, RESHAPED[name], RESHAPED[name]]):
+        changes.add(frame(pts, 10), geometry)
+    assert changes.cut_pts() == 2
+    changes.add(frame(4, 10), RESHAPED[name])
+    assert changes.cut_pts() is None
