@@ -1,4 +1,4 @@
-"""How alike two pictures are: perceptual hashes, and the largest change of a block.
+"""How alike two pictures are: perceptual hashes, the largest change of a block, how much of a view they share.
 
 What counts as equal is for the settings of those who ask.
 """
@@ -89,3 +89,97 @@ def _outside(values: Gray, reference: Gray) -> Gray:
     above = cv2.subtract(values, cv2.dilate(reference, kernel))
     below = cv2.subtract(cv2.erode(reference, kernel), values)
     return np.asarray(cv2.max(above, below), np.uint8)
+
+
+VIEW_WIDTH_PX = 192
+"""Pictures are compared at this width: a comparison takes 1 to 4 ms."""
+DETAIL_SIGMAS_PX = (0.7, 6.0)
+"""What lies between two smoothings: edges and texture without noise and light."""
+VIEW_BLOCK_PX = (13, 13)
+FLAT_GREY_LEVELS = 2.0
+"""Standard deviation of the detail in a block below which there is none."""
+SHOWN_CORRELATION = 0.6
+LEAST_DETAIL = 0.02
+"""A picture with detail on less of its area counts as flat."""
+SHIFTS_TRIED = 3
+LARGEST_SHIFT = 0.75
+"""Of the width and of the height; what is left of a picture then says little."""
+SAME_VIEW = 0.9
+"""Without a shift, from this share on no shift is looked for."""
+
+
+def shared_view(one: Gray, other: Gray) -> tuple[float, float]:
+    """How much of the detail of each of two pictures the other shows, at its place or shifted as a whole.
+
+    The highest peaks of the phase correlation (Kuglin and Hines, The phase correlation image alignment method, 1975)
+    are the shifts that are tried; for each, a place counts as shown where blocks of both correlate. Between samples of
+    half a second, within shots, the smaller share lay at 0.44 and more even under large overlays and for most moves of
+    the camera; over cuts it stayed below 0.25, or 0.33 where both pictures had the same black borders.
+
+    Args:
+        one, other: of any, but one shape.
+
+    Returns:
+        The shares of one's and of other's detail, 0 to 1 each; 1 for a picture that is flat.
+    """
+    assert one.shape == other.shape
+    first, second = _detail(one), _detail(other)
+    own = [int((_variance(detail) > FLAT_GREY_LEVELS**2).sum()) for detail in (first, second)]
+    flat = [count < LEAST_DETAIL * first.size for count in own]
+    shown = 0
+    if not any(flat):
+        shown = _shown(first, second, (0, 0))
+        if shown < SAME_VIEW * max(own):
+            shown = max(shown, *(_shown(first, second, shift) for shift in _shifts(first, second)))
+    shares = [1.0 if bare else min(1.0, shown / count) for bare, count in zip(flat, own, strict=True)]
+    return shares[0], shares[1]
+
+
+def _detail(picture: Gray) -> NDArray[np.float32]:
+    height_px = max(VIEW_BLOCK_PX[1], round(picture.shape[0] * VIEW_WIDTH_PX / picture.shape[1]))
+    small = cv2.resize(picture, (VIEW_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA).astype(np.float32)
+    fine, coarse = (cv2.GaussianBlur(small, (0, 0), sigma) for sigma in DETAIL_SIGMAS_PX)
+    return np.asarray(fine - coarse, np.float32)
+
+
+def _variance(detail: NDArray[np.float32]) -> NDArray[np.float32]:
+    mean = cv2.blur(detail, VIEW_BLOCK_PX)
+    return np.asarray(np.maximum(cv2.blur(detail * detail, VIEW_BLOCK_PX) - mean * mean, 0), np.float32)
+
+
+def _shown(one: NDArray[np.float32], other: NDArray[np.float32], shift: tuple[int, int]) -> int:
+    """How many pixels of detail are in both, the one being shifted right and down onto the other."""
+    height, width = one.shape
+    right, down = shift
+    one = one[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
+    other = other[max(0, down) : height - max(0, -down), max(0, right) : width - max(0, -right)]
+    if min(one.shape) < VIEW_BLOCK_PX[0]:
+        return 0
+    means = cv2.blur(one, VIEW_BLOCK_PX), cv2.blur(other, VIEW_BLOCK_PX)
+    variances = _variance(one), _variance(other)
+    covariance = cv2.blur(one * other, VIEW_BLOCK_PX) - means[0] * means[1]
+    alike = covariance > SHOWN_CORRELATION * np.sqrt(variances[0] * variances[1])
+    return int((alike & (np.minimum(*variances) > FLAT_GREY_LEVELS**2)).sum())
+
+
+def _shifts(one: NDArray[np.float32], other: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Right and down; the transform takes a picture to repeat itself, so that each peak stands for up to four."""
+    height, width = one.shape
+    window = cv2.createHanningWindow((width, height), cv2.CV_32F)
+    spectra = [np.fft.rfft2(detail * window) for detail in (one, other)]
+    cross = spectra[1] * np.conj(spectra[0])
+    size = np.abs(cross)
+    surface = np.fft.irfft2(cross / (size + 1e-3 * size.mean() + 1e-9), (height, width)).astype(np.float32)
+    # The peak of a shift by a part of a pixel is spread over its neighbours.
+    surface = np.asarray(cv2.blur(np.pad(surface, 1, mode="wrap"), (3, 3))[1:-1, 1:-1], np.float32)
+    shifts = []
+    for _ in range(SHIFTS_TRIED):
+        y, x = (int(at) for at in np.unravel_index(int(surface.argmax()), surface.shape))
+        surface[np.ix_(np.arange(y - 4, y + 5) % height, np.arange(x - 4, x + 5) % width)] = -1
+        shifts += [
+            (right, down)
+            for right in (x, x - width)
+            for down in (y, y - height)
+            if abs(right) <= LARGEST_SHIFT * width and abs(down) <= LARGEST_SHIFT * height
+        ]
+    return shifts

@@ -26,11 +26,12 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.quads import Quad, near
 from mpr_assets.text.readings import Recognition
+from mpr_assets.text.scanning import FullScans
 from mpr_assets.text.tracking import Follower, Row
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "3.1"
+CODE_VERSION = "3.2"
 
 
 class RunOcrSettings(OcrSettings, StageSettings):
@@ -42,7 +43,14 @@ class RunOcrSettings(OcrSettings, StageSettings):
         ge=1,
         le=100,
         validation_alias=AliasChoices("full_scan_every", "thorough_every"),
-        description="one in this many kept frames is scanned in full, the others quickly; 1: all in full",
+        description="of so many kept frames in succession at least one is scanned in full, the others quickly; 1: all",
+    )
+    full_scan_change: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="share of a frame's detail which, not in the last frame scanned in full, has it scanned in full; "
+        "the first frame of a shot always is",
     )
     follow_similarity: float = Field(
         0.9,
@@ -103,8 +111,9 @@ def read_text(
     """
     ocr = OcrSettings(**{name: getattr(settings, name) for name in OcrSettings.model_fields})
     follower = Follower(settings.follow_similarity, settings.full_scan_every)
+    full_scans = FullScans(settings.full_scan_every, settings.full_scan_change)
     sizes: dict[int, tuple[int, int]] = {}
-    for frame, shot, quads in _find(frames, inference, ocr, settings.full_scan_every):
+    for frame, shot, quads in _find(frames, inference, ocr, full_scans):
         sizes[frame.seq] = (frame.picture.pixels.shape[1], frame.picture.pixels.shape[0])
         follower.step(frame.seq, shot, frame.picture.pixels, quads, partial(_read, frame.picture, inference, ocr))
     rows = follower.finish()
@@ -115,12 +124,16 @@ def read_text(
 
 
 def _find(
-    frames: Iterable[tuple[Frame, int]], inference: Inference, settings: OcrSettings, full_scan_every: int
+    frames: Iterable[tuple[Frame, int]], inference: Inference, settings: OcrSettings, full_scans: FullScans
 ) -> Iterator[tuple[Frame, int, list[Quad]]]:
     """The lines' places in each frame."""
     requests = (
-        ((frame, shot), frame.picture, OcrItem(recognise=False, full_scan=number % full_scan_every == 0, quads=()))
-        for number, (frame, shot) in enumerate(frames)
+        (
+            (frame, shot),
+            frame.picture,
+            OcrItem(recognise=False, full_scan=full_scans.due(shot, frame.picture.pixels), quads=()),
+        )
+        for frame, shot in frames
     )
     for (frame, shot), answer in inference.map(OCR, requests, settings):
         yield frame, shot, [np.array(line.quad, np.float32) for line in answer.lines]

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_service.likeness import Gray, block_change, frame_phash, phash, phash_distance
+from gpu_service.likeness import Gray, block_change, frame_phash, phash, phash_distance, shared_view
 from gpu_service.pictures import Image, decode, encode_jpeg
+from tests.stills import seen, still
 
 
 def scene(seed: int) -> Image:
@@ -89,3 +90,39 @@ CHANGES: dict[str, tuple[Gray, Gray, float]] = {
 def test_the_most_changed_block(name: str) -> None:
     one, other, expected = CHANGES[name]
     assert block_change(one, other, (4, 4)) == pytest.approx(expected)
+
+
+SIZE = (640, 360)
+STILL, OTHER = still(1, (1300, 500)), still(2, (1300, 500))
+
+
+def at(x: float, picture: Image = STILL) -> Gray:
+    return np.asarray(cv2.cvtColor(seen(picture, x, 60, SIZE), cv2.COLOR_BGR2GRAY), np.uint8)
+
+
+FLAT = np.full(SIZE[::-1], 77, np.uint8)
+LETTERED = cv2.putText(FLAT.copy(), "ACME SPORTS", (150, 150), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (240,), 4)
+RELETTERED = cv2.putText(FLAT.copy(), "ACME SPORTS", (150, 150), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (240,), 4)
+cv2.putText(RELETTERED, "KORVAX 2", (150, 300), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (240,), 4)
+
+VIEWS: dict[str, tuple[Gray, Gray, float, float]] = {
+    "both flat": (FLAT, FLAT, 1.0, 1.0),
+    "one flat": (FLAT, at(0), 1.0, 0.0),
+    "the other flat": (at(0), FLAT, 0.0, 1.0),
+    "one picture": (at(0), at(0), 1.0, 1.0),
+    "another picture": (at(0), at(0, OTHER), 0.0, 0.0),
+    "moved by a twentieth": (at(0), at(32), 0.95, 0.95),
+    "moved by a third": (at(0), at(213), 0.67, 0.67),
+    "moved back by a half": (at(320), at(0), 0.5, 0.5),
+    "moved out of sight": (at(0), at(650), 0.0, 0.0),
+    "lit up": (at(0), cv2.add(at(0), 60), 1.0, 1.0),
+    "half faded to another": (at(0), cv2.addWeighted(at(0), 0.5, at(0, OTHER), 0.5, 0), 0.6, 0.6),
+    "lettering added": (LETTERED, RELETTERED, 1.0, 0.6),
+    "lettering taken away": (RELETTERED, LETTERED, 0.6, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_how_much_of_a_view_two_pictures_share(name: str) -> None:
+    one, other, of_one, of_other = VIEWS[name]
+    assert shared_view(one, other) == pytest.approx((of_one, of_other), abs=0.06)
