@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
@@ -35,6 +36,9 @@ from gpu_service.errors import BadInput
 from mpr_resources.media.clock import clock
 from mpr_resources.media.frame_times import (
     FrameTimes,
+    Stamp,
+    ascend,
+    best_times,
     earlier,
     entries,
     from_start,
@@ -79,6 +83,7 @@ class Media:
         self._threads = threads
         self._patching = False
         self._geometry = StreamGeometry(self.stream)
+        self._pts_tell = True  # until frames are found that come out with other times than their own
         self._set_up_decoder()
 
     def _set_up_decoder(self) -> None:
@@ -138,10 +143,9 @@ class Media:
         shown = [pts for pts in after if key is not None and pts >= key] or before
         if shown and not self.times_need_decoding:
             return min(shown)
-        for frame in self._decoded():
-            if frame.pts is None:
-                break
-            return int(frame.pts)
+        for time in self._decoded_times:
+            if time is not None:
+                return time
         raise BadInput(
             f"{self.source} has no frame with a time",
             "put it into a container that keeps times, for example: ffmpeg -i INPUT -c copy OUTPUT.mp4",
@@ -174,7 +178,39 @@ class Media:
         """Whether packets do not tell when frames are shown."""
         if self.stream.codec_context.name in PACKETS_ARE_NOT_FRAMES:
             return True
-        return any(packet.pts is None for _, packet in zip(range(REORDER_PACKETS), self.packets(), strict=False))
+        pts = [packet.pts for packet in islice(self.packets(), REORDER_PACKETS) if not packet.is_discard]
+        if _is_faulty(pts):
+            return True
+        # Containers that keep the order of decoding alone, AVI and what was copied from it, have times in that order.
+        in_decoding_order = self.stream.codec_context.has_b_frames and ascend(
+            [time for time in pts if time is not None]
+        )
+        return in_decoding_order and not ascend(list(self._first_decoded_pts()))
+
+    def _first_decoded_pts(self) -> Iterator[int]:
+        for packet in islice(self.packets(), REORDER_PACKETS):
+            try:
+                frames = self._decoder.decode(packet)
+            except av.FFmpegError:
+                return  # damage is told where frames are asked for
+            yield from (frame.pts for frame in frames if frame.pts is not None)
+
+    @cached_property
+    def _decoded_times(self) -> list[int | None]:
+        """The best times of all frames as they come out of the decoder."""
+        stamps: list[Stamp] = []
+        for frame in self._decoded():
+            stamps.append(Stamp(frame.pts, frame.dts))
+            if stamps[0] == Stamp(None, None):
+                return []  # a stream without a container
+        times = best_times(stamps)
+        self._pts_tell = [stamp.pts for stamp in stamps] == times
+        return times
+
+    def _distrust_packets(self) -> None:
+        self.times_need_decoding = True
+        for known in ("start_pts", "origin_pts"):
+            self.__dict__.pop(known, None)
 
     @property
     def alpha_is_filler(self) -> bool:
@@ -238,22 +274,32 @@ class Media:
 
         A picture stays until the next one comes, so the first may have come before the span.
         """
-        if self.times_need_decoding:
-            shown = np.array([f.pts for f in self._decoded() if f.pts is not None], np.int64)
-            return FrameTimes(self._within(shown, start_ms, end_ms), np.zeros(0, np.int64))
+        if not self.times_need_decoding:
+            times = self._times_of_packets(start_ms, end_ms)
+            if times is not None:
+                return times
+            self._distrust_packets()
+        shown = np.array([time for time in self._decoded_times if time is not None], np.int64)
+        return FrameTimes(self._within(shown, start_ms, end_ms), np.zeros(0, np.int64))
+
+    def _times_of_packets(self, start_ms: int | None, end_ms: int | None) -> FrameTimes | None:
+        """None where they do not tell them."""
         start_pts = None if start_ms is None else self.pts_at(start_ms)
         end_pts = None if end_ms is None else self.pts_at(end_ms)
-        pts: list[int] = []
+        pts: list[int | None] = []
         keys: list[int] = []
+        is_damaged = False
         for packet in self.packets(start_pts):
-            if packet.pts is None:
-                continue
-            if packet.is_keyframe:
+            is_damaged = is_damaged or packet.is_corrupt
+            if packet.is_keyframe and packet.pts is not None:
                 keys.append(packet.pts)
             if not packet.is_discard:
                 pts.append(packet.pts)
             if end_pts is not None and packet.dts is not None and packet.dts > end_pts:
                 break
+        if _is_faulty(pts) and not is_damaged:
+            return None
+        pts = [time for time in pts if time is not None]
         return FrameTimes(self._within(np.array(pts, np.int64), start_ms, end_ms), np.unique(np.array(keys, np.int64)))
 
     def _within(self, pts: NDArray[np.int64], start_ms: int | None, end_ms: int | None) -> NDArray[np.int64]:
@@ -306,7 +352,9 @@ class Media:
     ) -> Iterator[VideoFrame]:
         """One stretch of the file, read in one go."""
         left = set(wanted)
-        for frame in self._fed(wanted, times, allow_damage):
+        for number, frame in enumerate(self._fed(wanted, times, allow_damage)):
+            if not self._pts_tell:
+                frame.pts = self._decoded_times[number]
             passing(frame)
             if frame.pts in left:
                 left.discard(frame.pts)
@@ -339,7 +387,9 @@ class Media:
         owed = 0
         feeding = False
         floor: int | None = None
-        for packet in self.packets(int(times.pts[0]) if everything else wanted[0]):
+        # Frames whose pts do not tell their times are known by their number.
+        start_pts = None if not self._pts_tell else int(times.pts[0]) if everything else wanted[0]
+        for packet in self.packets(start_pts):
             if packet.is_keyframe:
                 owed += groups.pop(packet.pts, 0)
             is_wanted = packet.pts in asked
@@ -350,7 +400,7 @@ class Media:
                 if not groups:
                     return
                 continue
-            if not feeding and packet.is_keyframe:
+            if not feeding and packet.is_keyframe and self._pts_tell:
                 floor = packet.pts
             if floor is not None and packet.pts is not None and packet.pts < floor:
                 continue  # shown before the key frame that decoding began with, and made from frames before it
@@ -396,12 +446,22 @@ class Media:
             )
 
     def _damaged(self, pts: int | None) -> BadInput:
-        where = "near its end" if pts is None else f"near {clock(self.ms(pts))}"
+        if pts is None:
+            where = "near its end"
+        elif "origin_pts" in self.__dict__:
+            where = f"near {clock(self.ms(pts))}"
+        else:  # met while looking for the first frame
+            where = f"near {clock(max(0, round(1000 * pts * self.time_base)))}"
         return BadInput(
             f"{self.source} is damaged {where}: a frame cannot be decoded",
             "copy the file again, choose a chunk without that time, or set "
             "extract_frames.allow_damage to skip such frames",
         )
+
+
+def _is_faulty(pts: Sequence[int | None]) -> bool:
+    """Whether packets with these times leave some frame without a time of its own."""
+    return None in pts or len(set(pts)) < len(pts)
 
 
 def open_media(source: Source | str | Path, threads: int = 0, stream: int | None = None) -> Media:

@@ -91,9 +91,11 @@ def probe(source: Source | str | Path, stream: int | None = None) -> Probe:
 def _probed(media: Media, walked: PacketWalk, streams: Sequence[VideoStreamFacts]) -> Probe:
     _refuse_unreadable(media, walked)
     frame_px, rotation_deg = _first_frame(media)
-    start = media.start_pts
     stream = walked.streams[media.stream.index]
-    shown = media.times().pts if media.times_need_decoding else np.unique(np.array(stream.pts, np.int64))
+    shown = np.unique(np.array(stream.pts, np.int64))
+    if media.times_need_decoding or len(shown) < stream.packets:
+        shown = media.times().pts
+    start = media.start_pts
     pts = shown[shown >= start]
     frame_pts = _frame_duration(media, pts, stream.last[1])
     return Probe(
