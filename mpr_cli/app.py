@@ -19,7 +19,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.core import TyperCommand, TyperGroup
 
 from gpu_service.distribution import VERSION
-from gpu_service.errors import MprError
+from gpu_service.errors import MissingEngine, MprError
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
 from mpr_cli.document import asks_for_json, with_json
@@ -183,6 +183,11 @@ def main() -> None:
         _say(error.body(), FAILED)
     except MprError as error:
         _say(error.body(), UNUSABLE)
+    except ImportError as error:
+        if error.name is None or error.name.startswith(("gpu_service", "mpr_")):  # a bug
+            raise
+        missing = MissingEngine(f"The package {error.name} cannot be loaded ({error})", "`mpr doctor` says what to do")
+        _say(missing.body(), UNUSABLE)
     except KeyboardInterrupt:
         told = "interrupted; finished stages are kept, run the same command again to continue."
         _say({"error": told, "kind": "interrupted"}, INTERRUPTED)

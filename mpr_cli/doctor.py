@@ -121,8 +121,22 @@ def packages() -> str:
 
 def distribution() -> str:
     """What MPR is called where packages are installed."""
-    names = metadata.packages_distributions()["mpr_cli"]
+    names = metadata.packages_distributions().get("mpr_cli")
+    if names is None:
+        raise PermanentError("MPR runs from its source files and is not installed", f"run: {install_command('graph')}")
     return DISTRIBUTION if DISTRIBUTION in names else names[0]
+
+
+def opencv() -> str:
+    """That it can be loaded: rapidocr asks pip for the build that needs the libraries of a display."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise PermanentError(
+            f"OpenCV cannot be loaded ({error})",
+            "on a machine without a display run: pip install --force-reinstall --no-deps opencv-python-headless",
+        ) from error
+    return f"OpenCV {cv2.__version__}"
 
 
 def ffmpeg() -> str:
@@ -308,6 +322,7 @@ def clock() -> str:
 CHECKS: dict[str, Check] = {
     "python": python,
     "versions": packages,
+    "opencv": opencv,
     "ffmpeg": ffmpeg,
     "models": engines,
     "profiles": profiles,

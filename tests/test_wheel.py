@@ -74,7 +74,7 @@ def test_a_clip_in_an_empty_folder_with_nothing_set(installed: Installed, inputs
     version = installed(tmp_path, "mpr", "--version")
     assert (version.stdout, version.stderr) == (f"mpr {VERSION}\n", "")
     listed = installed(tmp_path, "mpr", "profile", "list").stdout
-    assert [line.split()[0] for line in listed.splitlines()] == ["generic", "soccer_broadcast", "tv_ads"]
+    assert {"generic", "soccer_broadcast", "tv_ads"} <= {line.split()[0] for line in listed.splitlines()}
 
     ran = installed(tmp_path, "mpr", "run", "clip.mp4")
     assert ran.returncode == 0, ran.stderr

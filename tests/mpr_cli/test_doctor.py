@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from mpr_cli.doctor import CHECKS
+from mpr_cli.app import COMMANDS, CommandInfo
+from mpr_cli.doctor import CHECKS, found
 from mpr_cli.exit_status import FAILED
 from tests.gpu_service.live import free_port
 from tests.mpr_cli.conftest import Mpr
@@ -32,6 +34,24 @@ def test_a_web_server_that_hands_out_the_storage(mpr: Mpr, home: Path, monkeypat
         ok, said = checks(mpr("doctor", "--json"))["storage"]
     assert ok
     assert said.endswith("; MPR_STORAGE_WEB_URL hands it out")
+
+
+def test_opencv_for_a_display_on_a_machine_without(mpr: Mpr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file', name='cv2')")
+    monkeypatch.syspath_prepend(tmp_path)
+    for module in [name for name in sys.modules if name.partition(".")[0] == "cv2"]:
+        monkeypatch.delitem(sys.modules, module)
+    assert found("opencv", CHECKS["opencv"]).detail == (
+        "OpenCV cannot be loaded (libGL.so.1: cannot open shared object file); on a machine without a display run: "
+        "pip install --force-reinstall --no-deps opencv-python-headless."
+    )
+    monkeypatch.setitem(COMMANDS, "run", CommandInfo("cv2", "help"))
+    said = mpr.said("run", "clip.mp4")
+    assert (said.status, said.err) == (
+        2,
+        "mpr: The package cv2 cannot be loaded (libGL.so.1: cannot open shared object file); `mpr doctor` says what to "
+        "do.\n",
+    )
 
 
 WRONG: dict[str, tuple[Mapping[str, str], str, str]] = {
