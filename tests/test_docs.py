@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from gpu_service.distribution import DISTRIBUTION
 from mpr_assets.definitions import ROOT, STAGES
 from tests import command_line_page
 from tests.test_architecture import ROOMS
@@ -84,3 +85,8 @@ def test_the_readme_has_every_stage() -> None:
 def test_the_page_of_the_command_line_has_every_command_with_its_keys() -> None:
     there = command_line_page.PAGE.read_text().partition(command_line_page.HEADING)[2]
     assert there.strip() == command_line_page.written().strip(), command_line_page.RUN
+
+
+def test_no_page_installs_what_is_anothers_on_the_package_index() -> None:
+    named = [name for page in PAGES for name in re.findall(r"(?:install|--from) '?(mpr[\w-]*)", page.read_text())]
+    assert set(named) <= {DISTRIBUTION}
