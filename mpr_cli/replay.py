@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,7 @@ from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import OneOrAll, Timeline
 from mpr_cli.control import BY_NAME, stage_name
+from mpr_cli.document import Document
 from mpr_cli.materialize import materialize, say_what_has_no_effect
 from mpr_cli.report import assignments
 from mpr_resources.storage.keys import Keys
@@ -66,15 +68,121 @@ Folder = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class StageStatus:
+    """`causes`: why it is stale, or comes from what is. `overrides`: what the stored result was made with for one run.
+    `skipped`: why the stage was switched off, or null.
+    """
+
+    stage: str
+    state: str
+    causes: list[str]
+    overrides: dict[str, object]
+    skipped: str | None
+
+    def why(self) -> str:
+        """The causes, what was overridden, and why it was skipped."""
+        parts = list(self.causes)
+        if self.overrides:
+            parts.append(f"made with {assignments(self.overrides)}")
+        if self.skipped:
+            parts.append(f"skipped: {self.skipped}")
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class TimelineStatus:
+    """`profile`: null, with no stages, where the timeline cannot be used."""
+
+    timeline: str
+    profile: str | None
+    stages: list[StageStatus]
+
+    def show(self) -> None:
+        """Every stage with its state and why."""
+        table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
+        for heading in ("stage", "state", "why"):
+            table.add_column(heading, overflow="fold")
+        for one in self.stages:
+            table.add_row(one.stage, terminal.styled(one.state, STYLES[StageState(one.state)]), one.why())
+        terminal.out.print(f"{self.timeline}, profile {self.profile}")
+        terminal.out.print(table)
+
+
+@dataclass(frozen=True)
+class ShownBackfill:
+    """`timelines`, `done`, `failed`: how many, the last of ended and cancelled runs."""
+
+    backfill_id: str
+    title: str
+    timelines: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class StatusOfAll(Document):
+    """`timelines`: the one that was asked for, or all. `backfills`: of all."""
+
+    timelines: list[TimelineStatus]
+    backfills: list[ShownBackfill]
+
+    def show(self) -> None:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for heading in ("timeline", "profile", "stale", "missing", "overridden"):
+            table.add_column(
+                heading, overflow="fold", justify="left" if heading in ("timeline", "profile") else "right"
+            )
+        for one in self.timelines:
+            if one.profile is None:
+                table.add_row(one.timeline, terminal.styled("cannot be used", "red"))
+                continue
+            states = Counter(stage.state for stage in one.stages)
+            overridden = sum(bool(stage.overrides) for stage in one.stages)
+            counts = (states[StageState.STALE], states[StageState.MISSING], overridden)
+            table.add_row(one.timeline, one.profile, *(str(count or "") for count in counts))
+        if self.timelines:
+            terminal.out.print(table)
+        else:
+            terminal.out.print("No timeline is registered.")
+        for backfill in self.backfills:
+            terminal.out.print(
+                f"Backfill {backfill.backfill_id} ({backfill.title or 'untitled'}), {backfill.done} of "
+                f"{backfill.timelines} timelines done, {backfill.failed} failed or cancelled; to end it: "
+                f"mpr stop --backfill {backfill.backfill_id}",
+            )
+
+
+class StatusOfOne(StatusOfAll):
+    """The same of one timeline, shown stage by stage."""
+
+    def show(self) -> None:
+        for one in self.timelines:
+            one.show()
+
+
 @app.command()
-def status(
-    timeline: OneOrAll = None,
-) -> None:
+def status(timeline: OneOrAll = None) -> StatusOfAll:
     """Show which stages of a timeline (or of all timelines) are fresh, stale, missing or overridden, and why."""
-    if timeline is None:
-        _status_of_all()
-    else:
-        _status_of(timeline)
+    return _status_of_all() if timeline is None else StatusOfOne([_status_of(timeline)], [])
+
+
+@dataclass(frozen=True)
+class Replayed(Document):
+    """`stages`: those that were materialized. `saved_as`: the profile in the file `path` that has the settings now, or
+    null. `status`: of the timeline afterwards.
+    """
+
+    run_id: str
+    stages: list[str]
+    saved_as: str | None
+    path: str | None
+    status: TimelineStatus
+
+    def show(self) -> None:
+        if self.saved_as is not None:
+            terminal.out.print(f"Saved as the profile {self.saved_as}: {self.path}\n")
+        self.status.show()
 
 
 @app.command()
@@ -88,7 +196,7 @@ def replay(
     save_as: Annotated[
         str | None, typer.Option(metavar="PROFILE", help="save the settings in a copy of the profile")
     ] = None,
-) -> None:
+) -> Replayed:
     """Rematerialize a stage and those that depend on it, optionally with other settings for this run."""
     one = BY_NAME[stage_name(stage)]
     spec = load_spec(storage(), timeline)
@@ -101,11 +209,32 @@ def replay(
             raise BadInput(f"There is nothing to save as {save_as!r}: every setting is as in {spec.profile}.")
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
-        materialize(instance, timeline, command="replay", stages=stages, config={one.name: as_config(overrides)})
+        run = materialize(instance, timeline, command="replay", stages=stages, config={one.name: as_config(overrides)})
+    path = None
     if save_as is not None:
-        path = profiles().duplicate_with(spec.profile, save_as, one.name, overrides.settings)
-        terminal.out.print(f"Saved as the profile {save_as}: {path}\n")
-    _status_of(timeline)
+        path = str(profiles().duplicate_with(spec.profile, save_as, one.name, overrides.settings))
+    return Replayed(run.run_id, stages, save_as, path, _status_of(timeline))
+
+
+@dataclass(frozen=True)
+class Tried(Document):
+    """`rows`: of the stage's table, on the frames `seqs`. `pictures`: the folder or address that has them; null: there
+    are none.
+    """
+
+    timeline: str
+    stage: str
+    overrides: dict[str, object]
+    seqs: list[int]
+    rows: list[dict[str, object]]
+    pictures: str | None
+
+    def show(self) -> None:
+        """The rows were printed as a table of their columns' types."""
+        counts = Counter(row["seq"] for row in self.rows)
+        terminal.out.print(f"Rows by frame: {', '.join(f'{seq}: {counts[seq]}' for seq in self.seqs)}")
+        if self.pictures is not None:
+            terminal.out.print(f"\nPictures: {self.pictures}")
 
 
 @app.command("try")
@@ -115,7 +244,7 @@ def try_command(
     changes: Changes = None,
     frames: Frames = None,
     to: Folder = None,
-) -> None:
+) -> Tried:
     """Try a stage on some frames without a run, storing no result; prints rows and writes pictures."""
     one = BY_NAME[stage_name(stage)]
     overrides = _asked(one, changes, frames)
@@ -129,8 +258,30 @@ def try_command(
             continue
         for name, picture in pictures.items():
             store.put(f"{prefix}/{_file(seq, name)}", encode_png(picture))
-    if tried.overlays:
-        terminal.out.print(f"\nPictures: {to or store.where(prefix)}")
+    return Tried(
+        timeline=timeline,
+        stage=one.name,
+        overrides=dict(tried.overrides.record()),
+        seqs=list(tried.seqs),
+        rows=tried.rows.fill_nan(None).to_dicts(),
+        pictures=str(to or store.where(prefix)) if tried.overlays else None,
+    )
+
+
+@dataclass(frozen=True)
+class OverlaysDrawn(Document):
+    """`seq`: of the frame that is shown: the one that stands for it, where the one asked for is a near-duplicate.
+    `pictures`: where each lies.
+    """
+
+    timeline: str
+    stage: str
+    seq: int
+    pictures: list[str]
+
+    def show(self) -> None:
+        for path in self.pictures:
+            terminal.out.print(path)
 
 
 @app.command()
@@ -139,7 +290,7 @@ def overlay(
     stage: StageName,
     seq: Annotated[int, typer.Argument(metavar="SEQ", help="number of a frame")],
     to: Folder = None,
-) -> None:
+) -> OverlaysDrawn:
     """Draw pictures that show what a stage found in a frame and how; prints their paths."""
     one = BY_NAME[stage_name(stage)]
     run = stage_run(one, timeline, NO_OVERRIDES, resources(), LOG)
@@ -152,8 +303,7 @@ def overlay(
     run_id = run_id or run.stored(one.name).header.fingerprint[:16]  # what was made under another name has no run
     pictures = overlays(one, run, run_id, shown)
     stored = [run.storage.where(Keys.overlay(timeline, run_id, one.name, shown, name)) for name in pictures]
-    for path in stored if to is None else _write(to, shown, pictures):
-        terminal.out.print(str(path))
+    return OverlaysDrawn(timeline, one.name, shown, stored if to is None else _write(to, shown, pictures))
 
 
 def selection(stages: Sequence[Stage], first: str, *, only: bool, through: str | None) -> list[str]:
@@ -192,7 +342,7 @@ def _asked(stage: Stage, changes: Sequence[str] | None, frames: str | None) -> O
     return parse_overrides(stage.name, changes or []) | Overrides(frames=choice)
 
 
-def _status_of(timeline: str) -> None:
+def _status_of(timeline: str) -> TimelineStatus:
     spec = load_spec(storage(), timeline)
     profile = profiles().load(spec.profile)
     made, verdicts = _judged([timeline])
@@ -206,50 +356,34 @@ def _status_of(timeline: str) -> None:
     told = in_full(
         verdicts[timeline], STAGES, of_log, lambda stage: run_of(stage, spec, profile, NO_OVERRIDES, world, LOG)
     )
-    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
-    for heading in ("stage", "state", "why"):
-        table.add_column(heading, overflow="fold")
-    for verdict in told:
-        why = why_of(verdict, made.get(verdict.stage, {}).get(timeline))
-        table.add_row(verdict.stage, terminal.styled(verdict.state, STYLES[verdict.state]), why)
-    terminal.out.print(f"{timeline}, profile {spec.profile}")
-    terminal.out.print(table)
+    return TimelineStatus(timeline, spec.profile, _stages(told, of_timeline(made, timeline)))
 
 
-def why_of(verdict: Verdict, made: Materialization | None) -> str:
-    """The causes, what was overridden, and why it was skipped."""
-    parts = list(verdict.causes)
-    if verdict.overrides:
-        parts.append(f"made with {assignments(verdict.overrides)}")
-    if made is not None and made.skipped:
-        parts.append(f"skipped: {made.skipped}")
-    return "; ".join(parts)
-
-
-def _status_of_all() -> None:
+def _status_of_all() -> StatusOfAll:
     with dagster_instance() as instance:
         names, backfills = registered(instance), backfills_at_work(instance)
-    _, verdicts = _judged(names)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("timeline", "profile", "stale", "missing", "overridden"):
-        table.add_column(heading, overflow="fold", justify="left" if heading in ("timeline", "profile") else "right")
-    for name in names:
-        if name not in verdicts:
-            table.add_row(name, terminal.styled("cannot be used", "red"))
-            continue
-        states = Counter(verdict.state for verdict in verdicts[name])
-        overridden = sum(bool(verdict.overrides) for verdict in verdicts[name])
-        counts = (states[StageState.STALE], states[StageState.MISSING], overridden)
-        table.add_row(name, load_spec(storage(), name).profile, *(str(count or "") for count in counts))
-    if names:
-        terminal.out.print(table)
-    else:
-        terminal.out.print("No timeline is registered.")
-    for one in backfills:
-        terminal.out.print(
-            f"Backfill {one.backfill_id} ({one.title or 'untitled'}), {one.done} of {len(one.timelines)} timelines "
-            f"done, {one.failed} failed or cancelled; to end it: mpr stop --backfill {one.backfill_id}",
+    made, verdicts = _judged(names)
+    timelines = [
+        TimelineStatus(name, load_spec(storage(), name).profile, _stages(verdicts[name], of_timeline(made, name)))
+        if name in verdicts
+        else TimelineStatus(name, None, [])
+        for name in names
+    ]
+    shown = [ShownBackfill(one.backfill_id, one.title, len(one.timelines), one.done, one.failed) for one in backfills]
+    return StatusOfAll(timelines, shown)
+
+
+def _stages(verdicts: Sequence[Verdict], made: Mapping[str, Materialization]) -> list[StageStatus]:
+    return [
+        StageStatus(
+            stage=one.stage,
+            state=one.state,
+            causes=list(one.causes),
+            overrides=dict(one.overrides),
+            skipped=(made[one.stage].skipped or None) if one.stage in made else None,
         )
+        for one in verdicts
+    ]
 
 
 def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Materialization]], dict[str, list[Verdict]]]:
@@ -267,15 +401,13 @@ def _print_rows(tried: Trial) -> None:
         terminal.out.print(f"With {assignments(tried.overrides.record())}")
     with pl.Config(tbl_rows=200, tbl_cols=-1, tbl_hide_dataframe_shape=True, tbl_width_chars=terminal.PIPE_WIDTH):
         terminal.out.print(str(tried.rows))
-    frames = ", ".join(f"{seq}: {len(rows)}" for seq, rows in tried.by_frame().items())
-    terminal.out.print(f"Rows by frame: {frames}")
 
 
 def _file(seq: int, name: str) -> str:
     return f"{seq:08d}_{name}.png"
 
 
-def _write(folder: Path, seq: int, pictures: DebugPictures) -> list[Path]:
+def _write(folder: Path, seq: int, pictures: DebugPictures) -> list[str]:
     """The pictures as files; their paths.
 
     Raises:
@@ -285,8 +417,9 @@ def _write(folder: Path, seq: int, pictures: DebugPictures) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
-            paths.append(folder / _file(seq, name))
-            paths[-1].write_bytes(encode_png(picture))
+            path = folder / _file(seq, name)
+            path.write_bytes(encode_png(picture))
+            paths.append(str(path))
     except OSError as error:
         raise BadInput(f"The folder {folder} cannot be written ({error.strerror})", "give another with --to") from error
     return paths

@@ -24,7 +24,6 @@ from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.overlays.overlay_store import draw_overlays
 from mpr_resources.storage.scratch import ScratchStorage
 from mpr_resources.storage.tables import (
-    NamedRow,
     StageTable,
     check_schema,
     from_parquet,
@@ -59,13 +58,6 @@ class Trial:
     counts: Mapping[str, int | float]
     overlays: Mapping[int, DebugPictures]
     key: str
-
-    def by_frame(self) -> dict[int, list[NamedRow]]:
-        """The rows of each frame that was tried; an empty list where nothing was found."""
-        found: dict[int, list[NamedRow]] = {seq: [] for seq in self.seqs}
-        for row in self.rows.iter_rows(named=True):
-            found[row["seq"]].append(row)
-        return found
 
 
 def try_stage(
