@@ -15,7 +15,7 @@ import polars as pl
 from pydantic import AliasChoices, Field
 
 from gpu_service.boxes import XYWH
-from gpu_service.pictures import Picture
+from gpu_service.pictures import Image, Picture
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.ocr.engine import OcrSettings
 from gpu_service.routines.ocr.routine import OCR, to_quad
@@ -24,14 +24,15 @@ from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
-from mpr_assets.text.quads import Quad, near
+from mpr_assets.text.columns import LETTERS, Column, columns, laid_out
+from mpr_assets.text.quads import Quad, covers, near
 from mpr_assets.text.readings import Recognition
 from mpr_assets.text.scanning import FullScans
 from mpr_assets.text.tracking import Follower, Row
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "3.2"
+CODE_VERSION = "3.3"
 
 
 class RunOcrSettings(OcrSettings, StageSettings):
@@ -51,6 +52,11 @@ class RunOcrSettings(OcrSettings, StageSettings):
         le=1,
         description="share of a frame's detail which, not in the last frame scanned in full, has it scanned in full; "
         "the first frame of a shot always is",
+    )
+    stacked_letters: bool = Field(
+        True,
+        description="letters one above another are read as one word; false: each alone. Text turned by 90° is read "
+        "either way",
     )
     follow_similarity: float = Field(
         0.9,
@@ -110,13 +116,18 @@ def read_text(
         stays has one track, and on all frames of the track the text that its readings agree on.
     """
     ocr = OcrSettings(**{name: getattr(settings, name) for name in OcrSettings.model_fields})
-    follower = Follower(settings.follow_similarity, settings.full_scan_every)
+    follower, stacked = (Follower(settings.follow_similarity, settings.full_scan_every) for _ in range(2))
     full_scans = FullScans(settings.full_scan_every, settings.full_scan_change)
     sizes: dict[int, tuple[int, int]] = {}
     for frame, shot, quads in _find(frames, inference, ocr, full_scans):
         sizes[frame.seq] = (frame.picture.pixels.shape[1], frame.picture.pixels.shape[0])
-        follower.step(frame.seq, shot, frame.picture.pixels, quads, partial(_read, frame.picture, inference, ocr))
-    rows = follower.finish()
+        pixels = frame.picture.pixels
+        follower.step(frame.seq, shot, pixels, quads, partial(_read, frame.picture, inference, ocr))
+        if settings.stacked_letters:
+            stacks = columns(follower.lines(), pixels)
+            reader = partial(_read_columns, stacks, pixels, inference, ocr)
+            stacked.step(frame.seq, shot, pixels, [column.quad for column in stacks], reader)
+    rows = _with_columns(follower.finish(), stacked.finish())
     if settings.read_crops:
         free = 1 + max((row.track for row in rows), default=-1)
         rows = _merge(rows, _read_crops(crops, inference, ocr, free))
@@ -143,6 +154,36 @@ def _read(picture: Picture, inference: Inference, settings: OcrSettings, quads: 
     item = OcrItem(find=False, full_scan=True, quads=tuple(map(to_quad, quads)))
     [(_, answer)] = inference.map(OCR, [(None, picture, item)], settings)
     return [Recognition(line.text, line.confidence, np.array(line.quad, np.float32)) for line in answer.lines]
+
+
+def _read_columns(
+    stacks: Sequence[Column], pixels: Image, inference: Inference, settings: OcrSettings, quads: list[Quad]
+) -> list[Recognition]:
+    chosen = [column for quad in quads for column in stacks if column.quad is quad]
+    requests = []
+    for column in chosen:
+        picture = Picture(pixels=laid_out(column, pixels))
+        height, width = picture.pixels.shape[:2]
+        whole = ((0, 0), (width, 0), (width, height), (0, height))
+        requests.append((column, picture, OcrItem(find=False, quads=(whole,))))
+    return [
+        Recognition(answer.lines[0].text, answer.lines[0].confidence, column.quad)
+        for column, answer in inference.map(OCR, requests, settings)
+    ]
+
+
+def _with_columns(rows: list[Row], stacked: list[Row]) -> list[Row]:
+    """The rows with those of columns of letters, which take the place of their letters."""
+    free = 1 + max((row.track for row in rows), default=-1)
+    by_seq: dict[int, list[Quad]] = {}
+    for row in stacked:
+        by_seq.setdefault(row.seq, []).append(row.quad)
+    others = [
+        row
+        for row in rows
+        if len(row.text) > LETTERS or not any(covers(quad, row.quad) for quad in by_seq.get(row.seq, ()))
+    ]
+    return others + [replace(row, track=row.track + free) for row in stacked]
 
 
 def _read_crops(crops: Iterable[CropGroup], inference: Inference, settings: OcrSettings, free: int) -> list[Row]:

@@ -115,6 +115,10 @@ class Follower:
         self._live = held + [track for track in lost if track.missing <= MISSING_FRAMES]
         self._before.append((seq, grey))
 
+    def lines(self) -> list[tuple[Quad, str]]:
+        """The lines in the last frame, each as it was read last."""
+        return [(track.quad, track.readings[-1].text) for track in self._live if not track.missing]
+
     def finish(self) -> list[Row]:
         """A row for each line in each frame, in the order of tracks; lines that say nothing are left out."""
         rows = []

@@ -91,6 +91,12 @@ class OcrSettings(Settings):
         description="margin read beyond both ends of a line for cut-off characters, in line heights",
     )
     extend_times: int = Field(3, ge=0, le=20, description="maximum extensions of a line that continues beyond its end")
+    turn_ratio: float = Field(
+        1.5,
+        ge=1,
+        le=50,
+        description="lines at least this many times as high as wide are read turned by 90°, upwards and downwards",
+    )
     min_confidence: float = Field(0.5, ge=0, le=1, description="minimum confidence of a reading")
 
     def without_effect(self) -> dict[str, str]:

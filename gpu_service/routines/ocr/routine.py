@@ -219,7 +219,7 @@ SURE = 0.8
 def recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings: OcrSettings) -> TextLine:
     """Read a line; one much higher than wide downwards and upwards, and the surer reading counts."""
     width, height = _sides(quad)
-    turns = (-1, 1) if height >= 1.5 * width else (0,)
+    turns = (-1, 1) if height >= settings.turn_ratio * width else (0,)
     return max(
         (_recognise(engine, image, np.roll(quad, turn, axis=0), settings) for turn in turns),
         key=lambda line: line.confidence,

@@ -268,3 +268,29 @@ def test_lines_are_numbered_from_top_to_bottom_and_equal_input_gives_equal_table
         assert (x, y) == (int(min(quad[::2])), int(min(quad[1::2])))
         assert x + w >= max(quad[::2])
         assert y + h >= max(quad[1::2])
+
+
+def stacked(word: str, step: int = 50) -> Image:
+    image = scene()
+    for at, letter in enumerate(word):
+        left, _, width, _ = cv2.getTextSize((640, 360), letter, (0, 0), FONT, 36, 600)
+        cv2.putText(image, letter, (300 - width // 2 - left, 60 + step * at), (255, 255, 255), FONT, 36, 600)
+    return image
+
+
+def test_letters_one_above_another_are_one_line_read_once():
+    inference = Counting()
+    table = read_text(shot([stacked("VIKTRO")] * 4), [], inference, SETTINGS)
+    assert texts(table) == {seq: ["VIKTRO"] for seq in range(4)}
+    assert (table["track"].n_unique(), table["read"].sum()) == (1, 1)
+    x, y, w, h = table.select("x", "y", "w", "h").row(0)
+    assert (x + w / 2, y + h / 2) == pytest.approx((300, 172), abs=6)
+    alone = read_text(shot([stacked("VIKTRO")]), [], inference, RunOcrSettings(stacked_letters=False))
+    assert max(map(len, alone["text"])) == 1
+
+
+def test_turned_text_is_read_turned_where_it_is_high_enough():
+    image = np.rot90(written("KORVAX")).copy()
+    assert texts(read_text(shot([image]), [], LocalInference(), SETTINGS)) == {0: ["KORVAX"]}
+    upright = RunOcrSettings(turn_ratio=50)
+    assert "KORVAX" not in read_text(shot([image]), [], LocalInference(), upright)["text"].to_list()
