@@ -128,7 +128,7 @@ def fits(value: Any, kind: Any) -> bool:
         return named and all(fits(value[name], one) for name, one in fields.items())
     if issubclass(kind, str):  # a word of an enumeration too
         return isinstance(value, str)
-    return kind is object or type(value) is kind
+    return kind is object or type(value) is kind or (kind is float and type(value) is int)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from mpr_assets.runs.history import (
     who_asked,
 )
 from mpr_assets.runs.run_control import clear
-from mpr_cli.history import describe
+from mpr_cli.history import describe, shown_entry
 from tests.world import BY_NAME, NAMES, TIMELINE, World
 
 
@@ -161,7 +161,7 @@ def test_the_history_of_a_timeline(world: World) -> None:
     assert not first.current
     assert tried.current
     assert read_entries(world.instance, SECTIONS, TIMELINE, "match_brands") == [first, tried]
-    lines = describe(tried, parents=True)
+    lines = describe(shown_entry(TIMELINE, tried, None), reads=True)
     assert lines[0].plain.startswith("match_brands #2  20")
     assert [line.plain for line in lines[2:4]] == [
         "read detect_objects #1, run_ocr #1",
