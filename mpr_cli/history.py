@@ -67,7 +67,8 @@ class ShownEntry:
     """`reference`: what `mpr diff` takes. `below`: the entry that it was made from, in a tree of all stages. `current`:
     the stage's last one. `time_ms`: since 1970, UTC. `reads`: the number of the result read of each stage, null where
     the log has it not. `changed`: settings that are not as in the stage's result before.
-    `counts`: rows and other figures. `note`: cleared, or why the stage was skipped. `repeats`: later runs that gave it back as it was stored.
+    `counts`: rows and other figures. `note`: cleared, or why the stage was skipped. `repeats`: later runs that gave it
+    back as it was stored.
     """
 
     reference: str
