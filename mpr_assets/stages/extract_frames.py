@@ -33,7 +33,7 @@ from mpr_assets.overlays import preview_sheet
 from mpr_assets.timelines.chunks import timeline_ms
 from mpr_resources.media.abrupt_changes import Changes
 from mpr_resources.media.clock import clock
-from mpr_resources.media.decoding import Media, open_media
+from mpr_resources.media.decoding import Deinterlace, Media, open_media
 from mpr_resources.media.geometry import Geometry
 from mpr_resources.media.pixels import color, to_pixels
 from mpr_resources.storage.journal import Journal
@@ -41,7 +41,7 @@ from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureFolder
 from mpr_resources.storage.tables import StageTable, TableHeader
 
-CODE_VERSION = "4.1"
+CODE_VERSION = "4.2"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -80,6 +80,10 @@ class ExtractFramesSettings(StageSettings):
     )
     background: str = Field(
         "black", description="what is seen through transparent pixels: a colour's name, or #rrggbb in quotes"
+    )
+    deinterlace: Deinterlace = Field(
+        "auto",
+        description="which frames show the lines of one moment alone; auto: those that the video calls interlaced",
     )
     allow_damage: bool = Field(False, description="true: skip frames that cannot be decoded instead of failing")
 
@@ -208,7 +212,6 @@ def _taken(
     open_media: Callable[[str, int, int], Media],
     after: IndexRow | None,
 ) -> Iterator[SampledFrame]:
-    fps = Fraction(str(settings.fps))
     for row in chunks.iter_rows(named=True):
         if after is not None and row["chunk"] < after["chunk"]:
             continue
@@ -222,11 +225,11 @@ def _taken(
         )
         with open_media(chunk["source"], settings.decoder_threads, chunk["stream"]) as media:
             after_pts = after["source_pts"] if after is not None and after["chunk"] == chunk["chunk"] else None
-            yield from _sample(media, chunk, fps, settings.allow_damage, after_pts)
+            yield from _sample(media, chunk, settings, after_pts)
 
 
 def _sample(
-    media: Media, chunk: ChunkRow, fps: Fraction, allow_damage: bool, after_pts: int | None
+    media: Media, chunk: ChunkRow, settings: ExtractFramesSettings, after_pts: int | None
 ) -> Iterator[SampledFrame]:
     times = media.times(chunk["start_ms"], chunk["end_ms"])
     if not len(times.pts):
@@ -236,6 +239,7 @@ def _sample(
             "end it later, or leave it out",
         )
     shift = chunk["start_ms"] - chunk["timeline_start_ms"]
+    fps = Fraction(str(settings.fps))
     unit_ms = 1000 * media.time_base
     length_ms = chunk["end_ms"] - chunk["start_ms"]
     at_ms = [Fraction(chunk["timeline_start_ms"]), *instants(chunk["timeline_start_ms"], length_ms, fps)]
@@ -250,9 +254,11 @@ def _sample(
         changes.add(frame, media.geometry(frame))
 
     first = True
-    for frame in media.frames(chosen, times, allow_damage=allow_damage, passing=passing):
+    for frame in media.pictures(
+        chosen, times, deinterlace=settings.deinterlace, allow_damage=settings.allow_damage, passing=passing
+    ):
         assert frame.pts is not None
-        cut_pts = changes.cut_pts()
+        cut_pts = changes.cut_pts(frame.pts)
         cut_ms = None if first or cut_pts is None else media.ms(cut_pts) - shift
         first = False
         if frame.pts == after_pts:

@@ -31,27 +31,29 @@ class Changes:
         self._last: tuple[int, NDArray[np.int16]] | None = None
         self._steps: list[tuple[int, float]] = []
         self._geometry: Geometry | None = None
-        self._reshaped_pts: int | None = None
+        self._reshaped: list[int] = []
 
     def add(self, frame: VideoFrame, geometry: Geometry) -> None:
         """The next decoded frame, whether it is sampled or not; one that is decoded again is passed over."""
         if frame.pts is None or (self._last is not None and frame.pts <= self._last[0]):
             return
         if self._geometry is not None and geometry != self._geometry:
-            self._reshaped_pts = frame.pts
+            self._reshaped.append(frame.pts)
         self._geometry = geometry
         grid = self._grid(frame)
         if self._last is not None:
             self._steps.append((frame.pts, float(np.abs(grid - self._last[1]).mean())))
         self._last = frame.pts, grid
 
-    def cut_pts(self) -> int | None:
-        """The pts of the first frame after an abrupt change since the last call; None where there was none, or where
-        fewer than two steps were seen, so that none stands out. Another geometry is such a change, whatever is seen."""
-        steps, self._steps = self._steps, []
-        reshaped_pts, self._reshaped_pts = self._reshaped_pts, None
-        if reshaped_pts is not None:
-            return reshaped_pts
+    def cut_pts(self, until_pts: int) -> int | None:
+        """The pts of the first frame after an abrupt change, from the last call's `until_pts` on to this; None where
+        there was none, or where fewer than two steps were seen, so that none stands out. Another geometry is such a
+        change, whatever is seen."""
+        steps = [step for step in self._steps if step[0] <= until_pts]
+        reshaped = [pts for pts in self._reshaped if pts <= until_pts]
+        self._steps, self._reshaped = self._steps[len(steps) :], self._reshaped[len(reshaped) :]
+        if reshaped:
+            return reshaped[-1]
         if len(steps) < 2:
             return None
         (pts, largest), (_, second) = sorted(steps, key=lambda step: -step[1])[:2]

@@ -15,13 +15,13 @@ command, PyAV 0.86, and 0.73 where frames that no other refers to are skipped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Literal, Self, TypeAlias, cast
 
 import av
 import numpy as np
@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 
 from gpu_service.errors import BadInput
 from mpr_resources.media.clock import clock
+from mpr_resources.media.deinterlacing import deinterlaced
 from mpr_resources.media.frame_times import (
     FrameTimes,
     Stamp,
@@ -54,6 +55,8 @@ PACKETS_ARE_NOT_FRAMES = frozenset({"vp8"})
 
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """For codecs whose transparency lies beside their packets, which FFmpeg's own decoders leave out."""
+
+Deinterlace: TypeAlias = Literal["auto", "always", "never"]
 
 SEEKABLE = frozenset({"mov", "matroska", "mpegts"})
 """Demuxers whose packets tell the same times after a seek; MPEG program streams, for one, do not."""
@@ -347,6 +350,39 @@ class Media:
                 else:
                     raise
 
+    def pictures(
+        self,
+        wanted: Sequence[int],
+        times: FrameTimes,
+        *,
+        deinterlace: Deinterlace,
+        allow_damage: bool = False,
+        passing: Callable[[VideoFrame], None] = lambda _frame: None,
+    ) -> Iterator[VideoFrame]:
+        """As `frames`, but each with its lines of one moment.
+
+        Args:
+            deinterlace: "auto": frames that say that they are interlaced; "always": all; "never": none.
+            passing: may be told of a frame twice, and of one that comes after the one given next.
+        """
+        left = list(wanted)
+        if deinterlace != "always":
+            for frame in self.frames(wanted, times, allow_damage=allow_damage, passing=passing):
+                if deinterlace == "auto" and frame.interlaced_frame:
+                    break  # from here on with the neighbours of each
+                left.remove(cast(int, frame.pts))
+                yield frame
+            else:
+                return
+        asked = set(left)
+        places = np.searchsorted(times.pts, np.array(left, np.int64))
+        near = np.unique(np.clip(places[:, None] + np.array([-1, 0, 1]), 0, len(times.pts) - 1))
+        frames = self.frames(times.pts[near].tolist(), times, allow_damage=allow_damage, passing=passing)
+        for before, frame, after in _in_context(frames):
+            if frame.pts in asked:
+                is_whole = deinterlace == "auto" and not frame.interlaced_frame
+                yield frame if is_whole else deinterlaced(before, frame, after)
+
     def _run(
         self, wanted: Sequence[int], times: FrameTimes, passing: Callable[[VideoFrame], None], *, allow_damage: bool
     ) -> Iterator[VideoFrame]:
@@ -457,6 +493,18 @@ class Media:
             "copy the file again, choose a chunk without that time, or set "
             "extract_frames.allow_damage to skip such frames",
         )
+
+
+def _in_context(frames: Iterable[VideoFrame]) -> Iterator[tuple[VideoFrame | None, VideoFrame, VideoFrame | None]]:
+    """Each with the one before and the one after."""
+    before: VideoFrame | None = None
+    frame: VideoFrame | None = None
+    for after in frames:
+        if frame is not None:
+            yield before, frame, after
+        before, frame = frame, after
+    if frame is not None:
+        yield before, frame, None
 
 
 def _is_faulty(pts: Sequence[int | None]) -> bool:

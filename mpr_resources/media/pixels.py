@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation
 from numpy.typing import NDArray
 from PIL import ImageColor
 
 from gpu_service.pictures import Image
+from mpr_resources.media.tone_mapping import Transfer, to_709
 
 HD_HEIGHT_PX = 720
 """Video of this height and more that does not say is coded in BT.709, below it in BT.601, as players assume."""
@@ -123,17 +124,19 @@ def to_pixels(
 ) -> Image:
     """The frame as a person sees it: square pixels, upright, full-range BGR.
 
-    Any pixel format FFmpeg can convert: planar or packed, grey, 10 and more bits, limited or full range.
-    High dynamic range is reduced to 8 bits without tone mapping: paler, but text stays readable.
+    Any pixel format FFmpeg can convert: planar or packed, grey, 10 and more bits, limited or full range. High dynamic
+    range and the colours of BT.2020 are brought to BT.709 (see `tone_mapping`).
 
     Args:
         background: seen through transparent pixels; None: the frame's transparency has no meaning.
     """
     width, height = display_size(frame.width, frame.height, aspect, max_height_px)
     scaled = (width, height) != (frame.width, frame.height)
+    transfer = _transfer(frame)
     matrix = None
     if frame.colorspace == COLORSPACE_UNSPECIFIED:
-        matrix = Colorspace.ITU709 if frame.height >= HD_HEIGHT_PX else Colorspace.ITU601
+        usual = Colorspace.ITU709 if frame.height >= HD_HEIGHT_PX else Colorspace.ITU601
+        matrix = usual if transfer is None else Colorspace.BT2020
     if background is not None and has_alpha(frame):
         # Before it is scaled: colours of transparent pixels would run into their neighbours.
         straight = frame.reformat(format="bgra", src_colorspace=matrix).to_ndarray()
@@ -145,7 +148,18 @@ def to_pixels(
         src_colorspace=matrix,
         interpolation=Interpolation.AREA if scaled else Interpolation.BILINEAR,
     )
-    return turn.apply(np.ascontiguousarray(converted.to_ndarray(), np.uint8))
+    pixels = np.ascontiguousarray(converted.to_ndarray(), np.uint8)
+    return turn.apply(pixels if transfer is None else to_709(pixels, transfer))
+
+
+def _transfer(frame: VideoFrame) -> Transfer | None:
+    """How the frame's colours are coded, where they are not those of BT.709 or so near to them that it is not seen."""
+    if frame.color_trc in TRANSFERS:
+        return TRANSFERS[frame.color_trc]
+    return Transfer.GAMMA if frame.color_primaries == ColorPrimaries.BT2020 else None
+
+
+TRANSFERS: Mapping[int, Transfer] = {ColorTrc.SMPTE2084: Transfer.PQ, ColorTrc.ARIB_STD_B67: Transfer.HLG}
 
 
 def composited(straight: NDArray[np.uint8], background: Color) -> Image:

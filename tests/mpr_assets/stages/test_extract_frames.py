@@ -275,3 +275,30 @@ def test_a_cut_between_two_instants_has_its_own_time(tmp_path: Path) -> None:
         (1000, 720),
         (1480, None),
     ]
+
+
+COPIES: dict[str, tuple[str, dict[str, object]]] = {
+    "10 bits": ("a.mp4", {"pix_fmt": "yuv420p10le"}),
+    "10 bits, hevc": (
+        "a.mkv",
+        {"codec": "libx265", "pix_fmt": "yuv420p10le", "options": {"x265-params": "log-level=error"}},
+    ),
+    "interlaced": ("a.mp4", {"options": {"x264-params": "interlaced=1"}}),
+    "interlaced, mpeg2": ("a.ts", {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme", "g": "250", "b": "2M"}}),
+    "b frames in avi": ("a.avi", {"options": {"bf": "3"}}),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_copies_have_the_same_frames_and_cuts(name: str, tmp_path: Path) -> None:
+    file, how = COPIES[name]
+    pictures = [numbered(5)] * 18 + [255 - numbered(5)] * 32
+    original = write_clip(tmp_path / "original.mp4", pictures)
+    copy = write_clip(tmp_path / file, pictures, **how)  # type: ignore[arg-type]
+    frames, like = (list(extract(timeline(path), ExtractFramesSettings(fps=5))) for path in (original, copy))
+    rows, same = [frame.row for frame in frames], [frame.row for frame in like]
+    assert [row["cut_ms"] for row in rows] == [None, None, None, None, 720, None, None, None, None, None]
+    for key in ("timeline_ms", "until_ms", "cut_ms", "width_px", "height_px"):
+        assert [row[key] for row in same] == [row[key] for row in rows], key
+    for one, other in zip(frames, like, strict=True):
+        assert np.abs(decode(one.jpeg).astype(int) - decode(other.jpeg)).mean() < 5
