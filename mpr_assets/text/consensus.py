@@ -58,8 +58,8 @@ def agreed_names(readings: Mapping[str, Weight], index: NameIndex) -> list[Agree
     heaviest = sorted(readings, key=lambda text: (-readings[text].squares, text))[:MOST_READINGS]
     brands = _brands_near(heaviest, index)
     found = []
-    for name in index.names if brands else ():
-        if name.excluded or name.brand not in brands:
+    for name in (name for brand in sorted(brands) for name in index.names_of[brand]):
+        if name.excluded:
             continue
         composed = name.letters > index.tolerance.one_edit_letters
         laid = [_laid_along(name.key, index[text].folded, composed) for text in heaviest]

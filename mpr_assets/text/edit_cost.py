@@ -10,10 +10,11 @@ import itertools
 import math
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
@@ -93,33 +94,45 @@ def _compare(read: str, key: str, breaks: Sequence[int], tolerance: Tolerance) -
     return cost, plain > 0 and (short or little)
 
 
-def close_pairs(reads: Sequence[str], keys: Sequence[str], limits: Sequence[int]) -> Iterator[tuple[str, int, int]]:
-    """Pairs of a reading and the number of a key within that key's limit of edits, and their distance.
+class CloseKeys:
+    """Keys, each with the edits that a reading may be from it, ready to be compared with many readings.
 
     Letters that OCR confuses count as equal here.
     """
-    lengths, most = np.array([len(key) for key in keys], int), np.array(limits, int)
-    by_length: dict[int, list[str]] = defaultdict(list)
-    for read in reads:
-        by_length[len(read)].append(read)
-    key_skeletons = [skeleton(key) for key in keys]
-    for length, same_length in by_length.items():
-        [columns] = np.nonzero((np.abs(lengths - length) <= most) & (most > 0))
-        if not len(columns):
-            continue
-        near = most[columns]
-        chosen = [key_skeletons[column] for column in columns]
-        for begin in range(0, len(same_length), 4096):
-            part = same_length[begin : begin + 4096]
-            distances = process.cdist(
-                [skeleton(read) for read in part],
-                chosen,
-                scorer=Levenshtein.distance,
-                score_cutoff=int(near.max()),
-                dtype=np.uint8,
-            )
-            for row, column in zip(*np.nonzero(distances <= near), strict=True):
-                yield part[row], int(columns[column]), int(distances[row, column])
+
+    def __init__(self, keys: Sequence[str], limits: Sequence[int]) -> None:
+        self._skeletons = [skeleton(key) for key in keys]
+        self._lengths, self._limits = np.array([len(key) for key in keys], int), np.array(limits, int)
+        self._of_length: dict[int, tuple[NDArray[np.intp], list[str]]] = {}
+
+    def pairs(self, reads: Iterable[str]) -> Iterator[tuple[str, int, int]]:
+        """Pairs of a reading and the number of a key within that key's limit, and their distance."""
+        by_length: dict[int, list[str]] = defaultdict(list)
+        for read in sorted(reads):
+            by_length[len(read)].append(read)
+        for length, same_length in by_length.items():
+            columns, chosen = self._reached_by(length)
+            if not chosen:
+                continue
+            near = self._limits[columns]
+            for begin in range(0, len(same_length), 4096):
+                part = same_length[begin : begin + 4096]
+                distances = process.cdist(
+                    [skeleton(read) for read in part],
+                    chosen,
+                    scorer=Levenshtein.distance,
+                    score_cutoff=int(near.max()),
+                    dtype=np.uint8,
+                )
+                for row, column in zip(*np.nonzero(distances <= near), strict=True):
+                    yield part[row], int(columns[column]), int(distances[row, column])
+
+    def _reached_by(self, length: int) -> tuple[NDArray[np.intp], list[str]]:
+        """The keys that a reading of so many letters may be near to: numbers and skeletons."""
+        if length not in self._of_length:
+            [columns] = np.nonzero((np.abs(self._lengths - length) <= self._limits) & (self._limits > 0))
+            self._of_length[length] = columns, [self._skeletons[column] for column in columns]
+        return self._of_length[length]
 
 
 @lru_cache(maxsize=1 << 17)

@@ -11,15 +11,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mpr_assets.text.common_words import CommonWords
 from mpr_assets.text.edit_cost import (
     ADDED_SPACE_COST,
+    CloseKeys,
     added_spaces,
     allowed_cost,
-    close_pairs,
     compare,
     near_edits,
     skeleton,
@@ -96,18 +96,28 @@ class NameIndex:
         self.names = sorted(set(names_of(brands)), key=lambda name: (name.brand, name.excluded, name.words))
         self._by_key: dict[str, list[int]] = defaultdict(list)
         self._by_skeleton: dict[str, list[int]] = defaultdict(list)
-        self._opening: dict[str, set[int]] = defaultdict(set)
-        self._closing: dict[str, set[int]] = defaultdict(set)
+        self.names_of: dict[str, list[Name]] = defaultdict(list)
+        opening: dict[str, set[int]] = defaultdict(set)
+        closing: dict[str, set[int]] = defaultdict(set)
         for number, name in enumerate(self.names):
+            self.names_of[name.brand].append(name)
             self._by_key[name.key].append(number)
             self._by_skeleton[skeleton(name.key)].append(number)
             for fragment, opens, closes in _fragments(name):
                 if opens:
-                    self._opening[fragment].add(number)
+                    opening[fragment].add(number)
                 if closes:
-                    self._closing[fragment].add(number)
+                    closing[fragment].add(number)
+        self._opening, self._closing = _Fragments(opening), _Fragments(closing)
         self._halves = _Halves(self.names)
-        self._verbatim = [n for n in self.names if len(n.words) >= VERBATIM_WORDS and n.letters >= VERBATIM_LETTERS]
+        self._close = CloseKeys(
+            [name.key for name in self.names], [near_edits(name.letters, tolerance) for name in self.names]
+        )
+        self._verbatim: dict[str, list[Name]] = defaultdict(list)
+        for name in self.names:
+            if len(name.words) >= VERBATIM_WORDS and name.letters >= VERBATIM_LETTERS:
+                self._verbatim[name.key].append(name)
+        self._verbatim_letters = sorted({len(key) for key in self._verbatim})
         self._reach = [name.letters + near_edits(name.letters, tolerance) for name in self.names]
         self._longest = max(self._reach, default=0)
         self._readings: dict[str, ParsedText] = {}
@@ -122,8 +132,7 @@ class NameIndex:
         close, near = self._closenames_of({key for of_text in windows.values() for _, _, key in of_text})
         last = {folded.words[-1].text for folded in new.values() if folded.words}
         first = {folded.words[0].text for folded in new.values() if folded.words}
-        opens = _with_pieces(last, self._opening)
-        closes = _with_pieces(first, self._closing)
+        opens, closes = self._opening.of(last), self._closing.of(first)
         for text, folded in new.items():
             hits = [
                 hit
@@ -212,8 +221,7 @@ class NameIndex:
             found = self._by_skeleton.get(skeleton(key))
             if found:
                 close[key] = list(found)
-        limits = [near_edits(name.letters, self.tolerance) for name in self.names]
-        for key, number, distance in close_pairs(sorted(keys), [name.key for name in self.names], limits):
+        for key, number, distance in self._close.pairs(keys):
             name = self.names[number]
             if 0 < distance <= self.tolerance.edits(name.letters):
                 close.setdefault(key, []).append(number)
@@ -270,13 +278,24 @@ class NameIndex:
         ends = [0]
         for word in words:
             ends.append(ends[-1] + len(word.text))
-        for name in self._verbatim:
-            place = text.find(name.key)
-            if place < 0 or not all(place + at in ends for at in name.breaks):
+        for name, place in self._verbatim_in(text):
+            if not all(place + at in ends for at in name.breaks):
                 continue
             stop = place + name.letters
             if place in ends or stop in ends:
                 yield Hit(name, bisect_right(ends, place) - 1, bisect_right(ends, stop - 1), 0.0, False)
+
+    def _verbatim_in(self, text: str) -> Iterator[tuple[Name, int]]:
+        """The names of several words that are in a text without spaces, and where each is first."""
+        found: dict[str, int] = {}
+        for letters in self._verbatim_letters:
+            for start in range(len(text) - letters + 1):
+                key = text[start : start + letters]
+                if key in self._verbatim:
+                    found.setdefault(key, start)
+        for key, start in found.items():
+            for name in self._verbatim[key]:
+                yield name, start
 
 
 class _Halves:
@@ -320,16 +339,23 @@ def _fragments(name: Name) -> Iterator[tuple[str, bool, bool]]:
                 yield "".join(name.words[start:end]), end < count, start > 0
 
 
-def _with_pieces(words: set[str], fragments: dict[str, set[int]]) -> dict[str, frozenset[int]]:
-    """For each word the names that it may be a fragment of."""
-    by_skeleton: dict[str, set[int]] = defaultdict(set)
-    for fragment, numbers in fragments.items():
-        by_skeleton[skeleton(fragment)] |= numbers
-    found = {word: set(by_skeleton.get(skeleton(word), ())) for word in words}
-    ordered = sorted(fragments)
-    for word, number, _ in close_pairs(sorted(words), ordered, [len(fragment) // 4 for fragment in ordered]):
-        found[word] |= fragments[ordered[number]]
-    return {word: frozenset(numbers) for word, numbers in found.items() if numbers}
+class _Fragments:
+    """Fragments of names, each with the numbers of the names that it is of."""
+
+    def __init__(self, numbers: Mapping[str, set[int]]) -> None:
+        self._numbers = {fragment: frozenset(of) for fragment, of in numbers.items()}
+        self._by_skeleton: dict[str, set[int]] = defaultdict(set)
+        for fragment, of in numbers.items():
+            self._by_skeleton[skeleton(fragment)] |= of
+        self._ordered = sorted(numbers)
+        self._close = CloseKeys(self._ordered, [len(fragment) // 4 for fragment in self._ordered])
+
+    def of(self, words: set[str]) -> dict[str, frozenset[int]]:
+        """For each word the names that it may be a fragment of."""
+        found = {word: set(self._by_skeleton.get(skeleton(word), ())) for word in words}
+        for word, number, _ in self._close.pairs(words):
+            found[word] |= self._numbers[self._ordered[number]]
+        return {word: frozenset(numbers) for word, numbers in found.items() if numbers}
 
 
 def _reason(key: str, near: str | None) -> str:
