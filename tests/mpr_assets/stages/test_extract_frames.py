@@ -302,3 +302,13 @@ def test_copies_have_the_same_frames_and_cuts(name: str, tmp_path: Path) -> None
         assert [row[key] for row in same] == [row[key] for row in rows], key
     for one, other in zip(frames, like, strict=True):
         assert np.abs(decode(one.jpeg).astype(int) - decode(other.jpeg)).mean() < 5
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_what_follows_a_frame_is_what_it_is_without_a_break(name: str, tmp_path: Path) -> None:
+    file, how = COPIES[name]
+    path = write_clip(tmp_path / file, [numbered(number) for number in range(50)], **how)  # type: ignore[arg-type]
+    chunks, settings = timeline(path, (200, 1600), (1000, 2000)), ExtractFramesSettings(fps=5)
+    frames = list(extract(chunks, settings))
+    for at in (0, 3, len(frames) - 3):
+        assert list(extract(chunks, settings, after=frames[at].row)) == frames[at + 1 :]
