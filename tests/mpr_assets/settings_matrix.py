@@ -86,7 +86,7 @@ def another(stage: str, name: str) -> Any:
     elif isinstance(now, int | float):
         tries = [now + 1, now - 1, now * 0.9, now * 1.1, now + 0.01]
     elif isinstance(now, str):
-        tries += ["another", "another {}"]
+        tries += ["another", "another {}", "navy"]
     elif isinstance(now, tuple):
         tries = [[*now, "another"], list(now[:-1]), ["yolo", *now]]
     elif now is None:
