@@ -154,7 +154,9 @@ CASES: dict[str, Case] = {
     "a picture": video(lambda p: written(p, JPEG), "is a picture or a text", "name a video file.", name="a.jpg"),
     "audio only": video(audio, "holds only sound; name a file that holds video.", name="a.wav"),
     "zero frames": video(no_frames, "has a video track without frames", "export it again.", name="a.mkv"),
-    "1x1": video(lambda p: picture_clip(p, 1, 1), "is 1x1 pixels at 00:00:00.000; use video between 16 and 16384", name="a.mkv"),
+    "1x1": video(
+        lambda p: picture_clip(p, 1, 1), "is 1x1 pixels at 00:00:00.000; use video between 16 and 16384", name="a.mkv"
+    ),
     "a folder": video(lambda p: p.mkdir(), "is a folder; name one video file in it."),
     "a device": video(lambda p: p.symlink_to("/dev/null"), "is not a regular file", "first."),
     "a name too long": video(lambda p: None, "cannot be read", "check the path.", name="a" * 300),
