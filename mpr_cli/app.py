@@ -40,6 +40,10 @@ COMMANDS = {
         "mpr_cli.report",
         "Print a timeline's brands and the location of its report; first, whether and why it is stale.",
     ),
+    "export": CommandInfo(
+        "mpr_cli.export",
+        "Write a timeline's report in other formats: spreadsheets, subtitles, tables. docs/exports.md describes them.",
+    ),
     "init": CommandInfo(
         "mpr_cli.init",
         "Lay out a project of your own, with profiles and settings of Dagster, which commands given in it use.",

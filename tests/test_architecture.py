@@ -25,11 +25,11 @@ ROOMS = {
     "gpu_service": "distribution errors settings svg_process boxes pictures likeness wire models routines client host",
     "mpr_resources": "environment names dagster_internals step_failure run_queue heartbeat yaml_files storage progress "
     "database media brands profiles inference cloud",
-    "mpr_assets": "timelines engine freshness overlays text crops compare report escalation orchestration automation "
-    "stages definitions runs webhook",
+    "mpr_assets": "timelines engine freshness overlays text crops compare report exports escalation orchestration "
+    "automation stages definitions runs webhook",
     "mpr_api": "webhook",
-    "mpr_cli": "exit_status terminal document arguments progress_display report materialize new_timeline run init "
-    "timeline profile brands cache control costs history replay scenarios doctor watch app",
+    "mpr_cli": "exit_status terminal document arguments progress_display report export materialize new_timeline run "
+    "init timeline profile brands cache control costs history replay scenarios doctor watch app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""
 DAGSTER_DOOR = "mpr_resources/dagster_internals.py"

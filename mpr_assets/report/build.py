@@ -1,4 +1,4 @@
-"""The report put together from the tables of the stages. Its files are written by `mpr_assets.report.exporters`."""
+"""The report put together from the tables of the stages. Its files are written by `mpr_assets.exports`."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ How exposures are made, measured and shown is in `mpr_assets/report/`; here is h
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -16,9 +17,9 @@ from mpr_assets.engine.overview import Overview
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.exports.formats import FORMATS, FormatName
+from mpr_assets.exports.tables import ReportTables
 from mpr_assets.report.build import Subject, build_report
-from mpr_assets.report.exporters.csv_file import exposures_csv
-from mpr_assets.report.exporters.json_file import report_json
 from mpr_assets.report.exposures import (
     EXPOSURE_SCHEMA,
     ExposureSettings,
@@ -54,16 +55,22 @@ class CompileReportSettings(ExposureSettings, PageSettings, StageSettings):
         False,
         description="true: the report names videos by their whole path or address; false: by name, as they were given",
     )
+    exports: tuple[FormatName, ...] = Field(
+        (), description="formats in which the report is stored besides csv, json and the page"
+    )
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """Everything the stage makes; the same bytes for the same input (the page also has the stages' seconds)."""
+    """Everything the stage makes; the same bytes for the same input (the page also has the stages' seconds).
+
+    Attributes:
+        files: what `mpr_assets.exports` makes, by the names that they have in the storage.
+    """
 
     exposures: pl.DataFrame
     measures: pl.DataFrame
-    report_json: str
-    exposures_csv: str
+    files: Mapping[str, bytes]
     report_html: str
 
 
@@ -93,16 +100,22 @@ def compile_report(
     spans = frame_spans(frames, scenes, chunks)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
     report = build_report(subject, found, measured, detections, frames, spans, chunks, unlisted)
+    tables = ReportTables(report, found, measured)
     return ReportFiles(
         exposures=found,
         measures=measured,
-        report_json=report_json(report),
-        exposures_csv=exposures_csv(found),
+        files={FORMATS[name].stored_name: FORMATS[name].make(tables) for name in _formats(settings)},
         report_html=render_page(report, spans, picture, settings, subject.stage_of_source),
     )
 
 
-REPORT_FILES = ("report.json", "exposures.csv", "report.html")
+PAGE = "report.html"
+ALWAYS: tuple[FormatName, ...] = ("json", "csv")
+"""Formats in which every report is stored."""
+
+
+def _formats(settings: CompileReportSettings) -> list[FormatName]:
+    return list(dict.fromkeys([*ALWAYS, *settings.exports]))
 
 
 def _report_holds(run: StageRun[CompileReportSettings], _header: TableHeader) -> bool:
@@ -111,7 +124,8 @@ def _report_holds(run: StageRun[CompileReportSettings], _header: TableHeader) ->
     A stage may have been made anew by other settings with an equal result: the exposures stay, what is said of their
     origin does not.
     """
-    if not all(run.storage.exists(Keys.report(run.timeline, name)) for name in REPORT_FILES):
+    names = [PAGE, *(FORMATS[name].stored_name for name in _formats(run.settings))]
+    if not all(run.storage.exists(Keys.report(run.timeline, name)) for name in names):
         return False
     report = json.loads(run.storage.get(Keys.report(run.timeline, "report.json")))
     sources = run.stored("timeline").rows["source"].to_list()
@@ -164,7 +178,7 @@ def _provenance(run: StageRun[CompileReportSettings], table: StageTable) -> Stag
 
 
 def _overview(run: StageRun[CompileReportSettings], table: StageTable) -> Overview:
-    return overview(table.rows, run.stored("timeline").rows, Keys.report(run.timeline, "report.html"))
+    return overview(table.rows, run.stored("timeline").rows, Keys.report(run.timeline, PAGE))
 
 
 def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
@@ -247,7 +261,9 @@ def stage(
         subject,
         folder.read,
     )
-    files = (compiled.report_json, compiled.exposures_csv, compiled.report_html)
-    for name, text in zip(REPORT_FILES, files, strict=True):
-        run.storage.put(Keys.report(run.timeline, name), text.encode())
+    files = {**compiled.files, PAGE: compiled.report_html.encode()}
+    for name, data in files.items():
+        run.storage.put(Keys.report(run.timeline, name), data)
+    of_before = [one.stored_name for one in FORMATS.values() if one.stored_name not in files]
+    run.storage.delete(Keys.report(run.timeline, name) for name in of_before)
     return Result(compiled.exposures, {"exposures": compiled.exposures.height, "brands": compiled.measures.height})

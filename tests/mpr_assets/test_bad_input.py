@@ -300,6 +300,20 @@ CASES: dict[str, Case] = {
     # timelines that are there or not
     "report of an unknown timeline": Case(["report", "ghost"], ["'ghost' is not registered in", "mpr timeline create"]),
     "report of a path": Case(["report", "../match"], ["The timeline name '../match' holds"]),
+    "export of an unknown timeline": Case(["export", "ghost", "--format", "csv"], ["'ghost' is not registered in"]),
+    "export in an unknown format": Case(
+        ["export", "match", "--format", "csv", "--format", "doc"],
+        ["'doc' is no format of export; choose from csv, json, xlsx"],
+    ),
+    "export into a file": Case(
+        ["export", "match", "--format", "csv", "--to", "{tmp}/f"],
+        ["The folder", "/f' cannot be written (File exists); name another one with --to."],
+        lambda folder: a_file(folder / "f"),
+    ),
+    "export below a device": Case(
+        ["export", "match", "--format", "csv", "--to", "/dev/null/x"],
+        ["The folder '/dev/null/x' cannot be written (Not a directory); name another one with --to."],
+    ),
     "show an unknown timeline": Case(["timeline", "show", "ghost"], ["'ghost' is not registered in"]),
     "the name of another timeline": Case(
         ["run", "{clip}", "--name", "match", "--profile", "board", "--chunk", "0-1"],

@@ -42,6 +42,28 @@ def test_from_video_to_brands(mpr: Mpr, inputs: Path, home: Path, tmp_path: Path
     assert mpr("timeline", "list") == "clip\n"
 
 
+def test_a_report_is_exported_in_several_formats_at_once(mpr: Mpr, home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    document = json.loads(mpr("export", "clip", "--format", "csv", "--format", "webvtt", "--to", str(folder), "--json"))
+    assert [(one["format"], one["path"]) for one in document["files"]] == [
+        ("csv", f"{folder}/clip.csv"),
+        ("webvtt", f"{folder}/clip.vtt"),
+    ]
+    assert sorted((path.name, path.stat().st_size) for path in folder.iterdir()) == sorted(
+        (Path(one["path"]).name, one["size_bytes"]) for one in document["files"]
+    )
+    assert (folder / "clip.csv").read_bytes() == (home / "storage/reports/clip/exposures.csv").read_bytes()
+    assert (folder / "clip.vtt").read_text() == f"WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n{BRAND}\n"
+
+
+def test_a_timeline_without_a_report_is_not_exported(mpr: Mpr, inputs: Path, tmp_path: Path) -> None:
+    mpr("timeline", "create", str(inputs / "clip.mp4"), "--name", "unmade")
+    said = mpr.said("export", "unmade", "--format", "csv", "--to", str(tmp_path / "out"))
+    assert (said.status, said.err) == (2, "mpr: The timeline 'unmade' has no report yet; run it first.\n")
+    assert not (tmp_path / "out").exists()
+    mpr("timeline", "delete", "unmade", "--yes")
+
+
 def test_a_report_says_first_that_it_is_stale_and_why(
     mpr: Mpr, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,6 @@ import io
 import json
 import re
 
-from mpr_assets.stages.compile_report import REPORT_FILES
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import hash_of
 from tests.world import (
@@ -17,6 +16,8 @@ from tests.world import (
     Ran,
     World,
 )
+
+REPORT_FILES = ("report.json", "exposures.csv", "report.html")
 
 
 def read(world: World, name: str) -> str:
@@ -76,3 +77,15 @@ def test_no_path_of_the_machine_is_shown_unless_asked(world: World) -> None:
     assert all("clip.mp4" in text for text in shown)
     assert world.run("compile_report", overrides={"compile_report": {"source_addresses": True}}).success
     assert all(source in read(world, name) for name in REPORT_FILES)
+
+
+def test_exports_that_are_listed_are_stored_and_go_when_they_are_not(world: World) -> None:
+    listed = {"compile_report": {"exports": ["srt", "csv", "xlsx"]}}
+    assert world.run("compile_report", overrides=listed).success
+    assert read(world, "report.srt") == f"1\n00:00:00,000 --> 00:00:02,000\n{BRAND}\n"
+    world.storage.delete([Keys.report(TIMELINE, "report.xlsx")])
+    assert world.run("compile_report", overrides=listed).reused() == {"compile_report": False}
+    assert world.storage.exists(Keys.report(TIMELINE, "report.xlsx"))
+    assert world.run("compile_report").success
+    stored = {key.rpartition("/")[2] for key in world.storage.list(f"reports/{TIMELINE}")}
+    assert stored == set(REPORT_FILES)

@@ -9,9 +9,9 @@ import json
 import polars as pl
 import pytest
 
+from mpr_assets.exports.csv_file import exposures_csv
+from mpr_assets.exports.json_file import report_json
 from mpr_assets.report.build import Subject, build_report
-from mpr_assets.report.exporters.csv_file import exposures_csv
-from mpr_assets.report.exporters.json_file import report_json
 from mpr_assets.report.exposures import ExposureSettings, exposures, frame_spans
 from mpr_assets.report.measures import measures
 from mpr_assets.report.model import Report, StageProvenance

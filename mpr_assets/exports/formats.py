@@ -1,0 +1,60 @@
+"""The formats by their names. Each is in a module of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from gpu_service.errors import BadInput
+from mpr_assets.exports.csv_file import exposures_csv
+from mpr_assets.exports.json_file import report_json
+from mpr_assets.exports.parquet_file import parquet
+from mpr_assets.exports.srt_file import srt
+from mpr_assets.exports.tables import ReportTables
+from mpr_assets.exports.webvtt_file import webvtt
+from mpr_assets.exports.xlsx_file import xlsx
+
+FormatName: TypeAlias = Literal["csv", "json", "xlsx", "parquet", "webvtt", "srt"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of export.
+
+    Attributes:
+        suffix: of the file's name, without a dot before it.
+        make: the file's bytes; equal for equal tables.
+        stem: the file's name without the suffix among the files of a report in the storage.
+    """
+
+    suffix: str
+    make: Callable[[ReportTables], bytes]
+    stem: str = "report"
+
+    @property
+    def stored_name(self) -> str:
+        return f"{self.stem}.{self.suffix}"
+
+
+FORMATS: dict[FormatName, Format] = {
+    "csv": Format("csv", lambda tables: exposures_csv(tables.exposures).encode(), stem="exposures"),
+    "json": Format("json", lambda tables: report_json(tables.report).encode()),
+    "xlsx": Format("xlsx", xlsx),
+    "parquet": Format("parquet", parquet, stem="exposures"),
+    "webvtt": Format("vtt", webvtt),
+    "srt": Format("srt", srt),
+}
+
+
+def formats_named(names: Iterable[str]) -> dict[str, Format]:
+    """The formats of these names, each once, in their order.
+
+    Raises:
+        BadInput: a name is none of a format.
+    """
+    known: dict[str, Format] = dict(FORMATS.items())
+    for name in names:
+        if name not in known:
+            raise BadInput(f"{name!r} is no format of export", f"choose from {', '.join(known)}")
+    return {name: known[name] for name in names}

@@ -1,0 +1,29 @@
+"""What every format of export is made of. How it is made is in `mpr_assets.report`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from mpr_assets.report.model import Report
+
+
+@dataclass(frozen=True)
+class ReportTables:
+    """A report and its tables.
+
+    Attributes:
+        report: what `report.json` holds.
+        exposures: rows of EXPOSURE_SCHEMA, sorted by brand and start.
+        measures: rows of MEASURES_SCHEMA, the brand longest on screen first.
+    """
+
+    report: Report
+    exposures: pl.DataFrame
+    measures: pl.DataFrame
+
+    @property
+    def by_start(self) -> pl.DataFrame:
+        """The exposures in the order of time, as an editor or a player goes through them."""
+        return self.exposures.sort("start_ms", "end_ms", "brand")

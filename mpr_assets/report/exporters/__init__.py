@@ -1,1 +1,0 @@
-"""The report in files that other tools read, a module a format."""

@@ -1,0 +1,46 @@
+"""Small reports for the tests of exports, with names that formats stumble over."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mpr_assets.exports.tables import ReportTables
+from mpr_assets.report.build import Subject, build_report
+from mpr_assets.report.exposures import ExposureSettings, exposures, frame_spans
+from mpr_assets.report.measures import measures
+from mpr_assets.report.model import StageProvenance
+from mpr_assets.stages.compile_report import STAGE_OF_SOURCE
+from tests.mpr_assets.report.tables import chunks, detection, detections, frames, scenes
+
+NAMES = [
+    "Acme", "a --> b", "--> c", 'Bits, "Bobs" & \'Co\'', "=1+1", "@home", "https://acme.example", "<b>Bold</b> &amp;",
+    "👩‍🚀 Space", "שלום עולם", "‏عربي‎ Ltd", "日本 Žižka", "two\r\nlines\u2028or\tthree", "{\\an8}Top",
+]  # fmt: skip
+AT_MS = [0, 500, 1000, 1500, 2000, 3_600_000]
+
+
+def tables(*names: str, fps: tuple[int, int] = (30_000, 1001), start_ms: int = 0) -> ReportTables:
+    """A report of one source of 4000 s, in which each brand is seen for 250 ms at the start, from 750 ms to 1250 ms,
+    and for half a second from an hour on; every second one to 1750 ms.
+
+    Args:
+        fps: of the source. start_ms: where the chunk begins in the source, of which 4000 s are taken.
+    """
+    spans = chunks(("a b.mp4", start_ms, start_ms + 4_000_000)).with_columns(
+        fps_num=pl.lit(fps[0], pl.Int64), fps_den=pl.lit(fps[1], pl.Int64)
+    )
+    sampled = frames(AT_MS, cuts={5: 3_600_000}, until={5: 3_600_500})
+    shots = scenes([0, 1, 2, 3, 4, 5])
+    rows = detections(
+        *(
+            detection(seq, name, 0.9, (10 + seq, 10, 20, 10 + place), "logo" if place % 3 else "ocr")
+            for place, name in enumerate(names)
+            for seq in ((0, 2, 3, 5) if place % 2 else (0, 2, 5))
+        )
+    )
+    stage = StageProvenance(stage="run_ocr", status="materialized", settings={"fps": 2})
+    subject = Subject("derby", "generic", list(names), [stage], lambda seq: f"frames/{seq:08d}.jpg", STAGE_OF_SOURCE)
+    found = exposures(rows, sampled, shots, spans, ExposureSettings())
+    measured = measures(found, spans)
+    framed = frame_spans(sampled, shots, spans)
+    return ReportTables(build_report(subject, found, measured, rows, sampled, framed, spans, ()), found, measured)
