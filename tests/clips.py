@@ -109,6 +109,20 @@ def write_streams(path: Path, streams: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
+def transport_stream(path: Path, numbers: range, pid: int, size: tuple[int, int] = (WIDTH_PX, HEIGHT_PX)) -> bytes:
+    """A transport stream with these pictures at 25 a second, the first at its number."""
+    options = {"mpegts_start_pid": str(pid), "mpegts_copyts": "1"}
+    with av.open(str(path), "w", format="mpegts", options=options) as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "10", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for number in numbers:
+            frame = av.VideoFrame.from_ndarray(numbered(number, *size), "bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
 def write_numbered(path: Path, count: int, **how: object) -> Path:
     """`write_clip` of `count` numbered pictures."""
     return write_clip(path, (numbered(number) for number in range(count)), **how)  # type: ignore[arg-type]

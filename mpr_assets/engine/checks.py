@@ -14,10 +14,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
-from mpr_assets.timelines.chunks import timeline_ms
+from mpr_assets.timelines.chunks import stream_place, timeline_ms
 from mpr_resources.media.clock import clock
 from mpr_resources.media.decoding import open_media
-from mpr_resources.storage.tables import StageTable
+from mpr_resources.storage.tables import NamedRow, StageTable
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,8 @@ class Check:
     remedy: str
 
 
-PictureTimes = Callable[[str, int, int, int], NDArray[np.int64]]
-"""When a source shows its pictures: ms of its clock, given its address, the number of its video stream, and a span of
-that clock."""
+PictureTimes = Callable[[NamedRow], NDArray[np.int64]]
+"""When pictures come on in a chunk, a row of the table of `timeline`: ms of its source's clock."""
 
 
 def frames_cover_timeline(
@@ -70,7 +69,7 @@ def frames_cover_timeline(
         if times.is_empty():
             problems.append(f"chunk {chunk['chunk']} of {chunk['source']} has no frame")
         elif gaps_ms:
-            shown_ms = picture_times(chunk["source"], chunk["stream"], chunk["start_ms"], chunk["end_ms"])
+            shown_ms = picture_times(chunk)
             for start_ms, end_ms in gaps_ms:
                 # A picture nearer to a frame than one sample may be passed over for it.
                 left_out = ((shown_ms > start_ms + sample_ms) & (shown_ms < end_ms - sample_ms)).sum()
@@ -119,9 +118,9 @@ def exposures_in_order(exposures: pl.DataFrame, duration_ms: int) -> list[str]:
 
 
 def _frames_cover_timeline(frames: StageTable, timeline: StageTable, run: StageRun) -> list[str]:
-    def picture_times(address: str, stream: int, start_ms: int, end_ms: int) -> NDArray[np.int64]:
-        with open_media(run.sources.at(address), stream=stream) as media:
-            return media.ms_of(media.times(start_ms, end_ms).pts)
+    def picture_times(chunk: NamedRow) -> NDArray[np.int64]:
+        with open_media(run.sources.at(chunk["source"]), place=stream_place(chunk)) as media:
+            return media.ms_of(media.times(chunk["start_ms"], chunk["end_ms"]).pts)
 
     return frames_cover_timeline(timeline.rows, frames.rows, float(str(frames.header.settings["fps"])), picture_times)
 

@@ -30,12 +30,13 @@ from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
-from mpr_assets.timelines.chunks import timeline_ms
+from mpr_assets.timelines.chunks import stream_place, timeline_ms
 from mpr_resources.media.abrupt_changes import Changes
 from mpr_resources.media.clock import clock
 from mpr_resources.media.decoding import Deinterlace, Media, open_media
 from mpr_resources.media.geometry import Geometry
 from mpr_resources.media.pixels import color, to_pixels
+from mpr_resources.media.streams import StreamPlace
 from mpr_resources.storage.journal import Journal
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureFolder
@@ -138,7 +139,7 @@ class ChunkRow(TypedDict):
 
     chunk: int
     source: str
-    stream: int
+    place: StreamPlace
     start_ms: int
     end_ms: int
     timeline_start_ms: int
@@ -147,7 +148,7 @@ class ChunkRow(TypedDict):
 def extract(
     chunks: pl.DataFrame,
     settings: ExtractFramesSettings,
-    open_media: Callable[[str, int, int], Media] = open_media,
+    open_media: Callable[[str, int, StreamPlace], Media] = open_media,
     progress: Callable[[int, int], None] | None = None,
     after: IndexRow | None = None,
 ) -> Iterator[ExtractedFrame]:
@@ -161,7 +162,7 @@ def extract(
     Args:
         chunks: the timeline's table.
         settings: see there.
-        open_media: opens a source, given its path, the decoder's threads and the number of the video stream.
+        open_media: opens a source, given its path, the decoder's threads and the video stream.
         progress: told the number of frames done and the timeline's time reached, after each frame.
         after: the last frame that already exists; those that follow it are given, just as they would be without it.
 
@@ -209,7 +210,7 @@ def shown_at(pts: NDArray[np.int64], wanted: Iterable[Fraction]) -> list[int]:
 def _taken(
     chunks: pl.DataFrame,
     settings: ExtractFramesSettings,
-    open_media: Callable[[str, int, int], Media],
+    open_media: Callable[[str, int, StreamPlace], Media],
     after: IndexRow | None,
 ) -> Iterator[SampledFrame]:
     for row in chunks.iter_rows(named=True):
@@ -218,12 +219,12 @@ def _taken(
         chunk = ChunkRow(
             chunk=row["chunk"],
             source=row["source"],
-            stream=row["stream"],
+            place=stream_place(row),
             start_ms=row["start_ms"],
             end_ms=row["end_ms"],
             timeline_start_ms=row["timeline_start_ms"],
         )
-        with open_media(chunk["source"], settings.decoder_threads, chunk["stream"]) as media:
+        with open_media(chunk["source"], settings.decoder_threads, chunk["place"]) as media:
             after_pts = after["source_pts"] if after is not None and after["chunk"] == chunk["chunk"] else None
             yield from _sample(media, chunk, settings, after_pts)
 
@@ -348,8 +349,8 @@ def stage(run: StageRun[ExtractFramesSettings], timeline: StageTable) -> Result:
     folder = run.frame_folder(run.fingerprint)
     expected = round(timeline_ms(timeline.rows) * run.settings.fps / 1000)
 
-    def open_source(source: str, threads: int, stream: int) -> Media:
-        return open_media(run.sources.at(source), threads, stream)
+    def open_source(source: str, threads: int, place: StreamPlace) -> Media:
+        return open_media(run.sources.at(source), threads, place)
 
     with run.journal() as journal:
         # With damage allowed, what is decoded depends on where decoding began.

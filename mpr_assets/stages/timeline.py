@@ -21,7 +21,7 @@ from mpr_resources.media.clock import clock
 from mpr_resources.media.probe import Probe, probe
 from mpr_resources.storage.tables import hash_of
 
-CODE_VERSION = "2"
+CODE_VERSION = "3"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "chunk": pl.Int32,
@@ -40,6 +40,9 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "height_px": pl.Int32,
     "rotation_deg": pl.Int32,
     "stream": pl.Int32,
+    "origin_pts": pl.Int64,
+    "from_byte": pl.Int64,
+    "pid": pl.Int32,
     "stream_choice": pl.Utf8,
 }
 
@@ -59,7 +62,7 @@ def resolve(spec: TimelineSpec, probe: Callable[[str, int | None], Probe] = prob
             be shown; called once for each.
 
     Returns:
-        SCHEMA, one row a chunk, in the spec's order.
+        SCHEMA, in the spec's order: one row a chunk, or several where its picture goes on from one stream to another.
 
     Raises:
         BadInput: the spec says that it cannot be used, there is no chunk, a source cannot be used, or a chunk lies
@@ -78,8 +81,15 @@ def resolve(spec: TimelineSpec, probe: Callable[[str, int | None], Probe] = prob
             probes[asked] = probe(*asked)
         found = probes[asked]
         start_ms, end_ms = _span(number, chunk, found)
-        rows.append(_row(number, chunk.source, found, start_ms, end_ms, timeline_ms))
-        timeline_ms += end_ms - start_ms
+        # Where the picture goes on in another stream, so does the timeline in another chunk.
+        pieces = [found, *found.goes_on]
+        ends_ms = [piece.starts_ms for piece in found.goes_on] + [end_ms]
+        for piece, piece_ends_ms in zip(pieces, ends_ms, strict=True):
+            until_ms = min(piece_ends_ms, end_ms)
+            if start_ms < until_ms:
+                rows.append(_row(len(rows), chunk.source, found, piece, start_ms, until_ms, timeline_ms))
+                timeline_ms += until_ms - start_ms
+                start_ms = until_ms
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -99,7 +109,10 @@ def _span(number: int, chunk: ChunkSpec, found: Probe) -> tuple[int, int]:
     return start_ms, end_ms
 
 
-def _row(number: int, source: str, found: Probe, start_ms: int, end_ms: int, timeline_ms: int) -> dict[str, object]:
+def _row(
+    number: int, source: str, whole: Probe, found: Probe, start_ms: int, end_ms: int, timeline_ms: int
+) -> dict[str, object]:
+    """`whole`: the source; `found`: the stream of it that the chunk is read from."""
     return {
         "chunk": number,
         "source": source,
@@ -107,7 +120,7 @@ def _row(number: int, source: str, found: Probe, start_ms: int, end_ms: int, tim
         "start_ms": start_ms,
         "end_ms": end_ms,
         "timeline_start_ms": timeline_ms,
-        "duration_ms": found.duration_ms,
+        "duration_ms": whole.duration_ms,
         "fps_num": found.fps.numerator,
         "fps_den": found.fps.denominator,
         "time_base_num": found.time_base.numerator,
@@ -116,8 +129,11 @@ def _row(number: int, source: str, found: Probe, start_ms: int, end_ms: int, tim
         "width_px": found.width_px,
         "height_px": found.height_px,
         "rotation_deg": found.rotation_deg,
-        "stream": found.stream,
-        "stream_choice": found.choice,
+        "stream": found.place.number,
+        "origin_pts": found.place.origin_pts,
+        "from_byte": found.place.from_byte,
+        "pid": found.place.pid,
+        "stream_choice": whole.choice,
     }
 
 
@@ -159,6 +175,9 @@ def _files(run: StageRun[TimelineSettings]) -> dict[str, str]:
         "source": "path or address of the video",
         "start_ms": "start of the chunk on its source's clock",
         "stream": "number of the video stream in its file, counted from 0 with sound and data",
+        "origin_pts": "where the source's clock shows 0, in units of the stream's time base",
+        "from_byte": "where reading of a stream begins that begins later in its file; else 0",
+        "pid": "PID of such a stream; else 0",
         "stream_choice": "of several video streams the one used, and those left aside; empty where there is one",
         "end_ms": "end of the chunk, which does not belong to it, on its source's clock",
         "height_px": "height of the source's picture as displayed",

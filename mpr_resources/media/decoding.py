@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import islice
@@ -48,7 +49,9 @@ from mpr_resources.media.frame_times import (
 )
 from mpr_resources.media.geometry import Geometry, StreamGeometry
 from mpr_resources.media.opening import open_video, reason
+from mpr_resources.media.packet_walk import demuxed
 from mpr_resources.media.sources import LocalFile, Source
+from mpr_resources.media.streams import ANY_STREAM, StreamPlace
 
 PACKETS_ARE_NOT_FRAMES = frozenset({"vp8"})
 """Codecs whose packets may hold hidden frames, so that times must come from decoding."""
@@ -79,10 +82,11 @@ SEEK_BACK_S = (0, 2, 10, 60)
 class Media:
     """An open video file. Use it in a `with` statement."""
 
-    def __init__(self, file: Source, threads: int, stream: int | None) -> None:
+    def __init__(self, file: Source, threads: int, place: StreamPlace) -> None:
         self.file = file
         self.source = file.name
-        self._video = open_video(file, stream)
+        self._video = open_video(file, place)
+        self._place = replace(place, number=self.stream.index if place.number is None else place.number)
         self._threads = threads
         self._patching = False
         self._geometry = StreamGeometry(self.stream)
@@ -121,6 +125,11 @@ class Media:
         return self._video.stream
 
     @property
+    def place(self) -> StreamPlace:
+        """The stream, with its number and the origin of its clock."""
+        return replace(self._place, origin_pts=self.origin_pts)
+
+    @property
     def time_base(self) -> Fraction:
         base = self.stream.time_base
         assert base is not None
@@ -157,6 +166,8 @@ class Media:
     @cached_property
     def origin_pts(self) -> int:
         """The pts at which the source's clock shows 0 ms."""
+        if self._place.origin_pts is not None:
+            return self._place.origin_pts
         begins = self.container.start_time
         if begins is None or not self.container.streams.audio:
             return self.start_pts
@@ -247,9 +258,7 @@ class Media:
 
     def _demux(self) -> Iterator[Packet[VideoStream]]:
         try:
-            for packet in self.container.demux(self.stream):
-                if packet.size > 0:
-                    yield packet
+            yield from demuxed(self.container, self.stream)
         except av.FFmpegError as error:
             raise BadInput(
                 f"{self.source} cannot be read to its end ({reason(error)})", "copy the file again"
@@ -265,9 +274,8 @@ class Media:
     def _rewind(self, *, patching: bool | None = None) -> None:
         """Back to the first byte, also in containers that cannot seek; with another decoder where asked."""
         self._patching = self._patching if patching is None else patching
-        number = self.stream.index
         self._video.close()
-        self._video = open_video(self.file, number)
+        self._video = open_video(self.file, self._place)
         self._set_up_decoder()
 
     # Frames
@@ -512,13 +520,13 @@ def _is_faulty(pts: Sequence[int | None]) -> bool:
     return None in pts or len(set(pts)) < len(pts)
 
 
-def open_media(source: Source | str | Path, threads: int = 0, stream: int | None = None) -> Media:
+def open_media(source: Source | str | Path, threads: int = 0, place: StreamPlace = ANY_STREAM) -> Media:
     """Open a video file for reading.
 
     Args:
         source: a file of `Sources`, or the path of one on this machine.
         threads: of the decoder; 0 lets it choose by the number of cores.
-        stream: number of the video stream in the file; None: the first that is no cover picture.
+        place: the video stream, and how it is read.
 
     Raises:
         BadInput: the file is missing, a folder, empty, not permitted, cut, no video, of a codec not known here, or has
@@ -526,4 +534,4 @@ def open_media(source: Source | str | Path, threads: int = 0, stream: int | None
     """
     file = LocalFile(source) if isinstance(source, str | Path) else source
     file.check()
-    return Media(file, threads, stream)
+    return Media(file, threads, place)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,6 +20,7 @@ from av.video.stream import VideoStream
 
 from gpu_service.errors import BadInput
 from mpr_resources.media.sources import Source
+from mpr_resources.media.streams import StreamPlace
 
 BUFFER_BYTES = 64 * 2**10
 """What FFmpeg reads from a source at once."""
@@ -65,25 +67,23 @@ class OpenVideo:
         self.file.close()
 
 
-def open_video(source: Source, stream: int | None = None) -> OpenVideo:
-    """The container and one of its video streams.
-
-    Args:
-        stream: its number in the file; None: the first that is no cover picture. Which one is to be shown cannot be
-            told from a header: `probe` tells.
+def open_video(source: Source, place: StreamPlace) -> OpenVideo:
+    """The container and one of its video streams. Which one is to be shown no header can tell: see `probe`.
 
     Raises:
         BadInput: the file may not be read, is no video, names other media, or has no such video stream.
     """
     file = source.opened()
+    if place.from_byte:
+        file = _FromByte(file, source.name, place.from_byte)
     try:
-        return _opened(source, file, stream)
+        return _opened(source, file, place)
     except BaseException:
         file.close()
         raise
 
 
-def _opened(source: Source, file: io.RawIOBase, stream: int | None) -> OpenVideo:
+def _opened(source: Source, file: io.RawIOBase, place: StreamPlace) -> OpenVideo:
     try:
         container = av.open(file, "r", options=_OPTIONS, buffer_size=BUFFER_BYTES, timeout=(TIME_LIMIT_S, TIME_LIMIT_S))
     except av.ExitError:
@@ -95,7 +95,7 @@ def _opened(source: Source, file: io.RawIOBase, stream: int | None) -> OpenVideo
             "copy it again or convert it to MP4",
         ) from error
     try:
-        return OpenVideo(container, _video_stream(source.name, container, stream), file)
+        return OpenVideo(container, _video_stream(source.name, container, place), file)
     except BadInput:
         container.close()
         raise
@@ -122,25 +122,60 @@ def is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def _video_stream(source: str, container: InputContainer, number: int | None) -> VideoStream:
+def _video_stream(source: str, container: InputContainer, place: StreamPlace) -> VideoStream:
     if container.format.name in PICTURES:
         raise BadInput(f"{source} is a picture or a text, not a video", "name a video file")
-    streams = [stream for stream in container.streams.video if not is_cover(stream)]
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not is_cover(stream) and (not place.pid or stream.id == place.pid)
+    ]
     if not streams:
         has = "only sound" if container.streams.audio else "no video"
         raise BadInput(f"{source} holds {has}", "name a file that holds video")
     known = [stream for stream in streams if cast("object | None", stream.codec_context) is not None]
-    if number is None:
-        if not known:
-            raise BadInput(f"{source} uses an unknown video codec", "convert it to H.264")
-        return known[0]
-    for stream in streams:
-        if stream.index == number:
-            if stream not in known:
-                raise BadInput(f"Stream {number} of {source} uses an unknown video codec", "convert it to H.264")
-            return stream
-    there = ", ".join(str(stream.index) for stream in streams)
-    raise BadInput(f"{source} has no video stream {number}", f"its video streams are {there}")
+    picked = place.number if not place.pid else None
+    if picked is not None and picked not in [stream.index for stream in streams]:
+        raise no_such_stream(source, picked, [stream.index for stream in streams])
+    usable = [stream for stream in known if picked in (None, stream.index)]
+    if not usable:
+        which = source if picked is None else f"Stream {picked} of {source}"
+        raise BadInput(f"{which} uses an unknown video codec", "convert it to H.264")
+    return usable[0]
+
+
+def no_such_stream(source: str, number: int, there: Iterable[int]) -> BadInput:
+    """Says so, and which ones there are."""
+    return BadInput(f"{source} has no video stream {number}", f"its video streams are {', '.join(map(str, there))}")
+
+
+class _FromByte(io.RawIOBase):
+    """A file without its beginning."""
+
+    def __init__(self, file: io.RawIOBase, name: str, from_byte: int) -> None:
+        self.name = name  # FFmpeg looks at its suffix
+        self._file = file
+        self._from_byte = from_byte
+        file.seek(from_byte)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell() - self._from_byte
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset + (self._from_byte if whence == io.SEEK_SET else 0), whence) - self._from_byte
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size) or b""
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 def reason(error: av.FFmpegError) -> str:

@@ -1,4 +1,4 @@
-"""Which of a file's video streams is shown. Knows no files: what a stream holds is counted in `probe`."""
+"""Which of a file's video streams are shown. Knows no files: what a stream holds is counted in `probe`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpr_resources.media.clock import clock
+
+OVERLAP_MS = 1000
+"""By so much the end of a stream may reach into the one that goes on; they are written apart from each other."""
+
+
+@dataclass(frozen=True)
+class StreamPlace:
+    """A video stream of a file, and how it is read.
+
+    Attributes:
+        number: within the file, sound and data included, from 0, as FFmpeg counts; None: the first one with video
+            that is no cover.
+        origin_pts: where the source's clock shows 0; None: where the file, or the stream's picture, starts.
+        from_byte: where reading begins; not 0 for streams that begin later in a transport stream.
+        pid: by which such a stream is known, as it has another number when the file is opened there; else 0.
+    """
+
+    number: int | None = None
+    origin_pts: int | None = None
+    from_byte: int = 0
+    pid: int = 0
+
+
+ANY_STREAM = StreamPlace()
 
 
 @dataclass(frozen=True)
@@ -18,6 +42,8 @@ class VideoStreamFacts:
         width_px, height_px: as coded, by the header; 0 where it does not tell.
         frames: pictures that are shown.
         start_ms, end_ms: when its first picture comes on and its last one goes, on the file's clock.
+        first_byte: where its first packet is in the file.
+        id: what the format knows it by: in a transport stream the PID.
         is_default: flagged as the one to be shown.
         is_cover: flagged as a cover, a thumbnail or a still.
     """
@@ -29,6 +55,8 @@ class VideoStreamFacts:
     frames: int
     start_ms: int
     end_ms: int
+    first_byte: int = 0
+    id: int = 0
     is_default: bool = False
     is_cover: bool = False
 
@@ -49,8 +77,10 @@ def shown_stream(streams: Sequence[VideoStreamFacts]) -> VideoStreamFacts | None
     programs set it on every stream.
     """
     videos = [one for one in streams if one.frames and not one.is_cover]
-    if not videos:
-        return None
+    return _best(videos) if videos else None
+
+
+def _best(videos: Sequence[VideoStreamFacts]) -> VideoStreamFacts:
     longest_ms = max(one.end_ms - one.start_ms for one in videos)
     return max(
         videos,
@@ -66,10 +96,37 @@ def shown_stream(streams: Sequence[VideoStreamFacts]) -> VideoStreamFacts | None
     )
 
 
-def choice(number: int, streams: Sequence[VideoStreamFacts]) -> str:
-    """A sentence that names the stream of that number and those left aside; empty where there are none but covers."""
-    used = [one for one in streams if one.number == number]
-    rest = [one for one in streams if one.number != number]
-    if all(one.is_cover for one in rest):
+def going_on(shown: VideoStreamFacts, streams: Sequence[VideoStreamFacts]) -> list[VideoStreamFacts]:
+    """The streams that show the picture one after another, this one among them, in the order of time.
+
+    Where a programme changes, a transport stream may go on in another stream. Of those that begin when one has ended
+    the earliest is taken, of several that begin together the one to be shown.
+    """
+    moving = [one for one in streams if one.frames > 1 and one.codec is not None and not one.is_cover]
+    chain = [shown]
+    while after := [one for one in moving if _follows(chain[-1], one)]:
+        first_ms = min(one.start_ms for one in after)
+        chain.append(_best([one for one in after if one.start_ms <= first_ms + OVERLAP_MS]))
+    while before := [one for one in moving if _follows(one, chain[0])]:
+        last_ms = max(one.end_ms for one in before)
+        chain.insert(0, _best([one for one in before if one.end_ms >= last_ms - OVERLAP_MS]))
+    return chain
+
+
+def _follows(one: VideoStreamFacts, other: VideoStreamFacts) -> bool:
+    """Whether the other stream begins when the one ends."""
+    middle_ms = (one.start_ms + one.end_ms) / 2
+    return other.start_ms >= max(one.end_ms - OVERLAP_MS, middle_ms) and other.end_ms > one.end_ms
+
+
+def choice(used: Sequence[VideoStreamFacts], streams: Sequence[VideoStreamFacts]) -> str:
+    """A sentence that names the streams used and those left aside; empty where one is and there are none but covers."""
+    rest = [one for one in streams if one not in used]
+    if len(used) == 1 and all(one.is_cover for one in rest):
         return ""
-    return f"video stream {', '.join(map(str, used))} is used, not {', '.join(map(str, rest))}; `stream` picks another"
+    if len(used) == 1:
+        said = f"video stream {used[0]} is used"
+    else:
+        said = f"the picture goes on from video stream {' to '.join(map(str, used))}"
+    left = f", {', '.join(map(str, rest))} not used" if rest else ""
+    return f"{said}{left}; `stream` picks one"

@@ -101,8 +101,8 @@ def test_of_several_video_streams_one_is_named_and_another_can_be_picked(mpr: Mp
     said = mpr.said("run", video, "--chunk", "0-0.5")
     line = (
         f"{video}: video stream 1 (h264 160x96, 25 frames, 00:00:00.000 to 00:00:01.000) is used, "
-        "not 0 (mjpeg 160x96, 1 frame, 00:00:00.000 to 00:00:00.040), "
-        "2 (h264 64x64, 25 frames, 00:00:00.000 to 00:00:01.000); `stream` picks another\n"
+        "0 (mjpeg 160x96, 1 frame, 00:00:00.000 to 00:00:00.040), "
+        "2 (h264 64x64, 25 frames, 00:00:00.000 to 00:00:01.000) not used; `stream` picks one\n"
     )
     assert f"mpr: {line}" in said.err
     assert mpr("timeline", "show", "views").endswith(f"# {line}")

@@ -14,6 +14,7 @@ from mpr_assets.engine.checks import (
     exposures_in_order,
     frames_cover_timeline,
 )
+from mpr_resources.storage.tables import NamedRow
 from tests.clips import write_clip
 from tests.world import Ran, World, pictures, write_inputs
 
@@ -21,8 +22,8 @@ from tests.world import Ran, World, pictures, write_inputs
 def chunks(*rows: tuple[int, int, int]) -> pl.DataFrame:
     """Chunks of (start_ms, end_ms, timeline_start_ms) at 25 frames a second."""
     return pl.DataFrame(
-        [(at, "a.mp4", 1, *row, 25, 1) for at, row in enumerate(rows)],
-        schema=["chunk", "source", "stream", "start_ms", "end_ms", "timeline_start_ms", "fps_num", "fps_den"],
+        [(at, "a.mp4", *row, 25, 1) for at, row in enumerate(rows)],
+        schema=["chunk", "source", "start_ms", "end_ms", "timeline_start_ms", "fps_num", "fps_den"],
         orient="row",
     )
 
@@ -89,9 +90,8 @@ COVER: dict[str, tuple[pl.DataFrame, pl.DataFrame, Sequence[int], list[str]]] = 
 def test_frames_cover_the_timeline(name: str) -> None:
     of_chunks, frames, shown_ms, says = COVER[name]
 
-    def picture_times(source: str, stream: int, start_ms: int, end_ms: int) -> np.ndarray:
-        assert (source, stream) == ("a.mp4", 1)
-        return np.array([ms for ms in shown_ms if start_ms <= ms < end_ms], np.int64)
+    def picture_times(chunk: NamedRow) -> np.ndarray:
+        return np.array([ms for ms in shown_ms if chunk["start_ms"] <= ms < chunk["end_ms"]], np.int64)
 
     assert frames_cover_timeline(of_chunks, frames, 2.0, picture_times) == says
 

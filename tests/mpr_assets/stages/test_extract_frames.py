@@ -24,9 +24,11 @@ from mpr_assets.stages.extract_frames import (
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.media.decoding import open_media
+from mpr_resources.media.streams import StreamPlace
 from tests.clips import (
     numbered,
     read_number,
+    transport_stream,
     write_clip,
     write_numbered,
 )
@@ -226,13 +228,32 @@ def test_damage_is_named_and_no_frame_silently_lost(tmp_path: Path) -> None:
     assert left[-1].row["timeline_ms"] == 2280
 
 
+def test_a_transport_stream_that_goes_on_under_another_pid(tmp_path: Path) -> None:
+    path = tmp_path / "a.ts"
+    first, second = range(50), range(50, 100)
+    parts = [transport_stream(path, first, 0x100), transport_stream(path, second, 0x200, (320, 192))]
+    path.write_bytes(b"".join(parts))
+    chunks = timeline(path, (None, None), (1500, 2700))
+    spans = chunks.select("chunk", "stream", "start_ms", "end_ms", "timeline_start_ms", "duration_ms", "width_px")
+    assert spans.rows() == [
+        (0, 0, 0, 2000, 0, 4000, 160),
+        (1, 1, 2000, 4000, 2000, 4000, 320),
+        (2, 0, 1500, 2000, 4000, 4000, 160),
+        (3, 1, 2000, 2700, 4500, 4000, 320),
+    ]
+    frames = list(extract(chunks, ExtractFramesSettings(fps=1)))
+    assert numbers(frames) == [0, 25, 50, 75, 37, 50, 62]
+    assert [frame.row["timeline_ms"] for frame in frames] == [0, 1000, 2000, 3000, 4000, 4500, 4980]
+    assert [frame.row["width_px"] for frame in frames] == [160, 160, 320, 320, 160, 320, 320]
+
+
 def test_progress_and_memory_follow_the_consumer(tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "a.mp4", 250)
     told: list[tuple[int, int]] = []
     decoded: list[int] = []
 
-    def counting(source: str, threads: int, stream: int) -> object:
-        media = open_media(source, threads, stream)
+    def counting(source: str, threads: int, place: StreamPlace) -> object:
+        media = open_media(source, threads, place)
         frames = media.frames
 
         def counted(*arguments: object, **keywords: object) -> Iterator[object]:

@@ -20,6 +20,7 @@ from mpr_assets.timelines.spec import (
 )
 from mpr_resources.database.connection import Database
 from mpr_resources.media.probe import Probe
+from mpr_resources.media.streams import StreamPlace
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.io_manager import StorageResource
 from mpr_resources.storage.keys import Keys
@@ -112,7 +113,8 @@ def probe(source: str, stream: int | None) -> Probe:
     """Two sources: `a` of ten seconds, whose stream 2 lasts one more, and `b` of one and a half."""
     duration_ms = {"a": 10_000, "b": 1_500}[source] + (1000 if stream == 2 else 0)
     base = Fraction(1, 90_000)
-    return Probe(source, f"v-{source}", duration_ms, Fraction(25), base, "h264", 640, 360, 90, 0, 250, stream or 0)
+    place = StreamPlace(stream or 0, 0)
+    return Probe(source, f"v-{source}", duration_ms, Fraction(25), base, "h264", 640, 360, 90, 0, 250, place)
 
 
 def spec(*chunks: tuple[str, int | None, int | None]) -> TimelineSpec:
@@ -195,6 +197,9 @@ def test_a_real_file(tmp_path: Path) -> None:
         "height_px": 160,
         "rotation_deg": 270,
         "stream": 0,
+        "origin_pts": 0,
+        "from_byte": 0,
+        "pid": 0,
         "stream_choice": "",
     }
 
