@@ -42,7 +42,7 @@ COMMANDS = {
     ),
     "export": CommandInfo(
         "mpr_cli.export",
-        "Write a timeline's report in other formats: spreadsheets, subtitles, tables. docs/exports.md describes them.",
+        "Write a timeline's report in other formats: spreadsheets, subtitles, edit lists; see docs/exports.md.",
     ),
     "init": CommandInfo(
         "mpr_cli.init",

@@ -42,7 +42,7 @@ def export_command(
     formats: Annotated[list[str], typer.Option("--format", metavar="FORMAT", help=f"{', '.join(FORMATS)}; repeatable")],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="where the files are written")] = Path(),
 ) -> Exported:
-    """Write a timeline's report in other formats: spreadsheets, subtitles, tables. docs/exports.md describes them."""
+    """Write a timeline's report in other formats: spreadsheets, subtitles, edit lists; see docs/exports.md."""
     wanted = formats_named(formats)
     load_spec(storage(), timeline)
     tables = read_report(storage(), timeline)

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from gpu_service.errors import BadInput
+from mpr_assets.exports.azure_file import azure
 from mpr_assets.exports.csv_file import exposures_csv
+from mpr_assets.exports.edl_file import edl
 from mpr_assets.exports.json_file import report_json
+from mpr_assets.exports.otio_file import otio
 from mpr_assets.exports.parquet_file import parquet
 from mpr_assets.exports.srt_file import srt
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.exports.webvtt_file import webvtt
 from mpr_assets.exports.xlsx_file import xlsx
 
-FormatName: TypeAlias = Literal["csv", "json", "xlsx", "parquet", "webvtt", "srt"]
+FormatName: TypeAlias = Literal["csv", "json", "xlsx", "parquet", "webvtt", "srt", "edl", "otio", "azure"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ FORMATS: dict[FormatName, Format] = {
     "parquet": Format("parquet", parquet, stem="exposures"),
     "webvtt": Format("vtt", webvtt),
     "srt": Format("srt", srt),
+    "edl": Format("edl", edl),
+    "otio": Format("otio", otio),
+    "azure": Format("azure.json", azure),
 }
 
 

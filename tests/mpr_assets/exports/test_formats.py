@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import get_args
 
 import openpyxl
+import opentimelineio as otio
 import polars as pl
 import pytest
 import webvtt
@@ -23,7 +24,9 @@ from mpr_assets.exports.tables import ReportTables
 from mpr_assets.exports.xlsx_file import MOST_ROWS, xlsx
 from tests.mpr_assets.exports.reports import NAMES, tables
 
-REPORT = tables(*NAMES)
+FPS = 24
+"""All times of these reports are whole frames."""
+REPORT = tables(*NAMES, fps=(FPS, 1))
 
 
 def totals(rows: Iterable[tuple[str, int, int]]) -> dict[str, int]:
@@ -65,12 +68,32 @@ def read_subtitles(text: str, suffix: str) -> dict[str, int]:
     if not text:  # an SRT without a subtitle, which webvtt-py refuses
         return {}
     captions = webvtt.from_string(text) if suffix == "vtt" else webvtt.from_buffer(io.StringIO(text), "srt")
+    return totals((one.raw_text, as_ms(one.start), as_ms(one.end)) for one in captions)
 
-    def ms(time: str) -> int:
-        hours, minutes, seconds = time.split(":")
-        return (int(hours) * 60 + int(minutes)) * 60_000 + round(float(seconds) * 1000)
 
-    return totals((one.raw_text, ms(one.start), ms(one.end)) for one in captions)
+def as_ms(time: str) -> int:
+    hours, minutes, seconds = time.split(":")
+    return (int(hours) * 60 + int(minutes)) * 60_000 + round(float(seconds) * 1000)
+
+
+def read_edl(data: bytes) -> dict[str, int]:
+    [track] = otio.adapters.read_from_string(data.decode(), "cmx_3600", rate=FPS).tracks
+    spans = [marker.name.rpartition(" |D:") for clip in track for marker in clip.markers]
+    return totals((name, 0, int(length) * 1000 // FPS) for name, _, length in spans)
+
+
+def read_otio(data: bytes) -> dict[str, int]:
+    markers = otio.adapters.read_from_string(data.decode(), "otio_json").tracks.markers
+    return totals((one.name, one.metadata["mpr"]["start_ms"], one.metadata["mpr"]["end_ms"]) for one in markers)
+
+
+def read_azure(data: bytes) -> dict[str, int]:
+    [video] = json.loads(data)["videos"]
+    return totals(
+        (brand["name"], as_ms(one["start"]), as_ms(one["end"]))
+        for brand in video["insights"]["brands"]
+        for one in brand["instances"]
+    )
 
 
 READERS: Mapping[FormatName, tuple[Callable[[bytes], dict[str, int]], Callable[[str], str]]] = {
@@ -83,6 +106,9 @@ READERS: Mapping[FormatName, tuple[Callable[[bytes], dict[str, int]], Callable[[
         lambda name: html.escape(one_line(name), quote=False),
     ),
     "srt": (lambda data: read_subtitles(data.decode(), "srt"), lambda name: one_line(name).replace("-->", "→")),
+    "edl": (read_edl, one_line),
+    "otio": (read_otio, str),
+    "azure": (read_azure, str),
 }
 """How each is read back, and how it writes a name."""
 
@@ -104,12 +130,12 @@ def test_totals_are_those_of_the_report(name: FormatName) -> None:
 
 @pytest.mark.parametrize("name", READERS)
 def test_no_exposure_is_no_row(name: FormatName) -> None:
-    assert READERS[name][0](FORMATS[name].make(tables())) == {}
+    assert READERS[name][0](FORMATS[name].make(tables(fps=(FPS, 1)))) == {}
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_equal_reports_are_equal_bytes(name: FormatName) -> None:
-    assert FORMATS[name].make(REPORT) == FORMATS[name].make(tables(*NAMES))
+    assert FORMATS[name].make(REPORT) == FORMATS[name].make(tables(*NAMES, fps=(FPS, 1)))
 
 
 SUBTITLES = {
