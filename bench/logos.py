@@ -1,6 +1,6 @@
 """How well logos are found: silhouettes pasted on the frames of a video, photographs with their truth, the broadcast.
 
-    python -m bench.logos --icons FOLDER --frames VIDEO
+    python -m bench.logos --icons FOLDER --frames VIDEO [--engine logo_match]
     python -m bench.logos --logos27 FOLDER
     python -m bench.logos --broadcast
 
@@ -29,10 +29,11 @@ from demo.broadcast import draw_broadcast
 from gpu_service.boxes import iou, touches
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, Reference
-from gpu_service.routines.detect import DETECT, DetectSettings
+from gpu_service.routines.detect import DETECT, LOGO_ENGINES, DetectSettings
 from gpu_service.wire import Box, NoItem, ObjectFinding
 from mpr_assets.definitions import ROOT
 
+DEFAULT = DetectSettings()
 SIZES_PX = (48, 64, 96, 150, 220, 300)
 DAMAGES = ("none", "rotation", "perspective", "blur", "jpeg40", "covered", "mixed")
 COLOURS = ("white", "black", "red", "blue", "green", "yellow")
@@ -189,8 +190,13 @@ def judge(sample: Sample, findings: Sequence[ObjectFinding], tally: Tally) -> li
     return right
 
 
-def pasted(references: Sequence[Reference], frames: Sequence[Image], a_cell: int, seed: int) -> dict[str, object]:
-    settings = DetectSettings()
+def pasted(
+    references: Sequence[Reference],
+    frames: Sequence[Image],
+    a_cell: int,
+    seed: int,
+    settings: DetectSettings = DEFAULT,
+) -> dict[str, object]:
     cells: dict[tuple[int, str], Tally] = defaultdict(Tally)
     started = time.perf_counter()
     count = 0
@@ -264,7 +270,7 @@ def _images27(folder: Path) -> Path:
     return next(path for path in (folder / "flickr_logos_27_dataset_images", folder) if path.is_dir())
 
 
-def logos27(folder: Path, references_a_brand: int = 5) -> dict[str, object]:
+def logos27(folder: Path, references_a_brand: int = 5, settings: DetectSettings = DEFAULT) -> dict[str, object]:
     """Flickr-Logos-27: crops of the training set are the references, the query set is looked through.
 
     A brand of a picture counts as found when it is found in it, at a place that overlaps one of its boxes where the
@@ -279,7 +285,7 @@ def logos27(folder: Path, references_a_brand: int = 5) -> dict[str, object]:
     tally = Tally()
     for name, brands in truths.items():
         image = _picture(_images27(folder) / name)
-        [answer] = DETECT.run(Batch([image], [NoItem()], DetectSettings(), references))
+        [answer] = DETECT.run(Batch([image], [NoItem()], settings, references))
         found = {
             finding.label
             for finding in answer.objects
@@ -299,7 +305,7 @@ def logos27(folder: Path, references_a_brand: int = 5) -> dict[str, object]:
     }
 
 
-def broadcast(every: int) -> dict[str, object]:
+def broadcast(every: int, settings: DetectSettings = DEFAULT) -> dict[str, object]:
     """The synthetic broadcast, each `every`-th frame and each with a logo that counts there.
 
     A logo is found where a box of its brand overlaps its own by more than half; what is found outside the truth's
@@ -316,7 +322,7 @@ def broadcast(every: int) -> dict[str, object]:
             box = boxes.get(number)
             if number % every and box is None:
                 continue
-            [answer] = DETECT.run(Batch([image], [NoItem()], DetectSettings(), references))
+            [answer] = DETECT.run(Batch([image], [NoItem()], settings, references))
             place = None if box is None else Box(x=box.x, y=box.y, w=box.w, h=box.h)
             present += box is not None
             found += any(
@@ -349,17 +355,20 @@ def main() -> None:
     parser.add_argument("--frames", type=Path, help="video or picture without any of these brands")
     parser.add_argument("--logos27", type=Path, help="folder of the Flickr-Logos-27 dataset")
     parser.add_argument("--broadcast", action="store_true", help="the synthetic broadcast")
+    engines = sorted(LOGO_ENGINES, reverse=True)
+    parser.add_argument("--engine", choices=engines, action="append", help="repeatable; logo_match by default")
     parser.add_argument("--a-cell", type=int, default=6, help="pastes for each size and damage")
     parser.add_argument("--seed", type=int, default=20)
     given = parser.parse_args()
     result: dict[str, object] = {}
+    settings = DetectSettings(engines=tuple(given.engine)) if given.engine else DEFAULT
     if given.icons and given.frames:
-        result = pasted(references_of(given.icons), frames_of(given.frames, 12), given.a_cell, given.seed)
+        result = pasted(references_of(given.icons), frames_of(given.frames, 12), given.a_cell, given.seed, settings)
         print(table(result))
     if given.logos27:
-        result["logos27"] = logos27(given.logos27)
+        result["logos27"] = logos27(given.logos27, settings=settings)
     if given.broadcast:
-        result["broadcast"] = broadcast(every=5)
+        result["broadcast"] = broadcast(5, settings)
     if not result:
         parser.error("give --icons and --frames, --logos27 or --broadcast")
     print(json.dumps(result))

@@ -80,7 +80,7 @@ class ObjectFinding(Message):
     box: Box
     label: str
     confidence: float = Field(ge=0, le=1)
-    engine: Literal["logo_match", "yolo", "clip", "onnx"]
+    engine: Literal["logo_match", "logo_embed", "yolo", "clip", "onnx"]
     quad: Quad | None = None
     reference: str | None = Field(None, description="name of the reference picture that matched")
 

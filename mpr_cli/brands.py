@@ -340,6 +340,7 @@ def check_command(
     brands: Brands = None,
 ) -> BrandTest:
     """Test a brand's reference pictures on pictures that show its logo, and those that do not."""
+    from gpu_service.routines.detect import LOGO_ENGINES
     from gpu_service.routines.reference_check import check_references, read_picture
     from mpr_assets.runs.local_instance import profiles, resources
     from mpr_assets.stages.detect_objects import DetectObjectsSettings, routine_settings
@@ -355,9 +356,10 @@ def check_command(
     if not any(one.brand == listed.name for one in references):
         raise BadInput(f"{listed.name} has no reference picture", "give one under `logos` in the brand file")
     settings = DetectObjectsSettings.model_validate(chosen.section("detect_objects").model_dump())
-    if "logo_match" not in settings.engines:
+    engines = tuple(engine for engine in settings.engines if engine in LOGO_ENGINES)
+    if not engines:
         raise BadInput(f"The profile {profile} does not look for logos by pictures", "add logo_match to its engines")
-    only_logos = settings.model_copy(update={"engines": ("logo_match",)})
+    only_logos = settings.model_copy(update={"engines": engines})
     seen = {str(path): read_picture(path) for path in pictures}
     result = check_references(listed.name, references, seen, routine_settings(only_logos), resources().inference)
     return BrandTest(

@@ -1,7 +1,8 @@
 """Find things in a picture: the brands' logos, and objects. Each engine is a file of its own; this one chooses.
 
 An engine is added by its name in `Engine` and a line in `_find`; a name that is not there is refused by the type.
-All but `logo_match` need a model of the host's; their packages are imported when an engine is first used.
+All but `logo_match` need a model; their packages are imported when an engine is first used. Where both engines of logos
+are named, what they find is made one.
 """
 
 from __future__ import annotations
@@ -9,34 +10,46 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Literal, TypeAlias
 
 import cv2
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
+from gpu_service.routines.logos import embed, trunk
 from gpu_service.routines.logos import match as logo
+from gpu_service.routines.logos.fuse import LEAST, fused
 from gpu_service.routines.objects import clip, onnx_detector, yolo
 from gpu_service.settings import Settings
 from gpu_service.wire import NoItem, ObjectFinding, ObjectsAnswer
 
-Engine: TypeAlias = Literal["logo_match", "yolo", "onnx", "clip"]
+Engine: TypeAlias = Literal["logo_match", "logo_embed", "yolo", "onnx", "clip"]
 ENGINE_SETTINGS: dict[Engine, type[Settings]] = {
     "logo_match": logo.LogoMatchSettings,
+    "logo_embed": embed.LogoEmbedSettings,
     "yolo": yolo.YoloSettings,
     "onnx": onnx_detector.OnnxSettings,
     "clip": clip.ClipSettings,
 }
 
 
-class DetectSettings(logo.LogoMatchSettings, yolo.YoloSettings, onnx_detector.OnnxSettings, clip.ClipSettings):
+LOGO_ENGINES: frozenset[Engine] = frozenset({"logo_match", "logo_embed"})
+"""Those that look for reference pictures, on the CPU."""
+
+
+class DetectSettings(
+    logo.LogoMatchSettings, embed.LogoEmbedSettings, yolo.YoloSettings, onnx_detector.OnnxSettings, clip.ClipSettings
+):
     """Which engines run, and how."""
 
     engines: tuple[Engine, ...] = Field(
         default=("logo_match",),
-        max_length=4,
-        description="engines run on every frame, in this order; clip names what earlier engines found",
+        max_length=5,
+        description="engines run on every frame, in this order; logo_match and logo_embed confirm each other; clip "
+        "names what earlier engines found",
     )
 
     def without_effect(self) -> dict[str, str]:
@@ -55,7 +68,7 @@ def _find(
     """What an engine finds in each picture, and `before` it the engines ahead of it."""
     settings = batch.settings
     match engine:
-        case "logo_match":
+        case "logo_match" | "logo_embed":
             return _logos(batch, debug)
         case "yolo":
             return yolo.find_objects(batch.images, settings)
@@ -66,12 +79,18 @@ def _find(
             return clip.name_regions(batch.images, regions, batch.references, settings)
 
 
+@cache
+def _one_thread_of_algebra() -> None:
+    """The products of both engines are small: threads that wait for the next one take several times their time."""
+    threadpool_limits(limits=1, user_api="blas")
+
+
 def _logos(batch: Batch[DetectSettings, NoItem], debug: Sequence[DebugPictures] | None) -> list[list[ObjectFinding]]:
     """Beside an accelerator's engines several pictures come at once: they are spread over the cores."""
+    _one_thread_of_algebra()
 
     def look(index: int) -> list[ObjectFinding]:
-        pictures = debug[index] if debug else None
-        return logo.find_logos(batch.images[index], batch.references, batch.settings, pictures)
+        return _logos_of(batch.images[index], batch, debug[index] if debug else None)
 
     if len(batch.images) == 1:
         return [look(0)]
@@ -79,9 +98,25 @@ def _logos(batch: Batch[DetectSettings, NoItem], debug: Sequence[DebugPictures] 
         return list(pool.map(look, range(len(batch.images))))
 
 
+def _logos_of(image: Image, batch: Batch[DetectSettings, NoItem], debug: DebugPictures | None) -> list[ObjectFinding]:
+    """What the engines of logos that the settings name find, together."""
+    settings, references = batch.settings, batch.references
+    if not set(settings.engines) >= LOGO_ENGINES:
+        if "logo_match" in settings.engines:
+            return logo.find_logos(image, references, settings, debug)
+        return embed.find_logos(image, references, settings)
+    lenient = settings.model_copy(update={"logo_threshold": LEAST})
+    matched = logo.find_logos(image, references, lenient, debug)
+    return fused(matched, embed.find_logos(image, references, lenient), settings.logo_threshold)
+
+
 def _answers(batch: Batch[DetectSettings, NoItem], debug: Sequence[DebugPictures] | None = None) -> list[ObjectsAnswer]:
     found: list[list[ObjectFinding]] = [[] for _ in batch.images]
+    looked_for_logos = False
     for engine in batch.settings.engines:
+        if engine in LOGO_ENGINES and looked_for_logos:
+            continue  # the first of them looked for both
+        looked_for_logos |= engine in LOGO_ENGINES
         for findings, more in zip(found, _find(engine, batch, found, debug), strict=True):
             findings += more
     return [ObjectsAnswer(objects=tuple(findings)) for findings in found]
@@ -119,6 +154,8 @@ def _engine_identity(engine: Engine, settings: DetectSettings) -> str:
     match engine:
         case "logo_match":
             return f"logo_match/{logo.VERSION}/opencv-{cv2.__version__}"
+        case "logo_embed":
+            return f"logo_embed/{embed.VERSION}/{trunk.identity()}"
         case "yolo":
             return yolo.identity(settings)
         case "onnx":
@@ -128,7 +165,7 @@ def _engine_identity(engine: Engine, settings: DetectSettings) -> str:
 
 
 def _max_batch(settings: DetectSettings) -> int:
-    return 1 if set(settings.engines) <= {"logo_match"} else max(2, settings.object_batch)
+    return 1 if set(settings.engines) <= LOGO_ENGINES else max(2, settings.object_batch)
 
 
 DETECT: Routine[DetectSettings, NoItem, ObjectsAnswer] = Routine(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from gpu_service.routines import DebugPictures, Inference, Reference
-from gpu_service.routines.detect import DETECT, DetectSettings
+from gpu_service.routines.detect import DETECT, LOGO_ENGINES, DetectSettings
 from gpu_service.routines.logos.logo_set import weak_references
 from gpu_service.wire import NoItem
 from mpr_assets.engine.settings import StageSettings
@@ -55,7 +55,7 @@ def detect_objects(
     Raises:
         BadInput: a reference or a frame cannot be read.
     """
-    if not references and set(settings.engines) <= {"logo_match"}:
+    if not references and set(settings.engines) <= LOGO_ENGINES:
         return pl.DataFrame(schema=SCHEMA)
     pictures = ((frame.seq, frame.picture, NoItem()) for frame in frames)
     rows: list[tuple[object, ...]] = []
@@ -68,8 +68,8 @@ def detect_objects(
 
 
 def weak_sentences(settings: DetectObjectsSettings, references: Sequence[Reference]) -> tuple[str, ...]:
-    """What a user is told of references that are weak, where the engine that uses them as they are is named."""
-    if "logo_match" not in settings.engines:
+    """What a user is told of references that are weak, where an engine that uses them as they are is named."""
+    if not LOGO_ENGINES & set(settings.engines):
         return ()
     return tuple(weak.sentence for weak in weak_references(references))
 

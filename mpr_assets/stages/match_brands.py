@@ -42,7 +42,7 @@ from mpr_resources.storage.tables import NamedRow, StageTable, TableHeader
 CODE_VERSION = "2"
 SCHEMA = DETECTION_SCHEMA
 
-LOGO_ENGINES = frozenset({"logo_match", "clip"})
+LOGO_ENGINES = frozenset({"logo_match", "logo_embed", "clip"})
 """Engines whose labels are brands; those of the others are brands only where they are in the list."""
 
 
