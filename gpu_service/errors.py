@@ -8,12 +8,14 @@
         └── MissingEngine   a package or a model that is not installed here
 
 An error carries facts: the terminal's sentence, the service's `{"error", "kind"}` and Dagster's failure are made of
-them.
+them. What is secret in an address is masked in them from the start.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from gpu_service.masking import masked
 
 
 class MprError(Exception):
@@ -32,10 +34,8 @@ class MprError(Exception):
     kind: ClassVar[str] = "failed"
 
     def __init__(self, what: str, remedy: str = "", *, where: str = "") -> None:
-        self.what = what
-        self.where = where
-        self.remedy = remedy
-        super().__init__(what, remedy, where)
+        self.what, self.remedy, self.where = map(masked, (what, remedy, where))
+        super().__init__(self.what, self.remedy, self.where)
 
     def __str__(self) -> str:
         text = "; ".join(filter(None, (self.what, self.remedy)))

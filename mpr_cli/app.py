@@ -20,6 +20,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gpu_service.distribution import VERSION
 from gpu_service.errors import MissingEngine, MprError
+from gpu_service.masking import masked
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
 from mpr_cli.document import asks_for_json, with_json
@@ -199,7 +200,8 @@ def main() -> None:
 
 def _say(body: Mapping[str, str], status: int) -> None:
     """End with a sentence on stderr; with `--json`, the body of the error is the document on stdout."""
-    terminal.err.print(f"mpr: {body['error']}")
+    sentence = masked(body["error"])  # a command line that cannot be parsed is quoted
+    terminal.err.print(f"mpr: {sentence}")
     if asks_for_json(sys.argv[1:]):
-        terminal.print_json(body, sys.stdout)
+        terminal.print_json({**body, "error": sentence}, sys.stdout)
     sys.exit(status)

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from gpu_service.distribution import DISTRIBUTION, VERSION, install_command
 from gpu_service.errors import BadInput, MprError, PermanentError
+from gpu_service.masking import masked
 from mpr_cli import terminal
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
@@ -81,11 +82,11 @@ def doctor() -> Findings:
 def found(name: str, check: Check) -> Finding:
     """What a check came to, whatever it raised."""
     try:
-        return Finding(name, True, check())
+        return Finding(name, True, masked(check()))
     except MprError as error:
         return Finding(name, False, str(error))
     except Exception as error:  # what is wrong here is what the command is asked for
-        return Finding(name, False, f"{type(error).__name__}: {error}".partition("\n")[0])
+        return Finding(name, False, masked(f"{type(error).__name__}: {error}".partition("\n")[0]))
 
 
 def python() -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from gpu_service.errors import BadInput
+from gpu_service.masking import without_secrets
 from mpr_assets.definitions import storage_resource
 from mpr_assets.runs.local_instance import profiles
 from mpr_assets.runs.local_run import observe_first
@@ -19,8 +20,9 @@ from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
 from mpr_cli import terminal
 from mpr_resources.media.probe import Probe, probe
-from mpr_resources.media.sources import Sources, is_remote
+from mpr_resources.media.sources import Sources, give, is_remote
 from mpr_resources.names import name_of_file
+from mpr_resources.storage.tables import hash_of
 
 
 def timeline_spec(
@@ -30,8 +32,12 @@ def timeline_spec(
     brands: Path | None,
     name: str | None,
     streams: Sequence[str] = (),
+    *,
+    for_this_process: bool = False,
 ) -> TimelineSpec:
     """The spec that the arguments of `run` and `timeline create` describe, with everything that they name checked.
+
+    `for_this_process`: it is run here, so that passwords and signatures in addresses, which are not stored, will do.
 
     Raises:
         BadInput: something in them cannot be used.
@@ -54,23 +60,29 @@ def timeline_spec(
             raise BadInput(
                 f"MPR cannot read addresses like {address}", "give a path, s3://bucket/key or https://host/file"
             )
+    may_be_stored = give if for_this_process else without_secrets
+    stored = [may_be_stored(video) if is_remote(video) else _readable(Path(video)) for video in addresses]
     specs = [
         ChunkSpec(
-            source=video if is_remote(video) else _readable(Path(video)),
+            source=source,
             start_ms=start_ms,
             end_ms=end_ms,
             stream=stream,
             name=_as_given(video),
         )
-        for video, of_video, stream in zip(addresses, spans, picked, strict=True)
+        for video, source, of_video, stream in zip(addresses, stored, spans, picked, strict=True)
         for start_ms, end_ms in of_video or [(None, None)]
     ]
     if name is None:
-        file = addresses[0].partition("?")[0] if is_remote(addresses[0]) else addresses[0]
+        file = stored[0].partition("?")[0] if is_remote(addresses[0]) else addresses[0]
         name = name_of_file(Path(file).stem, "timeline")
     brand_file = _readable(brands) if brands else None
-    spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file)
     sources = Sources(storage_resource(os.environ).s3_endpoint_url)
+    version = None
+    if any(is_remote(given) and given != kept for given, kept in zip(addresses, stored, strict=True)):
+        # Who knows no password cannot look whether the files are others by now.
+        version = hash_of({address: sources.at(address).state() for address in stored})
+    spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file, version=version)
 
     def looked_at(address: str, stream: int | None) -> Probe:
         found = probe(sources.at(address), stream)

@@ -40,7 +40,7 @@ def run(
     from mpr_resources.inference.resource import open_inference
 
     open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
-    spec = timeline_spec(video, profile, chunk or [], brands, name, stream or [])
+    spec = timeline_spec(video, profile, chunk or [], brands, name, stream or [], for_this_process=True)
     settings = profiles().load(spec.profile)
     for stage in STAGES:
         say_what_has_no_effect(stage, settings)

@@ -15,6 +15,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from gpu_service.masking import masked
+
 PIPE_WIDTH = 160
 
 HIDDEN = ("Cc", "Cs", "Zl", "Zp")
@@ -66,7 +68,7 @@ class _Sentences(logging.Handler):
         sentence = getattr(record, "dagster_meta", {}).get("orig_message", record.getMessage())
         if sentence not in self._said:
             self._said.add(sentence)
-            err.print(f"mpr: {sentence}")
+            err.print(f"mpr: {masked(sentence)}")
 
 
 def show_warnings() -> None:

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from gpu_service.masking import masked
+
 CONNECT_S = 1.5
 """A host of one's own network has taken a connection by then; one that has not may still answer later."""
 
@@ -16,7 +18,7 @@ CONNECT_S = 1.5
 def away_sentence(url: str, error: BaseException) -> str:
     """That a host does not answer, why, and what happens now."""
     return (
-        f"The inference host {url} does not answer ({_reason(error)}); it is asked again until "
+        f"The inference host {masked(url)} does not answer ({_reason(error)}); it is asked again until "
         "INFERENCE_GIVE_UP_AFTER_S has passed. See that it runs and that INFERENCE_URL is right."
     )
 

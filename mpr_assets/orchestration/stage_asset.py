@@ -20,6 +20,7 @@ from gpu_service.errors import (
     MprError,
     TransientError,
 )
+from gpu_service.masking import masked_errors
 from gpu_service.pictures import encode_png
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.materialize import (
@@ -78,8 +79,10 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable
     ) -> Iterator[dg.MaterializeResult[StageTable]]:
         try:
+            with masked_errors():  # Dagster stores them with all that they go back to
+                result = _materialize(stage, stages, context, config, inputs)
             # Dagster asks of one that returns its result for a result of every check.
-            yield _materialize(stage, stages, context, config, inputs)
+            yield result
         except TransientError as error:
             if isinstance(error, HostAway) or context.retry_number >= RETRIES.max_retries:
                 raise final_failure(context.instance, context.run.run_id, error) from error

@@ -20,16 +20,25 @@ def register(instance: dg.DagsterInstance, storage: Storage, spec: TimelineSpec,
     Raises:
         BadInput: another timeline of this name is registered and `replace` is false.
     """
-    encoded = spec.model_dump_json(indent=2).encode()
+    key, encoded = Keys.spec(spec.name), spec.model_dump_json(indent=2).encode()
     if replace:
-        storage.put(Keys.spec(spec.name), encoded)
-    elif not storage.create(Keys.spec(spec.name), encoded) and load_spec(storage, spec.name) != spec:
-        raise BadInput(
-            f"The timeline {spec.name!r} is already registered with other chunks, profile or brands",
-            "give another --name, or --replace to change it",
-        )
+        storage.put(key, encoded)
+    elif not storage.create(key, encoded):
+        there = load_spec(storage, spec.name)
+        if there != spec:
+            if not _is_of_other_media(there, spec):
+                raise BadInput(
+                    f"The timeline {spec.name!r} is already registered with other chunks, profile or brands",
+                    "give another --name, or --replace to change it",
+                )
+            storage.put(key, encoded)
     note_profile(instance, spec.name, spec.profile)
     instance.add_dynamic_partitions(str(timelines.name), [spec.name])
+
+
+def _is_of_other_media(before: TimelineSpec, spec: TimelineSpec) -> bool:
+    """Whether the same is asked for, of files that changed: stages then see it, as where there is no version."""
+    return bool(before.version and spec.version) and before.model_copy(update={"version": spec.version}) == spec
 
 
 def registered(instance: dg.DagsterInstance) -> list[str]:

@@ -11,6 +11,7 @@ import re
 from pydantic import Field, field_validator
 
 from gpu_service.errors import BadInput
+from gpu_service.masking import without_secrets
 from gpu_service.settings import Settings
 from mpr_resources.names import check_name
 
@@ -18,7 +19,7 @@ from mpr_resources.names import check_name
 class ChunkSpec(Settings):
     """A span `[start_ms, end_ms)` of a source; None is the source's own start or end."""
 
-    source: str = Field(description="path of a video file")
+    source: str = Field(description="path or address of a video; of an address without password and signature")
     start_ms: int | None = Field(None, description="first millisecond, on the source's clock; none: its start")
     end_ms: int | None = Field(None, description="millisecond after the last; none: the source's end")
     stream: int | None = Field(
@@ -31,6 +32,11 @@ class ChunkSpec(Settings):
         None, description="what reports call the source, like its path in the media folder; none: its file name"
     )
 
+    @field_validator("source")
+    @classmethod
+    def _source(cls, source: str) -> str:
+        return without_secrets(source)
+
 
 class TimelineSpec(Settings):
     """What a user asks for: a name, a profile and an ordered list of chunks."""
@@ -40,7 +46,9 @@ class TimelineSpec(Settings):
     chunks: tuple[ChunkSpec, ...] = Field(description="in order, on one clock; sources may repeat")
     brands: str | None = Field(None, description="path of a brand file; none: the profile's")
     version: str | None = Field(
-        None, description="of the media file, from the sensor new_media; none: the files are examined"
+        None,
+        description="of the media, from the sensor new_media, or where an address came with a password or a signature; "
+        "none: the files are examined",
     )
     refused: str | None = Field(
         None, description="why the request cannot be used; the timeline's run fails with this message"

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr
 from gpu_service.client.http import ClientConfig, HttpInference
 from gpu_service.client.local import LocalInference
 from gpu_service.errors import BadInput
+from gpu_service.masking import masked
 from gpu_service.models import ModelFiles, parse_files, use
 from gpu_service.pictures import Picture
 from gpu_service.routines import (
@@ -68,16 +69,15 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """As `INFERENCE_URL`, `INFERENCE_TOKEN` and `INFERENCE_GIVE_UP_AFTER_S` say, and without hosts
         `INFERENCE_MODELS` and `INFERENCE_DEVICE`.
 
-        The UI shows the token's variable, not the token.
+        The UI shows the token's variable, not the token, and so of an address with a password.
 
         Raises:
             BadInput: `INFERENCE_MODELS` is not a list of models, or the time is not a number.
         """
-        token = environ.get("INFERENCE_TOKEN", "")
-        by_name = bool(token) and os.environ.get("INFERENCE_TOKEN") == token
+        url = environ.get("INFERENCE_URL", "")
         return cls(
-            url=environ.get("INFERENCE_URL", ""),
-            token=dg.EnvVar("INFERENCE_TOKEN") if by_name else token,
+            url=_by_name("INFERENCE_URL", url) if masked(url) != url else url,
+            token=_by_name("INFERENCE_TOKEN", environ.get("INFERENCE_TOKEN", "")),
             give_up_after_s=_seconds(environ.get("INFERENCE_GIVE_UP_AFTER_S") or "60"),
             models=parse_files(environ.get("INFERENCE_MODELS", "")),
             device=environ.get("INFERENCE_DEVICE") or "auto",
@@ -130,6 +130,11 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             if isinstance(self._opened, LocalInference):
                 use(ModelFiles(files=self.models, device=self.device))
         return self._opened
+
+
+def _by_name(variable: str, value: str) -> str:
+    """The variable in the place of its value, where Dagster will find that."""
+    return dg.EnvVar(variable) if value and os.environ.get(variable) == value else value
 
 
 def _seconds(text: str) -> float:

@@ -10,11 +10,14 @@ import io
 import re
 import stat
 import threading
+from base64 import b64encode
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from obstore.exceptions import NotSupportedError
 from obstore.store import HTTPStore
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig
 
 from gpu_service.errors import BadInput, PermanentError, TransientError
+from gpu_service.masking import without_secrets
 from mpr_resources.storage.store import (
     TIMEOUTS,
     MissingObject,
@@ -33,6 +37,10 @@ from mpr_resources.storage.store import (
 BLOCK_BYTES = 2 * 2**20
 BLOCKS_KEPT = 12
 BLOCKS_AHEAD = 3
+NO_SECRETS = (
+    "passwords and signatures are not stored: give mpr run the whole address anew, signed anew if that has expired, or "
+    "put user and password into ~/.netrc"
+)
 
 
 class Source(Protocol):
@@ -163,9 +171,7 @@ class RemoteFile:
             if "416" in str(error) or "InvalidRange" in str(error):
                 return ObjectInfo(self._key, 0, 0.0, "")
             if self.name.startswith("http") and not isinstance(error.__cause__, NotSupportedError):
-                raise BadInput(
-                    f"{self.name} may not be read", "a signed address may have expired: get a new one"
-                ) from error
+                raise BadInput(f"{self.name} may not be read", NO_SECRETS) from error
             raise BadInput(str(error)) from error
         return found
 
@@ -223,6 +229,20 @@ class _Reader(io.RawIOBase):
         return data
 
 
+_given: dict[str, str] = {}
+
+
+def give(address: str) -> str:
+    """What may be stored of an address: it, without passwords and signatures.
+
+    This process reads it with them from now on. They are kept nowhere else.
+    """
+    stored = without_secrets(address)
+    if stored != address:
+        _given[stored] = address
+    return stored
+
+
 class Sources:
     """Files by address. `s3_endpoint_url`: of the S3 server, where it is not AWS."""
 
@@ -232,8 +252,10 @@ class Sources:
     def at(self, address: str) -> Source:
         """The file at a path, at `s3://bucket/key` or at an `https://` address. Nothing is read yet.
 
+        User and password for a web server are those that this process was given, or those in `~/.netrc`.
+
         Raises:
-            BadInput: the address names no object.
+            BadInput: the address names no object, or `~/.netrc` cannot be read.
         """
         if not is_remote(address):
             return LocalFile(address)
@@ -242,14 +264,37 @@ class Sources:
             if not key:
                 raise BadInput(f"{address} names no object", "write s3://bucket/path/of/video.mp4")
             return RemoteFile(Storage.open(f"s3://{bucket}", s3_endpoint_url=self._s3_endpoint_url), key, address)
-        name = re.split("[?#]", address)[0]  # what follows may hold a signature
+        name = without_secrets(address)
+        plain, authorization = _without_user(address if address != name else _given.get(name, name))
         options: ClientConfig = {**TIMEOUTS, "allow_http": address.startswith("http:")}
+        if authorization:
+            options["default_headers"] = {"Authorization": authorization}
         try:
-            store = HTTPStore.from_url(address, client_options=options)
+            store = HTTPStore.from_url(plain, client_options=options)
         except ValueError as error:
             reason = str(error).partition("\n")[0]
             raise BadInput(f"{name} is no address ({reason})", "it looks like https://host/path/of/video.mp4") from None
         return RemoteFile(Storage(store, name), "", name)
+
+
+def _without_user(address: str) -> tuple[str, str]:
+    """The address without user and password, and the header in which they are sent; empty where there are none."""
+    parts = urlsplit(address)
+    user, password = parts.username, parts.password
+    plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    if user is None and parts.hostname:
+        try:
+            user, _, password = netrc().authenticators(parts.hostname) or (None, None, None)
+        except FileNotFoundError:
+            return plain, ""
+        except (NetrcParseError, OSError) as error:
+            raise BadInput(f"~/.netrc cannot be read ({error})", "correct it") from None
+        return plain, _basic(user, password or "") if user else ""
+    return plain, _basic(unquote(user), unquote(password or "")) if user else ""
+
+
+def _basic(user: str, password: str) -> str:
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def is_remote(address: str) -> bool:

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from gpu_service.errors import PermanentError, TransientError
+from gpu_service.masking import masked_errors
 from mpr_resources.step_failure import failure, final_failure, retry
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache
@@ -55,7 +56,8 @@ class TableIOManager(dg.ConfigurableIOManager):
 def _told_to_dagster(context: dg.InputContext | dg.OutputContext) -> Iterator[None]:
     """What may work later is tried again, what will not is not; either way the step fails with the error's sentence."""
     try:
-        yield
+        with masked_errors():
+            yield
     except TransientError as error:
         # The cause is what Dagster shows once it has tried often enough.
         raise retry() from failure(error)

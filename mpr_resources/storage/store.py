@@ -415,6 +415,11 @@ def _s3(bucket: str, prefix: str, endpoint_url: str | None) -> S3Store:
     plain_http = bool(endpoint_url and endpoint_url.startswith("http://"))
     if endpoint_url and urlsplit(endpoint_url).scheme not in ("http", "https"):
         raise BadInput(f"The S3 endpoint {endpoint_url!r} is not a URL", "set S3_ENDPOINT_URL like http://minio:9000")
+    if endpoint_url and "@" in urlsplit(endpoint_url).netloc:
+        raise BadInput(
+            "S3_ENDPOINT_URL holds a user or a password, which S3 servers do not take",
+            "set it like http://minio:9000, and the keys as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
     try:
         options: ClientConfig = {**TIMEOUTS, "allow_http": plain_http}
         return S3Store(bucket, prefix=prefix or None, config=config, client_options=options, retry_config=RETRIES)
