@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
-from threading import Thread
 
 import polars as pl
 import pytest
@@ -18,46 +15,11 @@ import pytest
 from mpr_resources.media import sources
 from tests.gpu_service.live import free_port
 from tests.mpr_cli.conftest import Mpr, Said
+from tests.web_server import guarded
 from tests.world import BRAND
 
 USER, PASSWORD, SIGNATURE, TOKEN = "canaryuser", "canaryword", "canarysign", "canarytoken"
 SECRETS = (USER, PASSWORD, SIGNATURE, TOKEN)
-
-
-class Guarded(BaseHTTPRequestHandler):
-    """Hands out one video, in ranges, to who knows user, password and signature."""
-
-    video = b""
-
-    def do_GET(self) -> None:
-        basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        if self.headers["Authorization"] != f"Basic {basic}" or f"Signature={SIGNATURE}" not in self.path:
-            self.send_response(403)
-            self.end_headers()
-            return
-        asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"])
-        assert asked is not None
-        first, last = int(asked[1]), min(int(asked[2]), len(self.video) - 1)
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.video)}")
-        self.send_header("Content-Length", str(last - first + 1))
-        self.send_header("ETag", '"1"')
-        self.send_header("Last-Modified", "Sun, 01 Nov 2026 00:00:00 GMT")
-        self.end_headers()
-        self.wfile.write(self.video[first : last + 1])
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def guarded(video: bytes) -> Iterator[str]:
-    """Where the video is, as `host:port`."""
-    handler = type("Guard", (Guarded,), {"video": video})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def texts(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -80,7 +42,8 @@ def test_nothing_keeps_or_shows_a_secret(
     mpr: Mpr, home: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     printed: list[str] = []
-    with guarded((inputs / "clip.mp4").read_bytes()) as host:
+    content, needs = (inputs / "clip.mp4").read_bytes(), f"Signature={SIGNATURE}"
+    with guarded(content, user=USER, password=PASSWORD, needs=needs) as (host, guard):
         plain = f"http://{host}/a/clip.mp4?id=7"
         address = f"http://{USER}:{PASSWORD}@{host}/a/clip.mp4?id=7&token={TOKEN}&Expires=9&Signature={SIGNATURE}"
         ran = mpr.said("run", address, "--brands", str(inputs / "brands.yaml"), "--json")
@@ -93,12 +56,15 @@ def test_nothing_keeps_or_shows_a_secret(
         [chunk] = json.loads(mpr("timeline", "show", "clip", "--json"))["chunks"]
         assert re.fullmatch(re.escape(plain) + "&token=~[0-9a-f]{12}", chunk["source"])
 
+        guard.closed = True
+        refused = mpr.said("replay", "clip", "extract_frames", "--set", "fps=3")
+        assert "clip.mp4?id=7&token=*** may not be read; " in refused.err
+        guard.closed = False
+
         # Another process knows no secret: the video is not asked for, nor found changed.
         monkeypatch.setattr(sources, "_given", {})
         status = mpr.said("status", "clip", "--json")
         assert {one["state"] for one in json.loads(status.out)["timelines"][0]["stages"]} == {"fresh"}
-        refused = mpr.said("replay", "clip", "extract_frames", "--set", "fps=3")
-        assert "may not be read; passwords and signatures are not stored: give mpr run" in refused.err
         created = mpr.said("timeline", "create", address, "--name", "later")
         assert "may not be read; passwords and signatures are not stored: give mpr run" in created.err
         printed += map(shown, (status, refused, created))

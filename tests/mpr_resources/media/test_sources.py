@@ -14,7 +14,7 @@ from mpr_resources.media.sources import (
     Sources,
 )
 from mpr_resources.storage.store import ObjectInfo, Storage
-from tests.web_server import handing_out
+from tests.web_server import guarded, handing_out
 
 
 @pytest.fixture
@@ -61,6 +61,20 @@ def test_a_server_that_sends_whole_files_alone_is_refused(inputs: Path) -> None:
     says = r"clip.mp4 does not support range requests; copy it to this machine"
     with handing_out(inputs) as url, pytest.raises(BadInput, match=says):
         probe(Sources().at(f"{url}/clip.mp4"))
+
+
+def test_user_and_password_may_be_in_netrc(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with guarded((inputs / "clip.mp4").read_bytes(), user="me", password="a word") as (host, _):
+        address = f"http://{host}/clip.mp4"
+        with pytest.raises(BadInput, match=r"clip.mp4 may not be read; passwords and signatures are not stored: give "):
+            probe(Sources().at(address))
+        (tmp_path / ".netrc").write_text('machine 127.0.0.1 login me password "a word"')
+        (tmp_path / ".netrc").chmod(0o600)
+        assert probe(Sources().at(address)).frames == 20
+        (tmp_path / ".netrc").write_text("machine")
+        with pytest.raises(BadInput, match=r"^~/.netrc cannot be read \("):
+            Sources().at(address)
 
 
 class Counted(Storage):

@@ -276,6 +276,11 @@ REFUSED = {
     "no bucket": ("s3://", None, "names no bucket"),
     "no bucket but a prefix": ("s3:///prefix", None, "names no bucket"),
     "an endpoint that is no URL": ("s3://b", "minio:9000", "is not a URL"),
+    "an endpoint with a password": (
+        "s3://b",
+        "http://me:word@minio:9000",
+        "S3_ENDPOINT_URL holds a user or a password",
+    ),
     "another host": ("file://data/x", None, "names the host 'data'"),
     "below a file": ("/dev/null/x", None, "cannot be made"),
     "a null byte": ("/tmp/\0", None, "cannot be made"),
