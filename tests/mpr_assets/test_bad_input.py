@@ -164,7 +164,9 @@ CASES: dict[str, Case] = {
         ["run", "{tmp}/caf\udce9.mp4"], [r"caf\udce9.mp4' is not UTF-8; rename the file."]
     ),
     "an address without a host": Case(["run", "http://"], ["http:// is no address (", "it looks like https://"]),
-    "an address with spaces": Case(["run", "https://a b/c?key=1"], ["https://a b/c is no address (", "it looks like"]),
+    "an address with spaces": Case(
+        ["run", "https://a b/c?key=1"], ["https://a b/c?key=~", " is no address (", "it looks like"]
+    ),
     "an address of another kind": Case(
         ["run", "ftp://a/b.mp4"], ["MPR cannot read addresses like ftp://a/b.mp4; give a path"]
     ),
