@@ -88,7 +88,7 @@ def another(stage: str, name: str) -> Any:
     elif isinstance(now, str):
         tries += ["another", "another {}", "navy"]
     elif isinstance(now, tuple):
-        tries = [[*now, "another"], list(now[:-1]), ["yolo", *now], ["srt", *now]]
+        tries = [[*now, "another"], ["srt", *now], list(now[:-1]), ["yolo", *now]]
     elif now is None:
         tries = [1, 0.5]
     for value in tries:
