@@ -22,6 +22,7 @@ from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.routines.logos import embed, trunk
 from gpu_service.routines.logos import match as logo
 from gpu_service.routines.logos.fuse import LEAST, fused
+from gpu_service.routines.logos.logo_set import logo_set
 from gpu_service.routines.objects import clip, onnx_detector, yolo
 from gpu_service.settings import Settings
 from gpu_service.wire import NoItem, ObjectFinding, ObjectsAnswer
@@ -107,7 +108,10 @@ def _logos_of(image: Image, batch: Batch[DetectSettings, NoItem], debug: DebugPi
         return embed.find_logos(image, references, settings)
     lenient = settings.model_copy(update={"logo_threshold": LEAST})
     matched = logo.find_logos(image, references, lenient, debug)
-    return fused(matched, embed.find_logos(image, references, lenient), settings.logo_threshold)
+    silhouettes = {(one.brand, one.name) for one in logo_set(references).logos if one.flat} if references else set()
+    pictures = [one for one in references if (one.brand, one.name) not in silhouettes]
+    embedded = embed.find_logos(image, pictures, lenient) if pictures else []
+    return fused(matched, embedded, settings.logo_threshold, silhouettes)
 
 
 def _answers(batch: Batch[DetectSettings, NoItem], debug: Sequence[DebugPictures] | None = None) -> list[ObjectsAnswer]:

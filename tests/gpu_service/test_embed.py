@@ -66,10 +66,13 @@ def test_several_pictures_at_once_find_what_each_finds() -> None:
 
 def test_both_engines_give_one_finding_of_one_logo() -> None:
     image, box = scene()
-    [found] = find(image, KITE, COMB, BOLT, engines=BOTH)
-    assert (found.label, found.engine) == ("Kite", "logo_match")
+    crop = np.asarray(image[box.y - 5 : box.y + box.h + 5, box.x - 5 : box.x + box.w + 5])
+    photograph = Reference("Kite", "crop.png", encode_png(crop))
+    [found] = find(image, photograph, COMB, BOLT, engines=BOTH)
+    assert (found.label, found.engine, found.reference) == ("Kite", "logo_match", "crop.png")
     assert iou(found.box.xywh, box.xywh) > 0.8
     assert found.confidence > 0.95
+    assert find(image, KITE, COMB, engines=BOTH) == find(image, KITE, COMB, engines=("logo_match",))
 
 
 def seen(engine: str, confidence: float, x: int = 0, label: str = "Acme") -> ObjectFinding:
@@ -93,6 +96,12 @@ def test_two_that_see_something_are_surer_than_one(
 ) -> None:
     together = fused([seen("logo_match", one) for one in matched], [seen("logo_embed", one) for one in embedded], 0.5)
     assert [one.confidence for one in together] == pytest.approx(found, abs=0.02)
+
+
+def test_what_only_one_was_asked_for_keeps_its_confidence() -> None:
+    by_edges = seen("logo_match", 0.6).model_copy(update={"reference": "acme.svg"})
+    assert fused([by_edges], [], 0.5, {("Acme", "acme.svg")}) == [by_edges]
+    assert fused([by_edges], [seen("logo_embed", 0.6)], 0.5, {("Acme", "acme.svg")})[0].confidence > 0.9
 
 
 def test_places_and_brands_are_kept_apart() -> None:
