@@ -121,7 +121,7 @@ def _stream_choices(timeline: str) -> list[str]:
         return []
     if "stream_choice" not in chunks.columns:  # of an earlier version
         return []
-    told = chunks.filter(pl.col("stream_choice") != "").unique(["source", "stream"], maintain_order=True)
+    told = chunks.filter(pl.col("stream_choice") != "").unique(["source", "stream_choice"], maintain_order=True)
     return [f"{source}: {choice}" for source, choice in told.select("source", "stream_choice").iter_rows()]
 
 

@@ -130,6 +130,8 @@ def _video_stream(source: str, container: InputContainer, place: StreamPlace) ->
         for stream in container.streams.video
         if not is_cover(stream) and (not place.pid or stream.id == place.pid)
     ]
+    if not streams and place.pid:
+        raise BadInput(f"Stream {place.number} of {source} is of no video that is known", "pick another")
     if not streams:
         has = "only sound" if container.streams.audio else "no video"
         raise BadInput(f"{source} holds {has}", "name a file that holds video")

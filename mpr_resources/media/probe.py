@@ -138,7 +138,12 @@ def _met_later(file: Source, media: Media, walked: PacketWalk, pids: VideoPids) 
     hidden = [(pid, first_byte) for pid, first_byte in pids.first_byte.items() if pid not in known]
     starts_s = Fraction(media.container.start_time or 0, av.time_base)
     for number, (pid, first_byte) in enumerate(hidden, start=len(media.container.streams)):
-        with open_media(file, place=StreamPlace(number, None, max(1, first_byte - LEAD_BYTES), pid)) as late:
+        try:
+            late = open_media(file, place=StreamPlace(number, None, max(1, first_byte - LEAD_BYTES), pid))
+        except BadInput:  # nothing in the file says what it is
+            yield VideoStreamFacts(number, None, 0, 0, 0, 0, 0, first_byte, pid)
+            continue
+        with late:
             found = walk(late.container).streams[late.stream.index]
             found.first_byte = first_byte
             walked.streams[number] = found

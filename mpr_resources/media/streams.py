@@ -65,6 +65,8 @@ class VideoStreamFacts:
         kind = f"{self.codec or 'unknown codec'}{size}"
         if self.is_cover:
             return f"{self.number} ({kind}, a cover picture)"
+        if not self.frames:
+            return f"{self.number} ({kind}, without pictures)"
         frames = f"{self.frames} frame{'' if self.frames == 1 else 's'}"
         return f"{self.number} ({kind}, {frames}, {clock(self.start_ms)} to {clock(self.end_ms)})"
 

@@ -98,14 +98,14 @@ def test_a_timeline_of_chunks_of_two_videos(mpr: Mpr, inputs: Path) -> None:
 def test_of_several_video_streams_one_is_named_and_another_can_be_picked(mpr: Mpr, tmp_path: Path) -> None:
     streams = [{"numbers": [7], "codec": "mjpeg"}, {"numbers": range(25)}, {"numbers": range(25), "size": (64, 64)}]
     video = str(write_streams(tmp_path / "views.mp4", streams))
-    said = mpr.said("run", video, "--chunk", "0-0.5")
+    said = mpr.said("run", video, "--chunk", "0-0.2", "--chunk", "0.2-0.5")
     line = (
         f"{video}: video stream 1 (h264 160x96, 25 frames, 00:00:00.000 to 00:00:01.000) is used, "
         "0 (mjpeg 160x96, 1 frame, 00:00:00.000 to 00:00:00.040), "
         "2 (h264 64x64, 25 frames, 00:00:00.000 to 00:00:01.000) not used; `stream` picks one\n"
     )
     assert f"mpr: {line}" in said.err
-    assert mpr("timeline", "show", "views").endswith(f"# {line}")
+    assert mpr("timeline", "show", "views").endswith(f"\n\n# {line}")
     mpr("timeline", "create", video, video, "--name", "other", "--stream", "2:2", "--stream", "1:0")
     shown = yaml.safe_load(mpr("timeline", "show", "other"))
     assert [chunk["stream"] for chunk in shown["chunks"]] == [0, 2]

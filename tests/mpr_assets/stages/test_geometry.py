@@ -135,7 +135,8 @@ CASES: dict[str, tuple[str, str, list[Stretch], list[tuple[int, int]], list[int]
 @pytest.mark.parametrize("name", CASES)
 def test_every_frame_has_its_own_geometry(name: str, threads: int, tmp_path: Path) -> None:
     file, codec, stretches, sizes, cuts_ms = CASES[name]
-    chunks = timeline(write(tmp_path / file, codec, stretches))
+    path = write(tmp_path / file, codec, stretches)
+    chunks = timeline(path)
     assert chunks.select("width_px", "height_px").rows() == sizes[:1]
     taken = list(extract(chunks, ExtractFramesSettings(decoder_threads=threads)))
     pictures = [decode(frame.jpeg) for frame in taken]
@@ -146,6 +147,10 @@ def test_every_frame_has_its_own_geometry(name: str, threads: int, tmp_path: Pat
     frames = index(frame.row for frame in taken)
     assert frames.select("width_px", "height_px").rows() == [sizes[second] for second in seconds]
     assert frames["cut_ms"].drop_nulls().to_list() == cuts_ms
+    # Decoding that begins late meets the last geometry first.
+    (late,) = extract(timeline(path, 1000 * len(sizes) - 100), ExtractFramesSettings(decoder_threads=threads))
+    assert (late.row["width_px"], late.row["height_px"]) == sizes[-1]
+    assert read_number(decode(late.jpeg)) == len(sizes) * LENGTH - 3
     scenes = scenes_of(pictures, frames)
     of_frames = list(zip(scenes["shot"], (picture.shape for picture in pictures), strict=True))
     assert all(shot != other for (shot, shape), (other, to) in pairwise(of_frames) if shape != to)
@@ -206,8 +211,8 @@ def test_a_frame_that_becomes_too_small_is_named(tmp_path: Path) -> None:
         list(extract(timeline(path), ExtractFramesSettings()))
 
 
-def timeline(path: Path) -> pl.DataFrame:
-    return resolve(TimelineSpec(name="t", chunks=(ChunkSpec(source=str(path)),)))
+def timeline(path: Path, start_ms: int | None = None) -> pl.DataFrame:
+    return resolve(TimelineSpec(name="t", chunks=(ChunkSpec(source=str(path), start_ms=start_ms),)))
 
 
 def scenes_of(pictures: Sequence[Image], frames: pl.DataFrame, detector: Any = "content") -> pl.DataFrame:

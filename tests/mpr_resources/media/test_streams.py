@@ -204,6 +204,17 @@ def test_a_transport_stream_goes_on_under_another_pid(name: str, programmes: lis
         probe(path, 9)
 
 
+def test_a_late_stream_that_nothing_describes_is_named(programmes: list[bytes], tmp_path: Path) -> None:
+    stray = b"\x47\x44\x00\x10\x00\x00\x01\xe0" + b"\xff" * 180
+    path = tmp_path / "a.ts"
+    path.write_bytes(programmes[0] + padding(7) + stray * 20)
+    found = probe(path)
+    assert (found.goes_on, found.duration_ms) == ((), 2000)
+    assert found.choice.endswith("is used, 1 (unknown codec, without pictures) not used; `stream` picks one")
+    with pytest.raises(BadInput, match=r"Stream 1 of .*a\.ts is of no video that is known; pick another\."):
+        probe(path, 1)
+
+
 @pytest.mark.parametrize("size", [188, 192, 204])
 @pytest.mark.parametrize("block", [1000, 65_536, 10**9])
 def test_where_video_begins_in_packets_of_any_size(size: int, block: int, programmes: list[bytes]) -> None:
