@@ -32,7 +32,7 @@ from mpr_assets.engine.open_run import resolve_settings
 from mpr_assets.engine.overrides import parse_overrides
 from mpr_assets.orchestration.launchpad import as_config
 from mpr_assets.runs.local_instance import profiles
-from mpr_cli.control import BY_NAME, stage_name
+from mpr_cli.stage_names import BY_NAME, stage_name
 
 MARGIN = 0.01
 """The plain script counts as better where its F1 is higher by more than this."""

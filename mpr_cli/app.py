@@ -27,6 +27,9 @@ from mpr_cli.document import asks_for_json, with_json
 from mpr_cli.exit_status import FAILED, INTERRUPTED, UNUSABLE
 from mpr_resources.environment import read_env_file
 
+GARBAGE_AFTER = 50_000
+"""So many more objects are there before Python looks for garbage."""
+
 
 class CommandInfo(NamedTuple):
     """A command, or a group of them, before its module is imported: the module, and the first paragraph of its help."""
@@ -77,7 +80,7 @@ COMMANDS = {
         "Show a timeline's results as a tree, each below its input, with settings, counts, user and time.",
     ),
     "diff": CommandInfo(
-        "mpr_cli.history",
+        "mpr_cli.diff",
         "Compare two results: settings, seconds by brand, counts and changed rows; writes a page with pictures.",
     ),
     "status": CommandInfo(
@@ -120,14 +123,7 @@ class DeferredCommand(TyperCommand):
 
     def loaded(self) -> Command:
         """The command itself."""
-        # What is imported stays. To look for garbage in it, again and again, takes a third of a command's time.
-        gc.disable()
-        try:
-            module = import_module(self._module)
-        finally:
-            gc.freeze()
-            gc.enable()
-        group = typer.main.get_group(module.app)
+        group = typer.main.get_group(import_module(self._module).app)
         assert self.name is not None
         return with_json(group.commands.get(self.name, group))
 
@@ -168,6 +164,8 @@ def options(
 
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status."""
+    # What is imported stays: to look for garbage in it at every 700 objects takes a third of a short command's time.
+    gc.set_threshold(GARBAGE_AFTER)
     # OpenCV prints its own lines about a damaged picture; MPR's message names the picture.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     terminal.show_warnings()

@@ -65,16 +65,15 @@ class ListedBrands(Document):
         if not self.brands:
             terminal.out.print("The registry has no such brand." if self.status else "The registry is empty.")
             return
-        table = Table(box=None, pad_edge=False)
-        for heading in ("brand", "status", "source", "searched for", "aliases"):
-            table.add_column(heading, overflow="fold")
-        for heading in ("pictures", "timelines"):
-            table.add_column(heading, justify="right")
-        for one in self.brands:
-            aliases = ", ".join([*one.aliases, *one.listed])
-            counts = (str(one.pictures or ""), str(one.timelines or ""))
-            table.add_row(one.brand, one.status, one.source, one.searched_for, aliases, *counts)
-        terminal.out.print(table)
+        rows = [
+            (
+                *(one.brand, one.status, one.source, one.searched_for, ", ".join([*one.aliases, *one.listed])),
+                *(str(one.pictures or ""), str(one.timelines or "")),
+            )
+            for one in self.brands
+        ]
+        counts = ("pictures", "timelines")
+        terminal.print_table(("brand", "status", "source", "searched for", "aliases", *counts), rows, right=counts)
 
 
 @app.command("list")

@@ -34,25 +34,13 @@ from mpr_cli.arguments import MaybeTimeline, Timeline
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_cli.materialize import materialize, say_what_has_no_effect
+from mpr_cli.stage_names import BY_NAME, NAMES, stage_name
 from mpr_resources.run_queue import held_by
 
 app = typer.Typer()
 
 OfProfile = Annotated[str | None, typer.Option("--profile", help="every timeline of this profile")]
 StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="this stage and those that depend on it")]
-BY_NAME = {stage.name: stage for stage in STAGES}
-NAMES = list(BY_NAME)
-
-
-def stage_name(name: str) -> str:
-    """The name, when a stage has it.
-
-    Raises:
-        BadInput: none has.
-    """
-    if name not in NAMES:
-        raise BadInput(f"There is no stage {name!r}", f"choose one of {', '.join(NAMES)}")
-    return name
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,10 @@ from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import OneOrAll, Timeline
-from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.document import Document
 from mpr_cli.materialize import materialize, say_what_has_no_effect
 from mpr_cli.report import assignments
+from mpr_cli.stage_names import BY_NAME, stage_name
 from mpr_resources.storage.keys import Keys
 
 app = typer.Typer()

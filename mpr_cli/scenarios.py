@@ -25,10 +25,10 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import Timeline
-from mpr_cli.control import BY_NAME, stage_name
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_cli.progress_display import progress
+from mpr_cli.stage_names import BY_NAME, stage_name
 from mpr_resources.storage import scenario_store as kept
 from mpr_resources.storage.scenario_store import Scenario
 

@@ -10,14 +10,18 @@ import json
 import logging
 import sys
 import unicodedata
+from collections.abc import Collection, Sequence
 from typing import Any, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from gpu_service.masking import masked
 
 PIPE_WIDTH = 160
+GAP = "  "
+"""Between two columns of a table."""
 
 HIDDEN = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories that no name needs: control characters, halves of characters, separators of lines."""
@@ -54,6 +58,33 @@ def styled(text: str, style: str = "") -> Text:
 
 out = PlainConsole(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = PlainConsole(stderr=True, soft_wrap=True)
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
+    """A table of texts, the columns of `right` flush right.
+
+    Where its lines fit they are written as they are: rich, which folds what does not fit, takes a millisecond a row.
+    """
+    lines = [[visible(cell) for cell in line] for line in [headings, *rows]]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    if sum(widths) + len(GAP) * (len(widths) - 1) > out.width or any("\n" in cell for line in lines for cell in line):
+        from rich.table import Table  # late, as few tables need it
+
+        table = Table(box=None, pad_edge=False)
+        for heading in headings:
+            table.add_column(heading, overflow="fold", justify="right" if heading in right else "left")
+        for row in rows:
+            table.add_row(*row)
+        out.print(table)
+        return
+
+    def laid_out(line: Sequence[str]) -> str:
+        spaces = [" " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)]
+        cells = zip(line, spaces, headings, strict=True)
+        return GAP.join(space + cell if heading in right else cell + space for cell, space, heading in cells)
+
+    head, *body = map(laid_out, lines)
+    out.print(Text("\n").join([Text(head, "table.header"), *map(Text, body)]))
 
 
 class _Sentences(logging.Handler):

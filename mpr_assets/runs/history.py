@@ -17,8 +17,7 @@ from gpu_service.settings import Settings
 from mpr_assets.engine.overview import SECONDS_BY_BRAND
 from mpr_assets.engine.settings import differing_settings
 from mpr_assets.freshness.event_log import CLEARED
-from mpr_assets.runs.local_run import USER_TAG
-from mpr_assets.runs.run_lock import COMMAND_TAG
+from mpr_assets.runs.run_lock import COMMAND_TAG, USER_TAG
 from mpr_resources.dagster_internals import (
     BACKFILL_ID_TAG,
     CODE_VERSION_TAG,

@@ -24,6 +24,7 @@ from mpr_assets.runs.local_instance import LOG, PATIENCE_S, resources
 from mpr_assets.runs.run_lock import (
     COMMAND_TAG,
     PLACE_TAG,
+    USER_TAG,
     place,
     run_lock,
 )
@@ -33,7 +34,6 @@ from mpr_resources.dagster_internals import SerializableErrorInfo, runs_of_code_
 from mpr_resources.environment import user_name
 from mpr_resources.progress import Progress
 
-USER_TAG = "user"
 CHECKED = dg.DagsterEventType.ASSET_CHECK_EVALUATION.value
 
 

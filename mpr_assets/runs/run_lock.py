@@ -19,6 +19,7 @@ from mpr_resources.run_queue import AT_WORK, HOLD_TAG
 
 COMMAND_TAG = "mpr/command"
 """Which command asked for the run; the history shows it."""
+USER_TAG = "user"
 PLACE_TAG = "mpr/place"
 """The machine on which the command was given, and its `DAGSTER_HOME`: where its lock lies."""
 

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
-    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -49,13 +48,7 @@ brand_text = Table(
     # Whether only brand files have it: then it counts where a brand file lists it, and nowhere else.
     Column("from_file", Boolean, nullable=False),
 )
-Index(
-    "mpr_one_name",
-    brand_text.c.brand_id,
-    unique=True,
-    sqlite_where=brand_text.c.is_name,
-    postgresql_where=brand_text.c.is_name,
-)
+"""That a brand has one name is held by the index `mpr_one_name`; see `migrations/indexes.py`."""
 
 picture = Table(
     "mpr_picture",

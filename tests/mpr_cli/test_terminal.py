@@ -7,7 +7,7 @@ import pytest
 from mpr_assets.report.measures import measures
 from mpr_cli.progress_display import BarProgress, LineProgress, progress
 from mpr_cli.report import ReportedBrand, print_brands
-from mpr_cli.terminal import PlainConsole, out
+from mpr_cli.terminal import PlainConsole, out, print_table
 from mpr_resources.progress import tracked
 from tests.world import BRAND, Ran, World
 
@@ -62,6 +62,24 @@ def test_a_name_is_shown_as_it_is(case: str, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == f"brand: {shown}\n"
     LineProgress().concluded("run_ocr", name)
     assert capsys.readouterr().err == f"  run_ocr: {shown}\n"
+
+
+TABLES: dict[str, tuple[list[str], str]] = {
+    "nothing": ([], "brand  n\n"),
+    "one": (["Acme"], "brand  n\nAcme   1\n"),
+    "wide letters": (["試合の"], "brand   n\n試合の  1\n"),
+    "an escape": (["A\x1b[31m"], "brand      n\nA\\x1b[31m  1\n"),
+    "markup": (["[red]A"], "brand   n\n[red]A  1\n"),
+    "too long for a line": (["x" * 200], f"{'brand':157}  n\n{'x' * 157}  1\n{'x' * 43:160}\n"),
+    "two lines": (["A\nB"], "brand  n\nA      1\nB       \n"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_table(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    names, shown = TABLES[case]
+    print_table(("brand", "n"), [(name, "1") for name in names], right=["n"])
+    assert capsys.readouterr().out == shown
 
 
 def terminal() -> PlainConsole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import mpr_resources.database.migrations.indexes  # noqa: F401 - the tables have them
 from mpr_resources.database.schema import METADATA, VERSION_TABLE
 
 context.configure(
