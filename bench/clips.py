@@ -27,12 +27,12 @@ from bench.eval_sides import Side, SideFailed, run_graph, run_plain
 from bench.reliability import Judged, reliability
 from bench.score_exposures import GRID_S, EdgeErrors, edge_errors, key, read_truth, score
 from gpu_service.errors import BadInput
-from mpr_assets.definitions import ROOT
+from mpr_assets.definitions import BY_NAME, ROOT
 from mpr_assets.engine.open_run import resolve_settings
 from mpr_assets.engine.overrides import parse_overrides
 from mpr_assets.orchestration.launchpad import as_config
 from mpr_assets.runs.local_instance import profiles
-from mpr_cli.stage_names import BY_NAME, stage_name
+from mpr_cli.arguments import stage_name
 
 MARGIN = 0.01
 """The plain script counts as better where its F1 is higher by more than this."""

@@ -41,6 +41,8 @@ STAGES: tuple[Stage, ...] = tuple(
 )
 """In the order in which a run goes through them. To add one is to write its module and to name it here."""
 
+BY_NAME = {stage.name: stage for stage in STAGES}
+
 SECTIONS = {stage.name: stage.settings for stage in STAGES}
 """The sections of a profile."""
 
@@ -137,8 +139,7 @@ def definitions(
         "switches": switched_off(environ),
         "heartbeat": heartbeat,
     }
-    by_name = {stage.name: stage for stage in STAGES}
-    assets = [stage_asset(stage, by_name) for stage in STAGES]
+    assets = [stage_asset(stage, BY_NAME) for stage in STAGES]
 
     def launchpad(timeline: str) -> dict[str, Any]:
         """What the launchpad shows of a timeline before anybody writes in it."""

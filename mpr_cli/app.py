@@ -6,6 +6,7 @@ Exit status: 0 done, 1 a stage failed, 2 the input cannot be used, 130 interrupt
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import sys
@@ -164,8 +165,10 @@ def options(
 
 def main() -> None:
     """Run the command line; every failure is one sentence and an exit status."""
-    # What is imported stays: to look for garbage in it at every 700 objects takes a third of a short command's time.
+    # What is imported stays to the end. To look for garbage in it at every 700 objects, and once more as Python ends,
+    # takes a third of a short command's time.
     gc.set_threshold(GARBAGE_AFTER)
+    atexit.register(gc.freeze)
     # OpenCV prints its own lines about a damaged picture; MPR's message names the picture.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     terminal.show_warnings()

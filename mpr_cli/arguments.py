@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from gpu_service.errors import BadInput
+
 
 def composed(name: str | None) -> str | None:
     """A timeline's name as it is registered: letters with accents in one piece (NFC), however they were typed.
@@ -22,6 +24,19 @@ def composed(name: str | None) -> str | None:
     from mpr_resources.storage.keys import Keys
 
     return name if storage().exists(Keys.spec(name)) else whole
+
+
+def stage_name(name: str) -> str:
+    """The name, when a stage has it.
+
+    Raises:
+        BadInput: none has.
+    """
+    from mpr_assets.definitions import BY_NAME
+
+    if name not in BY_NAME:
+        raise BadInput(f"There is no stage {name!r}", f"choose one of {', '.join(BY_NAME)}")
+    return name
 
 
 _HELP = "name of a timeline"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gpu_service.errors import BadInput
-from mpr_assets.definitions import STAGES
+from mpr_assets.definitions import BY_NAME, STAGES
 from mpr_assets.engine.overrides import parse_overrides
 from mpr_assets.orchestration.launchpad import as_config, from_config
 from mpr_assets.runs.local_instance import dagster_instance, profiles, resources
@@ -30,11 +30,10 @@ from mpr_assets.runs.run_lock import refuse_at_work
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
-from mpr_cli.arguments import MaybeTimeline, Timeline
+from mpr_cli.arguments import MaybeTimeline, Timeline, stage_name
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_cli.materialize import materialize, say_what_has_no_effect
-from mpr_cli.stage_names import BY_NAME, NAMES, stage_name
 from mpr_resources.run_queue import held_by
 
 app = typer.Typer()
@@ -242,7 +241,7 @@ def clear_command(
     """Delete a timeline's stored results, from a stage on; its spec, scenarios and history are kept."""
     store = storage()
     load_spec(store, timeline)
-    stages = downstream(STAGES, stage_name(stage)) if stage else NAMES
+    stages = downstream(STAGES, stage_name(stage)) if stage else [*BY_NAME]
     if not yes:
         typer.confirm(f"Delete the results of {', '.join(stages)} for {timeline}?", abort=True)
     with dagster_instance() as instance:
@@ -276,7 +275,7 @@ def retry(
     profile = profiles().load(load_spec(storage(), timeline).profile)
     with dagster_instance() as instance:
         refuse_at_work(instance, timeline)
-        left = what_to_retry(instance, NAMES, timeline)
+        left = what_to_retry(instance, [*BY_NAME], timeline)
         first = left.stages[0]
         stage = BY_NAME[first]
         before = from_config(left.config.get(first, {})).under_current_names(stage.settings)

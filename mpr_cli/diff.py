@@ -12,6 +12,7 @@ from rich.table import Table
 
 from mpr_assets.compare.snapshots import Section, Snapshot, compare_snapshots, find_snapshot
 from mpr_assets.compare.table_diff import change_line
+from mpr_assets.definitions import BY_NAME
 from mpr_assets.report.page.diff import diff_page
 from mpr_assets.runs.history_snapshots import find_entry, is_entry
 from mpr_assets.runs.local_instance import dagster_instance
@@ -19,7 +20,6 @@ from mpr_assets.runs.local_storage import storage
 from mpr_cli import terminal
 from mpr_cli.arguments import composed
 from mpr_cli.document import Document
-from mpr_cli.stage_names import BY_NAME
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import Storage
 

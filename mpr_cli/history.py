@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from mpr_assets.definitions import SECTIONS
+from mpr_assets.definitions import BY_NAME, SECTIONS
 from mpr_assets.runs.history import (
     Branch,
     HistoryEntry,
@@ -22,9 +22,8 @@ from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
-from mpr_cli.arguments import Timeline
+from mpr_cli.arguments import Timeline, stage_name
 from mpr_cli.document import Document
-from mpr_cli.stage_names import NAMES, stage_name
 
 app = typer.Typer()
 
@@ -110,7 +109,7 @@ def history(timeline: Timeline, stage: StageName = None) -> ShownHistory:
     if stage is not None:
         return ShownHistory(timeline, stage, [shown_entry(timeline, entry, None) for entry in made])
     return ShownHistory(
-        timeline, None, [one for branch in tree(made, NAMES) for one in _branch(timeline, branch, None)]
+        timeline, None, [one for branch in tree(made, [*BY_NAME]) for one in _branch(timeline, branch, None)]
     )
 
 

@@ -15,6 +15,7 @@ from mpr_assets.engine.settings import without_effect
 from mpr_assets.engine.stage import Stage
 from mpr_assets.runs.local_run import LocalRun, names_not_read, run_here
 from mpr_assets.runs.stage_failed import StageFailed
+from mpr_assets.runs.up_to_date import StoredRun
 from mpr_cli import terminal
 from mpr_cli.progress_display import progress
 from mpr_resources.profiles.profile import Profile
@@ -42,6 +43,15 @@ def materialize(
         raise KeyboardInterrupt from error
     _print(run.doubts)
     return run
+
+
+def show_stored(timeline: str, stored: StoredRun) -> None:
+    """Print what `materialize` prints of a run that gives everything back as it is stored."""
+    _print(names_not_read(timeline))
+    shown = progress()
+    for stage, outcome in stored.outcomes.items():
+        shown.concluded(stage, outcome.summary(0.0))
+    _print(stored.doubts)
 
 
 def say_what_has_no_effect(stage: Stage, profile: Profile, overrides: Overrides | None = None) -> None:

@@ -17,7 +17,7 @@ from rich.table import Table
 from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
-from mpr_assets.definitions import STAGES
+from mpr_assets.definitions import BY_NAME, STAGES
 from mpr_assets.engine.open_run import run_of, stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES, FrameChoice, Overrides, parse_overrides
 from mpr_assets.engine.stage import Stage
@@ -41,11 +41,10 @@ from mpr_assets.runs.try_stage import Trial, try_stage
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
-from mpr_cli.arguments import OneOrAll, Timeline
+from mpr_cli.arguments import OneOrAll, Timeline, stage_name
 from mpr_cli.document import Document
 from mpr_cli.materialize import materialize, say_what_has_no_effect
 from mpr_cli.report import assignments
-from mpr_cli.stage_names import BY_NAME, stage_name
 from mpr_resources.storage.keys import Keys
 
 app = typer.Typer()

@@ -31,11 +31,12 @@ def run(
         LOG.warning(away_sentence(url, error))
     # From here on, as Dagster takes seconds to import: a host that is away is named before.
     from mpr_assets.definitions import STAGES
-    from mpr_assets.runs.local_instance import dagster_instance, profiles
+    from mpr_assets.runs.local_instance import PATIENCE_S, dagster_instance, profiles, resources
     from mpr_assets.runs.local_storage import storage
-    from mpr_assets.runs.run_lock import refuse_at_work
+    from mpr_assets.runs.run_lock import refuse_at_work, run_lock
+    from mpr_assets.runs.up_to_date import up_to_date
     from mpr_assets.timelines.partitions import register
-    from mpr_cli.materialize import materialize, say_what_has_no_effect
+    from mpr_cli.materialize import materialize, say_what_has_no_effect, show_stored
     from mpr_cli.new_timeline import timeline_spec
     from mpr_resources.inference.resource import open_inference
 
@@ -47,5 +48,10 @@ def run(
     with dagster_instance() as instance:
         refuse_at_work(instance, spec.name)
         register(instance, storage(), spec, replace=replace)
-        materialize(instance, spec.name, command="run")
+        with run_lock(instance, spec.name):
+            stored = up_to_date(instance, STAGES, spec.name, resources(patience_s=PATIENCE_S), LOG)
+        if stored is None:
+            materialize(instance, spec.name, command="run")
+        else:
+            show_stored(spec.name, stored)
     return report_of(spec.name)

@@ -18,17 +18,17 @@ from mpr_assets.compare.scenarios import (
     validate_label,
 )
 from mpr_assets.compare.table_diff import change_line
+from mpr_assets.definitions import BY_NAME
 from mpr_assets.engine.open_run import run_of
 from mpr_assets.engine.overrides import NO_OVERRIDES
 from mpr_assets.runs.local_instance import resources
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
-from mpr_cli.arguments import Timeline
+from mpr_cli.arguments import Timeline, stage_name
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_cli.progress_display import progress
-from mpr_cli.stage_names import BY_NAME, stage_name
 from mpr_resources.storage import scenario_store as kept
 from mpr_resources.storage.scenario_store import Scenario
 

@@ -29,7 +29,7 @@ ROOMS = {
     "mpr_assets": "timelines engine freshness overlays text crops compare report exports escalation orchestration "
     "automation stages definitions runs webhook",
     "mpr_api": "webhook",
-    "mpr_cli": "exit_status terminal document arguments stage_names progress_display report export materialize "
+    "mpr_cli": "exit_status terminal document arguments progress_display report export materialize "
     "new_timeline run init timeline profile brands cache control costs history diff replay scenarios doctor watch app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from gpu_service.errors import MprError
 from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.timelines.chunks import stream_place, timeline_ms
 from mpr_resources.media.clock import clock
@@ -35,6 +36,36 @@ class Check:
     beside: str
     find_problems: Callable[[StageTable, StageTable, StageRun], list[str]]
     remedy: str
+
+    def verdict(self, made: StageTable, run: StageRun) -> CheckVerdict:
+        """Of a table of the run's stage; what cannot be checked is in doubt too."""
+        try:
+            problems = [] if made.header.skipped else self.find_problems(made, run.stored(self.beside), run)
+        except MprError as error:
+            why = f"it cannot be checked: {str(error).rstrip('.')}"
+            return CheckVerdict((why,), "materialize the stage again then")
+        return CheckVerdict(tuple(problems), self.remedy)
+
+
+@dataclass(frozen=True)
+class CheckVerdict:
+    """What a check found. `problems`: a sentence each, none where it passes; `remedy`: what to do then."""
+
+    problems: tuple[str, ...]
+    remedy: str
+
+    @property
+    def description(self) -> str | None:
+        """What is wrong and what to do; None where nothing is."""
+        if not self.problems:
+            return None
+        more = f" (and {len(self.problems) - 1} more like it)" if len(self.problems) > 1 else ""
+        return f"{self.problems[0]}{more}; {self.remedy}"
+
+
+def doubt(check: str, stage: str, description: str) -> str:
+    """What is said of a check that failed: the result is there, and in doubt."""
+    return f"the check {check} of {stage} failed: {description}."
 
 
 PictureTimes = Callable[[NamedRow], NDArray[np.int64]]

@@ -49,12 +49,8 @@ def materialize_stage(
 
     `prepare`: called before the body is.
     """
-    skipped = run.skipped
-    upstream = {name: table.header.data_version for name, table in inputs.items()}
-    if skipped is None:
-        upstream |= stage.depends_on(run)
-    hashed = hashed_settings(stage.name, run.settings)
-    run = replace(run, fingerprint=fingerprint(stage.name, stage.code_version, hashed, upstream, skipped, run.only))
+    skipped, upstream = run.skipped, _upstream(stage, run, inputs)
+    run = replace(run, fingerprint=_fingerprint(stage, run, upstream))
     stored = _stored(stage, run)
     if stored is not None:
         asked = {"profile": run.spec.profile, "overrides": run.overrides.record()}
@@ -81,6 +77,22 @@ def materialize_stage(
     if skipped is None:
         run.keep_seconds(header, time.monotonic() - started_s)
     return StageOutcome(StageTable(result.rows, header), result.counts, reused=False, notes=result.notes)
+
+
+def stored_table(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> StageTable | None:
+    """What `materialize_stage` would give as it is stored; None: it would make it now."""
+    return _stored(stage, replace(run, fingerprint=_fingerprint(stage, run, _upstream(stage, run, inputs))))
+
+
+def _upstream(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> dict[str, str]:
+    """Versions of all that the stage reads or uses, by what they are of."""
+    read = {name: table.header.data_version for name, table in inputs.items()}
+    return read if run.skipped is not None else read | stage.depends_on(run)
+
+
+def _fingerprint(stage: Stage, run: StageRun, upstream: Mapping[str, str]) -> str:
+    hashed = hashed_settings(stage.name, run.settings)
+    return fingerprint(stage.name, stage.code_version, hashed, upstream, run.skipped, run.only)
 
 
 def _made(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> Result:

@@ -129,6 +129,14 @@ class StageOutcome:
     reused: bool
     notes: tuple[str, ...] = ()
 
+    def summary(self, seconds: float) -> str:
+        """What came of it, in a few words. `seconds`: how long it took."""
+        if self.table.header.skipped is not None:
+            return f"skipped: {self.table.header.skipped}"
+        how = "as stored" if self.reused else f"in {seconds:.1f} s"
+        height = self.table.rows.height
+        return f"{height} row{'' if height == 1 else 's'} {how}"
+
 
 def declare_stage(
     *,

@@ -9,7 +9,6 @@ import warnings
 
 import dagster as dg
 
-from gpu_service.errors import MprError
 from mpr_assets.engine.checks import Check
 from mpr_assets.engine.stage_run import StageRun
 from mpr_assets.timelines.partitions import timelines
@@ -26,15 +25,10 @@ def check_spec(check: Check, stage: str) -> dg.AssetCheckSpec:
 
 def check_result(check: Check, run: StageRun, made: StageTable) -> dg.AssetCheckResult:
     """The verdict on the table that the stage has just made; it never fails the stage."""
-    remedy = check.remedy
-    try:
-        problems = [] if made.header.skipped else check.find_problems(made, run.stored(check.beside), run)
-    except MprError as error:
-        problems, remedy = [f"it cannot be checked: {str(error).rstrip('.')}"], "materialize the stage again then"
-    more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
+    verdict = check.verdict(made, run)
     return dg.AssetCheckResult(
         check_name=check.name,
-        passed=not problems,
-        description=f"{problems[0]}{more}; {remedy}" if problems else None,
-        metadata={"problems": len(problems), "first": dg.MetadataValue.json(problems[:20])},
+        passed=not verdict.problems,
+        description=verdict.description,
+        metadata={"problems": len(verdict.problems), "first": dg.MetadataValue.json(list(verdict.problems[:20]))},
     )

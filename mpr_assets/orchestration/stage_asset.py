@@ -30,7 +30,7 @@ from mpr_assets.engine.materialize import (
 )
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overview import SECONDS_BY_BRAND, Overview
-from mpr_assets.engine.stage import Draw, Stage, StageOutcome
+from mpr_assets.engine.stage import Draw, Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.freshness.config_versions import observe
 from mpr_assets.freshness.event_log import config_key, read_observed, report
@@ -152,7 +152,7 @@ def _materialize(
     if outcome.notes:
         shown["notes"] = dg.MetadataValue.md(bullets(outcome.notes))
     seconds = round(time.monotonic() - started_s, 3)
-    run.progress.concluded(stage.name, _summary(outcome, seconds))
+    run.progress.concluded(stage.name, outcome.summary(seconds))
     # In the order in which the UI shows it: what came of it, what it was made with, what tells results apart.
     metadata: dict[str, Metadata] = {
         **shown,
@@ -195,14 +195,6 @@ def _observe_first(context: dg.AssetExecutionContext, stages: Sequence[Stage]) -
     observed = read_observed(context.instance, [StageNode(stages[-1].name, (), "")], [context.partition_key])
     if not observed[stages[-1].name]:
         observe(context.instance, stages, [context.partition_key], context.resources, context.log)
-
-
-def _summary(outcome: StageOutcome, seconds: float) -> str:
-    if outcome.table.header.skipped is not None:
-        return f"skipped: {outcome.table.header.skipped}"
-    how = "as stored" if outcome.reused else f"in {seconds:.1f} s"
-    height = outcome.table.rows.height
-    return f"{height} row{'' if height == 1 else 's'} {how}"
 
 
 def _overview(made: Overview, run: StageRun) -> dict[str, Metadata]:

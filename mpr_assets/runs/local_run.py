@@ -16,6 +16,7 @@ from gpu_service.errors import MprError
 from gpu_service.routines.ocr.engine import OcrSettings
 from mpr_assets.automation.sensors import STATE_SENSOR
 from mpr_assets.definitions import JOB, STAGES, definitions
+from mpr_assets.engine.checks import doubt
 from mpr_assets.engine.open_run import resolve_settings, stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES
 from mpr_assets.freshness.config_versions import observe
@@ -133,9 +134,7 @@ def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:
     """A line for each check that failed: the result is there, and in doubt."""
     found = [event.asset_check_evaluation_data for event in events if event.event_type_value == CHECKED]
     return [
-        f"the check {one.check_name} of {one.asset_key.to_user_string()} failed: {one.description}."
-        for one in found
-        if not one.passed
+        doubt(one.check_name, one.asset_key.to_user_string(), one.description or "") for one in found if not one.passed
     ]
 
 

@@ -64,6 +64,19 @@ def test_a_timeline_without_a_report_is_not_exported(mpr: Mpr, inputs: Path, tmp
     mpr("timeline", "delete", "unmade", "--yes")
 
 
+def test_the_same_command_again_starts_no_run(mpr: Mpr, inputs: Path) -> None:
+    command = ("run", str(inputs / "clip.mp4"), "--brands", yaml.safe_load(mpr("timeline", "show", "clip"))["brands"])
+    said = mpr.said(*command)
+    assert (said.status, said.out) == (0, mpr("report", "clip"))
+    unread, *stages = said.err.splitlines()
+    assert "cannot write Hangul" in unread
+    assert [line.split()[0] for line in stages] == [f"{name}:" for name in NAMES]
+    with local_instance.dagster_instance() as instance:
+        assert instance.get_runs_count() == 1
+    said = mpr.said(*command, "--json")
+    assert (said.status, json.loads(said.out)["timeline"]) == (0, "clip")
+
+
 def test_a_report_says_first_that_it_is_stale_and_why(
     mpr: Mpr, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
