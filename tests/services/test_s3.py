@@ -74,7 +74,7 @@ def test_an_address_expires(s3_storage: Storage, inputs: Path) -> None:
     short, long = s3_storage.link("clip.mp4", 1), s3_storage.link("clip.mp4", 60)
     assert probe(Sources().at(str(long))).frames == 20
     time.sleep(2.1)
-    with pytest.raises(BadInput, match=r"clip.mp4 may not be read; a signed address may have expired"):
+    with pytest.raises(BadInput, match=r"clip.mp4 may not be read; passwords and signatures are not stored"):
         probe(Sources().at(str(short)))
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(str(short), timeout=10)
