@@ -76,3 +76,18 @@ def shared_areas(
         Shape (...,).
     """
     return np.asarray((np.minimum(high, highs) - np.maximum(low, lows)).clip(0).prod(axis=-1))
+
+
+def joined(boxes: list[XYWH]) -> list[XYWH]:
+    """Overlapping boxes become one, until none overlaps."""
+    done: list[XYWH] = []
+    waiting = sorted(boxes)
+    while waiting:
+        box = waiting.pop()
+        touched = [other for other in done if touches(other, box)]
+        if not touched:
+            done.append(box)
+            continue
+        done = [other for other in done if other not in touched]
+        waiting.append(around([box, *touched]))
+    return sorted(done)

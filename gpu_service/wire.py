@@ -124,6 +124,13 @@ class OcrItem(Message):
         validation_alias=AliasChoices("full_scan", "thorough"),
         description="false: a quick scan, which may miss small and faint lines",
     )
+    small_text_megapixels: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="how much of the enlarged picture a full scan looks through once more, for small text, where the "
+        "first pass found none",
+    )
     recognise: bool = True
     quads: tuple[Quad, ...] = Field((), max_length=5000, description="lines to recognise when find is false")
     characters: str = Field(

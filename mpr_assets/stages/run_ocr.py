@@ -27,12 +27,12 @@ from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.columns import LETTERS, Column, columns, laid_out
 from mpr_assets.text.quads import Quad, covers, near
 from mpr_assets.text.readings import Recognition
-from mpr_assets.text.scanning import FullScans
+from mpr_assets.text.scanning import Scanning
 from mpr_assets.text.tracking import Follower, Row
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "3.3"
+CODE_VERSION = "3.4"
 
 
 class RunOcrSettings(OcrSettings, StageSettings):
@@ -47,7 +47,7 @@ class RunOcrSettings(OcrSettings, StageSettings):
         description="of so many kept frames in succession at least one is scanned in full, the others quickly; 1: all",
     )
     full_scan_change: float = Field(
-        0.5,
+        0.7,
         gt=0,
         le=1,
         description="share of a frame's detail which, not in the last frame scanned in full, has it scanned in full; "
@@ -57,6 +57,13 @@ class RunOcrSettings(OcrSettings, StageSettings):
         True,
         description="letters one above another are read as one word; false: each alone. Text turned by 90° is read "
         "either way",
+    )
+    small_text_megapixels: float = Field(
+        0.1,
+        ge=0,
+        le=10,
+        description="how much of the enlarged picture is looked through once more for small text, on average over kept "
+        "frames; full scans spend it; a megapixel takes about 0.3 s of CPU; 0: nothing",
     )
     follow_similarity: float = Field(
         0.9,
@@ -117,12 +124,12 @@ def read_text(
     """
     ocr = OcrSettings(**{name: getattr(settings, name) for name in OcrSettings.model_fields})
     follower, stacked = (Follower(settings.follow_similarity, settings.full_scan_every) for _ in range(2))
-    full_scans = FullScans(settings.full_scan_every, settings.full_scan_change)
+    scanning = Scanning(settings.full_scan_every, settings.full_scan_change, settings.small_text_megapixels)
     sizes: dict[int, tuple[int, int]] = {}
-    for frame, shot, quads in _find(frames, inference, ocr, full_scans):
+    for frame, shot, full_scan, quads in _find(frames, inference, ocr, scanning):
         sizes[frame.seq] = (frame.picture.pixels.shape[1], frame.picture.pixels.shape[0])
         pixels = frame.picture.pixels
-        follower.step(frame.seq, shot, pixels, quads, partial(_read, frame.picture, inference, ocr))
+        follower.step(frame.seq, shot, pixels, quads, partial(_read, frame.picture, inference, ocr), full_scan)
         if settings.stacked_letters:
             stacks = columns(follower.lines(), pixels)
             reader = partial(_read_columns, stacks, pixels, inference, ocr)
@@ -135,19 +142,13 @@ def read_text(
 
 
 def _find(
-    frames: Iterable[tuple[Frame, int]], inference: Inference, settings: OcrSettings, full_scans: FullScans
-) -> Iterator[tuple[Frame, int, list[Quad]]]:
-    """The lines' places in each frame."""
-    requests = (
-        (
-            (frame, shot),
-            frame.picture,
-            OcrItem(recognise=False, full_scan=full_scans.due(shot, frame.picture.pixels), quads=()),
-        )
-        for frame, shot in frames
-    )
-    for (frame, shot), answer in inference.map(OCR, requests, settings):
-        yield frame, shot, [np.array(line.quad, np.float32) for line in answer.lines]
+    frames: Iterable[tuple[Frame, int]], inference: Inference, settings: OcrSettings, scanning: Scanning
+) -> Iterator[tuple[Frame, int, bool, list[Quad]]]:
+    """Each frame with its shot, whether it was scanned in full, and the lines' places in it."""
+    scans = ((frame, shot, scanning.next(shot, frame.picture.pixels)) for frame, shot in frames)
+    requests = (((frame, shot, item), frame.picture, item) for frame, shot, item in scans)
+    for (frame, shot, item), answer in inference.map(OCR, requests, settings):
+        yield frame, shot, item.full_scan, [np.array(line.quad, np.float32) for line in answer.lines]
 
 
 def _read(picture: Picture, inference: Inference, settings: OcrSettings, quads: list[Quad]) -> list[Recognition]:

@@ -69,6 +69,13 @@ class Track:
         self.places[seq] = quad, reading
         self.missing, self.away = 0, np.zeros(2, np.float32)
 
+    def read_again(self, seq: int, readings: list[Recognition]) -> None:
+        """Its pixels are as they were, so these readings are of its text, whatever they say."""
+        for reading in readings:
+            if reading.text:
+                self.readings.append(reading)
+                self.places[seq] = self.quad, reading
+
     def expected(self) -> list[Quad]:
         """Where it may be in this frame: where it was, or moved on as before, or with the whole picture."""
         return [self.quad, self.quad + (self.missing + 1) * self.step, self.quad + self.away]
@@ -89,8 +96,13 @@ class Follower:
         self._live: list[Track] = []
         self._before: deque[tuple[int, Grey]] = deque(maxlen=look_back)
 
-    def step(self, seq: int, shot: int, image: Image, quads: list[Quad], reader: Reader) -> None:
-        """The next frame: its shot, its pixels, the lines found in it, and the way to have some of them read."""
+    def step(
+        self, seq: int, shot: int, image: Image, quads: list[Quad], reader: Reader, full_scan: bool = False
+    ) -> None:
+        """The next frame: its shot, its pixels, the lines found in it, and the way to have some of them read.
+
+        Lines found by a full scan may have better outlines than before: see `worth_reading_again`.
+        """
         grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
         if shot != self._shot:
             self._shot, self._live = shot, []
@@ -98,7 +110,10 @@ class Follower:
         held, lost = self._hold(seq, grey)
         unread = []
         for quad in quads:
-            if any(covers(track.quad, quad) for track in held):
+            covering = [track for track in held if covers(track.quad, quad)]
+            if covering:
+                if full_scan and worth_reading_again(covering[0], quad):
+                    covering[0].read_again(seq, reader([quad]))
                 continue
             track = self._moved(grey, quad, [track for track in lost if not track.missing])
             if track is None:
@@ -204,9 +219,22 @@ SETTLED, SETTLED_EASE = 0.95, 0.7
 """A track that two readings this sure agree on needs only this share of the similarity to be taken for unchanged."""
 
 
+READINGS, OTHER_OUTLINE = 3, 0.15
+"""A track whose pixels do not change is read so often at most, each time with an outline of which a corner is farther
+off than that, in line heights: the same outline would be read alike."""
+
+
 MISSING_FRAMES = 4
 """For so many frames of a shot a line that nothing contradicts may be overlooked or hidden, and still be known again.
 No measurement is known."""
+
+
+def worth_reading_again(track: Track, quad: Quad) -> bool:
+    """Whether another outline of a track's line may say more: no two readings agree yet, and it is really another."""
+    folded = [fold(reading.text) for reading in track.readings]
+    if len(folded) >= READINGS or len({*folded}) < len(folded) or not same_place(track.quad, quad):
+        return False
+    return float(np.abs(track.quad - quad).max()) > OTHER_OUTLINE * size(track.quad)[1]
 
 
 def cut_by_the_edge(track: Track, reading: Recognition) -> bool:

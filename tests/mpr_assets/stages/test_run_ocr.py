@@ -168,6 +168,29 @@ def test_text_found_late_is_followed_back_to_where_it_appeared():
 
 
 PLACE = (190, 130, 220, 60)
+HIGHER = (190, 118, 220, 72)
+AGAIN: dict[str, tuple[list[tuple[tuple[int, int, int, int], str, float]], str, int]] = {
+    "the same outline": ([(PLACE, "CKORVA", 0.93), (PLACE, "KORVAX", 0.99)], "CKORVA", 1),
+    "another outline": ([(PLACE, "CKORVA", 0.93), (HIGHER, "KORVAX", 0.99)], "KORVAX", 2),
+    "another outline, nothing read": ([(PLACE, "KORVAX", 0.93), (HIGHER, "", 0.0)], "KORVAX", 1),
+    "two agree": ([(PLACE, "KORVAX", 0.99), (HIGHER, "korvax", 0.9), (PLACE, "KORVA", 1.0)], "KORVAX", 2),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_unchanged_text_is_read_again_where_a_full_scan_outlines_it_otherwise(name: str):
+    frames, expected, times_read = AGAIN[name]
+    script = Script([[(*place, text, confidence)] for place, text, confidence in frames])
+    settings = RunOcrSettings(full_scan_every=1)
+    table = read_text(shot([written("KORVAX")] * len(frames)), [], script, settings)
+    assert table["text"].to_list() == [expected] * len(frames)
+    assert table["read"].sum() == times_read
+
+
+def test_a_quick_scan_does_not_have_unchanged_text_read_again():
+    script = Script([[(*PLACE, "CKORVA", 0.93)], [(*HIGHER, "KORVAX", 0.99)]])
+    table = read_text(shot([written("KORVAX")] * 2), [], script, SETTINGS)
+    assert table["text"].to_list() == ["CKORVA"] * 2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpu_service.pictures import Image
-from mpr_assets.text.scanning import FullScans
+from mpr_assets.text.scanning import Scanning
 from tests.stills import seen, still
 
 SIZE = (320, 180)
@@ -32,10 +32,17 @@ FRAMES: dict[str, tuple[list[tuple[int, Image]], list[int]]] = {
 @pytest.mark.parametrize("name", FRAMES)
 def test_which_frames_are_scanned_in_full(name: str) -> None:
     frames, expected = FRAMES[name]
-    scans = FullScans(every=4, new_detail=0.5)
-    assert [number for number, (shot, image) in enumerate(frames) if scans.due(shot, image)] == expected
+    scanning = Scanning(every=4, new_detail=0.5, small_text_megapixels=0.1)
+    assert [number for number, frame in enumerate(frames) if scanning.next(*frame).full_scan] == expected
 
 
 def test_every_frame_where_that_is_set() -> None:
-    scans = FullScans(every=1, new_detail=1.0)
-    assert [scans.due(shot, image) for shot, image in CALM] == [True] * 6
+    scanning = Scanning(every=1, new_detail=1.0, small_text_megapixels=0)
+    assert [scanning.next(*frame).full_scan for frame in CALM] == [True] * 6
+
+
+def test_full_scans_spend_on_small_text_what_was_saved_since_the_last() -> None:
+    scanning = Scanning(every=4, new_detail=0.5, small_text_megapixels=0.1)
+    frames = [*CALM[:3], (1, at(0)), (2, at(0)), *[(2, at(0))] * 4]
+    spent = [scanning.next(*frame).small_text_megapixels for frame in frames]
+    assert spent == pytest.approx([0.8, 0, 0, 0.3, 0.1, 0, 0, 0, 0.4])
