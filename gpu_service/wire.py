@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from gpu_service.boxes import XYWH
@@ -20,6 +22,12 @@ Coordinate: TypeAlias = Annotated[float, Field(ge=-FARTHEST_PX, le=FARTHEST_PX)]
 Point: TypeAlias = tuple[Coordinate, Coordinate]
 Quad: TypeAlias = tuple[Point, Point, Point, Point]
 """Corners clockwise from top left."""
+
+
+def to_quad(corners: NDArray[np.floating]) -> Quad:
+    """Corners, shape (4, 2), as they travel."""
+    a, b, c, d = ((float(x), float(y)) for x, y in corners)
+    return a, b, c, d
 
 
 class Message(BaseModel):
@@ -81,7 +89,7 @@ class ObjectFinding(Message):
     label: str
     confidence: float = Field(ge=0, le=1)
     engine: Literal["logo_match", "logo_embed", "yolo", "clip", "onnx"]
-    quad: Quad | None = None
+    quad: Quad | None = Field(None, description="corners of the logo in its pose, which may lie outside the picture")
     reference: str | None = Field(None, description="name of the reference picture that matched")
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from gpu_service.routines import DebugPictures, Inference, Reference
 from gpu_service.routines.detect import DETECT, LOGO_ENGINES, DetectSettings
 from gpu_service.routines.logos.logo_set import weak_references
-from gpu_service.wire import NoItem
+from gpu_service.wire import NoItem, Quad
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
@@ -21,7 +22,7 @@ from mpr_resources.brands.brand_file import references_hash
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "2"
+CODE_VERSION = "2.1"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -29,6 +30,7 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "y": pl.Int32,
     "w": pl.Int32,
     "h": pl.Int32,
+    "quad": pl.List(pl.Float64),
     "label": pl.Utf8,
     "confidence": pl.Float64,
     "engine": pl.Utf8,
@@ -57,14 +59,22 @@ def detect_objects(
     """
     if not references and set(settings.engines) <= LOGO_ENGINES:
         return pl.DataFrame(schema=SCHEMA)
-    pictures = ((frame.seq, frame.picture, NoItem()) for frame in frames)
+    pictures = ((frame, frame.picture, NoItem()) for frame in frames)
     rows: list[tuple[object, ...]] = []
-    for seq, answer in inference.map(DETECT, pictures, routine_settings(settings), references):
+    for frame, answer in inference.map(DETECT, pictures, routine_settings(settings), references):
         rows += [
-            (seq, f.box.x, f.box.y, f.box.w, f.box.h, f.label, f.confidence, f.engine, f.reference)
+            (frame.seq, *f.box.xywh, _within(f.quad, frame), f.label, f.confidence, f.engine, f.reference)
             for f in answer.objects
         ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", "label", "x", "y", "w", "h", maintain_order=True)
+
+
+def _within(quad: Quad | None, frame: Frame) -> list[float] | None:
+    """The corners' x and y, those outside the frame brought to its edge."""
+    if quad is None:
+        return None
+    height, width = frame.picture.pixels.shape[:2]
+    return [round(float(value), 2) for value in np.clip(np.array(quad), 0, (width, height)).ravel()]
 
 
 def weak_sentences(settings: DetectObjectsSettings, references: Sequence[Reference]) -> tuple[str, ...]:
@@ -94,6 +104,8 @@ def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[
     settings=DetectObjectsSettings,
     schema=SCHEMA,
     columns={
+        "quad": "corners of the logo in its pose, clockwise from its own top left: x and y in px of the frame; null: "
+        "only its box is known",
         "engine": "what found it",
         "reference": "the brand whose reference picture was found; empty: none",
     },

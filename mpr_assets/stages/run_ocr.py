@@ -18,8 +18,8 @@ from gpu_service.boxes import XYWH
 from gpu_service.pictures import Image, Picture
 from gpu_service.routines import DebugPictures, Inference
 from gpu_service.routines.ocr.engine import OcrSettings
-from gpu_service.routines.ocr.routine import OCR, to_quad
-from gpu_service.wire import OcrItem, TextLine
+from gpu_service.routines.ocr.routine import OCR
+from gpu_service.wire import OcrItem, TextLine, to_quad
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun

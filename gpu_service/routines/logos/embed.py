@@ -33,11 +33,11 @@ from gpu_service.routines import Reference
 from gpu_service.routines.logos.logo_set import logo_set
 from gpu_service.routines.logos.references import Logo, read_logo
 from gpu_service.routines.logos.trunk import CELL_PX, Floats, cells
-from gpu_service.routines.logos.verify import project, pyramid, verify
+from gpu_service.routines.logos.verify import corners_of, project, pyramid, verify
 from gpu_service.settings import Settings
-from gpu_service.wire import Box, ObjectFinding
+from gpu_service.wire import Box, ObjectFinding, to_quad
 
-VERSION = "1"
+VERSION = "2"
 BACKGROUNDS = Path(__file__).parent / "backgrounds.npz"
 SIZES = (1.0, 0.71, 0.5, 0.35, 0.25)
 """Sizes of a picture that are looked through, as shares of `logo_embed_side_px`."""
@@ -443,13 +443,14 @@ def _inside(box: Floats, image: Image) -> Box:
 
 
 def _tightened(image: Image, findings: list[ObjectFinding], references: Sequence[Reference]) -> list[ObjectFinding]:
-    """The findings with their boxes drawn to the edges, where the reference's edges are there."""
+    """The findings with their boxes drawn to the edges, where the reference's edges are there, and its pose."""
     if not findings:
         return findings
     logos = {(logo.brand, logo.name): logo for logo in logo_set(references).logos}
     picked = [logos[one.label, one.reference or ""] for one in findings]
     start = np.stack([_pose(logo, one.box) for logo, one in zip(picked, findings, strict=True)])
     evidence = verify(pyramid(image), picked, start)
+    quads = project(evidence.homographies, corners_of(picked))
     tight = []
     for number, one in enumerate(findings):
         hull = project(evidence.homographies[number : number + 1], picked[number].hull[None])[0]
@@ -457,7 +458,7 @@ def _tightened(image: Image, findings: list[ObjectFinding], references: Sequence
         box = _inside(np.array([*low, *(high - low)], np.float32), image)
         good = evidence.plausible[number] and evidence.edges[number] > ON_EDGE and evidence.likeness[number] > LIKE
         near = iou(box.xywh, one.box.xywh) > NEAR
-        tight.append(one.model_copy(update={"box": box}) if good and near else one)
+        tight.append(one.model_copy(update={"box": box, "quad": to_quad(quads[number])}) if good and near else one)
     return tight
 
 

@@ -40,7 +40,7 @@ from gpu_service.routines.logos.verify import (
     verify,
 )
 from gpu_service.settings import Settings
-from gpu_service.wire import Box, ObjectFinding
+from gpu_service.wire import Box, ObjectFinding, to_quad
 
 VERSION = "2"
 
@@ -96,13 +96,12 @@ def find_logos(
     for i in _distinct(quads, scores, settings.logo_threshold):
         box = _box(project(evidence.homographies[i : i + 1], picked[i].hull[None])[0], image)
         if evidence.long_px[i] >= settings.logo_min_side_px and box.w and box.h:
-            a, b, c, d = [(float(x), float(y)) for x, y in quads[i]]
             found = ObjectFinding(
                 box=box,
                 label=picked[i].brand,
                 confidence=round(float(scores[i]), 4),
                 engine="logo_match",
-                quad=(a, b, c, d),
+                quad=to_quad(quads[i]),
                 reference=picked[i].name,
             )
             findings.append(found)

@@ -19,8 +19,8 @@ from gpu_service.routines.ocr.small_text import small_text_places
 from gpu_service.wire import (
     OcrAnswer,
     OcrItem,
-    Quad,
     TextLine,
+    to_quad,
 )
 
 
@@ -364,9 +364,3 @@ def lines_picture(answer: OcrAnswer, image: Image) -> Image:
         colour = (0, int(255 * line.confidence), int(255 * (1 - line.confidence)))
         cv2.polylines(picture, [np.round(np.array(line.quad)).astype(np.int32)], True, colour, 2)
     return picture
-
-
-def to_quad(quad: NDArray[np.float32]) -> Quad:
-    """Corners, shape (4, 2), as they travel."""
-    a, b, c, d = ((float(x), float(y)) for x, y in quad)
-    return a, b, c, d

@@ -17,8 +17,10 @@ from mpr_resources.storage.pictures import Frame
 from tests.gpu_service.test_detect import (
     COMB,
     KITE,
+    comb,
     ground,
     one,
+    put,
     two_instances,
 )
 
@@ -54,7 +56,30 @@ def test_rows_follow_the_frames_and_name_brand_engine_and_reference() -> None:
     assert set(table.select("label", "engine", "reference").rows()) == {("Kite", "logo_match", "kite.png")}
     for row, (_, box) in zip(table.rows(named=True)[1:], truth, strict=True):
         assert [row[k] for k in "xywh"] == pytest.approx([box.x, box.y, box.w, box.h], abs=4)
+    for row, (_, box) in zip(table.rows(named=True)[1:], truth, strict=True):
+        corners = [(box.x, box.y), (box.x + box.w, box.y), (box.x + box.w, box.y + box.h), (box.x, box.y + box.h)]
+        assert row["quad"] == pytest.approx([float(value) for corner in corners for value in corner], abs=4)
     assert table.equals(detect_objects(frames, LocalInference(), DetectObjectsSettings(), (KITE, COMB)))
+
+
+@pytest.mark.parametrize(
+    ("turn_deg", "first_corner"), [(0, (54, 31)), (25, (40, 55)), (-25, (77, 16))], ids=["upright", "left", "right"]
+)
+def test_the_quad_turns_with_the_logo(turn_deg: float, first_corner: tuple[int, int]) -> None:
+    pixels = ground("plain")
+    put(pixels, comb(), (100, 75), 100, (20, 20, 20), turn_deg)
+    [row] = detect_objects([frame(0, pixels)], LocalInference(), DetectObjectsSettings(), (COMB,)).rows(named=True)
+    assert row["quad"][:2] == pytest.approx(first_corner, abs=4)
+
+
+def test_the_quad_of_a_logo_that_the_frame_cuts_ends_at_its_edge() -> None:
+    pixels = ground("plain")
+    put(pixels, comb(), (100, 75), 100, (20, 20, 20))
+    [row] = detect_objects([frame(0, pixels[:, 62:])], LocalInference(), DetectObjectsSettings(), (COMB,)).rows(
+        named=True
+    )
+    assert row["quad"][0] == 0
+    assert row["x"] == 0
 
 
 @pytest.mark.parametrize(
