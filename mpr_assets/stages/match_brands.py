@@ -39,7 +39,7 @@ from mpr_assets.text.scripts import cannot_be_read
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.storage.tables import NamedRow, StageTable, TableHeader
 
-CODE_VERSION = "2"
+CODE_VERSION = "2.1"
 SCHEMA = DETECTION_SCHEMA
 
 LOGO_ENGINES = frozenset({"logo_match", "logo_embed", "clip"})

@@ -24,7 +24,7 @@ from mpr_assets.text.edit_cost import (
     near_edits,
     skeleton,
 )
-from mpr_assets.text.names import Name, Tolerance, names_of
+from mpr_assets.text.names import Name, Tolerance, names_of, own_spelling, parted_at_capitals
 from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import FoldedText, Word, fold
 
@@ -42,6 +42,9 @@ COMMON_PER_MILLION = 0.5
 COMMON_ALONE_PER_MILLION = 5.0
 """The same where they are all that the line says, so that the name is likelier: "SAM SUNG" is one, "HOME BASE" none.
 This one and the one above were set by `tests/mpr_assets/text/test_common_phrases.py`."""
+TITLE_LETTERS = 4
+"""Where a word of so many letters begins small the line is a sentence: in titles they begin with capitals (Associated
+Press)."""
 HALF_LETTERS = 2
 """Of a word that goes over from one line to the next at least so many letters stand on each."""
 _HYPHENS = ("-", "\u2010", "\u2011", "\u00ad")
@@ -110,6 +113,8 @@ class NameIndex:
                     closing[fragment].add(number)
         self._opening, self._closing = _Fragments(opening), _Fragments(closing)
         self._halves = _Halves(self.names)
+        texts = (text for brand in brands for text in (*brand.texts, *brand.exclude))
+        self._own_spellings = frozenset(map(own_spelling, texts))
         self._close = CloseKeys(
             [name.key for name in self.names], [near_edits(name.letters, tolerance) for name in self.names]
         )
@@ -138,7 +143,7 @@ class NameIndex:
                 hit
                 for start, end, key in windows[text]
                 for number in close.get(key, ())
-                if (hit := self._hit(self.names[number], folded.words, start, end, key))
+                if (hit := self._hit(self.names[number], folded.words, start, end, key, folded.normal))
             ]
             hits += [hit for hit in self._verbatim_hits(folded.words) if hit not in hits]
             missed = [near[key] for _, _, key in windows[text] if key in near]
@@ -176,7 +181,7 @@ class NameIndex:
                 for start in range(first)
                 for end in range(last + 1, len(words) + 1)
                 for number in sorted(numbers)
-                if (hit := self._hit(self.names[number], words, start, end, _key(words[start:end]), joined=True))
+                if (hit := self._hit(self.names[number], words, start, end, _key(words[start:end])))
             )
         return self._joined[texts]
 
@@ -231,14 +236,23 @@ class NameIndex:
         return close, near
 
     def _hit(
-        self, name: Name, words: tuple[Word, ...], start: int, end: int, key: str, *, joined: bool = False
+        self, name: Name, words: tuple[Word, ...], start: int, end: int, key: str, text: str | None = None
     ) -> Hit | None:
-        """The name in these words, if they are near enough to it. `joined`: they stand on several lines."""
+        """The name in these words, if they are near enough to it.
+
+        Args:
+            name: what is looked for.
+            words: of a text, or of several lines one after the other.
+            start, end: which of them, half-open.
+            key: those without spaces.
+            text: what `words` have their places in; None where they stand on several lines.
+        """
         compared = compare(key, name, self.tolerance)
         if compared is None:
             return None
         cost, unsure = compared
-        alone, short = end - start == len(words), name.letters <= self.tolerance.one_edit_letters
+        joined, alone = text is None, end - start == len(words)
+        short = name.letters <= self.tolerance.one_edit_letters
         if unsure and short and (joined or not alone):
             return None
         window = words[start:end]
@@ -246,6 +260,8 @@ class NameIndex:
         if added is None:
             return None
         spelt_out = all(len(word.text) == 1 for word in window)
+        if added and text is not None and key == name.key and self._is_own_spelling(words, start, end, text):
+            return Hit(name, start, end, ADDED_SPACE_COST * added, unsure)
         if (
             added
             and short
@@ -266,6 +282,19 @@ class NameIndex:
         if cost > allowed_cost(name.letters, self.tolerance):
             return None
         return Hit(name, start, end, cost, unsure, common)
+
+    def _is_own_spelling(self, words: tuple[Word, ...], start: int, end: int, text: str) -> bool:
+        """Whether words are a name as its brand writes it, parted only where a capital stands in it: "You Tube".
+
+        In a title every word begins with a capital, so that capitals say nothing there.
+        """
+        written = [text[word.start : word.end] for word in words]
+        window, others = written[start:end], written[:start] + written[end:]
+        return (
+            "".join(window) in self._own_spellings
+            and parted_at_capitals(window)
+            and (not others or any(len(other) >= TITLE_LETTERS and other[0].islower() for other in others))
+        )
 
     def _are_words(self, others: Sequence[str]) -> bool:
         """Whether a reading that is not quite a name is other words: whether each that is not the name's is known."""

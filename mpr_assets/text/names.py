@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -81,6 +82,30 @@ def spellings(text: str) -> Iterator[tuple[tuple[str, ...], bool]]:
         yield out, False
     for shape in {as_latin(text.upper()), as_latin(text)} - {None}:
         yield tuple(word.text for word in fold(shape or "").words), True
+
+
+def own_spelling(text: str) -> str:
+    """A text's words as they are written, capitals kept and without spaces; "" where no capital begins inside a word.
+
+    >>> own_spelling("YouTube Music"), own_spelling("Goodyear")
+    ('YouTubeMusic', '')
+    """
+    folded = fold(text)
+    words = [folded.normal[word.start : word.end] for word in folded.words]
+    return "".join(words) if any(map(_inner_capitals, words)) else ""
+
+
+def parted_at_capitals(words: Sequence[str]) -> bool:
+    """Whether each of these words, as they are written, goes on in small letters, and the next begins with a capital.
+
+    >>> parted_at_capitals(["You", "Tube"]), parted_at_capitals(["You", "tube"]), parted_at_capitals(["YOU", "TUBE"])
+    (True, False, False)
+    """
+    return all(before[-1:].islower() and after[:1].isupper() for before, after in pairwise(words))
+
+
+def _inner_capitals(word: str) -> bool:
+    return any(before.islower() and after.isupper() for before, after in pairwise(word))
 
 
 def word_ends(words: Sequence[str]) -> list[int]:
