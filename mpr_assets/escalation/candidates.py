@@ -146,7 +146,7 @@ def candidates(found: pl.DataFrame, crops: pl.DataFrame) -> pl.DataFrame:
     rows = list(crops.select(columns).iter_rows())
     read = {crop for crop, seq, x, y, w, h in rows if any(overlaps(one, (x, y, w, h)) for one in boxes.get(seq, ()))}
     unread = [
-        (seq, x, y, w, h, None, 0.0, "object", "", "unread", -1 - crop)
+        (seq, x, y, w, h, None, 0.0, "object", "", "unread", -1 - crop, None, None)
         for crop, seq, x, y, w, h in rows
         if crop not in read
     ]

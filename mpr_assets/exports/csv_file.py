@@ -12,7 +12,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def exposures_csv(exposures: pl.DataFrame) -> str:
-    """`exposures.csv` as RFC 4180 has it (CRLF, quotes where needed), for a table of EXPOSURE_SCHEMA.
+    """`exposures.csv` as RFC 4180 has it (CRLF, quotes where needed), for a table of MEASURED_SCHEMA.
 
     A spreadsheet would run a brand's or a file's name that starts with `=`, `+`, `-` or `@` as a formula; such a name
     gets an apostrophe before it. `report.json` and the Parquet table have every name as it is.

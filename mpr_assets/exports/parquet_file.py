@@ -8,7 +8,7 @@ from mpr_assets.exports.tables import ReportTables
 
 
 def parquet(tables: ReportTables) -> bytes:
-    """A row for each exposure, the columns of EXPOSURE_SCHEMA with their types."""
+    """A row for each exposure, the columns of MEASURED_SCHEMA with their types."""
     buffer = io.BytesIO()
     tables.exposures.write_parquet(buffer)
     return buffer.getvalue()

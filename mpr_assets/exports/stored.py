@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 from pydantic import ValidationError
 
 from gpu_service.errors import BadInput, PermanentError
-from mpr_assets.exports.tables import ReportTables
-from mpr_assets.report.measures import measures
+from mpr_assets.exports.tables import ReportTables, brands_of
 from mpr_assets.report.model import Report
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
@@ -26,7 +25,6 @@ def read_report(storage: Storage, timeline: str) -> ReportTables:
     """
     try:
         exposures = read_table(storage, "compile_report", timeline).rows
-        chunks = read_table(storage, "timeline", timeline).rows
         report = Report.model_validate_json(storage.get(Keys.report(timeline, "report.json")))
     except MissingObject as error:
         raise BadInput(f"The timeline {timeline!r} has no report yet", "run it first") from error
@@ -36,7 +34,7 @@ def read_report(storage: Storage, timeline: str) -> ReportTables:
     if report.counts.exposures != exposures.height:
         what = f"The report of the timeline {timeline!r} does not fit its table of exposures"
         raise PermanentError(what, "a run is at work, or was broken off: wait for it, or run it again")
-    return ReportTables(report, exposures, measures(exposures, chunks))
+    return ReportTables(report, exposures, brands_of(report))
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from mpr_assets.report.exposures import DECIMALS
+from mpr_assets.report.measured import Measured
 from mpr_assets.report.model import (
     BrandReport,
     Counts,
@@ -41,8 +42,7 @@ class Subject:
 
 def build_report(
     subject: Subject,
-    exposures: pl.DataFrame,
-    measures: pl.DataFrame,
+    measured: Measured,
     detections: pl.DataFrame,
     frames: pl.DataFrame,
     spans: pl.DataFrame,
@@ -50,14 +50,17 @@ def build_report(
     unlisted: tuple[UnlistedText, ...],
 ) -> Report:
     """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names."""
+    exposures = measured.exposures
     evidence = _evidence(exposures, detections, frames, subject)
     columns = [name for name in Exposure.model_fields if name != "evidence"]
     of_brand: dict[str, list[Exposure]] = {}
     for row, proof in zip(exposures.sort("brand", "start_ms").iter_rows(named=True), evidence, strict=True):
         kept = {name: row[name] for name in columns}
         of_brand.setdefault(row["brand"], []).append(Exposure(**kept, evidence=proof))
+    in_cells = dict(measured.cells.iter_rows())
     brands = tuple(
-        BrandReport(**row | {"exposures": tuple(of_brand[row["brand"]])}) for row in measures.iter_rows(named=True)
+        BrandReport(**row, cells=in_cells.get(row["brand"]), exposures=tuple(of_brand[row["brand"]]))
+        for row in measured.brands.drop("exposures").iter_rows(named=True)
     )
     found = detections.filter(pl.col("brand").is_not_null())
     return Report(

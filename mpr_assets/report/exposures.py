@@ -8,12 +8,11 @@ object trackers count frames and know nothing of cuts, nor of frames that stand 
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 from pydantic import Field
 
 from gpu_service.settings import Settings
+from mpr_assets.report.areas import area_shares
 
 EXPOSURE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "brand": pl.String,
@@ -98,7 +97,7 @@ def exposures(
     _refuse_strangers(found, "seq", frames, "a detection lies on a frame")
     _refuse_strangers(frames, "chunk", chunks, "a frame lies in a chunk")
     spans = frame_spans(frames, scenes, chunks)
-    stays = _number_stays(_held_on_frames(_per_frame(found, frames), spans), settings.max_gap_ms)
+    stays = _number_stays(held_on_frames(_per_frame(found, frames), spans), settings.max_gap_ms)
     return _summed_up(stays, chunks, settings)
 
 
@@ -172,53 +171,16 @@ def _per_frame(found: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
         pl.col("confidence", "x", "y", "w", "h", "width_px", "height_px").first(),
     )
     return grouped.with_columns(
-        area_share=pl.Series(_area_shares(ordered, grouped["boxes"].cast(pl.Int64).to_numpy()), dtype=pl.Float64)
+        area_share=pl.Series(area_shares(ordered, grouped["boxes"].cast(pl.Int64).to_numpy()), dtype=pl.Float64)
     )
 
 
-def _area_shares(ordered: pl.DataFrame, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the frame that each group's boxes cover together; the groups are runs of `counts` rows."""
-    columns = ordered.select("x", "y", "w", "h", "width_px", "height_px").cast(pl.Float64).to_numpy()
-    x, y, w, h, width, height = columns.T
-    corners = np.stack(
-        [np.clip(x, 0, width), np.clip(y, 0, height), np.clip(x + w, 0, width), np.clip(y + h, 0, height)], axis=1
-    )
-    starts = np.cumsum(counts) - counts
-    areas = np.zeros(len(counts))
-    for size in np.unique(counts):
-        groups = np.flatnonzero(counts == size)
-        areas[groups] = union_areas(corners[starts[groups, None] + np.arange(size)])
-    return np.asarray(areas / (width * height)[starts] if len(starts) else areas, np.float64)
-
-
-def union_areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Area that overlapping boxes cover together, for many groups of equally many boxes at once.
-
-    A sweep over the slabs between neighbouring left and right edges; in each, the covered height is the measure of a
-    union of intervals that are sorted by their tops.
+def held_on_frames(per_frame: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """What was found on a frame holds for that frame and for those it stands for that have nothing of their own.
 
     Args:
-        corners: shape (groups, boxes, 4): x0, y0, x1, y1 in px, x0 <= x1 and y0 <= y1.
-
-    Returns:
-        Shape (groups,), square px. Two boxes of 10 x 10 that share a quarter: 175.
+        per_frame: one row for each `brand` on each frame where it was found, `found_on`. spans: of `frame_spans`.
     """
-    by_top = np.take_along_axis(corners, np.argsort(corners[:, :, 1:2], axis=1, kind="stable"), axis=1)
-    x0, y0, x1, y1 = np.moveaxis(by_top, 2, 0)
-    cuts = np.sort(np.concatenate([x0, x1], axis=1), axis=1)
-    areas = np.zeros(len(corners))
-    for slab in range(cuts.shape[1] - 1):
-        left, right = cuts[:, slab : slab + 1], cuts[:, slab + 1 : slab + 2]
-        bottom = np.where((x0 <= left) & (x1 >= right), y1, 0.0)
-        covered_to = np.maximum.accumulate(bottom, axis=1)
-        above = np.concatenate([np.zeros_like(bottom[:, :1]), covered_to[:, :-1]], axis=1)
-        heights = np.maximum(0.0, bottom - np.maximum(y0, above)).sum(axis=1)
-        areas += heights * (right - left)[:, 0]
-    return areas
-
-
-def _held_on_frames(per_frame: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """What was found on a frame holds for that frame and for those it stands for that have nothing of their own."""
     stand_ins = spans.filter(pl.col("kept_seq") != pl.col("seq"))
     stands_for = pl.concat([spans.with_columns(found_on="seq"), stand_ins.with_columns(found_on="kept_seq")])
     held = stands_for.join(per_frame, on="found_on", how="inner", maintain_order="left")

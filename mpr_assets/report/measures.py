@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from mpr_assets.report.at_once import on_screen_ms
 from mpr_assets.report.exposures import DECIMALS
 from mpr_assets.timelines.chunks import timeline_ms
 
@@ -33,15 +34,16 @@ def measures(exposures: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
         exposures: rows of EXPOSURE_SCHEMA. chunks: rows of `timeline`.
 
     Returns:
-        A table of MEASURES_SCHEMA. `share` is the part of the timeline on which the brand is seen, 0 to 1; means of
-        size and confidence are over the frames; `first_ms` is when the first exposure starts, `last_ms` when the last
-        one ends.
+        A table of MEASURES_SCHEMA. `share` is the part of the timeline on which the brand is seen, 0 to 1; a time that
+        two of its exposures have counts once. Means of size and confidence are over the frames; `first_ms` is when the
+        first exposure starts, `last_ms` when the last one ends.
     """
     length_ms = max(timeline_ms(chunks), 1)
     weight = pl.col("frames") / pl.col("frames").sum()
-    screen_ms = (pl.col("end_ms") - pl.col("start_ms")).sum()
+    screen_ms = pl.col("on_screen_ms").first()
     return (
         exposures.sort("brand", "start_ms")
+        .join(on_screen_ms(exposures), on="brand", how="left", maintain_order="left")
         .group_by("brand", maintain_order=True)
         .agg(
             exposures=pl.len(),

@@ -91,6 +91,18 @@ class Exposure(ReportModel):
     media: str
     media_start_ms: int
     media_end_ms: int
+    mean_prominence: float | None = Field(None, description="0 to 1; this and what follows is in docs/measures.md")
+    max_prominence: float | None = None
+    position: str | None = Field(None, description="the cell of the 3 x 3 grid that it stands in on most frames")
+    position_share: float | None = Field(None, description="share of its frames on which it stands there")
+    centre_distance: float | None = Field(None, description="mean distance from the frame's centre; 1: a corner")
+    mean_instances: float | None = Field(None, description="marks of the brand at once")
+    max_instances: int | None = None
+    clutter: float | None = Field(None, description="mean number of other brands on screen")
+    solo_ms: int | None = Field(None, description="how long no other brand is on screen")
+    legibility: float | None = Field(
+        None, description="mean share of the name's letters that were read; null: nothing of it was read"
+    )
     evidence: Evidence
 
 
@@ -111,6 +123,21 @@ class BrandReport(ReportModel):
     source: str
     first_ms: int
     last_ms: int
+    share_of_voice: float | None = Field(None, description="its seconds in those of all brands, 0 to 1")
+    solo_ms: int | None = Field(None, description="how long no other brand is on screen")
+    clutter: float | None = Field(None, description="mean number of other brands on screen")
+    mean_prominence: float | None = None
+    max_prominence: float | None = None
+    position: str | None = Field(None, description="the cell of the 3 x 3 grid that it stands in on most frames")
+    centre_distance: float | None = Field(None, description="mean distance from the frame's centre; 1: a corner")
+    mean_instances: float | None = Field(None, description="marks of the brand at once")
+    max_instances: int | None = None
+    legibility: float | None = Field(
+        None, description="mean share of the name's letters that were read; null: nothing of it was read"
+    )
+    cells: tuple[float, ...] | None = Field(
+        None, description="share of its frames on which it stands in each cell, row by row from the top left"
+    )
     exposures: tuple[Exposure, ...]
 
 

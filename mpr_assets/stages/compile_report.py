@@ -20,13 +20,13 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.exports.formats import FORMATS, FormatName
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.report.build import Subject, build_report
+from mpr_assets.report.exposure_measures import COLUMN_MEANINGS, MEASURED_SCHEMA
 from mpr_assets.report.exposures import (
-    EXPOSURE_SCHEMA,
     ExposureSettings,
     exposures,
     frame_spans,
 )
-from mpr_assets.report.measures import measures
+from mpr_assets.report.measured import measure
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.overview import overview
 from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
@@ -38,9 +38,9 @@ from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "3.1"
+CODE_VERSION = "3.2"
 
-SCHEMA = EXPOSURE_SCHEMA
+SCHEMA = MEASURED_SCHEMA
 
 DETECTING = (match_brands.stage, escalate_vlm.stage, escalate_cloud.stage)
 """Stages whose detections make up the report."""
@@ -69,7 +69,7 @@ class ReportFiles:
     """
 
     exposures: pl.DataFrame
-    measures: pl.DataFrame
+    brands: pl.DataFrame
     files: Mapping[str, bytes]
     report_html: str
 
@@ -96,14 +96,14 @@ def compile_report(
         ValueError: the tables do not fit together.
     """
     found = exposures(detections, frames, scenes, chunks, settings)
-    measured = measures(found, chunks)
     spans = frame_spans(frames, scenes, chunks)
+    measured = measure(found, detections, frames, spans, chunks)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
-    report = build_report(subject, found, measured, detections, frames, spans, chunks, unlisted)
-    tables = ReportTables(report, found, measured)
+    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted)
+    tables = ReportTables(report, measured.exposures, measured.brands)
     return ReportFiles(
-        exposures=found,
-        measures=measured,
+        exposures=measured.exposures,
+        brands=measured.brands,
         files={FORMATS[name].stored_name: FORMATS[name].make(tables) for name in _formats(settings)},
         report_html=render_page(report, spans, picture, settings, subject.stage_of_source),
     )
@@ -203,7 +203,8 @@ def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
     kinds={"polars", "parquet"},
     settings=CompileReportSettings,
     schema=SCHEMA,
-    columns={
+    columns=COLUMN_MEANINGS
+    | {
         "best_h": "height, in px, of the brand's box in the frame that proves the exposure best",
         "best_seq": "seq of the frame that proves the exposure best",
         "best_w": "width, in px, of the brand's box in that frame",
@@ -266,4 +267,4 @@ def stage(
         run.storage.put(Keys.report(run.timeline, name), data)
     of_before = [one.stored_name for one in FORMATS.values() if one.stored_name not in files]
     run.storage.delete(Keys.report(run.timeline, name) for name in of_before)
-    return Result(compiled.exposures, {"exposures": compiled.exposures.height, "brands": compiled.measures.height})
+    return Result(compiled.exposures, {"exposures": compiled.exposures.height, "brands": compiled.brands.height})

@@ -22,7 +22,7 @@ from mpr_assets.escalation.pictures import CropView, render_crops, to_look_at
 from mpr_assets.escalation.session import ask_in_turn
 from mpr_assets.escalation.verdicts import resolve
 from mpr_assets.overlays import preview_sheet
-from mpr_assets.text.detections import DETECTION_SCHEMA
+from mpr_assets.text.detections import DETECTION_COLUMNS, DETECTION_SCHEMA
 from mpr_resources.cloud.asking import (
     Asker,
     Label,
@@ -37,7 +37,7 @@ from mpr_resources.storage.tables import StageTable, TableHeader
 
 T = TypeVar("T")
 
-CODE_VERSION = "2"
+CODE_VERSION = "2.1"
 
 SCHEMA = DETECTION_SCHEMA
 
@@ -169,6 +169,7 @@ def _all_asked(run: StageRun[EscalateCloudSettings], _header: TableHeader) -> bo
     kinds={"cloud", "parquet"},
     settings=EscalateCloudSettings,
     schema=SCHEMA,
+    columns=DETECTION_COLUMNS,
     code_version=CODE_VERSION,
     inputs=("extract_frames", "preprocess", "match_brands", "escalate_vlm"),
     depends_on=lambda run: {

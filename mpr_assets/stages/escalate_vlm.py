@@ -22,13 +22,13 @@ from mpr_assets.escalation.pictures import CropView, render_crops, to_look_at
 from mpr_assets.escalation.session import ask_in_turn
 from mpr_assets.escalation.verdicts import resolve
 from mpr_assets.overlays import preview_sheet
-from mpr_assets.text.detections import DETECTION_SCHEMA
+from mpr_assets.text.detections import DETECTION_COLUMNS, DETECTION_SCHEMA
 from mpr_resources.cloud.answers import Answers, alike, family_of
 from mpr_resources.cloud.asking import Outcome
 from mpr_resources.cloud.prompt import Answer
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "2"
+CODE_VERSION = "2.1"
 
 SCHEMA = DETECTION_SCHEMA
 
@@ -120,6 +120,7 @@ def _all_answered(run: StageRun[EscalateVlmSettings], _header: TableHeader) -> b
     kinds={"inference", "parquet"},
     settings=EscalateVlmSettings,
     schema=SCHEMA,
+    columns=DETECTION_COLUMNS,
     code_version=CODE_VERSION,
     inputs=("extract_frames", "preprocess", "match_brands"),
     depends_on=_outside,

@@ -15,6 +15,7 @@ from operator import attrgetter
 
 import polars as pl
 from pydantic import Field
+from rapidfuzz.distance import LCSseq
 
 from gpu_service.boxes import XYWH, around, overlaps
 from gpu_service.errors import MprError
@@ -24,19 +25,22 @@ from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.consensus import AgreedName, Weight, agreed_names, nearest_words
-from mpr_assets.text.detections import DETECTION_SCHEMA
+from mpr_assets.text.detections import DETECTION_COLUMNS, DETECTION_SCHEMA
 from mpr_assets.text.layout import (
     Line,
     Reach,
     followers,
     next_in_row,
     part_box,
+    part_quad,
     pieces,
 )
 from mpr_assets.text.name_index import Hit, NameIndex, ParsedText
 from mpr_assets.text.names import Tolerance
+from mpr_assets.text.quads import outline
 from mpr_assets.text.scripts import cannot_be_read
 from mpr_resources.brands.brand_file import BrandList
+from mpr_resources.brands.folding import fold_key
 from mpr_resources.storage.tables import NamedRow, StageTable, TableHeader
 
 CODE_VERSION = "2.1"
@@ -133,7 +137,7 @@ class _Find:
         return (3 * self.hit.cost - self.hit.name.letters, self.hit.cost, self.hit.name.brand, self.parts)
 
 
-Row = tuple[int, int, int, int, int, str | None, float, str, str, str, int | None]
+Row = tuple[int, int, int, int, int, str | None, float, str, str, str, int | None, Sequence[float] | None, float | None]
 
 
 def _text_rows(lines: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings) -> Iterator[Row]:
@@ -149,10 +153,12 @@ def _text_rows(lines: pl.DataFrame, brands: BrandList, settings: MatchBrandsSett
 
 def _frames(lines: pl.DataFrame) -> Iterator[tuple[int, list[Line]]]:
     """The lines of each frame that has any, in order."""
-    columns = ("seq", "text", "confidence", "quad", "x", "y", "w", "h", "track")
-    ordered = lines.sort("seq", "line").select(columns)
+    columns = ("seq", "text", "confidence", "quad", "x", "y", "w", "h", "track", "reading")
+    # A line that is not read looks as it did when it was.
+    last = pl.col("reading").forward_fill().backward_fill().over("track")
+    ordered = lines.sort("seq", "line").with_columns(reading=pl.coalesce(last, "text")).select(columns)
     for seq, rows in groupby(ordered.iter_rows(), key=lambda row: row[0]):
-        yield seq, [Line(row[1], row[2], tuple(row[3]), (row[4], row[5], row[6], row[7]), row[8]) for row in rows]
+        yield seq, [Line(row[1], row[2], tuple(row[3]), (*row[4:8],), row[8], row[9]) for row in rows]
 
 
 def _in_one(lines: Sequence[Line], run: Sequence[int]) -> str:
@@ -203,13 +209,25 @@ def _frame_rows(
             detections.append((find, box))
             text = " ".join(lines[line].text for line, _, _ in find.parts)
             track = lines[find.parts[0][0]].track
-            yield (seq, *box, find.hit.name.brand, find.confidence, "ocr", text, "", track)
+            quads = [part_quad(lines[line], readings[line].folded, start, end) for line, start, end in find.parts]
+            found = (find.hit.name.brand, find.confidence, "ocr", text, "", track)
+            yield (seq, *box, *found, outline(quads), _legibility(find, lines))
     for number, (line, reading) in enumerate(zip(lines, readings, strict=True)):
         if number not in taken:
             low = line.confidence < settings.min_confidence
             never = "excluded" if brands.never_means_one(line.text) else ""
             reason = reasons.get(number) or never or ("low_confidence" if low else reading.reason)
-            yield (seq, *line.box, None, line.confidence, "ocr", line.text, reason, line.track)
+            left = (None, line.confidence, "ocr", line.text, reason, line.track)
+            yield (seq, *line.box, *left, outline([line.quad]), None)
+
+
+def _legibility(find: _Find, lines: Sequence[Line]) -> float:
+    """The share of the name's letters that this frame's readings have, in their order."""
+    parts = [lines[line] for line, _, _ in find.parts]
+    if all(part.reading == part.text for part in parts):
+        return round(find.hit.score, 4)
+    read = "".join(fold_key(part.reading) for part in parts)
+    return round(LCSseq.similarity(find.hit.name.key, read) / find.hit.name.letters, 4)
 
 
 def _find(
@@ -363,7 +381,8 @@ def _object_rows(objects: pl.DataFrame, brands: BrandList, settings: MatchBrands
 def _object_row(row: NamedRow, brand: str, source: str, settings: MatchBrandsSettings) -> Row:
     low = row["confidence"] < settings.min_object_confidence
     place = (row["seq"], row["x"], row["y"], row["w"], row["h"])
-    return (*place, None if low else brand, row["confidence"], source, "", "low_confidence" if low else "", None)
+    found = (None if low else brand, row["confidence"], source, "", "low_confidence" if low else "", None)
+    return (*place, *found, row.get("quad"), None)
 
 
 @declare_stage(
@@ -373,6 +392,7 @@ def _object_row(row: NamedRow, brand: str, source: str, settings: MatchBrandsSet
     kinds={"polars", "parquet"},
     settings=MatchBrandsSettings,
     schema=DETECTION_SCHEMA,
+    columns=DETECTION_COLUMNS,
     code_version=CODE_VERSION,
     inputs=("run_ocr", "detect_objects"),
     depends_on=lambda run: {"brands": run.brand_list().version},

@@ -24,13 +24,15 @@ FIRST_SQUARE_LETTER = 0x2E80
 
 @dataclass(frozen=True)
 class Line:
-    """A line of text in a frame. `quad`: x0 y0 .. x3 y3 clockwise from top left; pixels."""
+    """A line of text in a frame. `quad`: x0 y0 .. x3 y3 clockwise from top left; pixels. `reading`: how this frame has
+    it, where `text` is what all readings of its track agree on."""
 
     text: str
     confidence: float
     quad: tuple[float, ...]
     box: XYWH
     track: int | None
+    reading: str
 
 
 @dataclass(frozen=True)
@@ -120,15 +122,29 @@ def _goes_on_in(a: _Place, b: _Place, reach: float) -> bool:
 
 def part_box(line: Line, folded: FoldedText, start: int, end: int) -> XYWH:
     """The box of the words `start` to `end` of a line, by the usual widths of their letters."""
+    if start == 0 and end == len(folded.words):
+        return line.box
+    quad = part_quad(line, folded, start, end)
+    xs, ys = quad[::2], quad[1::2]
+    return _bounded((math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))), line.box)
+
+
+def part_quad(line: Line, folded: FoldedText, start: int, end: int) -> tuple[float, ...]:
+    """The same as a quad, like that of the line."""
     words = folded.words
     if start == 0 and end == len(words):
-        return line.box
+        return line.quad
     widths = _reach_of_letters(folded.normal)
     left, right = widths[words[start].start], widths[words[end - 1].end]
     x0, y0, x1, y1, x2, y2, x3, y3 = line.quad
-    xs = [a + (b - a) * share for share in (left, right) for a, b in ((x0, x1), (x3, x2))]
-    ys = [a + (b - a) * share for share in (left, right) for a, b in ((y0, y1), (y3, y2))]
-    return _bounded((math.floor(min(xs)), math.floor(min(ys)), math.ceil(max(xs)), math.ceil(max(ys))), line.box)
+
+    def along(a: float, b: float, share: float) -> float:
+        return a + (b - a) * share
+
+    return (
+        along(x0, x1, left), along(y0, y1, left), along(x0, x1, right), along(y0, y1, right),
+        along(x3, x2, right), along(y3, y2, right), along(x3, x2, left), along(y3, y2, left),
+    )  # fmt: skip
 
 
 def _bounded(corners: tuple[int, int, int, int], box: XYWH) -> XYWH:

@@ -5,6 +5,7 @@ What a line says, and its pixels, are not looked at here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import cv2
@@ -35,6 +36,18 @@ def alike(one: Quad, other: Quad) -> bool:
 def area(quad: Quad) -> float:
     """The area inside a quad."""
     return float(cv2.contourArea(quad.astype(np.float32)))
+
+
+def outline(quads: Sequence[Sequence[float]]) -> list[float]:
+    """The convex hull of quads, clockwise: x0 y0 x1 y1 …, to a hundredth of a pixel. One quad is as it is.
+
+    >>> outline([(0, 0, 4, 0, 4, 2, 0, 2), (0, 4, 2, 4, 2, 6, 0, 6)])
+    [4.0, 0.0, 4.0, 2.0, 2.0, 6.0, 0.0, 6.0, 0.0, 0.0]
+    """
+    if len(quads) == 1:
+        return [round(value, 2) for value in quads[0]]
+    corners = np.array(quads, np.float32).reshape(-1, 2)
+    return [round(float(value), 2) for value in cv2.convexHull(corners, clockwise=True).ravel()]
 
 
 def common_area(one: Quad, other: Quad) -> float:

@@ -55,7 +55,7 @@ def crops(*places: tuple[int, int, int]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=preprocess.SCHEMA, orient="row")
 
 
-NOT_READ = (0, 0, 0, 100, 50, None, 0.0, "object", "", "unread", -8)
+NOT_READ = (0, 0, 0, 100, 50, None, 0.0, "object", "", "unread", -8, None, None)
 CANDIDATES: dict[str, tuple[pl.DataFrame, pl.DataFrame, list[Any]]] = {
     "nothing": (table(), crops(), []),
     "a detection is none": (table(row(0, brand="Acme")), crops(), []),

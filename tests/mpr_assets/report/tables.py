@@ -34,6 +34,8 @@ DETECTIONS = {
     "text": pl.String,
     "reason": pl.String,
     "track": pl.Int64,
+    "polygon": pl.List(pl.Float64),
+    "legibility": pl.Float64,
 }
 CHUNKS = {
     "chunk": pl.Int32,
@@ -93,8 +95,21 @@ def detection(
     confidence: float = 0.9,
     box: tuple[int, int, int, int] = (10, 10, 20, 10),
     source: str = "ocr",
+    polygon: list[float] | None = None,
+    legibility: float | None = None,
 ) -> tuple[object, ...]:
-    return (seq, *box, brand, confidence, source, "" if source == "logo" else "ACME", "" if brand else "unread", None)
+    return (
+        seq,
+        *box,
+        brand,
+        confidence,
+        source,
+        "" if source == "logo" else "ACME",
+        "" if brand else "unread",
+        None,
+        polygon,
+        legibility,
+    )
 
 
 def detections(*rows: tuple[object, ...]) -> pl.DataFrame:

@@ -6,7 +6,6 @@ import time
 from itertools import pairwise
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -17,7 +16,6 @@ from mpr_assets.report.exposures import (
     ExposureSettings,
     exposures,
     frame_spans,
-    union_areas,
 )
 from tests.mpr_assets.report.tables import (
     HEIGHT,
@@ -226,23 +224,6 @@ def test_tables_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         exposures(found, sampled, scenes([]), spans, ExposureSettings())
-
-
-UNIONS = {
-    "no box has any size": ([[0, 0, 0, 0], [5, 5, 5, 9]], 0),
-    "one box": ([[0, 0, 10, 10]], 100),
-    "apart": ([[0, 0, 10, 10], [20, 0, 30, 10]], 200),
-    "a quarter shared": ([[0, 0, 10, 10], [5, 5, 15, 15]], 175),
-    "one inside": ([[0, 0, 10, 10], [2, 2, 4, 4]], 100),
-    "twice the same": ([[0, 0, 10, 10], [0, 0, 10, 10]], 100),
-    "a cross": ([[4, 0, 6, 10], [0, 4, 10, 6]], 36),
-    "a ring of four and its middle": ([[0, 0, 9, 3], [0, 6, 9, 9], [0, 0, 3, 9], [6, 0, 9, 9], [4, 4, 5, 5]], 73),
-}
-
-
-@pytest.mark.parametrize(("boxes", "area"), UNIONS.values(), ids=UNIONS.keys())
-def test_union_area(boxes: list[list[int]], area: int) -> None:
-    assert union_areas(np.array([boxes, boxes], np.float64)).tolist() == [area, area]
 
 
 @st.composite

@@ -47,7 +47,10 @@ CASES: dict[str, tuple[list[Read], list[tuple[str, int, int]]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_unlisted_texts(case: str) -> None:
     read, expected = CASES[case]
-    rows = [(seq, 10, 10, 60, 20, brand, sure, "ocr", text, reason, 1) for seq, brand, text, reason, sure in read]
+    rows = [
+        (seq, 10, 10, 60, 20, brand, sure, "ocr", text, reason, 1, None, None)
+        for seq, brand, text, reason, sure in read
+    ]
     detections = pl.DataFrame(rows, DETECTIONS, orient="row")
     found = unlisted_texts(detections, SAMPLED, SHOTS, SPANS, ExposureSettings())
     assert [(one.text, one.times, one.screen_ms) for one in found] == expected

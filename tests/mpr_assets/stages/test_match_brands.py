@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mpr_assets.report.areas import area
 from mpr_assets.stages.match_brands import MatchBrandsSettings, match_brands
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_resources.brands.brand_file import Brand, BrandList
@@ -519,6 +520,9 @@ def test_tilted_lines_are_joined() -> None:
         pl.DataFrame(rows, schema=LINES, orient="row"), NO_OBJECTS, as_brands(["Acme Fly Better"]), DEFAULTS
     )
     assert table.select("brand", "x", "y", "w", "h").rows() == [("Acme Fly Better", 95, 100, 211, 66)]
+    corners = table["polygon"][0].to_list()
+    around_both = area(list(zip(corners[::2], corners[1::2], strict=True)))
+    assert around_both == pytest.approx(206 * 30 + 36 * 5, rel=0.01)  # of the parallelogram; its box has 211 x 66
 
 
 OF_A_TRACK: dict[str, tuple[list[str], str, list[tuple[str, float]], list[tuple[str | None, Box]]]] = {
@@ -568,6 +572,28 @@ def test_readings_of_a_track_agree_on_a_name(name: str) -> None:
     assert [(r["brand"], (r["x"], r["y"], r["w"], r["h"])) for r in table.iter_rows(named=True)] == expected
 
 
+LEGIBILITY: dict[str, tuple[list[str | None], list[float | None]]] = {
+    "read as it is": (["Velquora Labs"], [1]),
+    "not read again: it looks as it did": (["Velquora Labs", None, "Velquora", None], [1, 1, 0.6667, 0.6667]),
+    "found before it was read": ([None, "Velquora Labs"], [1, 1]),
+    "half covered": (["Velquora Labs", "uora Labs"], [1, 0.6667]),
+    "in a sentence": (["by Velquora Labs now"], [1]),
+    "nothing of it": (["Velquora Labs", "xxx"], [1, 0]),
+}
+
+
+@pytest.mark.parametrize("case", LEGIBILITY)
+def test_how_much_of_a_name_each_frame_shows(case: str) -> None:
+    readings, expected = LEGIBILITY[case]
+    frames = [
+        lines(("Velquora Labs", (100, 100, 300, 30)), seq=seq).with_columns(reading=pl.lit(text, pl.String))
+        for seq, text in enumerate(readings)
+    ]
+    table = match_brands(pl.concat(frames), NO_OBJECTS, as_brands(["Velquora Labs"]), DEFAULTS)
+    assert table["brand"].to_list() == ["Velquora Labs"] * len(readings)
+    assert table["legibility"].to_list() == expected
+
+
 def test_row_of_a_detection() -> None:
     table = match_brands(
         lines(("aaaa Google aa", (100, 100, 280, 30)), confidence=0.8, seq=7),
@@ -588,6 +614,8 @@ def test_row_of_a_detection() -> None:
         "text": "aaaa Google aa",
         "reason": "",
         "track": 10,
+        "polygon": [200.8, 100.0, 324.0, 100.0, 324.0, 130.0, 200.8, 130.0],
+        "legibility": 1.0,
     }
 
 

@@ -1,0 +1,67 @@
+"""What a brand's exposures and frames add up to over the timeline. Every measure is defined in docs/measures.md; how
+exposures are measured is in `exposure_measures`.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mpr_assets.report.exposures import DECIMALS
+from mpr_assets.report.measures import MEASURES_SCHEMA, measures
+from mpr_assets.report.presence import CELLS
+
+BRAND_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "share_of_voice": pl.Float64,
+    "solo_ms": pl.Int64,
+    "clutter": pl.Float64,
+    "mean_prominence": pl.Float64,
+    "max_prominence": pl.Float64,
+    "position": pl.String,
+    "centre_distance": pl.Float64,
+    "mean_instances": pl.Float64,
+    "max_instances": pl.Int32,
+    "legibility": pl.Float64,
+}
+BRAND_SCHEMA = MEASURES_SCHEMA | BRAND_MEASURES
+
+
+def brand_measures(exposures: pl.DataFrame, presence: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
+    """One row a brand, sorted as `measures` sorts them.
+
+    Args:
+        exposures: rows of MEASURED_SCHEMA. presence: of these exposures. chunks: rows of `timeline`.
+
+    Returns:
+        A table of BRAND_SCHEMA. Means are over the sampled frames on which the brand was found, `clutter` over time.
+    """
+    lasts = pl.col("end_ms") - pl.col("start_ms")
+    over_exposures = exposures.group_by("brand").agg(
+        solo_ms=pl.col("solo_ms").sum(), clutter=(pl.col("clutter") * lasts).sum() / lasts.sum()
+    )
+    over_frames = presence.group_by("brand").agg(
+        mean_prominence=pl.col("prominence").mean(),
+        max_prominence=pl.col("prominence").max(),
+        centre_distance=pl.col("centre_distance").mean(),
+        mean_instances=pl.col("instances").mean(),
+        max_instances=pl.col("instances").max(),
+        legibility=pl.col("legibility").mean(),
+    )
+    commonest = cells(presence).with_columns(
+        position=pl.col("cells").list.arg_max().replace_strict(dict(enumerate(CELLS)), return_dtype=pl.String)
+    )
+    screen_ms = pl.col("screen_ms")
+    return (
+        measures(exposures, chunks)
+        .join(over_exposures, on="brand", how="left", maintain_order="left")
+        .join(over_frames, on="brand", how="left", maintain_order="left")
+        .join(commonest, on="brand", how="left", maintain_order="left")
+        .with_columns(share_of_voice=screen_ms / screen_ms.sum())
+        .with_columns(pl.col(name).round(DECIMALS) for name, dtype in BRAND_MEASURES.items() if dtype == pl.Float64)
+        .select(pl.col(name).cast(dtype) for name, dtype in BRAND_SCHEMA.items())
+    )
+
+
+def cells(presence: pl.DataFrame) -> pl.DataFrame:
+    """Rows (brand, cells): the share of its frames on which the brand stands in each of the nine CELLS."""
+    in_cell = [(pl.col("cell") == number).mean().round(DECIMALS) for number in range(len(CELLS))]
+    return presence.group_by("brand", maintain_order=True).agg(cells=pl.concat_list(in_cell).first())

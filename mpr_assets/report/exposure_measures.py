@@ -1,0 +1,78 @@
+"""What an exposure's frames add up to, as columns beside the exposure's own. Every measure is defined in
+docs/measures.md; what a brand's exposures add up to is in `brand_measures`.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mpr_assets.report.at_once import together
+from mpr_assets.report.exposures import DECIMALS, EXPOSURE_SCHEMA
+from mpr_assets.report.presence import CELLS
+
+EXPOSURE_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "mean_prominence": pl.Float64,
+    "max_prominence": pl.Float64,
+    "position": pl.String,
+    "position_share": pl.Float64,
+    "centre_distance": pl.Float64,
+    "mean_instances": pl.Float64,
+    "max_instances": pl.Int32,
+    "clutter": pl.Float64,
+    "solo_ms": pl.Int64,
+    "legibility": pl.Float64,
+}
+MEASURED_SCHEMA = EXPOSURE_SCHEMA | EXPOSURE_MEASURES
+"""The table of `compile_report`."""
+
+COLUMN_MEANINGS = {
+    "mean_prominence": "mean prominence, 0 to 1: how near to the centre and how large the most prominent mark is",
+    "max_prominence": "largest prominence, 0 to 1",
+    "position": "the cell of a 3 x 3 grid in which the most prominent mark stands on most frames",
+    "position_share": "share of the exposure's frames on which it stands there, 0 to 1",
+    "centre_distance": "mean distance of the most prominent mark from the frame's centre; 1: a corner of the frame",
+    "mean_instances": "mean number of marks of the brand at once",
+    "max_instances": "largest number of marks of the brand at once",
+    "clutter": "mean number of other brands on screen",
+    "solo_ms": "how long no other brand is on screen, ms",
+    "legibility": "mean share of the name's letters that were read, 0 to 1; null: nothing of it was read",
+}
+
+
+def measured_exposures(exposures: pl.DataFrame, presence: pl.DataFrame) -> pl.DataFrame:
+    """The exposures, sorted as they are, with what their frames add up to.
+
+    Args:
+        exposures: rows of EXPOSURE_SCHEMA. presence: of these exposures, by `presence`.
+
+    Returns:
+        A table of MEASURED_SCHEMA. Means are over the sampled frames on which the brand was found.
+    """
+    keys = ["brand", "exposure"]
+    per_exposure = presence.group_by(keys, maintain_order=True).agg(
+        mean_prominence=pl.col("prominence").mean(),
+        max_prominence=pl.col("prominence").max(),
+        centre_distance=pl.col("centre_distance").mean(),
+        mean_instances=pl.col("instances").mean(),
+        max_instances=pl.col("instances").max(),
+        legibility=pl.col("legibility").mean(),
+    )
+    lasts = pl.col("end_ms") - pl.col("start_ms")
+    return (
+        exposures.hstack(together(exposures))
+        .join(per_exposure, on=keys, how="left", maintain_order="left")
+        .join(_positions(presence, keys), on=keys, how="left", maintain_order="left")
+        .with_columns(clutter=pl.col("clutter_ms") / lasts)
+        .with_columns(pl.col(name).round(DECIMALS) for name, dtype in EXPOSURE_MEASURES.items() if dtype == pl.Float64)
+        .select(pl.col(name).cast(dtype) for name, dtype in MEASURED_SCHEMA.items())
+    )
+
+
+def _positions(presence: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """The commonest cell, of equals the first of the grid, and on which share of the frames it is that."""
+    counted = presence.group_by(*keys, "cell").agg(frames=pl.len()).sort(*keys, "cell")
+    commonest = pl.col("frames").arg_max()
+    return counted.group_by(keys, maintain_order=True).agg(
+        position=pl.col("cell").get(commonest).replace_strict(dict(enumerate(CELLS)), return_dtype=pl.String),
+        position_share=pl.col("frames").max() / pl.col("frames").sum(),
+    )
