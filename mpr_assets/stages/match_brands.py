@@ -43,7 +43,7 @@ from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.storage.tables import NamedRow, StageTable, TableHeader
 
-CODE_VERSION = "2.1"
+CODE_VERSION = "2.2"
 SCHEMA = DETECTION_SCHEMA
 
 LOGO_ENGINES = frozenset({"logo_match", "logo_embed", "clip"})
@@ -382,7 +382,7 @@ def _object_row(row: NamedRow, brand: str, source: str, settings: MatchBrandsSet
     low = row["confidence"] < settings.min_object_confidence
     place = (row["seq"], row["x"], row["y"], row["w"], row["h"])
     found = (None if low else brand, row["confidence"], source, "", "low_confidence" if low else "", None)
-    return (*place, *found, row.get("quad"), None)
+    return (*place, *found, row["quad"], None)
 
 
 @declare_stage(

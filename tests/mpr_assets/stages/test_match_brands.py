@@ -34,6 +34,7 @@ OBJECTS = {
     "y": pl.Int32,
     "w": pl.Int32,
     "h": pl.Int32,
+    "quad": pl.List(pl.Float64),
     "label": pl.Utf8,
     "confidence": pl.Float64,
     "engine": pl.Utf8,
@@ -647,14 +648,14 @@ OBJECT_CASES: dict[
 @pytest.mark.parametrize("name", OBJECT_CASES)
 def test_objects(name: str) -> None:
     names, (label, confidence, engine), changes, expected = OBJECT_CASES[name]
-    objects = pl.DataFrame([(3, 1, 2, 30, 40, label, confidence, engine, None)], schema=OBJECTS, orient="row")
+    quad = [1.0, 2.0, 31.0, 4.0, 31.0, 42.0, 1.0, 40.0]
+    objects = pl.DataFrame([(3, 1, 2, 30, 40, quad, label, confidence, engine, None)], schema=OBJECTS, orient="row")
     table = match_brands(
         pl.DataFrame(schema=LINES), objects, as_brands([*names]), MatchBrandsSettings.model_validate(changes)
     )
     assert table.select("brand", "source", "reason").rows() == expected
-    assert table.select("seq", "x", "y", "w", "h", "text", "track").rows() == [(3, 1, 2, 30, 40, "", None)] * len(
-        expected
-    )
+    place = table.select("seq", "x", "y", "w", "h", "polygon", "text", "track", "legibility").rows()
+    assert place == [(3, 1, 2, 30, 40, quad, "", None, None)] * len(expected)
 
 
 NEVER: dict[str, tuple[list[str], list[tuple[str, str | None, str]]]] = {
@@ -675,7 +676,7 @@ def test_a_text_that_is_never_a_brand_is_a_candidate_that_nobody_need_ask_about(
 @pytest.mark.parametrize(("label", "expected"), [("Acme", ["Acme"]), ("Zarvox", ["Zarvox"]), ("ZAR VOX", [])])
 def test_logos_where_only_the_registry_lists_brands(label: str, expected: list[str]) -> None:
     brands = as_brands(["Acme"], any_logo=True, never=() if expected else ("Zarvox",))
-    objects = pl.DataFrame([(3, 1, 2, 30, 40, label, 0.8, "clip", None)], schema=OBJECTS, orient="row")
+    objects = pl.DataFrame([(3, 1, 2, 30, 40, None, label, 0.8, "clip", None)], schema=OBJECTS, orient="row")
     table = match_brands(pl.DataFrame(schema=LINES), objects, brands, DEFAULTS)
     assert table["brand"].to_list() == expected
 
