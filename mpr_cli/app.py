@@ -49,6 +49,10 @@ COMMANDS = {
         "mpr_cli.export",
         "Write a timeline's report in other formats: spreadsheets, subtitles, edit lists; see docs/exports.md.",
     ),
+    "why": CommandInfo(
+        "mpr_cli.why",
+        "Show what a brand's time on screen stands on: exposure, detection, text or logo, crop, frame, settings, run.",
+    ),
     "init": CommandInfo(
         "mpr_cli.init",
         "Lay out a project of your own, with profiles and settings of Dagster, which commands given in it use.",

@@ -78,7 +78,7 @@ def parse_chunk(text: str) -> tuple[int, int]:
         BadInput: it is not of that form, or it does not end after it starts.
     """
     start, dash, end = text.strip().partition("-")
-    start_ms, end_ms = _parse_time(start), _parse_time(end)
+    start_ms, end_ms = parse_time(start), parse_time(end)
     if not dash or start_ms is None or end_ms is None:
         raise BadInput(f"The chunk {text!r} is not a span of time", "write it as START-END, like 00:10:00-00:12:30")
     if end_ms <= start_ms:
@@ -86,7 +86,8 @@ def parse_chunk(text: str) -> tuple[int, int]:
     return start_ms, end_ms
 
 
-def _parse_time(text: str) -> int | None:
+def parse_time(text: str) -> int | None:
+    """`HH:MM:SS`, `MM:SS` or `SS`, with up to three decimals, in ms; None where it is not of that form."""
     form = re.fullmatch(r"(?:(?:([0-9]{1,4}):)?([0-9]{1,2}):)?([0-9]{1,7})(?:\.([0-9]{1,3}))?", text.strip())
     if form is None:
         return None
