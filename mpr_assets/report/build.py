@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from mpr_assets.report.exposures import DECIMALS
+from mpr_assets.report.exposures import DECIMALS, inferred_spans
 from mpr_assets.report.measured import Measured
 from mpr_assets.report.model import (
     BrandReport,
@@ -55,7 +55,7 @@ def build_report(
     columns = [name for name in Exposure.model_fields if name != "evidence"]
     of_brand: dict[str, list[Exposure]] = {}
     for row, proof in zip(exposures.sort("brand", "start_ms").iter_rows(named=True), evidence, strict=True):
-        kept = {name: row[name] for name in columns}
+        kept = {name: row[name] for name in columns} | {"inferred": tuple(inferred_spans(row["inferred"]))}
         of_brand.setdefault(row["brand"], []).append(Exposure(**kept, evidence=proof))
     in_cells = dict(measured.cells.iter_rows())
     brands = tuple(

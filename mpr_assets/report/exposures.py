@@ -3,16 +3,22 @@
 All times are whole milliseconds of the timeline's clock, spans are half-open.
 
 Why this is not a library: OpenTimelineIO keeps spans but has no rules that make them of detections; the buffers of
-object trackers count frames and know nothing of cuts, nor of frames that stand for dropped ones.
+object trackers count frames and know nothing of cuts, nor of frames that stand for dropped ones. Which detections are
+of one mark is in `mpr_assets.report.tracks`.
 """
 
 from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
 
 import polars as pl
 from pydantic import Field
 
 from gpu_service.settings import Settings
 from mpr_assets.report.areas import area_shares
+from mpr_assets.report.camera import Motion, still
+from mpr_assets.report.tracks import AwayLimits, Bridge, follow
 
 EXPOSURE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "brand": pl.String,
@@ -35,7 +41,13 @@ EXPOSURE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "media": pl.String,
     "media_start_ms": pl.Int64,
     "media_end_ms": pl.Int64,
+    "seen_ms": pl.Int64,
+    "inferred_ms": pl.Int64,
+    "inferred": pl.String,
+    "start_uncertainty_ms": pl.Int64,
+    "end_uncertainty_ms": pl.Int64,
 }
+"""`seen_ms` and `inferred_ms` add up to the exposure's length; `inferred`: the bridged spans, see `inferred_spans`."""
 
 DECIMALS = 6
 """Shares and confidences are rounded to this, so that the order of a sum cannot show in the bytes."""
@@ -53,9 +65,15 @@ class ExposureSettings(Settings):
         1000,
         ge=0,
         le=600_000,
-        description="gaps between detections of a brand within a shot that are bridged, in ms",
+        description="gaps between detections of a mark within a shot that are bridged, in ms; bridged time is inferred",
     )
-    min_exposure_ms: int = Field(0, ge=0, le=600_000, description="minimum length of an exposure, in ms")
+    max_hidden_ms: int = Field(
+        3000,
+        ge=0,
+        le=600_000,
+        description="the same for a mark that comes back at its place in the scene, as if it had been covered, in ms",
+    )
+    min_exposure_ms: int = Field(0, ge=0, le=600_000, description="minimum time that an exposure is seen, in ms")
     min_confidence: float = Field(
         0.5,
         ge=0,
@@ -73,17 +91,20 @@ def exposures(
     scenes: pl.DataFrame,
     chunks: pl.DataFrame,
     settings: ExposureSettings,
+    motion: Motion = still,
 ) -> pl.DataFrame:
     """Exposures of every brand, sorted by brand and start; they never overlap for one brand.
 
     A detection on a kept frame holds for the frames that it stands for; what time a frame covers: `frame_spans`. What
-    touches is one exposure, across a cut too; a gap is bridged only within a shot, and nothing crosses a chunk's edge,
-    for an exposure is evidence from one source.
+    touches is one exposure, across a cut too. A gap is bridged only within a shot, and only where a mark that was there
+    before it is there again after it (`mpr_assets.report.tracks`); bridged time is inferred, not seen. Nothing crosses
+    a chunk's edge, for an exposure is evidence from one source.
 
     Args:
         detections: rows (seq, x, y, w, h, brand, confidence, source); rows without a brand are candidates, left out.
         frames: rows of `extract_frames`. scenes: rows of `filter_scenes`; a frame that has none stands for itself.
         chunks: rows of `timeline`.
+        motion: of the picture between neighbouring kept frames of a shot; asked only where marks moved or were away.
 
     Returns:
         A table of EXPOSURE_SCHEMA. `frames` and `detections` count dropped frames too; `best_*` is the surest box
@@ -97,8 +118,33 @@ def exposures(
     _refuse_strangers(found, "seq", frames, "a detection lies on a frame")
     _refuse_strangers(frames, "chunk", chunks, "a frame lies in a chunk")
     spans = frame_spans(frames, scenes, chunks)
-    stays = _number_stays(held_on_frames(_per_frame(found, frames), spans), settings.max_gap_ms)
+    reach = AwayLimits(settings.max_gap_ms, settings.max_hidden_ms)
+    bridges = follow(found, frames_looked_at(found, spans, frames), reach, motion).bridges
+    stays = _number_stays(held_on_frames(_per_frame(found, frames), spans), bridges)
     return _summed_up(stays, chunks, settings)
+
+
+def inferred_spans(inferred: str) -> list[tuple[int, int]]:
+    """The bridged spans of an exposure on the timeline's clock, half-open, by its column `inferred`.
+
+    >>> inferred_spans("1500-2000 4250-4750")
+    [(1500, 2000), (4250, 4750)]
+    """
+    pairs = (span.partition("-") for span in inferred.split())
+    return [(int(start), int(end)) for start, _, end in pairs]
+
+
+def frames_looked_at(found: pl.DataFrame, spans: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
+    """The frames in which marks were looked for, as `tracks.follow` takes them: those kept, and those with detections.
+
+    Args:
+        found: detections, rows with a seq. spans: rows of `frame_spans`. frames: rows of `extract_frames`.
+    """
+    return (
+        spans.filter((pl.col("kept_seq") == pl.col("seq")) | pl.col("seq").is_in(found["seq"].unique().to_list()))
+        .join(frames.select("seq", "width_px", "height_px"), on="seq", how="left", maintain_order="left")
+        .select("seq", "chunk", "shot", "start_ms", "width_px", "height_px")
+    )
 
 
 def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
@@ -109,13 +155,16 @@ def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame
     last ends at the chunk's end, one sampling step away at most where it is not held so long.
 
     Returns:
-        Rows (seq, chunk, shot, kept_seq, timeline_ms, start_ms, end_ms) in the timeline's order. The spans of a chunk
-        tile it without overlap; a frame that shows at the very time of the next covers nothing and is not in the table.
+        Rows (seq, chunk, shot, kept_seq, timeline_ms, start_ms, end_ms, start_uncertainty_ms, end_uncertainty_ms) in
+        the timeline's order. The spans of a chunk tile it without overlap; a frame that shows at the very time of the
+        next covers nothing and is not in the table. Uncertainties: how far from its start and its end what a frame
+        shows may have come and gone, for nothing was looked at between it and its neighbours.
     """
     edges = chunks.select(
         "chunk",
         chunk_start_ms="timeline_start_ms",
         chunk_end_ms=pl.col("timeline_start_ms") + pl.col("end_ms") - pl.col("start_ms"),
+        cut_uncertainty_ms=(CUT_FRAMES * 1000 * pl.col("fps_den") / pl.col("fps_num")).ceil().cast(pl.Int64),
     )
     ordered = (
         frames.select("seq", "chunk", "timeline_ms", "until_ms", "cut_ms")
@@ -129,6 +178,12 @@ def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame
     step_ms = _sampling_step_ms(ordered)
     meet_ms = pl.when(after.is_not_null()).then(pl.max_horizontal("until_ms", (time + after) // 2))
     last_ms = pl.col("chunk_end_ms") if step_ms is None else pl.max_horizontal("until_ms", time + step_ms)
+    is_cut = pl.col("cut_ms").is_not_null() & (pl.col("shot") != pl.col("shot").shift(1).over("chunk"))
+    sampled_apart = pl.max_horizontal(
+        pl.col("start_ms") - pl.col("until_ms").shift(1).over("chunk"), time - pl.col("start_ms")
+    )
+    came = pl.when(before.is_null()).then(0).when(is_cut).then("cut_uncertainty_ms").otherwise(sampled_apart)
+    gone = pl.coalesce(pl.col("start_uncertainty_ms").shift(-1).over("chunk"), pl.col("end_ms") - pl.col("until_ms"))
     return (
         ordered.with_columns(
             start_ms=pl.coalesce(pl.when(before.is_not_null()).then("cut_ms"), meet_ms.shift(1).over("chunk"), time),
@@ -137,9 +192,18 @@ def frame_spans(frames: pl.DataFrame, scenes: pl.DataFrame, chunks: pl.DataFrame
         .with_columns(
             start_ms=pl.max_horizontal("start_ms", "chunk_start_ms"), end_ms=pl.min_horizontal("end_ms", "chunk_end_ms")
         )
+        .with_columns(start_uncertainty_ms=pl.max_horizontal(came, 0))
+        .with_columns(end_uncertainty_ms=pl.max_horizontal(gone, 0))
         .filter(pl.col("start_ms") < pl.col("end_ms"))
-        .select("seq", "chunk", "shot", "kept_seq", "timeline_ms", "start_ms", "end_ms")
+        .select(
+            *("seq", "chunk", "shot", "kept_seq", "timeline_ms", "start_ms", "end_ms"),
+            *("start_uncertainty_ms", "end_uncertainty_ms"),
+        )
     )
+
+
+CUT_FRAMES = 2
+"""Frames of the source by which the time of a cut may be off: the decoder passes over some that no other needs."""
 
 
 def _sampling_step_ms(ordered: pl.DataFrame) -> int | None:
@@ -187,38 +251,81 @@ def held_on_frames(per_frame: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame
     return held.unique(["brand", "seq"], keep="first", maintain_order=True) if len(stand_ins) else held
 
 
-def _number_stays(held: pl.DataFrame, max_gap_ms: int) -> pl.DataFrame:
-    """Adds `stay`: a number that the rows of one unbroken stay of one brand share."""
+def _number_stays(held: pl.DataFrame, bridges: Iterable[Bridge]) -> pl.DataFrame:
+    """Adds `stay`, a number that the rows of one unbroken stay of a brand share, and `gap_ms`, bridged before each."""
     ordered = held.sort("brand", "start_ms", "found_on")
-    bridged_ms = pl.when(pl.col("shot") == pl.col("shot").shift(1)).then(max_gap_ms).otherwise(0)
-    breaks = (
-        (pl.col("brand") != pl.col("brand").shift(1))
-        | (pl.col("chunk") != pl.col("chunk").shift(1))
-        | (pl.col("start_ms") - pl.col("end_ms").shift(1) > bridged_ms)
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in ("brand", "chunk"))
+    ordered = ordered.with_columns(
+        goes_on=same.fill_null(False), gap_ms=(pl.col("start_ms") - pl.col("end_ms").shift(1)).fill_null(0)
     )
-    return ordered.with_columns(stay=breaks.fill_null(False).cast(pl.Int64).cum_sum())
+    gaps = (
+        ordered.with_row_index("row")
+        .with_columns(before=pl.col("found_on").shift(1), shot_before=pl.col("shot").shift(1))
+        .filter("goes_on", pl.col("gap_ms") > 0, pl.col("shot") == pl.col("shot_before"))
+    )
+    crossed = _crossed(gaps.select("row", "brand", "chunk", "shot", "before", "found_on", "gap_ms"), bridges)
+    joined = pl.col("goes_on") & ((pl.col("gap_ms") <= 0) | pl.int_range(pl.len()).is_in(crossed))
+    return ordered.with_columns(stay=(~joined).cast(pl.Int64).cum_sum(), gap_ms=pl.when(joined).then("gap_ms"))
+
+
+def _crossed(gaps: pl.DataFrame, bridges: Iterable[Bridge]) -> list[int]:
+    """The gaps, by row, that a mark bridges: seen before the gap and after it, and not away for longer than allowed."""
+    furthest: dict[tuple[str, int, int, int], tuple[list[int], list[int]]] = {}
+    for one in sorted(bridges, key=lambda one: one.from_seq):
+        starts, ends = furthest.setdefault((one.brand, one.chunk, one.shot, one.limit_ms), ([], []))
+        starts.append(one.from_seq)
+        ends.append(max(one.to_seq, ends[-1] if ends else one.to_seq))
+    limits = sorted({limit for *_, limit in furthest})
+    return [
+        row
+        for row, brand, chunk, shot, before, after, gap_ms in gaps.iter_rows()
+        if any(
+            gap_ms <= limit and _reaches(furthest.get((brand, chunk, shot, limit)), before, after) for limit in limits
+        )
+    ]
+
+
+def _reaches(bridges: tuple[list[int], list[int]] | None, before: int, after: int) -> bool:
+    """Whether one begins at or before a frame and ends at or after another; given: starts, and the furthest ends."""
+    if bridges is None:
+        return False
+    number = bisect_right(bridges[0], before)
+    return number > 0 and bridges[1][number - 1] >= after
 
 
 def _summed_up(stays: pl.DataFrame, chunks: pl.DataFrame, settings: ExposureSettings) -> pl.DataFrame:
     surest = stays.sort("stay", "confidence", "area_share", "found_on", descending=[False, True, True, False])
-    summed = surest.group_by("stay", maintain_order=True).agg(
-        pl.col("brand", "chunk").first(),
-        pl.col("start_ms").min(),
-        pl.col("end_ms").max(),
-        pl.col("sources").explode().unique().sort().str.join("+").alias("source"),
-        pl.col("confidence").mean(),
-        pl.col("confidence").max().alias("max_confidence"),
-        pl.col("seq").n_unique().alias("frames"),
-        pl.col("boxes").sum().alias("detections"),
-        pl.col("area_share").mean().alias("mean_area_share"),
-        pl.col("area_share").max().alias("max_area_share"),
-        pl.col("found_on").first().alias("best_seq"),
-        *(pl.col(side).first().alias(f"best_{side}") for side in "xywh"),
+    bridged = stays.filter(pl.col("gap_ms") > 0).sort("stay", "start_ms")
+    inferred = bridged.group_by("stay", maintain_order=True).agg(
+        pl.format("{}-{}", pl.col("start_ms") - pl.col("gap_ms"), "start_ms").str.join(" ").alias("inferred"),
+        pl.col("gap_ms").sum().alias("inferred_ms"),
+    )
+    summed = (
+        surest.group_by("stay", maintain_order=True)
+        .agg(
+            pl.col("brand", "chunk").first(),
+            pl.col("start_ms").min(),
+            pl.col("end_ms").max(),
+            pl.col("start_uncertainty_ms").sort_by("start_ms").first(),
+            pl.col("end_uncertainty_ms").sort_by("end_ms").last(),
+            pl.col("sources").explode().unique().sort().str.join("+").alias("source"),
+            pl.col("confidence").mean(),
+            pl.col("confidence").max().alias("max_confidence"),
+            pl.col("seq").n_unique().alias("frames"),
+            pl.col("boxes").sum().alias("detections"),
+            pl.col("area_share").mean().alias("mean_area_share"),
+            pl.col("area_share").max().alias("max_area_share"),
+            pl.col("found_on").first().alias("best_seq"),
+            *(pl.col(side).first().alias(f"best_{side}") for side in "xywh"),
+        )
+        .join(inferred, on="stay", how="left", maintain_order="left")
+        .with_columns(pl.col("inferred").fill_null(""), pl.col("inferred_ms").fill_null(0))
+        .with_columns(seen_ms=pl.col("end_ms") - pl.col("start_ms") - pl.col("inferred_ms"))
     )
     enough = (
         (pl.col("max_confidence") >= settings.min_confidence)
         & (pl.col("detections") >= settings.min_detections)
-        & (pl.col("end_ms") - pl.col("start_ms") >= settings.min_exposure_ms)
+        & (pl.col("seen_ms") >= settings.min_exposure_ms)
     )
     media = chunks.select(
         "chunk", media="source", behind_ms=pl.col("start_ms").cast(pl.Int64) - pl.col("timeline_start_ms")

@@ -35,12 +35,13 @@ def measures(exposures: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         A table of MEASURES_SCHEMA. `share` is the part of the timeline on which the brand is seen, 0 to 1; a time that
-        two of its exposures have counts once. Means of size and confidence are over the frames; `first_ms` is when the
-        first exposure starts, `last_ms` when the last one ends.
+        two of its exposures have counts once, and inferred time is in `longest_ms`, `first_ms` and `last_ms` alone.
+        Means of size and confidence are over the frames; `first_ms` is when the first exposure starts, `last_ms` when
+        the last one ends.
     """
     length_ms = max(timeline_ms(chunks), 1)
     weight = pl.col("frames") / pl.col("frames").sum()
-    screen_ms = pl.col("on_screen_ms").first()
+    screen_ms = pl.col("on_screen_ms").first() - pl.col("inferred_ms").sum()
     return (
         exposures.sort("brand", "start_ms")
         .join(on_screen_ms(exposures), on="brand", how="left", maintain_order="left")

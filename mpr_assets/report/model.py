@@ -80,6 +80,11 @@ class Exposure(ReportModel):
 
     start_ms: int
     end_ms: int
+    start_uncertainty_ms: int = Field(0, description="how far off the start may be, before or after")
+    end_uncertainty_ms: int = Field(0, description="how far off the end may be, before or after")
+    seen_ms: int = Field(0, description="time in which the brand was found")
+    inferred_ms: int = Field(0, description="time in which a mark was away and came back; not in `seen_ms`")
+    inferred: tuple[tuple[int, int], ...] = Field((), description="when: spans on the timeline's clock, half-open")
     source: str
     confidence: float
     max_confidence: float

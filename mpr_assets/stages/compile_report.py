@@ -20,6 +20,7 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.exports.formats import FORMATS, FormatName
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.report.build import Subject, build_report
+from mpr_assets.report.camera import Motion, picture_motion, still
 from mpr_assets.report.exposure_measures import COLUMN_MEANINGS, MEASURED_SCHEMA
 from mpr_assets.report.exposures import (
     ExposureSettings,
@@ -38,7 +39,7 @@ from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "3.2"
+CODE_VERSION = "4"
 
 SCHEMA = MEASURED_SCHEMA
 
@@ -82,6 +83,7 @@ def compile_report(
     settings: CompileReportSettings,
     subject: Subject,
     picture: GetPicture,
+    motion: Motion = still,
 ) -> ReportFiles:
     """Compile a timeline's report.
 
@@ -91,11 +93,12 @@ def compile_report(
         settings: of this stage.
         subject: names, the brands looked for, what each stage did.
         picture: gives a frame for the page, None where it is no longer stored.
+        motion: of the picture between kept frames.
 
     Raises:
         ValueError: the tables do not fit together.
     """
-    found = exposures(detections, frames, scenes, chunks, settings)
+    found = exposures(detections, frames, scenes, chunks, settings, motion)
     spans = frame_spans(frames, scenes, chunks)
     measured = measure(found, detections, frames, spans, chunks)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
@@ -224,6 +227,11 @@ def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
         "confidence": "mean confidence of the detections, 0 to 1",
         "start_ms": "start of the exposure on the timeline's clock",
         "end_ms": "end of the exposure, which does not belong to it, on the timeline's clock",
+        "seen_ms": "time of the exposure in which the brand was found, in ms",
+        "inferred_ms": "time of the exposure in which a mark was away and came back, in ms; not in seen_ms",
+        "inferred": "the spans in which it was away, as START-END in ms of the timeline's clock",
+        "start_uncertainty_ms": "how far off the start may be, before or after, in ms",
+        "end_uncertainty_ms": "how far off the end may be, before or after, in ms",
     },
     code_version=CODE_VERSION,
     inputs=("timeline", "extract_frames", "filter_scenes", *(one.name for one in DETECTING)),
@@ -261,6 +269,7 @@ def stage(
         run.settings,
         subject,
         folder.read,
+        picture_motion(lambda seq: folder.read(seq, decode=False)),
     )
     files = {**compiled.files, PAGE: compiled.report_html.encode()}
     for name, data in files.items():

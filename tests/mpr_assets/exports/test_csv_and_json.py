@@ -30,7 +30,8 @@ SHOTS = scenes([0, 0, 1, 1, 2, 2], {3: 2})
 SETTINGS = ExposureSettings()
 HEADER = (
     "brand,start_ms,end_ms,source,confidence,exposure,max_confidence,frames,detections,mean_area_share,max_area_share,"
-    "best_seq,best_x,best_y,best_w,best_h,chunk,media,media_start_ms,media_end_ms\r\n"
+    "best_seq,best_x,best_y,best_w,best_h,chunk,media,media_start_ms,media_end_ms,"
+    "seen_ms,inferred_ms,inferred,start_uncertainty_ms,end_uncertainty_ms\r\n"
 )
 
 
@@ -50,23 +51,23 @@ def report(*rows: tuple[object, ...], seconds: float | None = None) -> Report:
     )
 
 
-REST = ",0,0.9,1,1,0.01,0.01,1,10,10,20,10,0,a.mp4,10250,10500\r\n"
+REST = ",0,0.9,1,1,0.01,0.01,1,10,10,20,10,0,a.mp4,10250,10750,500,0,,250,250\r\n"
 CSV_CASES = {
     "no exposure: the header alone": ([], HEADER),
-    "a plain name": ([detection(1)], HEADER + "Acme,250,750,ocr,0.9" + REST.replace("10500", "10750")),
+    "a plain name": ([detection(1)], HEADER + "Acme,250,750,ocr,0.9" + REST),
     "comma and quotes": (
         [detection(1, 'Bits, "Bobs"')],
-        HEADER + '"Bits, ""Bobs""",250,750,ocr,0.9' + REST.replace("10500", "10750"),
+        HEADER + '"Bits, ""Bobs""",250,750,ocr,0.9' + REST,
     ),
     "letters beyond ASCII": (
         [detection(1, "Žižka 日本")],
-        HEADER + "Žižka 日本,250,750,ocr,0.9" + REST.replace("10500", "10750"),
+        HEADER + "Žižka 日本,250,750,ocr,0.9" + REST,
     ),
     "a formula is made inert": (
         [detection(1, "=1+1")],
-        HEADER + "'=1+1,250,750,ocr,0.9" + REST.replace("10500", "10750"),
+        HEADER + "'=1+1,250,750,ocr,0.9" + REST,
     ),
-    "an at sign too": ([detection(1, "@home")], HEADER + "'@home,250,750,ocr,0.9" + REST.replace("10500", "10750")),
+    "an at sign too": ([detection(1, "@home")], HEADER + "'@home,250,750,ocr,0.9" + REST),
 }
 
 

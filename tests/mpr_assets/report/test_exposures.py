@@ -16,6 +16,7 @@ from mpr_assets.report.exposures import (
     ExposureSettings,
     exposures,
     frame_spans,
+    inferred_spans,
 )
 from tests.mpr_assets.report.tables import (
     HEIGHT,
@@ -30,6 +31,7 @@ from tests.mpr_assets.report.tables import (
 ONE = chunks(("match.mp4", 0, 4000))
 EVERY_HALF = frames(range(0, 4000, 500))
 ONE_SHOT = scenes([0] * 8)
+NO_GAPS = ExposureSettings(max_gap_ms=0, max_hidden_ms=0)
 
 
 class Case(NamedTuple):
@@ -58,7 +60,26 @@ SPANS = {
     "every frame": Case(found_on(*range(8)), [("Acme", 0, 4000)]),
     "neighbours touch": Case(found_on(2, 3), [("Acme", 750, 1750)]),
     "gap as long as allowed is bridged": Case(found_on(1, 4), [("Acme", 250, 2250)]),
-    "gap longer than allowed splits": Case(found_on(1, 5), [("Acme", 250, 750), ("Acme", 2250, 2750)]),
+    "a mark that comes back at its place was hidden": Case(found_on(0, 7), [("Acme", 0, 4000)]),
+    "hidden for longer than allowed": Case(
+        found_on(0, 7), [("Acme", 0, 250), ("Acme", 3250, 4000)], settings=ExposureSettings(max_hidden_ms=2999)
+    ),
+    "gap longer than allowed splits": Case(
+        found_on(1, 5), [("Acme", 250, 750), ("Acme", 2250, 2750)], settings=ExposureSettings(max_hidden_ms=0)
+    ),
+    "one that comes back elsewhere was away": Case(
+        detections(detection(1), detection(2, box=(150, 80, 20, 10))),
+        [("Acme", 250, 1250)],
+    ),
+    "one that left before another came": Case(
+        detections(detection(1), detection(3, box=(150, 80, 20, 10))), [("Acme", 250, 750), ("Acme", 1250, 1750)]
+    ),
+    "one mark is away while another is there": Case(
+        detections(
+            detection(1), detection(2), detection(2, box=(150, 80, 20, 10)), detection(4, box=(150, 80, 20, 10))
+        ),
+        [("Acme", 250, 2250)],
+    ),
     "gap across a cut splits": Case(
         found_on(1, 3), [("Acme", 250, 750), ("Acme", 1250, 1750)], scenes=scenes([0, 0, 1, 1, 1, 1, 1, 1])
     ),
@@ -69,9 +90,7 @@ SPANS = {
     "a change before the first frame of a chunk is none": Case(
         found_on(0), [("Acme", 0, 250)], frames=frames([*range(0, 4000, 500)], cuts={0: -40})
     ),
-    "no gap allowed": Case(
-        found_on(1, 3), [("Acme", 250, 750), ("Acme", 1250, 1750)], settings=ExposureSettings(max_gap_ms=0)
-    ),
+    "no gap allowed": Case(found_on(1, 3), [("Acme", 250, 750), ("Acme", 1250, 1750)], settings=NO_GAPS),
     "dropped frames inherit": Case(found_on(1), [("Acme", 250, 2250)], scenes=scenes([0] * 8, {2: 1, 3: 1, 4: 1})),
     "a dropped frame's own detection counts": Case(found_on(4), [("Acme", 1750, 2250)], scenes=scenes([0] * 8, {4: 1})),
     "no scenes: each frame stands for itself": Case(found_on(3), [("Acme", 1250, 1750)], scenes=scenes([])),
@@ -133,10 +152,10 @@ SPANS = {
         detections(detection(3, confidence=0.5), detection(4, confidence=0.1)), [("Acme", 1250, 2250)]
     ),
     "too short": Case(
-        found_on(1, 4, 5), [("Acme", 1750, 2750)], settings=ExposureSettings(min_exposure_ms=501, max_gap_ms=0)
+        found_on(1, 4, 5), [("Acme", 1750, 2750)], settings=NO_GAPS.model_copy(update={"min_exposure_ms": 501})
     ),
     "too few boxes": Case(
-        found_on(1, 4, 5), [("Acme", 1750, 2750)], settings=ExposureSettings(min_detections=2, max_gap_ms=0)
+        found_on(1, 4, 5), [("Acme", 1750, 2750)], settings=NO_GAPS.model_copy(update={"min_detections": 2})
     ),
 }
 
@@ -155,7 +174,7 @@ def test_an_exposure_says_what_it_is_made_of() -> None:
         detection(2, confidence=0.7, box=(10, 5, 20, 10)),
         detection(6, confidence=1.0, box=(-50, 0, 100, 100)),
     )
-    table = exposures(found, EVERY_HALF, scenes([0] * 8, {3: 2}), ONE, ExposureSettings(max_gap_ms=999))
+    table = exposures(found, EVERY_HALF, scenes([0] * 8, {3: 2}), ONE, NO_GAPS)
     assert table.rows(named=True) == [
         {
             "brand": "Acme",
@@ -178,6 +197,11 @@ def test_an_exposure_says_what_it_is_made_of() -> None:
             "media": "match.mp4",
             "media_start_ms": 250,
             "media_end_ms": 1750,
+            "seen_ms": 1500,
+            "inferred_ms": 0,
+            "inferred": "",
+            "start_uncertainty_ms": 250,
+            "end_uncertainty_ms": 250,
         },
         {
             "brand": "Acme",
@@ -200,8 +224,68 @@ def test_an_exposure_says_what_it_is_made_of() -> None:
             "media": "match.mp4",
             "media_start_ms": 2750,
             "media_end_ms": 3250,
+            "seen_ms": 500,
+            "inferred_ms": 0,
+            "inferred": "",
+            "start_uncertainty_ms": 250,
+            "end_uncertainty_ms": 250,
         },
     ]
+
+
+INFERRED = {
+    "no gap": (found_on(1, 2), 1000, 0, []),
+    "one frame missed": (found_on(1, 3), 1000, 500, [(750, 1250)]),
+    "two gaps": (found_on(1, 3, 6), 1500, 1500, [(750, 1250), (1750, 2750)]),
+}
+
+
+@pytest.mark.parametrize(("found", "seen_ms", "inferred_ms", "spans"), INFERRED.values(), ids=INFERRED.keys())
+def test_bridged_time_is_inferred(
+    found: pl.DataFrame, seen_ms: int, inferred_ms: int, spans: list[tuple[int, int]]
+) -> None:
+    (row,) = exposures(found, EVERY_HALF, ONE_SHOT, ONE, ExposureSettings()).rows(named=True)
+    assert (row["seen_ms"], row["inferred_ms"], inferred_spans(row["inferred"])) == (seen_ms, inferred_ms, spans)
+    assert row["seen_ms"] + row["inferred_ms"] == row["end_ms"] - row["start_ms"]
+
+
+def test_inferred_time_does_not_make_an_exposure_long_enough() -> None:
+    assert exposures(found_on(1, 3), EVERY_HALF, ONE_SHOT, ONE, ExposureSettings(min_exposure_ms=1001)).is_empty()
+
+
+class Uncertain(NamedTuple):
+    found: pl.DataFrame
+    start_ms: int
+    end_ms: int
+    frames: pl.DataFrame = EVERY_HALF
+    scenes: pl.DataFrame = ONE_SHOT
+
+
+UNCERTAINTIES = {
+    "half the sampling step": Uncertain(found_on(2), 250, 250),
+    "from the chunk's start, to its end": Uncertain(found_on(0, 7), 0, 499),
+    "shown to the chunk's end": Uncertain(found_on(7), 250, 0, frames=frames([*range(0, 4000, 500)], until={7: 4000})),
+    "two frames of the source at cuts": Uncertain(
+        found_on(1),
+        67,
+        67,
+        frames=frames([*range(0, 4000, 500)], cuts={1: 480, 2: 740}),
+        scenes=scenes([0, 1, 2, 2, 2, 2, 2, 2]),
+    ),
+    "an abrupt change within a shot is no cut": Uncertain(
+        found_on(1), 479, 250, frames=frames([*range(0, 4000, 500)], cuts={1: 480})
+    ),
+    "a picture that is held": Uncertain(
+        found_on(1), 0, 100, frames=frames([0, 900, 2000], until={0: 900, 1: 1900}), scenes=scenes([0] * 3)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNCERTAINTIES.values(), ids=UNCERTAINTIES.keys())
+def test_edges_are_uncertain(case: Uncertain) -> None:
+    table = exposures(case.found, case.frames, case.scenes, ONE, ExposureSettings())
+    (row,) = table.select("start_uncertainty_ms", "end_uncertainty_ms").rows()
+    assert row == (case.start_ms, case.end_ms)
 
 
 def test_the_source_and_its_clock_are_named() -> None:
@@ -268,6 +352,10 @@ def test_exposures_lie_in_their_chunk_and_never_overlap(
         assert row["media_end_ms"] - row["media_start_ms"] == row["end_ms"] - row["start_ms"]
         assert 0 <= row["mean_area_share"] <= row["max_area_share"] <= 1
         assert row["confidence"] <= row["max_confidence"]
+        inferred = inferred_spans(row["inferred"])
+        assert sum(end - start for start, end in inferred) == row["inferred_ms"]
+        assert row["seen_ms"] + row["inferred_ms"] == row["end_ms"] - row["start_ms"]
+        assert all(row["start_ms"] < start < end < row["end_ms"] for start, end in inferred)
     for _, group in table.group_by("brand"):
         rows = group.sort("start_ms").rows(named=True)
         assert [row["exposure"] for row in rows] == list(range(len(rows)))
@@ -306,7 +394,7 @@ def test_two_hours_take_seconds() -> None:
     long = chunks(("match.mp4", 0, count * 500))
     began = time.perf_counter()
     table = exposures(
-        found, frames(range(0, count * 500, 500)), scenes([0] * count), long, ExposureSettings(max_gap_ms=0)
+        found, frames(range(0, count * 500, 500)), scenes([0] * count), long, ExposureSettings(max_hidden_ms=0)
     )
     assert len(table) == 10 * 2058
     assert time.perf_counter() - began < 20

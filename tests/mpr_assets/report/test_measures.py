@@ -15,7 +15,7 @@ from tests.mpr_assets.report.tables import (
     scenes,
 )
 
-SETTINGS = ExposureSettings(max_gap_ms=0)
+SETTINGS = ExposureSettings(max_gap_ms=0, max_hidden_ms=0)
 FIVE_SECONDS = chunks(("a.mp4", 0, 4000), ("b.mp4", 500, 1500))
 SAMPLED = frames(range(0, 4000, 500), [4000, 4500])
 SHOTS = scenes([0] * 8 + [1, 1])
@@ -63,3 +63,9 @@ def test_means_are_over_frames_not_over_exposures() -> None:
     assert (row["mean_area_share"], row["max_area_share"]) == (0.1325, 0.5)
     assert (row["mean_confidence"], row["max_confidence"]) == (0.825, 0.9)
     assert (row["frames"], row["detections"]) == (4, 4)
+
+
+def test_inferred_time_is_not_on_screen() -> None:
+    found = detections(detection(0), detection(2))
+    [row] = measures(exposures(found, SAMPLED, SHOTS, FIVE_SECONDS, ExposureSettings()), FIVE_SECONDS).rows(named=True)
+    assert (row["screen_ms"], row["longest_ms"], row["first_ms"], row["last_ms"]) == (750, 1250, 0, 1250)

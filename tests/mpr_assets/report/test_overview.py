@@ -15,8 +15,9 @@ HOSTILE = "<script>\u202e|*"
 def exposures(*spans: tuple[str, int, int]) -> pl.DataFrame:
     """Exposures of (brand, start_ms, end_ms)."""
     numbers = {name: 0.5 if dtype == pl.Float64 else 1 for name, dtype in EXPOSURE_SCHEMA.items()}
+    texts = {"source": "ocr", "media": "a", "inferred": ""}
     rows = [
-        {**numbers, "brand": brand, "start_ms": start_ms, "end_ms": end_ms, "source": "ocr", "media": "a"}
+        {**numbers, **texts, "brand": brand, "start_ms": start_ms, "end_ms": end_ms, "seen_ms": end_ms - start_ms}
         for brand, start_ms, end_ms in spans
     ]
     return pl.DataFrame(rows, schema=EXPOSURE_SCHEMA)
