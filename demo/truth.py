@@ -77,7 +77,10 @@ class Exposure:
 
 @dataclass(frozen=True)
 class TruthBox:
-    """A mark that counts in a frame: the part of its bounding box that lies in the frame, in pixels."""
+    """A mark that counts in a frame: the part of its bounding box that lies in the frame, in pixels.
+
+    `corners`: of the ink's rectangle, x0 y0 .. x3 y3, also where outside the frame; not in truth_boxes.csv.
+    """
 
     brand: str
     kind: Kind
@@ -87,6 +90,7 @@ class TruthBox:
     y: int
     w: int
     h: int
+    corners: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -185,8 +189,9 @@ class Ledger:
             view = view_of(sighting, cover)
             if view.counts:
                 pts_ms = round(frame * 1000 / self.fps)
+                corners = tuple(float(value) for value in sighting.corners.ravel())
                 box = clipped_box(sighting.corners, cover.shape[1], cover.shape[0])
-                self._boxes.append(TruthBox(sighting.brand, sighting.kind, frame, pts_ms, *box))
+                self._boxes.append(TruthBox(sighting.brand, sighting.kind, frame, pts_ms, *box, corners))
             if view.counts or view.optional:
                 seen = self._counted if view.counts else self._optional
                 seen[sighting.brand, sighting.kind].setdefault(frame, set()).add(sighting.place)

@@ -21,6 +21,16 @@ BRAND_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {
     "mean_instances": pl.Float64,
     "max_instances": pl.Int32,
     "legibility": pl.Float64,
+    "visibility": pl.Float64,
+    "sharpness": pl.Float64,
+    "contrast": pl.Float64,
+    "clarity": pl.Float64,
+    "quality": pl.Float64,
+    "counted_exposures": pl.Int32,
+    "counted_ms": pl.Int64,
+    "nielsen_1s_ms": pl.Int64,
+    "mrc_2s_ms": pl.Int64,
+    "legible_90_ms": pl.Int64,
 }
 BRAND_SCHEMA = MEASURES_SCHEMA | BRAND_MEASURES
 
@@ -32,11 +42,16 @@ def brand_measures(exposures: pl.DataFrame, presence: pl.DataFrame, chunks: pl.D
         exposures: rows of MEASURED_SCHEMA. presence: of these exposures. chunks: rows of `timeline`.
 
     Returns:
-        A table of BRAND_SCHEMA. Means are over the sampled frames on which the brand was found, `clutter` over time.
+        A table of BRAND_SCHEMA. Means are over the sampled frames on which the brand was found, those of clutter and
+        quality over time.
     """
     lasts = pl.col("end_ms") - pl.col("start_ms")
     over_exposures = exposures.group_by("brand").agg(
-        solo_ms=pl.col("solo_ms").sum(), clutter=(pl.col("clutter") * lasts).sum() / lasts.sum()
+        _mean("clutter", lasts),
+        _mean("quality", lasts),
+        *(_mean(name, pl.col("frames")) for name in ("sharpness", "contrast", "clarity")),
+        pl.col("solo_ms", "counted_ms", "nielsen_1s_ms", "mrc_2s_ms", "legible_90_ms").sum(),
+        counted_exposures=(pl.col("counted_ms") > 0).sum(),
     )
     over_frames = presence.group_by("brand").agg(
         mean_prominence=pl.col("prominence").mean(),
@@ -45,20 +60,27 @@ def brand_measures(exposures: pl.DataFrame, presence: pl.DataFrame, chunks: pl.D
         mean_instances=pl.col("instances").mean(),
         max_instances=pl.col("instances").max(),
         legibility=pl.col("legibility").mean(),
+        visibility=pl.col("visibility").mean(),
     )
     commonest = cells(presence).with_columns(
         position=pl.col("cells").list.arg_max().replace_strict(dict(enumerate(CELLS)), return_dtype=pl.String)
     )
-    screen_ms = pl.col("screen_ms")
+    counted_ms = pl.col("counted_ms")
     return (
         measures(exposures, chunks)
         .join(over_exposures, on="brand", how="left", maintain_order="left")
         .join(over_frames, on="brand", how="left", maintain_order="left")
         .join(commonest, on="brand", how="left", maintain_order="left")
-        .with_columns(share_of_voice=screen_ms / screen_ms.sum())
+        .with_columns(share_of_voice=pl.when(counted_ms.sum() > 0).then(counted_ms / counted_ms.sum()))
         .with_columns(pl.col(name).round(DECIMALS) for name, dtype in BRAND_MEASURES.items() if dtype == pl.Float64)
         .select(pl.col(name).cast(dtype) for name, dtype in BRAND_SCHEMA.items())
     )
+
+
+def _mean(name: str, weight: pl.Expr) -> pl.Expr:
+    """Of the exposures that have the measure; null where none has."""
+    known = weight.filter(pl.col(name).is_not_null()).sum()
+    return pl.when(known > 0).then((pl.col(name) * weight).sum() / known).alias(name)
 
 
 def cells(presence: pl.DataFrame) -> pl.DataFrame:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mpr_assets.report.counting_rules import RULES, RuleName
 from mpr_assets.report.exposures import DECIMALS, inferred_spans
 from mpr_assets.report.measured import Measured
 from mpr_assets.report.model import (
     BrandReport,
+    Counted,
     Counts,
     Evidence,
     EvidenceBox,
@@ -48,6 +50,7 @@ def build_report(
     spans: pl.DataFrame,
     chunks: pl.DataFrame,
     unlisted: tuple[UnlistedText, ...],
+    rule: RuleName = "all",
 ) -> Report:
     """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names."""
     exposures = measured.exposures
@@ -80,8 +83,23 @@ def build_report(
         looked_for=tuple(subject.looked_for),
         cuts_ms=_cuts_ms(spans),
         brands=brands,
+        counting_rule=rule,
+        counted=tuple(_counted(name, exposures) for name in RULES),
         unlisted=unlisted,
         stages=tuple(subject.stages),
+    )
+
+
+def _counted(rule: RuleName, exposures: pl.DataFrame) -> Counted:
+    """What counts by a rule; `all` is the time on screen itself."""
+    lasts = pl.col("end_ms") - pl.col("start_ms")
+    counts = exposures.select("brand", ms=lasts if rule == "all" else pl.col(f"{rule}_ms")).filter(pl.col("ms") > 0)
+    return Counted(
+        rule=rule,
+        says=RULES[rule].says,
+        exposures=counts.height,
+        brands=counts["brand"].n_unique(),
+        counted_ms=int(counts["ms"].sum()),
     )
 
 

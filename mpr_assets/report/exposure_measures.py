@@ -4,11 +4,15 @@ docs/measures.md; what a brand's exposures add up to is in `brand_measures`.
 
 from __future__ import annotations
 
+from functools import reduce
+
 import polars as pl
 
 from mpr_assets.report.at_once import together
+from mpr_assets.report.counting_rules import RULES, RuleName, counted_ms
 from mpr_assets.report.exposures import DECIMALS, EXPOSURE_SCHEMA
 from mpr_assets.report.presence import CELLS
+from mpr_assets.report.quality import QualityWeights, quality
 
 EXPOSURE_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {
     "mean_prominence": pl.Float64,
@@ -21,6 +25,15 @@ EXPOSURE_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {
     "clutter": pl.Float64,
     "solo_ms": pl.Int64,
     "legibility": pl.Float64,
+    "visibility": pl.Float64,
+    "sharpness": pl.Float64,
+    "contrast": pl.Float64,
+    "clarity": pl.Float64,
+    "quality": pl.Float64,
+    "counted_ms": pl.Int64,
+    "nielsen_1s_ms": pl.Int64,
+    "mrc_2s_ms": pl.Int64,
+    "legible_90_ms": pl.Int64,
 }
 MEASURED_SCHEMA = EXPOSURE_SCHEMA | EXPOSURE_MEASURES
 """The table of `compile_report`."""
@@ -36,14 +49,26 @@ COLUMN_MEANINGS = {
     "clutter": "mean number of other brands on screen",
     "solo_ms": "how long no other brand is on screen, ms",
     "legibility": "mean share of the name's letters that were read, 0 to 1; null: nothing of it was read",
+    "visibility": "mean share of the mark that is to be seen: within the frame, and its letters read, 0 to 1",
+    "sharpness": "mean sharpness of the mark's pixels, 0 to 1; null: not measured",
+    "contrast": "mean contrast of the mark's pixels, 0 to 1; null: not measured",
+    "clarity": "mean of sharpness, contrast and confidence together, 0 to 1; null: not measured",
+    "quality": "weighted mean of prominence, clarity, visibility and having the screen alone, 0 to 1",
+    "counted_ms": "time that counts by the setting counting_rule, ms",
+    "nielsen_1s_ms": "time that counts by the rule nielsen_1s, ms",
+    "mrc_2s_ms": "time that counts by the rule mrc_2s, ms",
+    "legible_90_ms": "time that counts by the rule legible_90, ms",
 }
 
 
-def measured_exposures(exposures: pl.DataFrame, presence: pl.DataFrame) -> pl.DataFrame:
+def measured_exposures(
+    exposures: pl.DataFrame, presence: pl.DataFrame, clear: pl.DataFrame, rule: RuleName, weights: QualityWeights
+) -> pl.DataFrame:
     """The exposures, sorted as they are, with what their frames add up to.
 
     Args:
-        exposures: rows of EXPOSURE_SCHEMA. presence: of these exposures, by `presence`.
+        exposures: rows of EXPOSURE_SCHEMA. presence: of these exposures, by `presence`. clear: by `clarity`.
+        rule: gives `counted_ms`. weights: of the quality.
 
     Returns:
         A table of MEASURED_SCHEMA. Means are over the sampled frames on which the brand was found.
@@ -56,16 +81,37 @@ def measured_exposures(exposures: pl.DataFrame, presence: pl.DataFrame) -> pl.Da
         mean_instances=pl.col("instances").mean(),
         max_instances=pl.col("instances").max(),
         legibility=pl.col("legibility").mean(),
+        visibility=pl.col("visibility").mean(),
     )
     lasts = pl.col("end_ms") - pl.col("start_ms")
     return (
         exposures.hstack(together(exposures))
         .join(per_exposure, on=keys, how="left", maintain_order="left")
         .join(_positions(presence, keys), on=keys, how="left", maintain_order="left")
-        .with_columns(clutter=pl.col("clutter_ms") / lasts)
+        .join(_clarity(presence, clear, keys), on=keys, how="left", maintain_order="left")
+        .join(_counted(presence, keys), on=keys, how="left", maintain_order="left")
+        .with_columns(clutter=pl.col("clutter_ms") / lasts, all_ms=lasts)
+        .with_columns(counted_ms=pl.col(f"{rule}_ms"))
+        .with_columns(quality=quality(weights))
         .with_columns(pl.col(name).round(DECIMALS) for name, dtype in EXPOSURE_MEASURES.items() if dtype == pl.Float64)
         .select(pl.col(name).cast(dtype) for name, dtype in MEASURED_SCHEMA.items())
     )
+
+
+def _clarity(presence: pl.DataFrame, clear: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    on_frames = presence.select(*keys, "found_on").unique(maintain_order=True)
+    return (
+        on_frames.join(clear, on=["brand", "found_on"], maintain_order="left")
+        .group_by(keys, maintain_order=True)
+        .agg(pl.col("sharpness", "contrast", "clarity").mean())
+    )
+
+
+def _counted(presence: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """A column for each rule but `all`."""
+    rules = ((name, rule) for name, rule in RULES.items() if name != "all")
+    tables = [counted_ms(presence, rule).rename({"counted_ms": f"{name}_ms"}) for name, rule in rules]
+    return reduce(lambda one, other: one.join(other, on=keys, maintain_order="left"), tables)
 
 
 def _positions(presence: pl.DataFrame, keys: list[str]) -> pl.DataFrame:

@@ -5,10 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
+from pydantic import Field
 
 from mpr_assets.report.brand_measures import brand_measures, cells
+from mpr_assets.report.clarity import GetPictures, clarity
+from mpr_assets.report.counting_rules import RuleName
 from mpr_assets.report.exposure_measures import measured_exposures
 from mpr_assets.report.presence import presence
+from mpr_assets.report.quality import QualityWeights
+
+
+class MeasureSettings(QualityWeights):
+    """What counts, and how much of the pixels is looked at."""
+
+    counting_rule: RuleName = Field(
+        "all",
+        description="what counts of an exposure: all, nielsen_1s (readable for 1 s), mrc_2s (half of it for 2 s) or "
+        "legible_90 (90 % legible); the report tells all four; see docs/measures.md",
+    )
+    clarity_frames: int = Field(
+        3,
+        ge=0,
+        le=100,
+        description="maximum frames of each exposure whose sharpness and contrast are measured; 0: none",
+    )
 
 
 @dataclass(frozen=True)
@@ -32,8 +52,11 @@ def measure(
     frames: pl.DataFrame,
     spans: pl.DataFrame,
     chunks: pl.DataFrame,
+    settings: MeasureSettings,
+    pictures: GetPictures,
 ) -> Measured:
     """Measure the exposures; the tables are those that `presence` takes, and `timeline`'s."""
     seen = presence(exposures, detections, frames, spans)
-    rows = measured_exposures(exposures, seen)
+    clear = clarity(seen, settings.clarity_frames, pictures)
+    rows = measured_exposures(exposures, seen, clear, settings.counting_rule, settings)
     return Measured(rows, brand_measures(rows, seen, chunks), cells(seen))

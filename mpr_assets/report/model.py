@@ -108,6 +108,15 @@ class Exposure(ReportModel):
     legibility: float | None = Field(
         None, description="mean share of the name's letters that were read; null: nothing of it was read"
     )
+    visibility: float | None = Field(None, description="mean share of the mark that is to be seen, 0 to 1")
+    sharpness: float | None = Field(None, description="0 to 1; null: not measured")
+    contrast: float | None = Field(None, description="0 to 1; null: not measured")
+    clarity: float | None = Field(None, description="0 to 1; null: not measured")
+    quality: float | None = Field(None, description="0 to 1, by the weights of the profile")
+    counted_ms: int | None = Field(None, description="what counts of it by the report's counting rule")
+    nielsen_1s_ms: int | None = None
+    mrc_2s_ms: int | None = None
+    legible_90_ms: int | None = None
     evidence: Evidence
 
 
@@ -128,7 +137,7 @@ class BrandReport(ReportModel):
     source: str
     first_ms: int
     last_ms: int
-    share_of_voice: float | None = Field(None, description="its seconds in those of all brands, 0 to 1")
+    share_of_voice: float | None = Field(None, description="its counted seconds in those of all brands, 0 to 1")
     solo_ms: int | None = Field(None, description="how long no other brand is on screen")
     clutter: float | None = Field(None, description="mean number of other brands on screen")
     mean_prominence: float | None = None
@@ -140,6 +149,16 @@ class BrandReport(ReportModel):
     legibility: float | None = Field(
         None, description="mean share of the name's letters that were read; null: nothing of it was read"
     )
+    visibility: float | None = Field(None, description="mean share of the mark that is to be seen, 0 to 1")
+    sharpness: float | None = Field(None, description="0 to 1; null: not measured")
+    contrast: float | None = Field(None, description="0 to 1; null: not measured")
+    clarity: float | None = Field(None, description="0 to 1; null: not measured")
+    quality: float | None = Field(None, description="0 to 1, by the weights of the profile")
+    counted_exposures: int | None = Field(None, description="exposures of which anything counts")
+    counted_ms: int | None = Field(None, description="what counts by the report's counting rule")
+    nielsen_1s_ms: int | None = None
+    mrc_2s_ms: int | None = None
+    legible_90_ms: int | None = None
     cells: tuple[float, ...] | None = Field(
         None, description="share of its frames on which it stands in each cell, row by row from the top left"
     )
@@ -165,6 +184,16 @@ class Counts(ReportModel):
     exposures: int
 
 
+class Counted(ReportModel):
+    """What counts by one rule, all brands together."""
+
+    rule: str
+    says: str
+    exposures: int = Field(description="of which anything counts")
+    brands: int = Field(description="of which anything counts")
+    counted_ms: int
+
+
 class Report(ReportModel):
     """What `report.json` holds. Fields may be added within a version, never changed or removed."""
 
@@ -178,5 +207,7 @@ class Report(ReportModel):
     looked_for: tuple[str, ...] = Field(description="the brands of the registry")
     cuts_ms: tuple[int, ...] = Field(description="shot boundaries on the timeline's clock, chunk edges left out")
     brands: tuple[BrandReport, ...]
+    counting_rule: str = Field("all", description="the rule by which `counted_ms` and `share_of_voice` count")
+    counted: tuple[Counted, ...] = Field((), description="what counts by each rule")
     unlisted: tuple[UnlistedText, ...] = Field((), description="what was read and is not in the list, longest first")
     stages: tuple[StageProvenance, ...]

@@ -28,7 +28,13 @@ PRESENCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "cell": pl.Int32,
     "centre_distance": pl.Float64,
     "legibility": pl.Float64,
+    "visibility": pl.Float64,
     "confidence": pl.Float64,
+    "x": pl.Int32,
+    "y": pl.Int32,
+    "w": pl.Int32,
+    "h": pl.Int32,
+    "polygon": pl.List(pl.Float64),
 }
 
 CENTRALITY_SIGMA, CENTRALITY_WEIGHT, AREA_WEIGHT = 0.3, 0.6, 0.4
@@ -39,7 +45,6 @@ CELLS = (
     "bottom left", "bottom", "bottom right",
 )  # fmt: skip
 """The cells of the 3 x 3 grid by their numbers."""
-_TALLIED = ("instances", "area_share", "prominence", "cell", "centre_distance", "legibility", "confidence")
 
 
 def presence(
@@ -53,8 +58,8 @@ def presence(
 
     Returns:
         A table of PRESENCE_SCHEMA, sorted by brand and time. `exposure` is the number of the brand's exposure;
-        `start_ms` and `end_ms`: the part of the frame's span that lies in it; `found_on`: the frame whose detections
-        hold for this one.
+        `start_ms` and `end_ms`: the part of the exposure that the frame stands for, its first and last frame up to its
+        edges; `found_on`: the frame whose detections hold for this one; box and polygon: of the most prominent mark.
     """
     found = detections.filter(pl.col("brand").is_not_null()).join(exposures.select("brand").unique(), on="brand")
     held = held_on_frames(_per_frame(found, frames), spans).sort("timeline_ms", "brand")
@@ -65,7 +70,12 @@ def presence(
     return (
         within.filter(pl.col("timeline_ms") < pl.col("stay_end_ms"))
         .with_columns(
-            start_ms=pl.max_horizontal("from_ms", "start_ms"), end_ms=pl.min_horizontal("to_ms", "stay_end_ms")
+            first=pl.col("timeline_ms") == pl.col("timeline_ms").min().over("brand", "exposure"),
+            last=pl.col("timeline_ms") == pl.col("timeline_ms").max().over("brand", "exposure"),
+        )
+        .with_columns(
+            start_ms=pl.when("first").then("start_ms").otherwise("from_ms"),
+            end_ms=pl.when("last").then("stay_end_ms").otherwise("to_ms"),
         )
         .sort("brand", "start_ms", "seq")
         .select(pl.col(name).cast(dtype) for name, dtype in PRESENCE_SCHEMA.items())
@@ -79,8 +89,8 @@ def _per_frame(found: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
     keys = ["brand", "found_on"]
     grouped = marks.group_by(keys, maintain_order=True).agg(
         pl.len().alias("marks"),
-        pl.col("prominence", "legibility", "confidence").max(),
-        pl.col("cell", "centre_distance").first(),
+        pl.col("prominence", "legibility", "visibility", "confidence").max(),
+        pl.col("cell", "centre_distance", "x", "y", "w", "h", "polygon").first(),
         boxes=pl.struct("x", "y", "w", "h"),
     )
     counts = grouped["marks"].cast(pl.Int64).to_numpy()
@@ -89,7 +99,8 @@ def _per_frame(found: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
     ]
     return grouped.select(
         *keys,
-        "prominence", "legibility", "confidence", "cell", "centre_distance",
+        "prominence", "legibility", "visibility", "confidence", "cell", "centre_distance",
+        "x", "y", "w", "h", "polygon",
         pl.Series("instances", instances, dtype=pl.Int32),
         pl.Series("area_share", area_shares(marks, counts), dtype=pl.Float64),
     )  # fmt: skip
@@ -102,22 +113,29 @@ def _marks(found: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:
     )
     columns = ("x", "y", "w", "h", "polygon", "width_px", "height_px")
     rows = [_placed(*row) for row in sized.select(columns).iter_rows()]
-    schema = {"prominence": pl.Float64, "cell": pl.Int32, "centre_distance": pl.Float64}
+    schema = {"prominence": pl.Float64, "cell": pl.Int32, "centre_distance": pl.Float64, "inside": pl.Float64}
     placed = pl.DataFrame(rows, schema, orient="row")
+    visibility = pl.col("inside") * pl.col("legibility").fill_null(1.0)
     order = ["brand", "found_on", "prominence", "x", "y", "w", "h"]
-    return sized.hstack(placed).sort(order, descending=[False, False, True, False, False, False, False])
+    return (
+        sized.hstack(placed)
+        .with_columns(visibility=visibility)
+        .sort(order, descending=[False, False, True, False, False, False, False])
+    )
 
 
 def _placed(
     x: int, y: int, w: int, h: int, polygon: list[float] | None, width: int, height: int
-) -> tuple[float, int, float]:
-    """Prominence, cell of the grid and distance from the centre of one mark."""
+) -> tuple[float, int, float, float]:
+    """Prominence, cell of the grid, distance from the centre, and share within the frame of one mark."""
     seen = outline(polygon, (x, y, x + w, y + h), width, height)
     across, down = centroid(seen) if seen else (min(max(x, 0), width), min(max(y, 0), height))
     across, down = across / width, down / height
+    whole = w * h if polygon is None else area(list(zip(polygon[::2], polygon[1::2], strict=True)))
+    inside = area(seen) / whole if whole else 0.0
     share = area(seen) / (width * height)
     cell = 3 * min(int(3 * down), 2) + min(int(3 * across), 2)
-    return prominence(across, down, share), cell, _from_centre(across, down) / math.hypot(0.5, 0.5)
+    return prominence(across, down, share), cell, _from_centre(across, down) / math.hypot(0.5, 0.5), inside
 
 
 def _from_centre(across: float, down: float) -> float:

@@ -21,13 +21,14 @@ from mpr_assets.exports.formats import FORMATS, FormatName
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.report.build import Subject, build_report
 from mpr_assets.report.camera import Motion, picture_motion, still
+from mpr_assets.report.clarity import GetPictures
 from mpr_assets.report.exposure_measures import COLUMN_MEANINGS, MEASURED_SCHEMA
 from mpr_assets.report.exposures import (
     ExposureSettings,
     exposures,
     frame_spans,
 )
-from mpr_assets.report.measured import measure
+from mpr_assets.report.measured import MeasureSettings, measure
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.overview import overview
 from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
@@ -39,7 +40,7 @@ from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "4"
+CODE_VERSION = "4.1"
 
 SCHEMA = MEASURED_SCHEMA
 
@@ -49,8 +50,8 @@ DETECTING = (match_brands.stage, escalate_vlm.stage, escalate_cloud.stage)
 STAGE_OF_SOURCE = {source: one.name for one in DETECTING for source in one.detection_sources}
 
 
-class CompileReportSettings(ExposureSettings, PageSettings, StageSettings):
-    """What is an exposure, and how much the page carries."""
+class CompileReportSettings(ExposureSettings, MeasureSettings, PageSettings, StageSettings):
+    """What is an exposure, what counts, and how much the page carries."""
 
     source_addresses: bool = Field(
         False,
@@ -84,6 +85,7 @@ def compile_report(
     subject: Subject,
     picture: GetPicture,
     motion: Motion = still,
+    pictures: GetPictures | None = None,
 ) -> ReportFiles:
     """Compile a timeline's report.
 
@@ -94,15 +96,17 @@ def compile_report(
         subject: names, the brands looked for, what each stage did.
         picture: gives a frame for the page, None where it is no longer stored.
         motion: of the picture between kept frames.
+        pictures: gives many in their order, to measure them; None: one by one.
 
     Raises:
         ValueError: the tables do not fit together.
     """
     found = exposures(detections, frames, scenes, chunks, settings, motion)
     spans = frame_spans(frames, scenes, chunks)
-    measured = measure(found, detections, frames, spans, chunks)
+    stream = pictures or (lambda seqs: ((seq, picture(seq)) for seq in seqs))
+    measured = measure(found, detections, frames, spans, chunks, settings, stream)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
-    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted)
+    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, settings.counting_rule)
     tables = ReportTables(report, measured.exposures, measured.brands)
     return ReportFiles(
         exposures=measured.exposures,
@@ -270,6 +274,7 @@ def stage(
         subject,
         folder.read,
         picture_motion(lambda seq: folder.read(seq, decode=False)),
+        folder.stream,
     )
     files = {**compiled.files, PAGE: compiled.report_html.encode()}
     for name, data in files.items():

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import polars as pl
 
 from gpu_service.routines import DebugPictures, Inference, Reference
@@ -22,7 +21,7 @@ from mpr_resources.brands.brand_file import references_hash
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "2.1"
+CODE_VERSION = "2.2"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -59,22 +58,18 @@ def detect_objects(
     """
     if not references and set(settings.engines) <= LOGO_ENGINES:
         return pl.DataFrame(schema=SCHEMA)
-    pictures = ((frame, frame.picture, NoItem()) for frame in frames)
+    pictures = ((frame.seq, frame.picture, NoItem()) for frame in frames)
     rows: list[tuple[object, ...]] = []
-    for frame, answer in inference.map(DETECT, pictures, routine_settings(settings), references):
+    for seq, answer in inference.map(DETECT, pictures, routine_settings(settings), references):
         rows += [
-            (frame.seq, *f.box.xywh, _within(f.quad, frame), f.label, f.confidence, f.engine, f.reference)
-            for f in answer.objects
+            (seq, *f.box.xywh, _flat(f.quad), f.label, f.confidence, f.engine, f.reference) for f in answer.objects
         ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", "label", "x", "y", "w", "h", maintain_order=True)
 
 
-def _within(quad: Quad | None, frame: Frame) -> list[float] | None:
-    """The corners' x and y, those outside the frame brought to its edge."""
-    if quad is None:
-        return None
-    height, width = frame.picture.pixels.shape[:2]
-    return [round(float(value), 2) for value in np.clip(np.array(quad), 0, (width, height)).ravel()]
+def _flat(quad: Quad | None) -> list[float] | None:
+    """The corners' x and y. Those outside the frame stay there: how much of the logo it cuts off is of interest."""
+    return None if quad is None else [round(value, 2) for corner in quad for value in corner]
 
 
 def weak_sentences(settings: DetectObjectsSettings, references: Sequence[Reference]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import polars as pl
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.report.build import Subject, build_report
 from mpr_assets.report.exposures import ExposureSettings, exposures, frame_spans
-from mpr_assets.report.measured import measure
+from mpr_assets.report.measured import MeasureSettings, measure
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.stages.compile_report import STAGE_OF_SOURCE
 from tests.mpr_assets.report.tables import chunks, detection, detections, frames, scenes
@@ -42,6 +42,6 @@ def tables(*names: str, fps: tuple[int, int] = (30_000, 1001), start_ms: int = 0
     subject = Subject("derby", "generic", list(names), [stage], lambda seq: f"frames/{seq:08d}.jpg", STAGE_OF_SOURCE)
     found = exposures(rows, sampled, shots, spans, ExposureSettings())
     framed = frame_spans(sampled, shots, spans)
-    measured = measure(found, rows, sampled, framed, spans)
+    measured = measure(found, rows, sampled, framed, spans, MeasureSettings(clarity_frames=0), lambda seqs: ())
     report = build_report(subject, measured, rows, sampled, framed, spans, ())
     return ReportTables(report, measured.exposures, measured.brands)

@@ -13,7 +13,7 @@ from mpr_assets.exports.csv_file import exposures_csv
 from mpr_assets.exports.json_file import report_json
 from mpr_assets.report.build import Subject, build_report
 from mpr_assets.report.exposures import ExposureSettings, exposures, frame_spans
-from mpr_assets.report.measured import measure
+from mpr_assets.report.measured import MeasureSettings, measure
 from mpr_assets.report.model import Report, StageProvenance
 from mpr_assets.stages.compile_report import STAGE_OF_SOURCE
 from tests.mpr_assets.report.tables import (
@@ -47,7 +47,13 @@ def report(*rows: tuple[object, ...], seconds: float | None = None) -> Report:
     found = table(*rows)
     spans = frame_spans(SAMPLED, SHOTS, SPANS)
     return build_report(
-        subject, measure(found, detections(*rows), SAMPLED, spans, SPANS), detections(*rows), SAMPLED, spans, SPANS, ()
+        subject,
+        measure(found, detections(*rows), SAMPLED, spans, SPANS, MeasureSettings(clarity_frames=0), lambda seqs: ()),
+        detections(*rows),
+        SAMPLED,
+        spans,
+        SPANS,
+        (),
     )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+from gpu_service.pictures import Picture
 from mpr_assets.report.brand_measures import BRAND_SCHEMA
+from mpr_assets.report.counting_rules import RULES
 from mpr_assets.report.exposure_measures import MEASURED_SCHEMA
 from mpr_assets.report.exposures import ExposureSettings, exposures, frame_spans
-from mpr_assets.report.measured import Measured, measure
+from mpr_assets.report.measured import Measured, MeasureSettings, measure
+from mpr_assets.report.quality import QualityWeights
 from tests.mpr_assets.report.tables import chunks, detection, detections, frames, scenes
 
 FOUR_SECONDS = chunks(("a.mp4", 0, 4000))
@@ -22,10 +26,16 @@ AT_CENTRE, AT_CORNER = 0.64, 0.10324
 """Each covers 1 % of the frame: 0.6 + 0.4 x 0.1, and 0.6 x exp(-0.405 / 0.18) + 0.04."""
 
 
-def measured(*rows: tuple[object, ...], shots: pl.DataFrame = SHOT, **settings: float) -> Measured:
+GREY = Picture(pixels=np.full((100, 200, 3), 128, np.uint8))
+
+
+def measured(*rows: tuple[object, ...], shots: pl.DataFrame = SHOT, **settings: object) -> Measured:
     found = detections(*rows)
-    stays = exposures(found, SAMPLED, shots, FOUR_SECONDS, ExposureSettings.model_validate(settings))
-    return measure(stays, found, SAMPLED, frame_spans(SAMPLED, shots, FOUR_SECONDS), FOUR_SECONDS)
+    stays = exposures(found, SAMPLED, shots, FOUR_SECONDS, ExposureSettings())
+    return measure(
+        stays, found, SAMPLED, frame_spans(SAMPLED, shots, FOUR_SECONDS), FOUR_SECONDS,
+        MeasureSettings.model_validate(settings), lambda seqs: ((seq, GREY) for seq in seqs),
+    )  # fmt: skip
 
 
 Expected = list[dict[str, Any]]
@@ -82,6 +92,15 @@ CASES: dict[str, tuple[list[tuple[object, ...]], Expected]] = {
     "letters that were read": (
         [detection(1, legibility=1.0), detection(2, legibility=0.5), detection(2, legibility=0.25, box=FAR)],
         [{"legibility": 0.75}],
+    ),
+    "what is to be seen of it": (
+        [detection(1, box=(-10, 40, 20, 20)), detection(2, legibility=0.5)],
+        [{"visibility": 0.5, "legibility": 0.5}],
+    ),
+    "flat pixels": ([detection(1)], [{"sharpness": 0.0, "contrast": 0.0, "clarity": 0.0}]),
+    "what counts": (
+        [detection(1), detection(2, legibility=0.6)],
+        [{"counted_ms": 1000, "nielsen_1s_ms": 0, "mrc_2s_ms": 0, "legible_90_ms": 500}],
     ),
     "its look tells nothing of letters": (
         [detection(1, legibility=0.5), detection(2, source="logo")],
@@ -158,6 +177,38 @@ def test_brands(case: str) -> None:
     assert len(table) == len(expected)
     for row, wanted in zip(table.iter_rows(named=True), expected, strict=True):
         assert {name: row[name] for name in wanted} == pytest.approx(wanted, abs=5e-6)
+
+
+QUALITY: dict[str, tuple[dict[str, object], float | None]] = {
+    "of all": ({}, 0.4 * AT_CENTRE + 0.2 * 0.5 + 0.1 * 0.5),  # flat pixels have no clarity
+    "clarity not measured": ({"clarity_frames": 0}, (0.4 * AT_CENTRE + 0.2 * 0.5 + 0.1 * 0.5) / 0.7),
+    "prominence alone": (
+        {"quality_clarity": 0, "quality_visibility": 0, "quality_exclusivity": 0, "quality_prominence": 0.1},
+        AT_CENTRE,
+    ),
+    "no weight": (dict.fromkeys(QualityWeights.model_fields, 0), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", QUALITY)
+def test_quality(case: str) -> None:
+    settings, expected = QUALITY[case]
+    found = measured(detection(1, box=CENTRE, legibility=0.5), detection(1, "Bolt"), **settings)
+    for table in (found.exposures, found.brands):
+        [quality] = table.filter(pl.col("brand") == "Acme")["quality"]
+        assert quality == (None if expected is None else pytest.approx(expected, abs=5e-6))
+
+
+def test_a_rule_decides_what_counts_and_the_share_of_voice() -> None:
+    rows = [*(detection(seq) for seq in (1, 2, 3)), detection(6, "Bolt")]
+    found = {rule: measured(*rows, counting_rule=rule).brands for rule in RULES}
+    columns = ("counted_exposures", "counted_ms", "share_of_voice")
+    assert {rule: table.select(columns).rows() for rule, table in found.items()} == {
+        "all": [(1, 1500, 0.75), (1, 500, 0.25)],
+        "nielsen_1s": [(1, 1500, 1.0), (0, 0, 0.0)],
+        "mrc_2s": [(0, 0, None), (0, 0, None)],
+        "legible_90": [(1, 1500, 0.75), (1, 500, 0.25)],
+    }
 
 
 def test_cells() -> None:
