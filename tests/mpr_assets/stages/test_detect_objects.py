@@ -78,7 +78,7 @@ def test_the_quad_of_a_logo_that_the_frame_cuts_goes_on_beyond_its_edge() -> Non
     [row] = detect_objects([frame(0, pixels[:, 62:])], LocalInference(), DetectObjectsSettings(), (COMB,)).rows(
         named=True
     )
-    assert row["quad"][0] == pytest.approx(60 - 62, abs=4)
+    assert -10 < row["quad"][0] < 0
     assert row["x"] == 0
 
 
