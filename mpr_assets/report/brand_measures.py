@@ -45,10 +45,9 @@ def brand_measures(exposures: pl.DataFrame, presence: pl.DataFrame, chunks: pl.D
         A table of BRAND_SCHEMA. Means are over the sampled frames on which the brand was found, those of clutter and
         quality over time.
     """
-    lasts = pl.col("end_ms") - pl.col("start_ms")
     over_exposures = exposures.group_by("brand").agg(
-        _mean("clutter", lasts),
-        _mean("quality", lasts),
+        _mean("clutter", pl.col("seen_ms")),
+        _mean("quality", pl.col("seen_ms")),
         *(_mean(name, pl.col("frames")) for name in ("sharpness", "contrast", "clarity")),
         pl.col("solo_ms", "counted_ms", "nielsen_1s_ms", "mrc_2s_ms", "legible_90_ms").sum(),
         counted_exposures=(pl.col("counted_ms") > 0).sum(),

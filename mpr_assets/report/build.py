@@ -92,8 +92,7 @@ def build_report(
 
 def _counted(rule: RuleName, exposures: pl.DataFrame) -> Counted:
     """What counts by a rule; `all` is the time on screen itself."""
-    lasts = pl.col("end_ms") - pl.col("start_ms")
-    counts = exposures.select("brand", ms=lasts if rule == "all" else pl.col(f"{rule}_ms")).filter(pl.col("ms") > 0)
+    counts = exposures.select("brand", ms="seen_ms" if rule == "all" else f"{rule}_ms").filter(pl.col("ms") > 0)
     return Counted(
         rule=rule,
         says=RULES[rule].says,

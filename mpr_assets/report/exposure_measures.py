@@ -83,14 +83,13 @@ def measured_exposures(
         legibility=pl.col("legibility").mean(),
         visibility=pl.col("visibility").mean(),
     )
-    lasts = pl.col("end_ms") - pl.col("start_ms")
     return (
         exposures.hstack(together(exposures))
         .join(per_exposure, on=keys, how="left", maintain_order="left")
         .join(_positions(presence, keys), on=keys, how="left", maintain_order="left")
         .join(_clarity(presence, clear, keys), on=keys, how="left", maintain_order="left")
         .join(_counted(presence, keys), on=keys, how="left", maintain_order="left")
-        .with_columns(clutter=pl.col("clutter_ms") / lasts, all_ms=lasts)
+        .with_columns(clutter=pl.col("clutter_ms") / pl.col("seen_ms"), all_ms=pl.col("seen_ms"))
         .with_columns(counted_ms=pl.col(f"{rule}_ms"))
         .with_columns(quality=quality(weights))
         .with_columns(pl.col(name).round(DECIMALS) for name, dtype in EXPOSURE_MEASURES.items() if dtype == pl.Float64)

@@ -41,7 +41,7 @@ def measures(exposures: pl.DataFrame, chunks: pl.DataFrame) -> pl.DataFrame:
     """
     length_ms = max(timeline_ms(chunks), 1)
     weight = pl.col("frames") / pl.col("frames").sum()
-    screen_ms = pl.col("on_screen_ms").first() - pl.col("inferred_ms").sum()
+    screen_ms = pl.col("on_screen_ms").first().fill_null(0)
     return (
         exposures.sort("brand", "start_ms")
         .join(on_screen_ms(exposures), on="brand", how="left", maintain_order="left")

@@ -7,8 +7,8 @@ import pytest
 
 from mpr_assets.report.at_once import on_screen_ms, together
 
-SPANS = {"brand": pl.String, "start_ms": pl.Int64, "end_ms": pl.Int64}
-Span = tuple[str, int, int]
+SPANS = {"brand": pl.String, "start_ms": pl.Int64, "end_ms": pl.Int64, "inferred": pl.String}
+Span = tuple[str, int, int] | tuple[str, int, int, str]
 
 CASES: dict[str, tuple[list[Span], list[tuple[int, int]], dict[str, int]]] = {
     "nothing": ([], [], {}),
@@ -26,6 +26,11 @@ CASES: dict[str, tuple[list[Span], list[tuple[int, int]], dict[str, int]]] = {
         [(500, 500), (500, 500), (1000, 1000)],
         {"A": 2000, "B": 2000},
     ),
+    "bridged time is not seen": (
+        [("A", 0, 4000, "1000-1500 3000-3500"), ("B", 500, 2000)],
+        [(2000, 1000), (500, 1000)],
+        {"A": 3000, "B": 1500},
+    ),
     "a brand does not crowd itself": (
         [("A", 0, 1000), ("A", 500, 1500), ("B", 1000, 1500)],
         [(1000, 0), (500, 500), (0, 500)],
@@ -37,6 +42,6 @@ CASES: dict[str, tuple[list[Span], list[tuple[int, int]], dict[str, int]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_together(case: str) -> None:
     spans, expected, seconds = CASES[case]
-    table = pl.DataFrame(spans, SPANS, orient="row")
+    table = pl.DataFrame([(*span, "")[:4] for span in spans], SPANS, orient="row")
     assert together(table).rows() == expected
     assert dict(on_screen_ms(table).iter_rows()) == seconds
