@@ -5,6 +5,7 @@
     │   └── HostAway        the same, but it was tried for as long as the settings allow
     └── PermanentError      will fail again until somebody changes something; the message says what
         ├── BadInput        a file, a name or a value that a user gave
+        │   └── NotThere    a name that the user gave, of something that is not there
         └── MissingEngine   a package or a model that is not installed here
 
 An error carries facts: the terminal's sentence, the service's `{"error", "kind"}` and Dagster's failure are made of
@@ -72,6 +73,10 @@ class BadInput(PermanentError):
     """Something that the user gave cannot be used."""
 
     kind = "bad_input"
+
+
+class NotThere(BadInput):
+    """There is nothing of the name that the user gave."""
 
 
 class MissingEngine(PermanentError):

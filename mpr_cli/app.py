@@ -111,6 +111,10 @@ COMMANDS = {
         "mpr_cli.doctor",
         "Check Python, packages, storage, database, hosts, models, disk and clock; status 1 if something is wrong.",
     ),
+    "serve": CommandInfo(
+        "mpr_cli.serve",
+        "Serve the REST API and the editor's page until interrupted; see docs/api.md.",
+    ),
     "watch": CommandInfo(
         "mpr_cli.watch",
         "Show the progress of a timeline's run until it ends: stage, frames done, rate, time left.",

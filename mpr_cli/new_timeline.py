@@ -15,11 +15,10 @@ from mpr_assets.definitions import storage_resource
 from mpr_assets.runs.local_instance import profiles
 from mpr_assets.runs.local_run import observe_first
 from mpr_assets.runs.local_storage import storage
-from mpr_assets.stages.timeline import resolve
+from mpr_assets.stages.timeline import check_media
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
 from mpr_cli import terminal
-from mpr_resources.media.probe import Probe, probe
 from mpr_resources.media.sources import Sources, give, is_remote
 from mpr_resources.names import name_of_file
 from mpr_resources.storage.tables import hash_of
@@ -83,14 +82,7 @@ def timeline_spec(
         # Who knows no password cannot look whether the files are others by now.
         version = hash_of({address: sources.at(address).state() for address in stored})
     spec = TimelineSpec(name=name, profile=profile, chunks=tuple(specs), brands=brand_file, version=version)
-
-    def looked_at(address: str, stream: int | None) -> Probe:
-        found = probe(sources.at(address), stream)
-        if found.choice:
-            terminal.err.print(f"mpr: {found.source}: {found.choice}")
-        return found
-
-    resolve(spec, looked_at)
+    check_media(spec, sources, lambda choice: terminal.err.print(f"mpr: {choice}"))
     return spec
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,19 +18,13 @@ from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
 from mpr_assets.definitions import BY_NAME, STAGES
-from mpr_assets.engine.open_run import run_of, stage_run
+from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES, FrameChoice, Overrides, parse_overrides
 from mpr_assets.engine.stage import Stage
-from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
+from mpr_assets.freshness.config_versions import node
 from mpr_assets.freshness.event_log import read_made
-from mpr_assets.freshness.judge import (
-    Materialization,
-    StageState,
-    Verdict,
-    judge,
-    of_timeline,
-)
-from mpr_assets.freshness.stored import in_full, stored_headers
+from mpr_assets.freshness.judge import StageState, of_timeline
+from mpr_assets.freshness.status import StageStatus, TimelineStatus, status_of, status_of_many
 from mpr_assets.orchestration.launchpad import as_config
 from mpr_assets.overlays.overlay_store import overlays, seen_in
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, profiles, resources
@@ -65,47 +59,6 @@ Folder = Annotated[
     Path | None,
     typer.Option("--to", metavar="FOLDER", help="the folder to write the pictures to; by default the storage"),
 ]
-
-
-@dataclass(frozen=True)
-class StageStatus:
-    """`causes`: why it is stale, or comes from what is. `overrides`: what the stored result was made with for one run.
-    `skipped`: why the stage was switched off, or null.
-    """
-
-    stage: str
-    state: str
-    causes: list[str]
-    overrides: dict[str, object]
-    skipped: str | None
-
-    def why(self) -> str:
-        """The causes, what was overridden, and why it was skipped."""
-        parts = list(self.causes)
-        if self.overrides:
-            parts.append(f"made with {assignments(self.overrides)}")
-        if self.skipped:
-            parts.append(f"skipped: {self.skipped}")
-        return "; ".join(parts)
-
-
-@dataclass(frozen=True)
-class TimelineStatus:
-    """`profile`: null, with no stages, where the timeline cannot be used."""
-
-    timeline: str
-    profile: str | None
-    stages: list[StageStatus]
-
-    def show(self) -> None:
-        """Every stage with its state and why."""
-        table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
-        for heading in ("stage", "state", "why"):
-            table.add_column(heading, overflow="fold")
-        for one in self.stages:
-            table.add_row(one.stage, terminal.styled(one.state, STYLES[StageState(one.state)]), one.why())
-        terminal.out.print(f"{self.timeline}, profile {self.profile}")
-        terminal.out.print(table)
 
 
 @dataclass(frozen=True)
@@ -157,7 +110,7 @@ class StatusOfOne(StatusOfAll):
 
     def show(self) -> None:
         for one in self.timelines:
-            one.show()
+            _show_status(one)
 
 
 @app.command()
@@ -181,7 +134,7 @@ class Replayed(Document):
     def show(self) -> None:
         if self.saved_as is not None:
             terminal.out.print(f"Saved as the profile {self.saved_as}: {self.path}\n")
-        self.status.show()
+        _show_status(self.status)
 
 
 @app.command()
@@ -342,57 +295,34 @@ def _asked(stage: Stage, changes: Sequence[str] | None, frames: str | None) -> O
 
 
 def _status_of(timeline: str) -> TimelineStatus:
-    spec = load_spec(storage(), timeline)
-    profile = profiles().load(spec.profile)
-    made, verdicts = _judged([timeline])
-    world, headers = resources(patience_s=PATIENCE_S), stored_headers(storage(), STAGES, timeline)
-    # What is stored may be another result than the last one in this event log.
-    of_log = {
-        name: header
-        for name, header in headers.items()
-        if timeline in made[name] and header.data_version == made[name][timeline].data_version
-    }
-    told = in_full(
-        verdicts[timeline], STAGES, of_log, lambda stage: run_of(stage, spec, profile, NO_OVERRIDES, world, LOG)
-    )
-    return TimelineStatus(timeline, spec.profile, _stages(told, of_timeline(made, timeline)))
+    with dagster_instance() as instance:
+        return status_of(instance, STAGES, timeline, resources(patience_s=PATIENCE_S), LOG)
 
 
 def _status_of_all() -> StatusOfAll:
     with dagster_instance() as instance:
-        names, backfills = registered(instance), backfills_at_work(instance)
-    made, verdicts = _judged(names)
-    timelines = [
-        TimelineStatus(name, load_spec(storage(), name).profile, _stages(verdicts[name], of_timeline(made, name)))
-        if name in verdicts
-        else TimelineStatus(name, None, [])
-        for name in names
-    ]
+        timelines = status_of_many(instance, STAGES, registered(instance), resources(patience_s=PATIENCE_S), LOG)
+        backfills = backfills_at_work(instance)
     shown = [ShownBackfill(one.backfill_id, one.title, len(one.timelines), one.done, one.failed) for one in backfills]
     return StatusOfAll(timelines, shown)
 
 
-def _stages(verdicts: Sequence[Verdict], made: Mapping[str, Materialization]) -> list[StageStatus]:
-    return [
-        StageStatus(
-            stage=one.stage,
-            state=one.state,
-            causes=list(one.causes),
-            overrides=dict(one.overrides),
-            skipped=(made[one.stage].skipped or None) if one.stage in made else None,
-        )
-        for one in verdicts
-    ]
+def _show_status(status: TimelineStatus) -> None:
+    """Every stage with its state and why."""
+    table = Table(box=None, header_style="bold", pad_edge=False, title_justify="left")
+    for heading in ("stage", "state", "why"):
+        table.add_column(heading, overflow="fold")
+    for one in status.stages:
+        table.add_row(one.stage, terminal.styled(one.state, STYLES[StageState(one.state)]), _why(one))
+    terminal.out.print(f"{status.timeline}, profile {status.profile}")
+    terminal.out.print(table)
 
 
-def _judged(timelines: Sequence[str]) -> tuple[Mapping[str, Mapping[str, Materialization]], dict[str, list[Verdict]]]:
-    """The latest materializations, and every stage's state, of the timelines that can be read."""
-    world = resources(patience_s=PATIENCE_S)
-    config = config_versions(STAGES, usable_timelines(timelines, world, LOG), world, LOG)
-    nodes = [*map(node, STAGES)]
-    with dagster_instance() as instance:
-        made = read_made(instance, nodes, timelines)
-    return made, {name: judge(nodes, of_timeline(made, name), versions) for name, versions in config.items()}
+def _why(stage: StageStatus) -> str:
+    """The causes, what was overridden, and why it was skipped."""
+    overridden = [f"made with {assignments(stage.overrides)}"] if stage.overrides else []
+    skipped = [f"skipped: {stage.skipped}"] if stage.skipped else []
+    return "; ".join([*stage.causes, *overridden, *skipped])
 
 
 def _print_rows(tried: Trial) -> None:

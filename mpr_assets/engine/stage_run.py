@@ -198,11 +198,16 @@ class StageRun(Generic[SettingsT]):
 
     def seconds_of(self, header: TableHeader) -> float | None:
         """How long the table took to make; None where that is not known any more."""
-        try:
-            took = TypeAdapter(_Took).validate_json(self.storage.get(Keys.seconds(self.timeline, header.stage)))
-        except (MissingObject, ValidationError):  # it is told beside the results, which do not hang on it
-            return None
-        return took.seconds if took.fingerprint == header.fingerprint else None
+        return seconds_of(self.storage, self.timeline, header)
 
     def tracked(self, items: Iterable[T], total: int, unit: str = "frames") -> Iterator[T]:
         return tracked(self.progress, self.stage, items, total, unit)
+
+
+def seconds_of(storage: Storage, timeline: str, header: TableHeader) -> float | None:
+    """How long a stored table took to make; None where that is not known any more."""
+    try:
+        took = TypeAdapter(_Took).validate_json(storage.get(Keys.seconds(timeline, header.stage)))
+    except (MissingObject, ValidationError):  # it is told beside the results, which do not hang on it
+        return None
+    return took.seconds if took.fingerprint == header.fingerprint else None

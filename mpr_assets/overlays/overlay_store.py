@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from gpu_service.errors import BadInput
+from gpu_service.errors import BadInput, NotThere
 from gpu_service.pictures import Image, decode, encode_png
 from gpu_service.routines import DebugPictures
 from mpr_assets.engine.stage import Stage
@@ -99,5 +99,5 @@ def seen_in(stage: Stage, run: StageRun, seq: int) -> int:
     column = "kept_seq" if stage.per_frame else "seq"
     found = rows.filter(pl.col("seq") == seq)[column]
     if found.is_empty():
-        raise BadInput(f"The timeline {run.timeline!r} has no frame {seq}", f"its frames are 0 to {rows.height - 1}")
+        raise NotThere(f"The timeline {run.timeline!r} has no frame {seq}", f"its frames are 0 to {rows.height - 1}")
     return int(found[0])

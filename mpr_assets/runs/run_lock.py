@@ -45,6 +45,10 @@ def place(instance: dg.DagsterInstance) -> str:
     return f"{socket.gethostname()}:{home_of(instance)}"
 
 
+class AtWork(BadInput):
+    """A run of the timeline is in progress: what was asked for has to wait for its end."""
+
+
 @contextmanager
 def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
     """While the block runs, no other command of this `DAGSTER_HOME` runs the timeline, nor does one begin.
@@ -53,7 +57,7 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
     is gone.
 
     Raises:
-        BadInput: a run of the timeline is at work: two would write the same objects.
+        AtWork: a run of the timeline is at work: two would write the same objects.
     """
     folder = home_of(instance) / "locks"
     # Without the fallback: a soft lock outlives a process that is killed.
@@ -62,7 +66,7 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
         folder.mkdir(exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise BadInput(
+        raise AtWork(
             f"A run of the timeline {timeline!r} is in progress in another command line",
             f"end it with mpr stop {timeline}, or wait for it",
         ) from None
@@ -74,7 +78,7 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
     try:
         for run in runs_of(instance, timeline, AT_WORK):
             if not is_local(run) or run.tags.get(PLACE_TAG) != place(instance):
-                raise BadInput(
+                raise AtWork(
                     f"The run {run.run_id[:8]} of the timeline {timeline!r} is in progress",
                     f"end it with mpr stop {timeline}, or wait for it",
                 )
@@ -85,6 +89,6 @@ def run_lock(instance: dg.DagsterInstance, timeline: str) -> Iterator[None]:
 
 
 def refuse_at_work(instance: dg.DagsterInstance, timeline: str) -> None:
-    """Raise BadInput when a run of the timeline is at work."""
+    """Raise AtWork when a run of the timeline is at work."""
     with run_lock(instance, timeline):
         pass

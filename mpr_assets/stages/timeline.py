@@ -19,6 +19,7 @@ from mpr_assets.timelines.chunks import timeline_ms
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.media.clock import clock
 from mpr_resources.media.probe import Probe, probe
+from mpr_resources.media.sources import Sources
 from mpr_resources.storage.tables import hash_of
 
 CODE_VERSION = "3"
@@ -91,6 +92,24 @@ def resolve(spec: TimelineSpec, probe: Callable[[str, int | None], Probe] = prob
                 timeline_ms += until_ms - start_ms
                 start_ms = until_ms
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def check_media(spec: TimelineSpec, sources: Sources, say: Callable[[str], None]) -> None:
+    """Look at the media that a spec names, before it is registered.
+
+    `say`: is told which of several video streams of a file is used.
+
+    Raises:
+        BadInput: a source cannot be used, or a chunk lies outside its source.
+    """
+
+    def looked_at(address: str, stream: int | None) -> Probe:
+        found = probe(sources.at(address), stream)
+        if found.choice:
+            say(f"{found.source}: {found.choice}")
+        return found
+
+    resolve(spec, looked_at)
 
 
 def _span(number: int, chunk: ChunkSpec, found: Probe) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import ValidationError
 
-from gpu_service.errors import BadInput, MprError, PermanentError
+from gpu_service.errors import MprError, NotThere, PermanentError
 from mpr_assets.timelines.spec import TimelineSpec, validate_timeline_name
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import PARALLEL_REQUESTS, MissingObject, Storage
@@ -20,14 +20,14 @@ def load_spec(storage: Storage, timeline: str) -> TimelineSpec:
     """The timeline as it was registered.
 
     Raises:
-        BadInput: it was not, or the name is none.
+        BadInput: it was not (NotThere), or the name is none.
         PermanentError: what is stored is no spec.
     """
     key = Keys.spec(validate_timeline_name(timeline))
     try:
         return TimelineSpec.model_validate_json(storage.get(key))
     except MissingObject as error:
-        raise BadInput(
+        raise NotThere(
             f"The timeline {timeline!r} is not registered in {storage.url}",
             f"create it with mpr timeline create VIDEO --name {timeline}",
         ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from gpu_service.distribution import CLONE
-from gpu_service.errors import BadInput
+from gpu_service.errors import BadInput, NotThere
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
 from mpr_resources.brands.brand_file import (
@@ -55,7 +55,7 @@ class Profiles:
         """
         names = self.names()
         if name not in names:
-            raise BadInput(f"There is no profile {name!r} in {self.folder}", f"choose one of {', '.join(names)}")
+            raise NotThere(f"There is no profile {name!r} in {self.folder}", f"choose one of {', '.join(names)}")
         return self.folder / f"{name}.yaml"
 
     def load(self, name: str) -> Profile:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from gpu_service.errors import BadInput, PermanentError
+from gpu_service.errors import BadInput, NotThere, PermanentError
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 
@@ -95,7 +95,7 @@ def load(storage: Storage, label: str) -> Scenario:
         return Scenario.model_validate_json(storage.get(_manifest(label)))
     except MissingObject as error:
         known = ", ".join(labels(storage)) or "there is none yet"
-        raise BadInput(f"There is no scenario {label!r}", f"known: {known}") from error
+        raise NotThere(f"There is no scenario {label!r}", f"known: {known}") from error
     except ValidationError as error:
         raise PermanentError(
             f"{storage.where(_manifest(label))} does not describe a scenario", "save it again with --replace"

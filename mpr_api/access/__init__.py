@@ -1,0 +1,1 @@
+"""Who may ask, what may be named, and how the API says no."""

@@ -1,0 +1,74 @@
+"""Sources: video files that timelines show, and those of the media store that none shows yet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field
+
+from mpr_api.world.backend import Backend, Shared
+from mpr_api.world.media_library import KnownSource, ProbeData, SourceChunk, known_sources, source_of
+from mpr_assets.timelines.partitions import registered
+from mpr_assets.timelines.spec_store import load_specs
+from mpr_resources.media.probe import probe
+from mpr_resources.media.sources import Sources
+
+router = APIRouter(tags=["sources"])
+
+SourceId = Annotated[str, Path(alias="source", pattern="^[0-9a-f]{16}$", description="id of a source")]
+
+
+class SourceAnswer(BaseModel):
+    """A video file."""
+
+    id: str = Field(examples=["0123456789abcdef"])
+    address: str = Field(description="path or address", examples=["/media/match.mp4"])
+    name: str
+    in_media_store: bool
+    size_bytes: int | None = Field(description="of a file of the media store")
+    timelines: list[str] = Field(description="the timelines that show some of it")
+    chunks: list[SourceChunk]
+    probe: ProbeData | None = Field(description="what it really is; null: no timeline of it was materialized yet")
+
+
+@router.get("/sources")
+def list_sources(backend: Shared) -> list[SourceAnswer]:
+    """Every source that is registered or lies in the media store, by address."""
+    return [_answer(source) for source in _known(backend)]
+
+
+@router.get("/sources/{source}")
+def show_source(source: SourceId, backend: Shared) -> SourceAnswer:
+    """One source; where no timeline's table says what it is, the file is looked at now."""
+    found = source_of(_known(backend), source)
+    answer = _answer(found)
+    if answer.probe is None:
+        looked = probe(Sources(backend.resources.storage.s3_endpoint_url).at(found.address))
+        answer.probe = ProbeData(
+            version=looked.version,
+            duration_ms=looked.duration_ms,
+            fps=f"{looked.fps.numerator}/{looked.fps.denominator}",
+            codec=looked.codec,
+            width_px=looked.width_px,
+            height_px=looked.height_px,
+            rotation_deg=looked.rotation_deg,
+        )
+    return answer
+
+
+@router.get("/sources/{source}/chunks")
+def source_chunks(source: SourceId, backend: Shared) -> list[SourceChunk]:
+    """The spans of a source that timelines show."""
+    return list(source_of(_known(backend), source).chunks)
+
+
+def _known(backend: Backend) -> list[KnownSource]:
+    specs = load_specs(backend.storage, registered(backend.instance))
+    return known_sources(specs, backend.media, backend.tables)
+
+
+def _answer(source: KnownSource) -> SourceAnswer:
+    timelines = sorted({chunk.timeline for chunk in source.chunks})
+    return SourceAnswer.model_validate({**asdict(source), "timelines": timelines})

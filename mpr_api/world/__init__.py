@@ -1,0 +1,1 @@
+"""What requests are answered from: storage, Dagster, warm resources and bounded caches."""
