@@ -106,15 +106,25 @@ LARGEST_SHIFT = 0.75
 """Of the width and of the height; what is left of a picture then says little."""
 SAME_VIEW = 0.9
 """Without a shift, from this share on no shift is looked for."""
+MOVED_VIEW = 0.6
+"""Shifted, from this share on no zoom or turn is looked for."""
+FEATURES_WIDTH_PX, FEATURES = 256, 400
+CORNER_GREY_LEVELS, REACH_PX = 8, 21
+"""Contrast from which a corner is one, and side of what describes it: pictures are small and soft from motion."""
+AGREED_FEATURES, AGREED_PX = 8, 3.0
+"""So many pairs of features make a zoom, each so near to where it takes them."""
+LARGEST_ZOOM = 2.0
 
 
 def shared_view(one: Gray, other: Gray) -> tuple[float, float]:
-    """How much of the detail of each of two pictures the other shows, at its place or shifted as a whole.
+    """How much of the detail of each of two pictures the other shows: at its place, or shifted, zoomed or turned whole.
 
     The highest peaks of the phase correlation (Kuglin and Hines, The phase correlation image alignment method, 1975)
-    are the shifts that are tried; for each, a place counts as shown where blocks of both correlate. Between samples of
-    half a second, within shots, the smaller share lay at 0.44 and more even under large overlays and for most moves of
-    the camera; over cuts it stayed below 0.25, or 0.33 where both pictures had the same black borders.
+    are the shifts that are tried; for each, a place counts as shown where blocks of both correlate. Where none shows
+    much, so does the zoom and turn that most pairs of ORB features agree on (Rublee et al., ORB: an efficient
+    alternative to SIFT or SURF, 2011; RANSAC). Between samples of half a second, within shots, the smaller share lay at
+    0.44 and more even under large overlays and for most moves of the camera; over cuts it stayed below 0.25, or 0.33
+    where both pictures had the same black borders.
 
     Args:
         one, other: of any, but one shape.
@@ -124,15 +134,72 @@ def shared_view(one: Gray, other: Gray) -> tuple[float, float]:
     """
     assert one.shape == other.shape
     first, second = _detail(one), _detail(other)
-    own = [int((_variance(detail) > FLAT_GREY_LEVELS**2).sum()) for detail in (first, second)]
+    own = [_amount(detail) for detail in (first, second)]
     flat = [count < LEAST_DETAIL * first.size for count in own]
-    shown = 0
+    shown = [0.0, 0.0]
     if not any(flat):
-        shown = _shown(first, second, (0, 0))
-        if shown < SAME_VIEW * max(own):
-            shown = max(shown, *(_shown(first, second, shift) for shift in _shifts(first, second)))
-    shares = [1.0 if bare else min(1.0, shown / count) for bare, count in zip(flat, own, strict=True)]
+        moved = _shown(first, second, (0, 0))
+        if moved < SAME_VIEW * max(own):
+            moved = max(moved, *(_shown(first, second, shift) for shift in _shifts(first, second)))
+        shown = [moved, moved]
+        to_other = _zoom(one, other) if moved < MOVED_VIEW * max(own) else None
+        if to_other is not None:
+            shown = max(shown, _shown_zoomed(first, second, to_other), key=min)
+    shares = [1.0 if bare else min(1.0, at / count) for bare, at, count in zip(flat, shown, own, strict=True)]
     return shares[0], shares[1]
+
+
+def _shown_zoomed(one: NDArray[np.float32], other: NDArray[np.float32], to_other: NDArray[np.float32]) -> list[float]:
+    """As `_shown`, of the one's pixels and of the other's; compared at the size at which there is less to be seen."""
+    area = float(abs(np.linalg.det(to_other[:, :2])))
+    carried, how = (other, cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) if area > 1 else (one, cv2.INTER_LINEAR)
+    there = np.asarray(cv2.warpAffine(carried, to_other, one.shape[::-1], flags=how), np.float32)
+    if area > 1:
+        shown = _shown(one, there, (0, 0))
+        return [shown, shown * area]
+    shown = _shown(there, other, (0, 0))
+    return [shown / area, shown]
+
+
+def is_flat(picture: Gray) -> bool:
+    """Whether a picture has next to no detail."""
+    detail = _detail(picture)
+    return _amount(detail) < LEAST_DETAIL * detail.size
+
+
+def _amount(detail: NDArray[np.float32]) -> int:
+    """How many pixels of detail there are."""
+    return int((_variance(detail) > FLAT_GREY_LEVELS**2).sum())
+
+
+def _zoom(one: Gray, other: Gray) -> NDArray[np.float32] | None:
+    """Shape (2, 3): what takes places of one picture at `VIEW_WIDTH_PX` to the other's: zoomed, turned and shifted.
+
+    None where too few features agree on one.
+    """
+    orb = cv2.ORB.create(
+        FEATURES, edgeThreshold=REACH_PX // 2 + 1, patchSize=REACH_PX, fastThreshold=CORNER_GREY_LEVELS
+    )
+    size = FEATURES_WIDTH_PX, max(REACH_PX, round(one.shape[0] * FEATURES_WIDTH_PX / one.shape[1]))
+    found = [orb.detectAndCompute(cv2.resize(p, size, interpolation=cv2.INTER_AREA), None) for p in (one, other)]
+    if any(len(points) < AGREED_FEATURES for points, _ in found):
+        return None
+    (points, described), (others, others_described) = found
+    pairs = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(described, others_described)
+    if len(pairs) < AGREED_FEATURES:
+        return None
+    matrix, agreed = cv2.estimateAffinePartial2D(
+        np.array([points[pair.queryIdx].pt for pair in pairs], np.float32),
+        np.array([others[pair.trainIdx].pt for pair in pairs], np.float32),
+        ransacReprojThreshold=AGREED_PX,
+    )
+    if matrix is None or int(agreed.sum()) < AGREED_FEATURES:
+        return None
+    if not 1 / LARGEST_ZOOM <= float(np.hypot(*matrix[0, :2])) <= LARGEST_ZOOM:
+        return None
+    to_other = np.asarray(matrix, np.float32)
+    to_other[:, 2] *= np.float32(VIEW_WIDTH_PX / FEATURES_WIDTH_PX)
+    return to_other
 
 
 def _detail(picture: Gray) -> NDArray[np.float32]:

@@ -6,9 +6,8 @@ rolling average (AdaptiveDetector) sees too few quiet frames between cuts to com
 ContentDetector at 35 agreed best with full-rate detection on advertisements and films sampled at one, two and four
 frames a second. A fade makes no shot until the change from one sample to the next is larger than the threshold.
 The cuts that `extract_frames` saw between the samples are added: two shots of the same pitch have the same colours.
-Either way a cut is none when both frames show one scene, moved or lit otherwise: a fast pan over a crowd, a flash.
-Phase correlation (Kuglin and Hines 1975, cv2.phaseCorrelate) tells: over true cuts its peak stayed below 0.11, where
-camera or light moved it lay between 0.3 and 1. What then overlaps must be alike too, for smooth pictures peak anyhow.
+Either way a cut is none when both frames show one scene, moved, zoomed, turned or lit otherwise: a fast pan over a
+crowd, a flash. How much of the one's detail the other shows tells, see `gpu_service.likeness.shared_view`.
 A frame of another size than the one before always begins a shot: what follows text and crops within one need not ask.
 
 Near-duplicates. A frame is dropped when its perceptual hash is close to that of the last kept frame of the shot and
@@ -35,7 +34,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from gpu_service.likeness import phash_distance
+from gpu_service.likeness import Gray, is_flat, phash_distance, shared_view
 from gpu_service.pictures import Image
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from scenedetect.common import FrameTimecode
     from scenedetect.detector import SceneDetector
 
-CODE_VERSION = "2.1"
+CODE_VERSION = "2.2"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -69,10 +68,9 @@ THRESHOLDS = {"content": 35.0, "adaptive": 1.5, "hash": 0.4, "histogram": 0.5}
 
 ADAPTIVE_MIN_CONTENT = 18.0
 """Least change of colour for the adaptive detector; PySceneDetect's own is 15. No measurement is known."""
-SAME_SCENE_PEAK = 0.3
-"""Peak of phase correlation: over true cuts it stayed below 0.11, see above."""
-SAME_SCENE_LIKENESS = 0.7
-"""Correlation of what overlaps once one frame is shifted onto the other. No measurement is known."""
+SAME_SCENE_SHARE = 0.38
+"""Share of the detail that two frames of one scene have in common: between what was measured within shots and over
+cuts, see `gpu_service.likeness.shared_view`."""
 REMEMBERED = 8
 """Samples back that a detector may place a cut."""
 
@@ -125,7 +123,7 @@ class Shots:
         self._seen = 0
         self._stretch_start = 0
         self._cuts: set[int] = set()
-        self._greys: deque[tuple[int, NDArray[np.float32]]] = deque(maxlen=REMEMBERED)
+        self._greys: deque[tuple[int, Gray]] = deque(maxlen=REMEMBERED)
 
     def add(self, stretch: tuple[int, int, int], image: Image, cut_before: bool) -> None:
         """The next frame.
@@ -142,7 +140,7 @@ class Shots:
             self._greys.clear()
         height_px = max(1, round(image.shape[0] * DETECTOR_WIDTH_PX / image.shape[1]))
         small = cv2.resize(image, (DETECTOR_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA)
-        self._greys.append((self._seen, np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.float32)))
+        self._greys.append((self._seen, np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)))
         found = self._detector.process_frame(self._time(self._seen), small)
         self._found([*found, *([self._time(self._seen)] if cut_before else [])])
         self._seen += 1
@@ -197,20 +195,9 @@ def filter_scenes(frames: Iterable[Frame], index: pl.DataFrame, settings: Filter
     return _table(index["seq"].to_list(), stand_ins, shots.firsts())
 
 
-def same_scene(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
-    """Whether two grey pictures of one size show one scene, moved or lit otherwise. A flat one shows none."""
-    if before.shape != after.shape:
-        return False
-    height_px, width_px = before.shape
-    window = cv2.createHanningWindow((width_px, height_px), cv2.CV_32F)
-    (right, down), peak = cv2.phaseCorrelate(before, after, window)
-    if peak < SAME_SCENE_PEAK:
-        return False
-    x, y = round(right), round(down)
-    here = before[max(0, -y) : height_px - max(0, y), max(0, -x) : width_px - max(0, x)]
-    there = after[max(0, y) : height_px - max(0, -y), max(0, x) : width_px - max(0, -x)]
-    alike = cv2.matchTemplate(here, there, cv2.TM_CCOEFF_NORMED)
-    return bool(alike[0, 0] >= SAME_SCENE_LIKENESS)
+def same_scene(before: Gray, after: Gray) -> bool:
+    """Whether two pictures of one size show one scene, moved or lit otherwise. A flat one shows none."""
+    return min(shared_view(before, after)) >= SAME_SCENE_SHARE and not is_flat(before)
 
 
 def same_picture(kept: KeptFrames, other: KeptFrames, settings: FilterScenesSettings) -> bool:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_service.likeness import Gray, block_change, frame_phash, phash, phash_distance, shared_view
+from gpu_service.likeness import Gray, block_change, frame_phash, is_flat, phash, phash_distance, shared_view
 from gpu_service.pictures import Image, decode, encode_jpeg
 from tests.stills import seen, still
 
@@ -100,6 +100,13 @@ def at(x: float, picture: Image = STILL) -> Gray:
     return np.asarray(cv2.cvtColor(seen(picture, x, 60, SIZE), cv2.COLOR_BGR2GRAY), np.uint8)
 
 
+def zoomed(zoom: float, turn: float = 0.0) -> Gray:
+    """What the camera sees in the middle of the still, zoomed in and turned by degrees."""
+    upright = seen(STILL, 650 - 320 / zoom, 250 - 180 / zoom, SIZE, zoom)
+    turned = cv2.warpAffine(upright, cv2.getRotationMatrix2D((320, 180), turn, 1), SIZE, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(cv2.cvtColor(turned, cv2.COLOR_BGR2GRAY), np.uint8)
+
+
 FLAT = np.full(SIZE[::-1], 77, np.uint8)
 LETTERED = cv2.putText(FLAT.copy(), "ACME SPORTS", (150, 150), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (240,), 4)
 RELETTERED = cv2.putText(FLAT.copy(), "ACME SPORTS", (150, 150), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (240,), 4)
@@ -115,6 +122,10 @@ VIEWS: dict[str, tuple[Gray, Gray, float, float]] = {
     "moved by a third": (at(0), at(213), 0.67, 0.67),
     "moved back by a half": (at(320), at(0), 0.5, 0.5),
     "moved out of sight": (at(0), at(650), 0.0, 0.0),
+    "zoomed in by a tenth": (zoomed(1), zoomed(1.1), 0.83, 0.95),
+    "zoomed in by a half": (zoomed(1), zoomed(1.5), 0.44, 1.0),
+    "zoomed out by a third": (zoomed(1.5), zoomed(1), 1.0, 0.44),
+    "turned": (zoomed(1), zoomed(1, 8), 0.9, 0.9),
     "lit up": (at(0), cv2.add(at(0), 60), 1.0, 1.0),
     "half faded to another": (at(0), cv2.addWeighted(at(0), 0.5, at(0, OTHER), 0.5, 0), 0.6, 0.6),
     "lettering added": (LETTERED, RELETTERED, 1.0, 0.6),
@@ -126,3 +137,7 @@ VIEWS: dict[str, tuple[Gray, Gray, float, float]] = {
 def test_how_much_of_a_view_two_pictures_share(name: str) -> None:
     one, other, of_one, of_other = VIEWS[name]
     assert shared_view(one, other) == pytest.approx((of_one, of_other), abs=0.06)
+
+
+def test_what_is_flat() -> None:
+    assert [is_flat(picture) for picture in (FLAT, LETTERED, at(0))] == [True, False, False]

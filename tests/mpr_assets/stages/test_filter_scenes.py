@@ -23,6 +23,7 @@ from mpr_assets.stages.filter_scenes import (
     largest_change,
 )
 from mpr_resources.storage.pictures import Frame
+from tests.stills import seen, still
 
 SIZE = (1280, 720)
 
@@ -105,6 +106,12 @@ def graphics(image: Image) -> Image:
     return text(text(picture, "NOR 2 RIV 1", 60, 84, 24, 160), "Half time in Northgate", 80, 692, 28, 160)
 
 
+def zooms(*zooms: float) -> list[Image]:
+    """A camera that zooms in on the middle of a still, in all colours."""
+    wide = still(3, SIZE)
+    return [seen(wide, SIZE[0] * (1 - 1 / zoom) / 2, SIZE[1] * (1 - 1 / zoom) / 2, SIZE, zoom) for zoom in zooms]
+
+
 BLACK = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
 SHOTS: dict[str, tuple[list[Image], list[int]]] = {
     "one frame": ([scene(1)], [0]),
@@ -117,6 +124,8 @@ SHOTS: dict[str, tuple[list[Image], list[int]]] = {
     "a slow fade to black": (fade(scene(1), BLACK, 12), [0] * 11 + [1]),
     "a slow fade to another scene": (fade(scene(1), scene(2), 12), [0] * 12),
     "a camera over a crowd": (crowd(4, 16), [0] * 4),
+    "a camera that zooms": (zooms(1, 1.1, 1.3, 1.6), [0] * 4),
+    "a zoom, and a cut to something else": ([*zooms(1, 1.3), scene(2)], [0, 0, 1]),
     "a flash": ([scene(1), np.clip(scene(1).astype(np.int16) + 90, 0, 255).astype(np.uint8), scene(1)], [0] * 3),
     "a cut under graphics that stay": ([graphics(scene(1)), graphics(scene(2))], [0, 1]),
     "a subtitle that comes": ([scene(1), text(scene(1), "Good evening", 400, 650, 28, -120)], [0, 0]),
