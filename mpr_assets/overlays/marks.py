@@ -24,7 +24,6 @@ ALIKE_DEG = 30
 """Two hues nearer than this are hard to tell apart."""
 NO_BRAND = (170, 170, 170)
 """BGR; the colour of what is there and is no brand: grey, which no name has."""
-GOLDEN_ANGLE_DEG = 137.508
 
 SUBPIXEL_BITS = 4
 INK = (18, 18, 18)
@@ -56,11 +55,6 @@ def hue_of(name: str) -> int:
     """Degrees, the same for a name in every run and on every machine."""
     plain = unicodedata.normalize("NFC", name).encode()
     return HUES[int.from_bytes(hashlib.blake2b(plain, digest_size=4).digest()) % len(HUES)]
-
-
-def ranked_hue(rank: int) -> int:
-    """Degrees for the n-th of a list: neighbours are far apart, and none of the first twenty are alike."""
-    return round(rank * GOLDEN_ANGLE_DEG) % 360
 
 
 def colour_of_hue(hue_deg: int) -> tuple[int, int, int]:

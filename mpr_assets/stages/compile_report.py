@@ -31,7 +31,8 @@ from mpr_assets.report.exposures import (
 from mpr_assets.report.measured import MeasureSettings, measure
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.overview import overview
-from mpr_assets.report.page.render import GetPicture, PageSettings, render_page
+from mpr_assets.report.page.pictures import GetPicture
+from mpr_assets.report.page.render import PageSettings, render_page
 from mpr_assets.report.source_names import source_names
 from mpr_assets.report.unlisted import unlisted_texts
 from mpr_assets.stages import escalate_cloud, escalate_vlm, match_brands

@@ -1,14 +1,17 @@
 """`report.html`, one self-contained file. Its content comes from the `Report`, its layout from page.html.
 
-Pictures are asked for one by one and kept as JPEG only, so that a long video's frames are never held together.
+What the page's scripts get is in `data`, its pictures in `pictures`. A policy in the page lets nothing run but these
+scripts, and nothing load but what is in the page and the frames stored beside it.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,43 +20,22 @@ import polars as pl
 from markupsafe import Markup
 from pydantic import Field, JsonValue
 
-from gpu_service.pictures import Image, Picture, encode_jpeg
 from gpu_service.settings import Settings
-from mpr_assets.overlays.marks import (
-    Mark,
-    colour_of_hue,
-    draw,
-    ranked_hue,
-    shrink,
-)
-from mpr_assets.report.model import (
-    BrandReport,
-    Evidence,
-    Exposure,
-    Report,
-)
+from mpr_assets.report.model import BrandReport, Exposure, Report
+from mpr_assets.report.page.colours import brand_colours
+from mpr_assets.report.page.data import found_by, page_data
+from mpr_assets.report.page.pictures import Card, GetPicture, evidence_pictures, film
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
 FOLDER = Path(__file__).parent
-PICTURE_WIDTH_PX = 480
-CLOSE_UP_SIZE_PX = (480, 108)
-THUMBNAIL_WIDTH_PX = 132
-FILM_FRAMES = 12
+TO_STORAGE = "../../"
+"""From `Keys.report` to the storage's root."""
 LANE_UNITS = 2000
 """Steps of the time axis in the drawing that is seen without scripts; scripts draw to the millisecond."""
-SOURCE_WORDS = {
-    "ocr": "text",
-    "logo": "logo",
-    "object": "object",
-    "local_vlm": "local VLM",
-    "cloud_vlm": "cloud VLM",
-    "manual": "by hand",
-}
-
-GetPicture = Callable[[int], Picture | None]
-"""Gives the frame of a seq; None where it is no longer kept."""
+MODULES = ("words", "report", "filters", "totals", "theme", "chart", "evidence", "tables", "main")
+"""Of the folder `scripts`, each after those that it imports."""
 
 
 class PageSettings(Settings):
@@ -66,22 +48,12 @@ class PageSettings(Settings):
 
 
 @dataclass(frozen=True)
-class Card:
-    """A piece of evidence on the page: an exposure and the pictures that show it."""
-
-    number: int
-    exposure: Exposure
-    whole: Markup
-    close_up: Markup
-
-
-@dataclass(frozen=True)
 class Lane:
-    """A brand on the page."""
+    """A brand on the page; `first` is the number of its first exposure among those of all brands."""
 
     number: int
     brand: BrandReport
-    hue: int
+    first: int
     path: str
     cards: Sequence[Card]
 
@@ -103,31 +75,72 @@ def render_page(
         stage_of_source: as in `Subject`.
     """
     recent = lru_cache(maxsize=4)(picture)
-    data = _data_json(report)
+    data = page_data(report, TO_STORAGE)
     paths = [_lane_path(brand.exposures, report.duration_ms) for brand in report.brands]
-    film = _film(report, spans, recent)
-    room = settings.page_mb * 1e6 - len(data) - sum(map(len, paths)) - sum(map(len, film)) - 2000 * len(paths) - 100_000
-    cards = _cards(report, recent, settings.evidence_per_brand, int(room))
+    strip = film(report.duration_ms, spans, recent)
+    room = settings.page_mb * 1e6 - len(data.encode()) - sum(map(len, paths)) - sum(map(len, strip))
+    shown = evidence_pictures(
+        report.brands, recent, settings.evidence_per_brand, int(room - 4000 * len(paths) - 150_000)
+    )
+    firsts = [0]
+    for brand in report.brands:
+        firsts.append(firsts[-1] + len(brand.exposures))
     lanes = [
-        Lane(number, brand, ranked_hue(number), paths[number], cards[number])
+        Lane(number, brand, firsts[number], paths[number], shown.cards[number])
         for number, brand in enumerate(report.brands)
     ]
+    css, js = f"\n{_style(len(lanes))}\n", f"\n{page_script()}\n"
     return _template().render(
         report=report,
         lanes=lanes,
-        film=film,
+        film=strip,
+        frames=shown.frames,
+        small=Markup(json.dumps(shown.small, separators=(",", ":"))),
         ticks=_ticks(report.duration_ms),
         units=LANE_UNITS,
         cuts=_marks_path(report.cuts_ms, report.duration_ms),
         edges=_marks_path([chunk.timeline_start_ms for chunk in report.chunks[1:]], report.duration_ms),
         any_ms=_any_brand_ms(report),
+        voices=[f"{share / 10:.1f}" for share in tenths([brand.screen_ms for brand in report.brands])],
+        decimals=_decimals(report),
         data=Markup(data),
-        css=Markup((FOLDER / "page.css").read_text("utf-8")),
-        js=Markup((FOLDER / "page.js").read_text("utf-8")),
+        css=Markup(css),
+        js=Markup(js),
+        css_hash=Markup(_csp_hash(css)),
+        js_hash=Markup(_csp_hash(js)),
         stages_of=partial(stages_of, stage_of_source),
         overridden=[stage.stage for stage in report.stages if stage.overrides],
         idle=[stage for stage in report.stages if stage.status != "materialized"],
     )
+
+
+def page_script() -> str:
+    """The modules of the folder `scripts` as one script, so that the page needs no other file and no build.
+
+    They are plain ECMAScript modules; here each is a function that gives what it exports to those after it.
+    """
+    return "\n".join(['"use strict";', "(() => {", *map(_as_function, MODULES), "})();"])
+
+
+def _as_function(module: str) -> str:
+    text = (FOLDER / "scripts" / f"{module}.js").read_text("utf-8")
+    exported = ", ".join(re.findall(r"^export const (\w+)", text, re.MULTILINE))
+    inside = re.sub(r"^import [^;]*;\n|^export ", "", text, flags=re.MULTILINE)
+    return f"const {{ {exported} }} = (() => {{\n{inside}return {{ {exported} }};\n}})();"
+
+
+def _style(brands: int) -> str:
+    """page.css, and a class for the colour of each brand: attributes with styles would have to be let through."""
+    colours = [
+        f".b{number} {{ --c: light-dark({colour.light}, {colour.dark}); --v: {colour.dark}; }}"
+        for number, colour in enumerate(brand_colours(brands))
+    ]
+    return "\n".join([(FOLDER / "page.css").read_text("utf-8"), *colours])
+
+
+def _csp_hash(text: str) -> str:
+    """As a Content-Security-Policy names an inline script or style."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def clock(ms: int, decimals: int = 1) -> str:
@@ -142,19 +155,36 @@ def clock(ms: int, decimals: int = 1) -> str:
 def lasting(ms: int) -> str:
     """A length of time: `0.5 s`, `12.5 s`, `3 min 05 s`, `1 h 02 min`."""
     if ms < 60_000:
-        return f"{ms / 1000:.1f} s"
+        return f"{(ms + 50) // 100 / 10:.1f} s"
     minutes, seconds = divmod(ms // 1000, 60)
     return f"{minutes} min {seconds:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def seconds(ms: int, decimals: int) -> str:
+    """`1 234.50`."""
+    whole, _, part = f"{ms / 1000:.{decimals}f}".partition(".")
+    return f"{number(int(whole))}.{part}"
+
+
+def tenths(parts: Sequence[int]) -> list[int]:
+    """Parts of a whole in tenths of a percent that add up to 100 %: the largest remainders are rounded up.
+
+    >>> tenths([1, 1, 1])
+    [334, 333, 333]
+    """
+    whole = sum(parts)
+    if not whole:
+        return [0 for _ in parts]
+    given = [1000 * part // whole for part in parts]
+    by_rest = sorted(range(len(parts)), key=lambda at: (-(1000 * parts[at] % whole), at))
+    for at in by_rest[: 1000 - sum(given)]:
+        given[at] += 1
+    return given
 
 
 def percent(share: float) -> str:
     """`12.5 %`; what is there but rounds to nothing is `< 0.1 %`."""
     return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
-
-
-def found_by(source: str) -> str:
-    """`logo+ocr` in words: `logo, text`."""
-    return ", ".join(SOURCE_WORDS.get(one, one) for one in source.split("+"))
 
 
 def stages_of(stage_of_source: Mapping[str, str], source: str) -> str:
@@ -194,40 +224,9 @@ def html_environment() -> Environment:
 @lru_cache(maxsize=1)
 def _template() -> Template:
     environment = html_environment()
-    for tool in (clock, lasting, percent, found_by, spelled, rate, number):
+    for tool in (clock, lasting, seconds, percent, found_by, spelled, rate, number):
         environment.filters[tool.__name__] = tool
     return environment.get_template("page.html")
-
-
-def _data_json(report: Report) -> str:
-    """What the scripts draw from: five numbers an exposure, in one flat list a brand; no `<` can end the script."""
-    sources = sorted({exposure.source for brand in report.brands for exposure in brand.exposures})
-    place = {source: index for index, source in enumerate(sources)}
-    data = {
-        "duration": report.duration_ms,
-        "cuts": report.cuts_ms,
-        "chunks": [[chunk.timeline_start_ms, chunk.start_ms, chunk.source] for chunk in report.chunks],
-        "found": [found_by(source) for source in sources],
-        "brands": [
-            {
-                "name": brand.brand,
-                "x": [
-                    value
-                    for one in brand.exposures
-                    for value in (
-                        one.start_ms,
-                        one.end_ms - one.start_ms,
-                        round(100 * one.confidence),
-                        round(10_000 * one.mean_area_share),
-                        place[one.source],
-                    )
-                ],
-            }
-            for brand in report.brands
-        ],
-    }
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _lane_path(exposures: Sequence[Exposure], duration_ms: int) -> str:
@@ -256,6 +255,12 @@ def _ticks(duration_ms: int) -> list[tuple[float, str]]:
     return [(round(ms / duration_ms, 6), clock(ms, 0)) for ms in range(0, duration_ms, step_ms)]
 
 
+def _decimals(report: Report) -> int:
+    """As many decimals of a second as show every length whole, so that a column adds up as it stands."""
+    lengths = [one.end_ms - one.start_ms for brand in report.brands for one in brand.exposures]
+    return next((count for count in (1, 2) if all(ms * 10**count % 1000 == 0 for ms in lengths)), 3)
+
+
 def _any_brand_ms(report: Report) -> int:
     """How long at least one brand was on screen."""
     total = reached = 0
@@ -263,84 +268,3 @@ def _any_brand_ms(report: Report) -> int:
         total += max(0, end - max(start, reached))
         reached = max(reached, end)
     return total
-
-
-def _film(report: Report, spans: pl.DataFrame, picture: GetPicture) -> list[Markup]:
-    """Small frames spread evenly over the timeline; empty when no frame is kept."""
-    if spans.is_empty():
-        return []
-    step_ms = report.duration_ms / FILM_FRAMES
-    moments = pl.DataFrame({"at_ms": [int((slot + 0.5) * step_ms) for slot in range(FILM_FRAMES)]})
-    chosen = moments.join_asof(
-        spans.sort("start_ms").select("start_ms", "kept_seq"), left_on="at_ms", right_on="start_ms", strategy="nearest"
-    )
-    shown = [picture(seq) for seq in chosen["kept_seq"].to_list()]
-    return [_uri(_narrowed(one.pixels, THUMBNAIL_WIDTH_PX), 60) if one else Markup() for one in shown]
-
-
-def _cards(report: Report, picture: GetPicture, per_brand: int, room: int) -> list[list[Card]]:
-    """The evidence of each brand in the order of time; first come the best of every brand, while there is room."""
-    cards: list[list[Card]] = [[] for _ in report.brands]
-    for brand_number, exposure_number in _by_turns(report.brands, per_brand):
-        brand = report.brands[brand_number]
-        exposure = brand.exposures[exposure_number]
-        frame = picture(exposure.evidence.seq)
-        colour = colour_of_hue(ranked_hue(brand_number))
-        whole, close_up = _pictures(frame.pixels, exposure.evidence, colour) if frame else (Markup(), Markup())
-        room -= len(whole) + len(close_up) + 1500
-        if room < 0:
-            break
-        cards[brand_number].append(Card(exposure_number, exposure, whole, close_up))
-    return [sorted(of_brand, key=lambda card: card.number) for of_brand in cards]
-
-
-def _by_turns(brands: Sequence[BrandReport], per_brand: int) -> Iterator[tuple[int, int]]:
-    """(brand, exposure) numbers: the first choice of every brand, then the second of every brand, and so on."""
-    choices = [_chosen(brand.exposures, per_brand) for brand in brands]
-    for turn in range(per_brand):
-        for brand_number, chosen in enumerate(choices):
-            if turn < len(chosen):
-                yield brand_number, chosen[turn]
-
-
-def _chosen(exposures: Sequence[Exposure], count: int) -> list[int]:
-    """The surest exposure, then the longest ones, no frame twice."""
-    numbers = sorted(range(len(exposures)), key=lambda at: exposures[at].start_ms - exposures[at].end_ms)
-    surest = max(numbers, key=lambda at: exposures[at].max_confidence)
-    by_frame = {exposures[at].evidence.seq: at for at in reversed([surest, *numbers])}
-    wanted = sorted(by_frame.values(), key=lambda at: (at != surest, exposures[at].start_ms - exposures[at].end_ms, at))
-    return wanted[:count]
-
-
-def _pictures(pixels: Image, evidence: Evidence, colour: tuple[int, int, int]) -> tuple[Markup, Markup]:
-    """The whole frame with the brand's boxes in its colour, and the surest box close up where that shows more."""
-    height, width = pixels.shape[:2]
-    boxes = [(box.x * width, box.y * height, box.w * width, box.h * height) for box in evidence.boxes]
-    marks = [replace(Mark.box(*box), colour=colour) for box in boxes]
-    whole = _uri(draw(pixels, marks, PICTURE_WIDTH_PX), 74)
-    if not boxes:
-        return whole, Markup()
-    cut = _close_up(pixels, boxes[0])
-    return whole, Markup() if cut is None else _uri(cut, 76)
-
-
-def _close_up(pixels: Image, box: tuple[float, float, float, float]) -> Image | None:
-    """The box and some of its surroundings; None where the whole frame shows it as large (within half again)."""
-    height, width = pixels.shape[:2]
-    x, y, w, h = box
-    ratio = CLOSE_UP_SIZE_PX[0] / CLOSE_UP_SIZE_PX[1]
-    cut_height = max(1.35 * h, 1.15 * w / ratio, 24)
-    cut_width = cut_height * ratio
-    if cut_width * 1.5 > width or cut_height > height:
-        return None
-    left = int(min(max(x + w / 2 - cut_width / 2, 0), width - cut_width))
-    top = int(min(max(y + h / 2 - cut_height / 2, 0), height - cut_height))
-    return _narrowed(pixels[top : top + round(cut_height), left : left + round(cut_width)], CLOSE_UP_SIZE_PX[0])
-
-
-def _narrowed(pixels: Image, width_px: int) -> Image:
-    return shrink(pixels, min(1.0, width_px / pixels.shape[1]))
-
-
-def _uri(pixels: Image, quality: int) -> Markup:
-    return Markup("data:image/jpeg;base64," + base64.b64encode(encode_jpeg(pixels, quality)).decode())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,6 @@ from mpr_assets.overlays.marks import (
     contact_sheet,
     draw,
     hue_of,
-    ranked_hue,
 )
 
 GREY = 128
@@ -127,11 +124,3 @@ def test_names_on_one_picture_differ(names: list[str]) -> None:
 
 def test_a_name_alone_has_its_own_colour() -> None:
     assert colours_of(["Acme"]) == {"Acme": colour_of_hue(hue_of("Acme"))}
-
-
-def test_neighbours_in_a_list_of_200_differ() -> None:
-    hues = [ranked_hue(rank) for rank in range(200)]
-    turns = [abs(one - other) % 360 for one, other in itertools.pairwise(hues)]
-    assert all(min(turn, 360 - turn) > 60 for turn in turns)
-    first = sorted(hues[:20])
-    assert min(later - earlier for earlier, later in itertools.pairwise(first)) >= 10

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +17,15 @@ from gpu_service.pictures import Picture, decode
 from mpr_assets.report.build import Subject
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.page.render import (
+    FOLDER,
+    MODULES,
     clock,
     lasting,
     number,
     percent,
     rate,
+    seconds,
+    tenths,
 )
 from mpr_assets.stages.compile_report import STAGE_OF_SOURCE, CompileReportSettings, ReportFiles, compile_report
 from tests.mpr_assets.report.tables import (
@@ -68,7 +74,7 @@ def compiled(
 class Page(HTMLParser):
     """Elements with their attributes, and the text outside scripts and styles."""
 
-    VOID = ("meta", "img", "br", "input", "path")
+    VOID = ("meta", "img", "br", "input")
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -97,10 +103,10 @@ class Page(HTMLParser):
         return sum(one == tag and wanted.items() <= attrs.items() for one, attrs in self.elements)
 
 
-def data_of(html: str) -> dict[str, list[dict[str, object]]]:
+def data_of(html: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert found
-    data: dict[str, list[dict[str, object]]] = json.loads(found[1])
+    data: dict[str, Any] = json.loads(found[1])
     return data
 
 
@@ -110,7 +116,7 @@ def test_no_brand() -> None:
     assert "6 frames of 3.0 s were looked at, from 3 shots." in page.text
     assert "Looked for AcmeBolt" in page.text
     assert "escalate_vlm skipped: The profile has it switched off." in page.text
-    assert page.count("table", **{"class": "sortable"}) == 0
+    assert page.count("table", id="brand-table") == 0
     assert page.open == []
 
 
@@ -132,7 +138,7 @@ def test_lanes_table_and_evidence() -> None:
     assert page.count("div", **{"class": "track"}) == 2
     assert page.count("figure") == 3
     assert page.count("div", **{"aria-label": "Exposures of Acme", "aria-valuemax": "2"}) == 1
-    assert page.count("img", alt="Frame at 0:01.0 with Bolt outlined") == 1
+    assert page.count("svg", **{"aria-label": "Frame at 0:01.0 with Bolt outlined"}) == 1
     assert "0:00.7 – 0:01.2 0.5 s" in page.text
     assert "0:01.00; in a.mp4 at 0:01.00" in page.text
     assert "logo, in match_brands" in page.text
@@ -162,16 +168,28 @@ def test_names_are_text_wherever_they_stand(name: str) -> None:
     html = compiled([detection(1, name)], looked_for=[name], name=name).report_html
     page, plain = Page(html), Page(compiled([detection(1, "Acme")]).report_html)
     count = sum(tag == "script" for tag, _ in page.elements)
-    assert count == sum(tag == "script" for tag, _ in plain.elements) == 2
+    assert count == sum(tag == "script" for tag, _ in plain.elements) == 3
     assert not any(attribute.startswith("on") for _, attrs in page.elements for attribute in attrs)
     assert page.count("b") == plain.count("b")
     assert page.count("div", **{"aria-label": f"Exposures of {name}"}) == 1
-    assert data_of(html)["brands"][0]["name"] == name
+    assert data_of(html)["brands"] == [name]
+
+
+def policy_of(html: str) -> dict[str, list[str]]:
+    """The sources that the Content-Security-Policy allows, by directive."""
+    [policy] = [
+        attrs["content"] or ""
+        for _, attrs in Page(html).elements
+        if attrs.get("http-equiv") == "Content-Security-Policy"
+    ]
+    return {name: allowed for name, *allowed in (directive.split() for directive in policy.split(";"))}
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:
     html = compiled([detection(1)]).report_html
-    assert "default-src 'none'" in html
+    policy = policy_of(html)
+    assert policy["default-src"] == ["'none'"]
+    assert policy["img-src"] == ["data:", "'self'"]
     for tag, attrs in Page(html).elements:
         assert tag not in ("link", "iframe", "base")
         for attribute in ("src", "href"):
@@ -179,13 +197,59 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
     assert not re.search(r"url\(|@import|https?://", html)
 
 
-def test_evidence_pictures_show_the_box() -> None:
-    html = compiled([detection(1, box=(100, 40, 60, 20))]).report_html
-    [uri] = [attrs["src"] or "" for _, attrs in Page(html).elements if (attrs.get("alt") or "").startswith("Frame at")]
-    pixels = decode(base64.b64decode(uri.partition(",")[2]))
+@pytest.mark.parametrize("rows", [[], [detection(1)]], ids=["no brand", "a brand"])
+def test_only_the_style_and_the_script_of_the_page_may_run(rows: list[tuple[object, ...]]) -> None:
+    html = compiled(rows).report_html
+    policy = policy_of(html)
+    for directive, opening in {"style-src": "<style>", "script-src": "<script>"}.items():
+        [text] = re.findall(f"{opening}(.*?)</", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert policy[directive] == [f"'sha256-{digest}'"]
+    assert not any(name == "style" or name.startswith("on") for _, attrs in Page(html).elements for name in attrs)
+
+
+def test_scripts_are_modules_that_import_what_others_before_them_export() -> None:
+    exported: dict[str, set[str]] = {}
+    for module in MODULES:
+        text = (FOLDER / "scripts" / f"{module}.js").read_text()
+        for names, other in re.findall(r"^import \{ ([^}]*) \} from \"./(\w+).js\";$", text, re.MULTILINE):
+            assert set(names.split(", ")) <= exported[other], f"{module} imports from {other}"
+        assert len(re.findall("^import", text, re.MULTILINE)) == len(
+            re.findall(r"^import \{.*\";$", text, re.MULTILINE)
+        )
+        exported[module] = set(re.findall(r"^export const (\w+)", text, re.MULTILINE))
+    names = [name for of_module in exported.values() for name in of_module]
+    assert len(names) == len(set(names))
+    assert {f"{module}.js" for module in MODULES} == {path.name for path in (FOLDER / "scripts").iterdir()}
+
+
+def test_evidence_has_the_frame_once_and_the_boxes_of_each_brand() -> None:
+    html = compiled([detection(1, box=(100, 40, 60, 20)), detection(1, "Bolt", box=(0, 0, 20, 10))]).report_html
+    page = Page(html)
+    [frame] = [attrs for tag, attrs in page.elements if tag == "image"]
+    pixels = decode(base64.b64decode((frame["href"] or "").partition(",")[2]))
     assert pixels.shape == (240, 480, 3)
-    ring, inside = pixels[96, 250:370].astype(int), pixels[120, 300].astype(int)
-    assert np.abs(ring - inside).sum(axis=1).min() > 60
+    assert page.count("use", href="#p1") == 2
+    assert page.count("rect", **{"class": "over"}) == 2
+    assert page.count("rect", **{"class": "over"}, x="240.0", y="96.0", width="144.0", height="48.0") == 1
+
+
+def test_frames_of_exposures_without_a_card_are_there_small_and_by_address() -> None:
+    rows = [detection(seq) for seq in (0, 2, 4)]
+    html = compiled(rows, settings=CompileReportSettings(max_gap_ms=0, evidence_per_brand=1)).report_html
+    found = re.search(r'<script type="application/json" id="small">(.*?)</script>', html)
+    assert found
+    small = json.loads(found[1])
+    assert list(small) == ["0", "4"]
+    assert decode(base64.b64decode(small["4"])).shape == (120, 240, 3)
+    frames = data_of(html)["frames"]
+    assert [frames["folder"] + name for name in frames["name"]] == [f"../../frames/{seq}.jpg" for seq in (0, 2, 4)]
+
+
+def test_figures_add_up() -> None:
+    text = Page(compiled([detection(0), detection(2), detection(2, "Bolt")]).report_html).text
+    assert "All brands, added up 1.25 100.0 % 3" in text
+    assert "Any brand on screen 0.75 25.0 %" in text
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
@@ -198,7 +262,7 @@ def test_the_same_input_gives_the_same_bytes() -> None:
 def test_frames_that_are_gone_are_said_to_be() -> None:
     page = Page(compiled([detection(1)], kept=False).report_html)
     assert "The frame is no longer stored." in page.text
-    assert page.count("img") == 0
+    assert page.count("img") == page.count("image") == 0
 
 
 PICTURE_COUNTS = {"none": (0, 0), "one a brand": (1, 2), "as many as there are": (6, 6)}
@@ -229,6 +293,11 @@ WORDS = {
     "hours": (clock(3_723_456, 3), "1:02:03.456"),
     "no decimals": (clock(61_500, 0), "1:01"),
     "half a second": (lasting(500), "0.5 s"),
+    "a half is rounded up, as by the scripts": (lasting(8250), "8.3 s"),
+    "seconds in a column": (seconds(1_234_560, 2), "1\u202f234.56"),
+    "tenths of nothing": (tenths([]), []),
+    "tenths of no time": (tenths([0, 0]), [0, 0]),
+    "tenths add up": (tenths([1, 1, 1, 4]), [143, 143, 143, 571]),
     "minutes": (lasting(185_000), "3 min 05 s"),
     "hours long": (lasting(7_325_000), "2 h 02 min"),
     "a share": (percent(0.1234), "12.3 %"),

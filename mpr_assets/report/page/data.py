@@ -1,0 +1,110 @@
+"""What the page's scripts work with, as JSON. How the page looks without them is in page.html; pictures are not here.
+
+Exposures stand in columns, those of the first brand first and each brand's in the order of time: a list of numbers is
+read many times faster than as many objects.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from mpr_assets.report.model import EvidenceBox, Exposure, Report, ReportSource
+
+SOURCE_WORDS = {
+    "ocr": "text",
+    "logo": "logo",
+    "object": "object",
+    "local_vlm": "local VLM",
+    "cloud_vlm": "cloud VLM",
+    "manual": "by hand",
+}
+PARTS = 1_000_000
+"""Shares and confidences are whole numbers of these: as exact as report.json has them."""
+BOX_PARTS = 10_000
+
+
+def found_by(source: str) -> str:
+    """`logo+ocr` in words: `logo, text`."""
+    return ", ".join(SOURCE_WORDS.get(one, one) for one in source.split("+"))
+
+
+def page_data(report: Report, to_storage: str) -> str:
+    """The JSON text, safe within a script element: no `<` is in it.
+
+    Args:
+        report: what the page shows.
+        to_storage: the way from the page to the storage's root, for the frames that are kept there: `../../`.
+    """
+    exposures = [one for brand in report.brands for one in brand.exposures]
+    kinds = list(dict.fromkeys(kind for one in exposures for kind in one.source.split("+")))
+    sources = [source.name for source in report.sources]
+    frames = sorted({one.evidence.seq: one.evidence for one in exposures}.values(), key=lambda one: one.seq)
+    folder = _common_folder(one.frame for one in frames)
+    place_of_frame = {one.seq: place for place, one in enumerate(frames)}
+    data = {
+        "timeline": report.timeline,
+        "duration": report.duration_ms,
+        "cuts": report.cuts_ms,
+        "sources": sources,
+        "sizes": [_shown_size(source) for source in report.sources],
+        "chunks": [
+            [one.timeline_start_ms, one.start_ms, one.end_ms - one.start_ms, sources.index(one.source)]
+            for one in report.chunks
+        ],
+        "kinds": [[kind, SOURCE_WORDS.get(kind, kind)] for kind in kinds],
+        "brands": [brand.brand for brand in report.brands],
+        "counts": [len(brand.exposures) for brand in report.brands],
+        "exposures": _columns(exposures, kinds, sources, place_of_frame),
+        "boxes": [[_box(box) for box in one.evidence.boxes] for one in exposures],
+        "frames": {
+            "folder": quote(to_storage + folder),
+            "name": [quote(one.frame[len(folder) :]) for one in frames],
+            "at": [one.timeline_ms for one in frames],
+            "media": [one.media_ms for one in frames],
+        },
+    }
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _columns(
+    exposures: Sequence[Exposure], kinds: list[str], sources: list[str], place_of_frame: dict[int, int]
+) -> dict[str, list[int]]:
+    """`kinds` of an exposure are bits, the first kind the lowest."""
+    return {
+        "start": [one.start_ms for one in exposures],
+        "length": [one.end_ms - one.start_ms for one in exposures],
+        "confidence": [round(PARTS * one.confidence) for one in exposures],
+        "best": [round(PARTS * one.max_confidence) for one in exposures],
+        "size": [round(PARTS * one.mean_area_share) for one in exposures],
+        "largest": [round(PARTS * one.max_area_share) for one in exposures],
+        "frames": [one.frames for one in exposures],
+        "detections": [one.detections for one in exposures],
+        "kinds": [sum(1 << kinds.index(kind) for kind in one.source.split("+")) for one in exposures],
+        "source": [sources.index(one.media) for one in exposures],
+        "media": [one.media_start_ms for one in exposures],
+        "frame": [place_of_frame[one.evidence.seq] for one in exposures],
+    }
+
+
+def _box(box: EvidenceBox) -> list[Any]:
+    """Place and size in `BOX_PARTS` of the frame, confidence in %, what found it, stage, text."""
+    place = [round(BOX_PARTS * side) for side in (box.x, box.y, box.w, box.h)]
+    return [*place, round(100 * box.confidence), SOURCE_WORDS.get(box.source, box.source), box.stage, box.text]
+
+
+def _shown_size(source: ReportSource) -> tuple[int, int]:
+    """Width and height, in px, as the source is shown."""
+    size = source.width_px, source.height_px
+    return size if source.rotation_deg % 180 == 0 else size[::-1]
+
+
+def _common_folder(keys: Iterable[str]) -> str:
+    """The folder in which all lie, with its slash; empty where there is none."""
+    folders = [posixpath.dirname(key) for key in keys]
+    common = posixpath.commonpath(folders) if folders else ""
+    return f"{common}/" if common else ""
