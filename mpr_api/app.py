@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from gpu_service.distribution import VERSION
+from mpr_api import editor_page
 from mpr_api.access import refusals
 from mpr_api.access.config import ApiConfig
 from mpr_api.access.guard import Access
@@ -70,6 +71,8 @@ def create_app(backend: Backend) -> FastAPI:
     def health() -> dict[str, str]:
         """That the server answers; open to all."""
         return {"status": "ok"}
+
+    editor_page.install(app)
 
     app.add_middleware(Access, config=backend.config)
     if backend.config.origins:

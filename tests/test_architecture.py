@@ -28,7 +28,7 @@ ROOMS = {
     "database media brands profiles inference cloud",
     "mpr_assets": "timelines engine freshness overlays text crops compare report exports escalation orchestration "
     "automation stages definitions runs evidence webhook",
-    "mpr_api": "access world routes app webhook",
+    "mpr_api": "access world routes editor_page app webhook",
     "mpr_cli": "exit_status terminal document arguments progress_display report export materialize new_timeline "
     "run init timeline profile brands cache control costs history diff why replay scenarios doctor watch serve app",
 }

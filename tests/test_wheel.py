@@ -25,8 +25,9 @@ FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "d
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, since building leaves files beside the sources."""
     folder = tmp_path_factory.mktemp("built")
+    left_out = shutil.ignore_patterns("__pycache__", "node_modules")
     for name in SOURCES:
-        shutil.copytree(ROOT / name, folder / "clone" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / "clone" / name, ignore=left_out)
     for name in FILES:
         shutil.copy(ROOT / name, folder / "clone")
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
