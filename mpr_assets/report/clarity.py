@@ -1,31 +1,15 @@
-"""How clear a mark's pixels are: sharpness and contrast on some frames of each exposure.
-
-Which frames an exposure has is in `presence`, what clarity adds up to in `exposure_measures`.
-"""
+"""How clear a mark's pixels are: sharpness and contrast. On which frames they are looked at is in `pixel_measures`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from gpu_service.boxes import XYWH
-from gpu_service.pictures import Image, Picture
-from mpr_resources.storage.tables import NamedRow
-
-CLARITY_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "brand": pl.String,
-    "found_on": pl.Int64,
-    "sharpness": pl.Float64,
-    "contrast": pl.Float64,
-    "clarity": pl.Float64,
-}
-GetPictures: TypeAlias = Callable[[Sequence[int]], Iterable[tuple[int, Picture | None]]]
-"""Gives frames by their seqs, in that order; None where one is no longer kept."""
+from gpu_service.pictures import Image
 
 BLUR_TAPS = 9
 """Length of the strong low-pass filter of Crete et al. (2007), who found by viewers' votes that more tell no more."""
@@ -34,47 +18,6 @@ MEASURED_LINES = 720
 LEAST_SIDE_PX = 3
 LOW, HIGH = 5.0, 95.0
 """Percentiles that stand for the dark and the light of a mark."""
-
-
-def clarity(presence: pl.DataFrame, frames_per_exposure: int, pictures: GetPictures) -> pl.DataFrame:
-    """Sharpness, contrast and clarity of the brands of each exposure, on frames spread evenly over it.
-
-    Each frame is asked for once, and none is held.
-
-    Args:
-        presence: rows of PRESENCE_SCHEMA. frames_per_exposure: how many at most; 0: nothing is measured.
-
-    Returns:
-        A table of CLARITY_SCHEMA; a brand has no row for a frame that is no longer kept, or on which it is too small.
-        `clarity` is the geometric mean of sharpness, contrast and the confidence of the surest detection.
-    """
-    chosen = _chosen(presence, frames_per_exposure).sort("found_on", "brand")
-    marks: dict[int, list[NamedRow]] = {}
-    for row in chosen.iter_rows(named=True):
-        marks.setdefault(row["found_on"], []).append(row)
-    rows = []
-    for seq, picture in pictures(list(marks)) if marks else ():
-        if picture is None:
-            continue
-        for mark in marks[seq]:
-            measured = sharpness_and_contrast(
-                picture.pixels, (mark["x"], mark["y"], mark["w"], mark["h"]), mark["polygon"]
-            )
-            if measured is not None:
-                together = (measured[0] * measured[1] * mark["confidence"]) ** (1 / 3)
-                rows.append((mark["brand"], seq, *measured, together))
-    return pl.DataFrame(rows, CLARITY_SCHEMA, orient="row")
-
-
-def _chosen(presence: pl.DataFrame, count: int) -> pl.DataFrame:
-    """Of the frames that each exposure was found on, so many, spread evenly."""
-    keys = ["brand", "exposure"]
-    found = presence.unique([*keys, "found_on"], keep="first", maintain_order=True).sort(*keys, "found_on")
-    at, of = pl.int_range(pl.len()).over(keys), pl.len().over(keys)
-    # Of `of` frames in `count` equal parts, the one in the middle of each part.
-    part = at * count // of
-    middle = ((2 * part + 1) * of) // (2 * count)
-    return found.filter((of <= count) | (at == middle)) if count else found.clear()
 
 
 def sharpness_and_contrast(pixels: Image, box: XYWH, polygon: Sequence[float] | None) -> tuple[float, float] | None:

@@ -62,16 +62,19 @@ COLUMN_MEANINGS = {
 
 
 def measured_exposures(
-    exposures: pl.DataFrame, presence: pl.DataFrame, clear: pl.DataFrame, rule: RuleName, weights: QualityWeights
+    exposures: pl.DataFrame, presence: pl.DataFrame, on_pixels: pl.DataFrame, rule: RuleName, weights: QualityWeights
 ) -> pl.DataFrame:
     """The exposures, sorted as they are, with what their frames add up to.
 
     Args:
-        exposures: rows of EXPOSURE_SCHEMA. presence: of these exposures, by `presence`. clear: by `clarity`.
+        exposures: rows of EXPOSURE_SCHEMA. presence: of these exposures, by `presence`. on_pixels: by
+            `pixel_measures`.
         rule: gives `counted_ms`. weights: of the quality.
 
     Returns:
-        A table of MEASURED_SCHEMA. Means are over the sampled frames on which the brand was found.
+        A table of MEASURED_SCHEMA. Means are over the sampled frames on which the brand was found; those of size,
+        sharpness, contrast and clarity over those of them that were measured. The size of an exposure of which none
+        was is that of its outlines.
     """
     keys = ["brand", "exposure"]
     per_exposure = presence.group_by(keys, maintain_order=True).agg(
@@ -87,22 +90,30 @@ def measured_exposures(
         exposures.hstack(together(exposures))
         .join(per_exposure, on=keys, how="left", maintain_order="left")
         .join(_positions(presence, keys), on=keys, how="left", maintain_order="left")
-        .join(_clarity(presence, clear, keys), on=keys, how="left", maintain_order="left")
+        .join(_on_pixels(presence, on_pixels, keys), on=keys, how="left", maintain_order="left")
         .join(_counted(presence, keys), on=keys, how="left", maintain_order="left")
         .with_columns(clutter=pl.col("clutter_ms") / pl.col("seen_ms"), all_ms=pl.col("seen_ms"))
-        .with_columns(counted_ms=pl.col(f"{rule}_ms"))
+        .with_columns(
+            counted_ms=pl.col(f"{rule}_ms"),
+            mean_area_share=pl.coalesce(pl.col("mean_ink_share").round(DECIMALS), "mean_area_share"),
+            max_area_share=pl.coalesce(pl.col("max_ink_share").round(DECIMALS), "max_area_share"),
+        )
         .with_columns(quality=quality(weights))
         .with_columns(pl.col(name).round(DECIMALS) for name, dtype in EXPOSURE_MEASURES.items() if dtype == pl.Float64)
         .select(pl.col(name).cast(dtype) for name, dtype in MEASURED_SCHEMA.items())
     )
 
 
-def _clarity(presence: pl.DataFrame, clear: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def _on_pixels(presence: pl.DataFrame, on_pixels: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     on_frames = presence.select(*keys, "found_on").unique(maintain_order=True)
     return (
-        on_frames.join(clear, on=["brand", "found_on"], maintain_order="left")
+        on_frames.join(on_pixels, on=["brand", "found_on"], maintain_order="left")
         .group_by(keys, maintain_order=True)
-        .agg(pl.col("sharpness", "contrast", "clarity").mean())
+        .agg(
+            pl.col("sharpness", "contrast", "clarity").mean(),
+            mean_ink_share=pl.col("ink_share").mean(),
+            max_ink_share=pl.col("ink_share").max(),
+        )
     )
 
 

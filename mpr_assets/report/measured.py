@@ -8,9 +8,9 @@ import polars as pl
 from pydantic import Field
 
 from mpr_assets.report.brand_measures import brand_measures, cells
-from mpr_assets.report.clarity import GetPictures, clarity
 from mpr_assets.report.counting_rules import RuleName
 from mpr_assets.report.exposure_measures import measured_exposures
+from mpr_assets.report.pixel_measures import GetPictures, pixel_measures
 from mpr_assets.report.presence import presence
 from mpr_assets.report.quality import QualityWeights
 
@@ -23,11 +23,12 @@ class MeasureSettings(QualityWeights):
         description="what counts of an exposure: all, nielsen_1s (readable for 1 s), mrc_2s (half of it for 2 s) or "
         "legible_90 (90 % legible); the report tells all four; see docs/measures.md",
     )
-    clarity_frames: int = Field(
-        3,
+    measured_frames: int = Field(
+        10,
         ge=0,
         le=100,
-        description="maximum frames of each exposure whose sharpness and contrast are measured; 0: none",
+        description="maximum frames of each exposure on whose pixels the size of letters, sharpness and contrast are "
+        "measured; 0: none",
     )
 
 
@@ -57,6 +58,6 @@ def measure(
 ) -> Measured:
     """Measure the exposures; the tables are those that `presence` takes, and `timeline`'s."""
     seen = presence(exposures, detections, frames, spans)
-    clear = clarity(seen, settings.clarity_frames, pictures)
-    rows = measured_exposures(exposures, seen, clear, settings.counting_rule, settings)
+    on_pixels = pixel_measures(seen, detections, settings.measured_frames, pictures)
+    rows = measured_exposures(exposures, seen, on_pixels, settings.counting_rule, settings)
     return Measured(rows, brand_measures(rows, seen, chunks), cells(seen))

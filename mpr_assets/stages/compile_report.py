@@ -21,7 +21,6 @@ from mpr_assets.exports.formats import FORMATS, FormatName
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.report.build import Subject, build_report
 from mpr_assets.report.camera import Motion, picture_motion, still
-from mpr_assets.report.clarity import GetPictures
 from mpr_assets.report.exposure_measures import COLUMN_MEANINGS, MEASURED_SCHEMA
 from mpr_assets.report.exposures import (
     ExposureSettings,
@@ -33,6 +32,7 @@ from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.overview import overview
 from mpr_assets.report.page.pictures import GetPicture
 from mpr_assets.report.page.render import PageSettings, render_page
+from mpr_assets.report.pixel_measures import GetPictures
 from mpr_assets.report.source_names import source_names
 from mpr_assets.report.unlisted import unlisted_texts
 from mpr_assets.stages import escalate_cloud, escalate_vlm, match_brands
@@ -41,7 +41,7 @@ from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "4.1"
+CODE_VERSION = "4.2"
 
 SCHEMA = MEASURED_SCHEMA
 

@@ -42,6 +42,6 @@ def tables(*names: str, fps: tuple[int, int] = (30_000, 1001), start_ms: int = 0
     subject = Subject("derby", "generic", list(names), [stage], lambda seq: f"frames/{seq:08d}.jpg", STAGE_OF_SOURCE)
     found = exposures(rows, sampled, shots, spans, ExposureSettings())
     framed = frame_spans(sampled, shots, spans)
-    measured = measure(found, rows, sampled, framed, spans, MeasureSettings(clarity_frames=0), lambda seqs: ())
+    measured = measure(found, rows, sampled, framed, spans, MeasureSettings(measured_frames=0), lambda seqs: ())
     report = build_report(subject, measured, rows, sampled, framed, spans, ())
     return ReportTables(report, measured.exposures, measured.brands)

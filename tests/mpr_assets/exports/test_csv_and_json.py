@@ -48,7 +48,7 @@ def report(*rows: tuple[object, ...], seconds: float | None = None) -> Report:
     spans = frame_spans(SAMPLED, SHOTS, SPANS)
     return build_report(
         subject,
-        measure(found, detections(*rows), SAMPLED, spans, SPANS, MeasureSettings(clarity_frames=0), lambda seqs: ()),
+        measure(found, detections(*rows), SAMPLED, spans, SPANS, MeasureSettings(measured_frames=0), lambda seqs: ()),
         detections(*rows),
         SAMPLED,
         spans,

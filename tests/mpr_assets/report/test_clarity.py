@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 import cv2
 import numpy as np
-import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from gpu_service.pictures import Image, Picture
-from mpr_assets.report.clarity import CLARITY_SCHEMA, clarity, sharpness, sharpness_and_contrast
-from mpr_assets.report.presence import PRESENCE_SCHEMA
+from gpu_service.pictures import Image
+from mpr_assets.report.clarity import sharpness, sharpness_and_contrast
 
 Grey = NDArray[np.uint8]
 
@@ -86,48 +82,3 @@ def test_a_broadcast_is_as_sharp_in_4k() -> None:
     one = sharpness_and_contrast(cv2.cvtColor(small, cv2.COLOR_GRAY2BGR), (200, 200, 400, 120), None)
     other = sharpness_and_contrast(cv2.cvtColor(large, cv2.COLOR_GRAY2BGR), (600, 600, 1200, 360), None)
     assert one == pytest.approx(other, abs=0.01)
-
-
-def seen(*rows: tuple[str, int, int], confidence: float = 0.9) -> pl.DataFrame:
-    """Rows of presence by brand, exposure and frame, with the mark at BOX."""
-    plain = dict.fromkeys(PRESENCE_SCHEMA) | {"x": 20, "y": 10, "w": 60, "h": 40, "confidence": confidence}
-    full = [{**plain, "brand": brand, "exposure": number, "found_on": seq, "seq": seq} for brand, number, seq in rows]
-    return pl.DataFrame(full, PRESENCE_SCHEMA)
-
-
-CHOSEN: dict[str, tuple[list[tuple[str, int, int]], int, list[int]]] = {
-    "nothing": ([], 3, []),
-    "none wanted": ([("A", 0, 4)], 0, []),
-    "fewer than wanted": ([("A", 0, 4), ("A", 0, 5)], 3, [4, 5]),
-    "spread evenly": ([("A", 0, seq) for seq in range(9)], 3, [1, 4, 7]),
-    "spread evenly, as far as it goes": ([("A", 0, seq) for seq in range(10)], 3, [1, 5, 8]),
-    "one": ([("A", 0, seq) for seq in range(5)], 1, [2]),
-    "of each exposure": ([("A", 0, 1), ("A", 1, 7), ("A", 1, 8)], 1, [1, 8]),
-    "a frame of two brands is asked for once": ([("A", 0, 1), ("B", 0, 1)], 3, [1]),
-    "a frame that stands for others counts once": ([("A", 0, 1), ("A", 0, 1), ("A", 0, 2)], 2, [1, 2]),
-}
-
-
-@pytest.mark.parametrize("case", CHOSEN)
-def test_frames_that_are_looked_at(case: str) -> None:
-    rows, count, expected = CHOSEN[case]
-    asked: list[int] = []
-
-    def pictures(seqs: Sequence[int]) -> Iterator[tuple[int, Picture]]:
-        asked.extend(seqs)
-        return ((seq, Picture(pixels=frame(step()))) for seq in seqs)
-
-    table = clarity(seen(*rows), count, pictures)
-    assert asked == expected
-    assert table.schema == pl.Schema(CLARITY_SCHEMA)
-    assert table["found_on"].unique().sort().to_list() == expected
-
-
-def test_clarity_is_the_geometric_mean_of_the_three() -> None:
-    pictures = {4: Picture(pixels=frame(step(55, 106))), 5: None}
-    table = clarity(
-        seen(("A", 0, 4), ("A", 0, 5), confidence=0.5), 3, lambda seqs: ((seq, pictures[seq]) for seq in seqs)
-    )
-    [row] = table.rows(named=True)
-    assert (row["found_on"], row["contrast"]) == (4, 0.2)
-    assert row["clarity"] == pytest.approx((8 / 9 * 0.2 * 0.5) ** (1 / 3))

@@ -181,7 +181,7 @@ def test_brands(case: str) -> None:
 
 QUALITY: dict[str, tuple[dict[str, object], float | None]] = {
     "of all": ({}, 0.4 * AT_CENTRE + 0.2 * 0.5 + 0.1 * 0.5),  # flat pixels have no clarity
-    "clarity not measured": ({"clarity_frames": 0}, (0.4 * AT_CENTRE + 0.2 * 0.5 + 0.1 * 0.5) / 0.7),
+    "clarity not measured": ({"measured_frames": 0}, (0.4 * AT_CENTRE + 0.2 * 0.5 + 0.1 * 0.5) / 0.7),
     "prominence alone": (
         {"quality_clarity": 0, "quality_visibility": 0, "quality_exclusivity": 0, "quality_prominence": 0.1},
         AT_CENTRE,
