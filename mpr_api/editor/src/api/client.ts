@@ -5,15 +5,54 @@ import type { components, paths } from './schema'
 export type Schemas = components['schemas']
 export const api = createClient<paths>({ baseUrl: window.location.origin })
 
-/** An answer's data, or an Error with the API's sentence. */
-export async function answered<T>(asked: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
-  let answer
+/** What the API says no with: its sentence, and the status. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+  ) {
+    super(message)
+  }
+}
+
+type Answer<T> = { data?: T; error?: unknown; response: Response }
+
+/** An answer's data. Throws ApiError with the API's sentence, status 0 where nothing answers. */
+export async function answered<T>(asked: Promise<Answer<T>>): Promise<T> {
+  let answer: Answer<T>
   try {
     answer = await asked
-  } catch {
-    throw new Error('The server does not answer; is `mpr serve` still running?')
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error
+    throw new ApiError('The server does not answer. Is `mpr serve` still running?', 0)
   }
-  if (answer.data !== undefined) return answer.data
+  if (answer.response.ok) return answer.data as T
   const sentence = (answer.error as { error?: string } | undefined)?.error
-  throw new Error(sentence ?? `The server answered ${answer.response.status}.`)
+  throw new ApiError(sentence ?? `The server answered ${answer.response.status}.`, answer.response.status)
+}
+
+interface Page<R> {
+  rows: R[]
+  next_cursor: string | null
+}
+
+/** All rows of a paged list. Begins again where the result was made anew in between. */
+export async function allRows<P extends Page<unknown>>(
+  ask: (cursor: string | undefined) => Promise<P>,
+): Promise<{ rows: P['rows']; first: P }> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const first = await ask(undefined)
+      const rows: P['rows'] = [...first.rows]
+      let cursor = first.next_cursor
+      while (cursor !== null) {
+        const page = await ask(cursor)
+        rows.push(...page.rows)
+        cursor = page.next_cursor
+      }
+      return { rows, first }
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 409 && attempt < 3)) throw error
+    }
+  }
 }

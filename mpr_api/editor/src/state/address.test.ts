@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest'
+import { NOWHERE, placeOf, queryOf, type Place } from './address'
+
+const PLACES: [string, string, Place][] = [
+  ['nothing', '', NOWHERE],
+  ['a timeline', '?timeline=match', { ...NOWHERE, timeline: 'match' }],
+  ['a frame of it', '?timeline=match&stage=run_ocr&frame=12', { ...NOWHERE, timeline: 'match', stage: 'run_ocr', frame: 12 }],
+  ['names of any script', '?timeline=%E8%A9%A6%E5%90%88+%26+a&brand=%D7%90', { ...NOWHERE, timeline: '試合 & a', brand: 'א' }],
+]
+
+describe('placeOf and queryOf', () => {
+  it.each(PLACES)('%s', (_, query, place) => {
+    expect(placeOf(query)).toEqual(place)
+    expect(queryOf(place)).toBe(query)
+  })
+
+  it.each(['-1', '1.5', 'x', '', '99999999999'])('a frame that is none: %s', (frame) => {
+    expect(placeOf(`?timeline=a&frame=${frame}`).frame).toBeNull()
+  })
+})

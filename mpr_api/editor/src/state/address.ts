@@ -1,0 +1,34 @@
+// What the page's address says: the timeline, the stage, the frame. A link shows a colleague the same.
+
+export interface Place {
+  timeline: string | null
+  stage: string | null
+  /** Number of the frame (`seq`). */
+  frame: number | null
+  /** A brand whose detections are meant. */
+  brand: string | null
+}
+
+export const NOWHERE: Place = { timeline: null, stage: null, frame: null, brand: null }
+
+/** The place that a query like `?timeline=match&frame=12` names; what it does not name is null. */
+export function placeOf(query: string): Place {
+  const given = new URLSearchParams(query)
+  const frame = given.get('frame')
+  return {
+    timeline: given.get('timeline') || null,
+    stage: given.get('stage') || null,
+    frame: frame !== null && /^\d{1,9}$/.test(frame) ? Number(frame) : null,
+    brand: given.get('brand') || null,
+  }
+}
+
+/** The query that names the place; empty for the library. */
+export function queryOf(place: Place): string {
+  if (place.timeline === null) return ''
+  const named = new URLSearchParams({ timeline: place.timeline })
+  if (place.stage !== null) named.set('stage', place.stage)
+  if (place.frame !== null) named.set('frame', String(place.frame))
+  if (place.brand !== null) named.set('brand', place.brand)
+  return `?${named}`
+}

@@ -1,0 +1,38 @@
+// Outlines with their names on a canvas.
+import type { Shape } from './shapes'
+
+export interface Fit {
+  /** Pixels of the canvas for a pixel of the frame. */
+  scale: number
+  /** Where the frame's top left lies. */
+  x: number
+  y: number
+}
+
+const MOST_NAMED = 60
+
+export function drawShapes(context: CanvasRenderingContext2D, shapes: Shape[], fit: Fit, colour: (name: string) => string): void {
+  context.lineWidth = 2
+  context.lineJoin = 'round'
+  context.font = '12px system-ui, sans-serif'
+  context.textBaseline = 'bottom'
+  for (const [i, shape] of shapes.entries()) {
+    const points = shape.points.map(([x, y]) => [fit.x + x * fit.scale, fit.y + y * fit.scale] as const)
+    context.strokeStyle = shape.brand ? colour(shape.brand) : '#7dd3fc'
+    context.beginPath()
+    for (const [x, y] of points) context.lineTo(x, y)
+    context.closePath()
+    context.stroke()
+    if (shape.name && i < MOST_NAMED) drawName(context, shape, Math.min(...points.map(([x]) => x)), Math.min(...points.map(([, y]) => y)))
+  }
+}
+
+function drawName(context: CanvasRenderingContext2D, shape: Shape, left: number, top: number): void {
+  const words = shape.confidence === null ? shape.name : `${shape.name} ${Math.round(shape.confidence * 100)} %`
+  const width = context.measureText(words).width + 8
+  const bottom = Math.max(16, top)
+  context.fillStyle = '#000b'
+  context.fillRect(left, bottom - 16, width, 16)
+  context.fillStyle = shape.brand ? (context.strokeStyle as string) : '#fff'
+  context.fillText(words, left + 4, bottom - 1)
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest'
+import { drawn, laneNames, moved, msOf, xOf, zoomed } from './lanes'
+import type { Exposure } from './state.svelte'
+
+const exposure = (brand: string, start_ms: number, end_ms: number) => ({ brand, start_ms, end_ms }) as Exposure
+const VIEW = { fromMs: 1000, toMs: 2000 }
+
+describe('laneNames', () => {
+  it('none', () => expect(laneNames([])).toEqual([]))
+  it('the longest first, equal ones by name', () =>
+    expect(laneNames([exposure('B', 0, 5), exposure('C', 0, 9), exposure('A', 0, 2), exposure('A', 4, 7)])).toEqual(['C', 'A', 'B']))
+})
+
+it('a time has its place, and the place its time', () => {
+  expect(xOf(1250, VIEW, 400)).toBe(100)
+  expect(msOf(100, VIEW, 400)).toBe(1250)
+})
+
+describe('zoomed and moved', () => {
+  it.each([
+    ['in about the middle', zoomed(VIEW, 1500, 0.5, 10_000), { fromMs: 1250, toMs: 1750 }],
+    ['in about the left end', zoomed(VIEW, 1000, 0.5, 10_000), { fromMs: 1000, toMs: 1500 }],
+    ['never less than the least', zoomed(VIEW, 1500, 0.001, 10_000), { fromMs: 1400, toMs: 1600 }],
+    ['never more than the whole', zoomed(VIEW, 1500, 99, 3000), { fromMs: 0, toMs: 3000 }],
+    ['not before the start', moved(VIEW, -5000, 10_000), { fromMs: 0, toMs: 1000 }],
+    ['not past the end', moved(VIEW, 99_000, 10_000), { fromMs: 9000, toMs: 10_000 }],
+  ])('%s', (_, view, expected) => expect(view).toEqual(expected))
+})
+
+describe('drawn', () => {
+  it.each([
+    ['nothing', [], []],
+    ['outside', [[0, 1000], [2000, 3000]], []],
+    ['cut off at the ends', [[0, 1500]], [[0, 50]]],
+    ['a pixel at least', [[1500, 1501]], [[50, 51]]],
+    ['close ones as one', [[1100, 1200], [1203, 1300]], [[10, 30]]],
+    ['apart', [[1100, 1200], [1300, 1400]], [[10, 20], [30, 40]]],
+  ] as const)('%s', (_, spans, expected) => {
+    const given = spans.map(([fromMs, toMs]) => ({ fromMs, toMs }))
+    expect(drawn(given, VIEW, 100)).toEqual(expected)
+  })
+})

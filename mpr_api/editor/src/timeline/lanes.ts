@@ -1,0 +1,50 @@
+// What the lanes under the picture show, in pixels: which brand has which lane, and what lies where. No canvas here.
+import type { Exposure } from './state.svelte'
+
+export interface Span {
+  fromMs: number
+  toMs: number
+}
+
+/** Brands by the time on screen, the longest first; each has a lane. */
+export function laneNames(exposures: Exposure[]): string[] {
+  const ms = new Map<string, number>()
+  for (const each of exposures) ms.set(each.brand, (ms.get(each.brand) ?? 0) + each.end_ms - each.start_ms)
+  return [...ms].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).map(([brand]) => brand)
+}
+
+export function xOf(ms: number, view: Span, widthPx: number): number {
+  return ((ms - view.fromMs) / (view.toMs - view.fromMs)) * widthPx
+}
+
+export function msOf(x: number, view: Span, widthPx: number): number {
+  return view.fromMs + (x / widthPx) * (view.toMs - view.fromMs)
+}
+
+/** The view zoomed about a time by a factor, within the timeline; never less than `leastMs`. */
+export function zoomed(view: Span, aboutMs: number, factor: number, wholeMs: number, leastMs = 200): Span {
+  const length = Math.min(wholeMs, Math.max(leastMs, (view.toMs - view.fromMs) * factor))
+  const share = (aboutMs - view.fromMs) / (view.toMs - view.fromMs)
+  return moved({ fromMs: aboutMs - share * length, toMs: aboutMs + (1 - share) * length }, 0, wholeMs)
+}
+
+/** The view moved by some time, kept within the timeline. */
+export function moved(view: Span, byMs: number, wholeMs: number): Span {
+  const length = view.toMs - view.fromMs
+  const fromMs = Math.min(Math.max(0, view.fromMs + byMs), Math.max(0, wholeMs - length))
+  return { fromMs, toMs: fromMs + length }
+}
+
+/** Spans as they are drawn, those within one pixel as one: thousands of exposures cost no more than the width has pixels. */
+export function drawn(spans: Span[], view: Span, widthPx: number): [number, number][] {
+  const found: [number, number][] = []
+  for (const span of spans) {
+    if (span.toMs <= view.fromMs || span.fromMs >= view.toMs) continue
+    const from = Math.max(0, xOf(span.fromMs, view, widthPx))
+    const to = Math.min(widthPx, Math.max(from + 1, xOf(span.toMs, view, widthPx)))
+    const last = found.at(-1)
+    if (last && from <= last[1] + 0.5) last[1] = Math.max(last[1], to)
+    else found.push([from, to])
+  }
+  return found
+}

@@ -1,0 +1,148 @@
+// What the timeline view knows: the timeline, its frames, the tables of stages as they are looked at, and the head.
+import { allRows, answered, api, type Schemas } from '../api/client'
+import { page } from '../state/page.svelte'
+import type { Row } from './shapes'
+
+export type Frame = Schemas['FrameRow']
+export type Exposure = Schemas['ExposureRow']
+
+export const FIRST_STAGE = 'match_brands'
+const MOST_ROWS = 20_000
+
+export class TimelineState {
+  detail = $state.raw<Schemas['TimelineDetail'] | null>(null)
+  frames = $state.raw<Frame[]>([])
+  version = $state('')
+  stages = $state.raw<Schemas['StageSchema'][]>([])
+  exposures = $state.raw<Exposure[]>([])
+  /** Rows of the stage in view, by `seq`. */
+  rows = $state.raw<Map<number, Row[]>>(new Map())
+  rowsOf = $state('')
+  failure = $state('')
+  head = $state(0)
+  private wanted = ''
+
+  constructor(readonly id: string) {}
+
+  get frame(): Frame | undefined {
+    return this.frames[this.head]
+  }
+
+  get stage(): string {
+    return page.place.stage ?? FIRST_STAGE
+  }
+
+  get durationMs(): number {
+    return this.detail?.duration_ms ?? 0
+  }
+
+  /** Rows for the frame at the head: of the kept frame that stands for it. */
+  get rowsHere(): Row[] {
+    const frame = this.frame
+    if (!frame) return []
+    return this.rows.get(frame.kept_seq ?? frame.seq) ?? []
+  }
+
+  async load(): Promise<void> {
+    try {
+      const params = { path: { timeline: this.id } }
+      const [detail, stages] = await Promise.all([
+        answered(api.GET('/detect/timeline/{timeline}', { params })),
+        answered(api.GET('/detect/config/stages')),
+      ])
+      this.stages = stages
+      if (detail.frames !== null) await this.loadFrames()
+      if (detail.stages.some((stage) => stage.stage === 'compile_report' && stage.state !== 'missing')) await this.loadExposures()
+      this.detail = detail
+      this.failure = ''
+      await this.loadRows(this.stage)
+    } catch (error) {
+      this.failure = (error as Error).message
+    }
+  }
+
+  private async loadFrames(): Promise<void> {
+    const { rows, first } = await allRows((cursor) =>
+      answered(api.GET('/detect/timeline/{timeline}/frames', { params: { path: { timeline: this.id }, query: { cursor } } })),
+    )
+    this.frames = rows
+    this.version = first.version
+    const wanted = page.place.frame
+    if (wanted !== null) this.head = Math.max(0, rows.findIndex((frame) => frame.seq === wanted))
+  }
+
+  private async loadExposures(): Promise<void> {
+    const { rows } = await allRows((cursor) =>
+      answered(
+        api.GET('/detect/timeline/{timeline}/exposures', {
+          params: { path: { timeline: this.id }, query: { cursor, limit: MOST_ROWS } },
+        }),
+      ),
+    )
+    this.exposures = rows
+  }
+
+  /** The stage's table; an answer for a stage that is no longer in view is dropped. */
+  async loadRows(stage: string): Promise<void> {
+    this.wanted = stage
+    try {
+      const { rows } = await allRows((cursor) =>
+        answered(
+          api.GET('/detect/timeline/{timeline}/tables/{stage}', {
+            params: { path: { timeline: this.id, stage }, query: { cursor, limit: MOST_ROWS } },
+          }),
+        ),
+      )
+      if (this.wanted !== stage) return
+      const bySeq = new Map<number, Row[]>()
+      for (const row of rows as Row[]) {
+        if (typeof row.seq !== 'number') continue
+        const those = bySeq.get(row.seq)
+        if (those) those.push(row)
+        else bySeq.set(row.seq, [row])
+      }
+      this.rows = bySeq
+      this.failure = ''
+    } catch (error) {
+      if (this.wanted !== stage) return
+      this.rows = new Map()
+      this.failure = (error as Error).message
+    }
+    this.rowsOf = stage
+  }
+
+  urlAt(at: number, widthPx: number): string {
+    const frame = this.frames[at]!
+    const width = widthPx < frame.width_px ? `&width=${widthPx}` : ''
+    return `/detect/frames/${encodeURIComponent(this.id)}/${frame.seq}.jpg?v=${this.version}${width}`
+  }
+
+  seek(at: number): void {
+    if (!this.frames.length) return
+    this.head = Math.min(this.frames.length - 1, Math.max(0, Math.round(at)))
+    page.refine({ frame: this.frames[this.head]!.seq })
+  }
+
+  /** The frame that is on screen at that time. */
+  seekMs(ms: number): void {
+    let [low, high] = [0, this.frames.length - 1]
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (this.frames[middle]!.timeline_ms <= ms) low = middle
+      else high = middle - 1
+    }
+    this.seek(low)
+  }
+
+  /** The next frame, or the one before, that has rows of the stage in view. */
+  seekRows(direction: 1 | -1): void {
+    for (let at = this.head + direction; at >= 0 && at < this.frames.length; at += direction) {
+      if (this.rows.has(this.frames[at]!.seq)) return this.seek(at)
+    }
+  }
+
+  choose(stage: string): void {
+    page.refine({ stage })
+    void this.loadRows(stage)
+  }
+}
