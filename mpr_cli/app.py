@@ -53,6 +53,14 @@ COMMANDS = {
         "mpr_cli.why",
         "Show what a brand's time on screen stands on: exposure, detection, text or logo, crop, frame, settings, run.",
     ),
+    "truth": CommandInfo(
+        "mpr_cli.truth",
+        "Give a timeline the truth of what is on screen, which `evaluation` holds its report against.",
+    ),
+    "evaluation": CommandInfo(
+        "mpr_cli.evaluation",
+        "Print how right a timeline's report is: recall, precision, F1 and edges against its truth.",
+    ),
     "init": CommandInfo(
         "mpr_cli.init",
         "Lay out a project of your own, with profiles and settings of Dagster, which commands given in it use.",

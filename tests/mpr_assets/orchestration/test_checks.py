@@ -159,6 +159,7 @@ CHECKS = {
     "escalate_vlm": ["boxes_in_frame"],
     "escalate_cloud": ["boxes_in_frame"],
     "compile_report": ["exposures_in_order"],
+    "evaluation": [],
 }
 
 
