@@ -166,7 +166,8 @@ class Board:
         across = self.left_m + np.array([x, x + w, x + w, x]) / px_per_m
         up = HEIGHT_M - np.array([y, y, y + h, y + h]) / px_per_m
         corners = camera.project(np.stack([across, np.full(4, LINE_Y_M), up], axis=-1))
-        return Sighting(advert.brand, advert.kind, "perimeter board", corners, _height_px(corners) * face.cap_px / h)
+        cap_px = _height_px(corners) * face.cap_px / h
+        return Sighting(advert.brand, advert.kind, "perimeter board", corners, cap_px, mark=f"{self.left_m:.1f} m")
 
 
 def _height_px(corners: Corners) -> float:

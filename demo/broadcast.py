@@ -2,7 +2,8 @@
 
     python -m demo.broadcast OUTDIR [--seconds N]
 
-writes `broadcast.mp4`, `truth.csv` and `truth_boxes.csv` (see `demo.truth` for what counts). What is shown is in
+writes `broadcast.mp4`, `truth.csv` and `truth_boxes.csv` (see `demo.truth` for what counts), `truth_stays.csv` and
+`truth_parts.csv` (see `demo.stays`). What is shown is in
 `demo.script`. A shorter broadcast is the same one, played faster.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from demo import stays
 from demo.boards import Casting
 from demo.overlays import corner_bug, score_bug, wipe
 from demo.script import SCRIPT, Entry, Scene, as_scripted
@@ -37,8 +39,9 @@ def draw_broadcast(
     fps: Fraction = FPS,
     seed: int = 7,
     cast: Casting = as_scripted,
+    script: Sequence[Entry] = SCRIPT,
 ) -> Truth:
-    """Draw the broadcast to `path` (MP4, H.264) and `truth.csv` and `truth_boxes.csv` beside it.
+    """Draw the broadcast to `path` (MP4, H.264) and its truth beside it.
 
     The same arguments give the same bytes on one machine. Only whole files appear: the video is written under
     another name first.
@@ -48,6 +51,7 @@ def draw_broadcast(
         size: width and height in pixels, both even, at least 320 x 180.
         seed: of the crowd, the grass and the like. Brands, boards and players do not depend on it.
         cast: what stands in each advert's place, such as a `demo.recast.Recast`.
+        script: the scenes, such as a `demo.varied.varied_script`.
 
     Raises:
         BadInput: the length or the size cannot be drawn.
@@ -57,37 +61,44 @@ def draw_broadcast(
         raise BadInput(f"A broadcast of {seconds} s cannot be drawn; ask for at least 1 s.")
     if min(size[0] - 320, size[1] - 180) < 0 or size[0] % 2 or size[1] % 2:
         raise BadInput(f"A picture of {size[0]}x{size[1]} cannot be drawn; give even numbers, at least 320x180.")
-    starts = [0, *(round(entry.until * frame_count) for entry in SCRIPT)]
+    starts = [0, *(round(entry.until * frame_count) for entry in script)]
     ledger = Ledger(fps)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
         with _encoder(part, size, fps) as encode:
-            for scene, shot in _shots(size, frame_count, starts, fps, seed, cast):
+            for scene, shot in _shots(size, frame_count, starts, fps, seed, cast, script):
                 ledger.add(scene, shot.sightings, shot.cover)
                 encode.write(shot.picture)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    cuts = [start for start, entry in zip(starts[1:-1], SCRIPT[1:], strict=True) if not entry.wiped_in]
+    cuts = [start for start, entry in zip(starts[1:-1], script[1:], strict=True) if not entry.wiped_in]
     truth = ledger.truth(cuts)
     truth.write(path.parent)
+    stays.write(*stays.stays_of(ledger), path.parent)
     return truth
 
 
 def _shots(
-    size: tuple[int, int], frame_count: int, starts: list[int], fps: Fraction, seed: int, cast: Casting
+    size: tuple[int, int],
+    frame_count: int,
+    starts: list[int],
+    fps: Fraction,
+    seed: int,
+    cast: Casting,
+    script: Sequence[Entry],
 ) -> Iterator[tuple[int, Shot]]:
     """Scene number and finished frame, in order."""
     before: Scene | None = None
-    for number, entry in enumerate(SCRIPT):
+    for number, entry in enumerate(script):
         scene = entry.make(size, np.random.default_rng([seed, number]), cast)
         start, end = starts[number], starts[number + 1]
         wiped_frames = round(entry.wiped_in * frame_count)
         for frame in range(start, end):
             shot = _overlaid(scene, entry, (frame - start) / (end - start), float(frame / fps))
             if before is not None and frame - start < wiped_frames:
-                last = _overlaid(before, SCRIPT[number - 1], 1.0, float(frame / fps))
+                last = _overlaid(before, script[number - 1], 1.0, float(frame / fps))
                 shot = wipe(last, shot, (frame - start + 1) / (wiped_frames + 1))
             yield number, shot
         before = scene

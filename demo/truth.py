@@ -50,6 +50,7 @@ class Sighting:
         readable_px: height of its capitals, or of the whole symbol.
         place: "perimeter board", "corner bug", ...; becomes the note.
         on_top: laid over the picture, so that nothing in it can hide the mark.
+        mark: tells marks at places of one name apart.
     """
 
     brand: str
@@ -58,6 +59,7 @@ class Sighting:
     corners: Corners
     readable_px: float
     on_top: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,11 @@ class View:
     def optional(self) -> bool:
         return not self.counts and self.inside * (1 - self.covered) >= OPTIONAL_SHARE
 
+    @property
+    def hidden(self) -> bool:
+        """Whether it would count if nothing stood before it."""
+        return not self.counts and View(self.inside, 0.0, self.readable_px, self.kind).counts
+
 
 def view_of(sighting: Sighting, cover: Mask) -> View:
     """Measure a sighting. `cover` is of the frame's size: what is hidden behind players and overlays."""
@@ -176,6 +183,8 @@ class Ledger:
     """Gathers what is seen, frame by frame, and makes the truth of it."""
 
     fps: Fraction
+    views: dict[tuple[str, str], dict[int, View]] = field(default_factory=lambda: defaultdict(dict))
+    """By brand and mark: how it is seen, by frame."""
     _scenes: list[int] = field(default_factory=list)
     _boxes: list[TruthBox] = field(default_factory=list)
     _counted: dict[tuple[str, Kind], dict[int, set[str]]] = field(default_factory=lambda: defaultdict(dict))
@@ -187,6 +196,7 @@ class Ledger:
         self._scenes.append(scene)
         for sighting in sorted(sightings, key=lambda s: (s.brand, s.kind, s.place)):
             view = view_of(sighting, cover)
+            self.views[sighting.brand, f"{sighting.kind} {sighting.place} {sighting.mark}"][frame] = view
             if view.counts:
                 pts_ms = round(frame * 1000 / self.fps)
                 corners = tuple(float(value) for value in sighting.corners.ravel())
@@ -195,6 +205,11 @@ class Ledger:
             if view.counts or view.optional:
                 seen = self._counted if view.counts else self._optional
                 seen[sighting.brand, sighting.kind].setdefault(frame, set()).add(sighting.place)
+
+    @property
+    def scenes(self) -> list[int]:
+        """The number of each frame's scene."""
+        return self._scenes
 
     def truth(self, cuts: Iterable[int]) -> Truth:
         exposures = [

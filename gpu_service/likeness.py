@@ -149,6 +149,28 @@ def shared_view(one: Gray, other: Gray) -> tuple[float, float]:
     return shares[0], shares[1]
 
 
+def view_shift(one: Gray, other: Gray) -> tuple[float, float] | None:
+    """How far what one picture shows is shifted in the other, right and down, as parts of the width.
+
+    Of the shifts that `shared_view` tries the one at which most is shown by both; exact to half a pixel of
+    `VIEW_WIDTH_PX`.
+
+    Returns:
+        None where no shift shows `SHIFTED_VIEW` of the detail of the one that has less: another scene, or a flat one.
+    """
+    assert one.shape == other.shape
+    first, second = _detail(one), _detail(other)
+    least = min(_amount(first), _amount(second))
+    if least < LEAST_DETAIL * first.size:
+        return None
+    shown, shift = max((_shown(first, second, shift), shift) for shift in [(0, 0), *_shifts(first, second)])
+    return (shift[0] / VIEW_WIDTH_PX, shift[1] / VIEW_WIDTH_PX) if shown >= SHIFTED_VIEW * least else None
+
+
+SHIFTED_VIEW = 0.35
+"""Over cuts less than 0.25 is shared, see `shared_view`."""
+
+
 def _shown_zoomed(one: NDArray[np.float32], other: NDArray[np.float32], to_other: NDArray[np.float32]) -> list[float]:
     """As `_shown`, of the one's pixels and of the other's; compared at the size at which there is less to be seen."""
     area = float(abs(np.linalg.det(to_other[:, :2])))

@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_service.errors import PermanentError
+from gpu_service.likeness import view_shift
 from gpu_service.pictures import Picture
 
+Grey: TypeAlias = NDArray[np.uint8]
+"""Shape (height, width)."""
 Motion: TypeAlias = Callable[[int, int], tuple[float, float] | None]
 """Given the seqs of two frames of a shot: how far what is seen has moved right and down, in px of the frame; None where
 that cannot be told."""
@@ -38,38 +41,42 @@ def still(_before: int, _after: int) -> tuple[float, float]:
 def picture_motion(read: Callable[[int], Picture]) -> Motion:
     """The motion by phase correlation (Kuglin and Hines, The phase correlation image alignment method, 1975).
 
-    A translation: of a turn or a zoom it is what the middle of the picture does.
+    Where its peak is low, as in a fast pan with players before it, the shift at which most is alike. A translation: of
+    a turn or a zoom it is what the middle of the picture does.
 
     Args:
         read: gives a frame by its seq; decoded here, at a quarter of its size, and only when it is asked for.
     """
-    kept: OrderedDict[int, tuple[NDArray[np.float32], float]] = OrderedDict()
+    kept: OrderedDict[int, Grey] = OrderedDict()
 
-    def small(seq: int) -> tuple[NDArray[np.float32], float]:
+    def reduced(seq: int) -> Grey:
         if seq not in kept:
-            kept[seq] = _shrunk(read(seq))
+            kept[seq] = _reduced(read(seq))
             while len(kept) > PICTURES_KEPT:
                 kept.popitem(last=False)
         return kept[seq]
 
     @cache
     def moved(before: int, after: int) -> tuple[float, float] | None:
-        (one, scale), (other, _) = small(before), small(after)
-        if one.shape != other.shape:
-            return None
-        window = cv2.createHanningWindow(one.shape[::-1], cv2.CV_32F)
-        (right, down), peak = cv2.phaseCorrelate(one, other, window)
-        return (right * scale, down * scale) if peak >= LEAST_PEAK else None
+        one, other = reduced(before), reduced(after)
+        return _moved(one, other) if one.shape == other.shape else None
 
     return moved
 
 
-def _shrunk(picture: Picture) -> tuple[NDArray[np.float32], float]:
-    """In grey, and by how much it is smaller."""
-    encoded = np.frombuffer(picture.encoded, np.uint8)
-    grey = cv2.imdecode(encoded, cv2.IMREAD_REDUCED_GRAYSCALE_4)
+def _moved(one: Grey, other: Grey) -> tuple[float, float] | None:
+    width_px = REDUCED * one.shape[1]
+    size = COMPARED_WIDTH_PX, max(1, round(one.shape[0] * COMPARED_WIDTH_PX / one.shape[1]))
+    small, others = (cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (one, other))
+    (right, down), peak = cv2.phaseCorrelate(small, others, cv2.createHanningWindow(size, cv2.CV_32F))
+    if peak >= LEAST_PEAK:
+        return right * width_px / COMPARED_WIDTH_PX, down * width_px / COMPARED_WIDTH_PX
+    shift = view_shift(one, other)
+    return None if shift is None else (shift[0] * width_px, shift[1] * width_px)
+
+
+def _reduced(picture: Picture) -> Grey:
+    grey = cv2.imdecode(np.frombuffer(picture.encoded, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_4)
     if grey is None:
         raise PermanentError("A stored frame is not a valid picture", "delete its folder and rerun extract_frames")
-    height_px = max(1, round(grey.shape[0] * COMPARED_WIDTH_PX / grey.shape[1]))
-    small = cv2.resize(grey, (COMPARED_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32), REDUCED * grey.shape[1] / COMPARED_WIDTH_PX
+    return np.asarray(grey, np.uint8)

@@ -15,9 +15,11 @@ from collections.abc import Iterable
 import polars as pl
 from pydantic import Field
 
+from gpu_service.boxes import XYWH, iou
 from gpu_service.settings import Settings
 from mpr_assets.report.areas import area_shares
 from mpr_assets.report.camera import Motion, still
+from mpr_assets.report.refinement import Refine, refined
 from mpr_assets.report.tracks import AwayLimits, Bridge, follow
 
 EXPOSURE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -92,19 +94,22 @@ def exposures(
     chunks: pl.DataFrame,
     settings: ExposureSettings,
     motion: Motion = still,
+    refine: Refine | None = None,
 ) -> pl.DataFrame:
     """Exposures of every brand, sorted by brand and start; they never overlap for one brand.
 
     A detection on a kept frame holds for the frames that it stands for; what time a frame covers: `frame_spans`. What
-    touches is one exposure, across a cut too. A gap is bridged only within a shot, and only where a mark that was there
-    before it is there again after it (`mpr_assets.report.tracks`); bridged time is inferred, not seen. Nothing crosses
-    a chunk's edge, for an exposure is evidence from one source.
+    touches is one exposure within a shot, and over a cut where a mark stays at its place, as one laid over the picture
+    does. A gap is bridged only within a shot, and only where a mark that was there before it is there again after it
+    (`mpr_assets.report.tracks`); bridged time is inferred, not seen. Nothing crosses a chunk's edge, for an exposure is
+    evidence from one source.
 
     Args:
         detections: rows (seq, x, y, w, h, brand, confidence, source); rows without a brand are candidates, left out.
         frames: rows of `extract_frames`. scenes: rows of `filter_scenes`; a frame that has none stands for itself.
         chunks: rows of `timeline`.
         motion: of the picture between neighbouring kept frames of a shot; asked only where marks moved or were away.
+        refine: looks up when exposures started and ended between samples; None: edges stay where samples have them.
 
     Returns:
         A table of EXPOSURE_SCHEMA. `frames` and `detections` count dropped frames too; `best_*` is the surest box
@@ -120,8 +125,11 @@ def exposures(
     spans = frame_spans(frames, scenes, chunks)
     reach = AwayLimits(settings.max_gap_ms, settings.max_hidden_ms)
     bridges = follow(found, frames_looked_at(found, spans, frames), reach, motion).bridges
-    stays = _number_stays(held_on_frames(_per_frame(found, frames), spans), bridges)
-    return _summed_up(stays, chunks, settings)
+    stays = _number_stays(held_on_frames(_per_frame(found, frames), spans), bridges, found)
+    summed = _summed_up(stays, settings)
+    if refine is not None:
+        summed = refined(summed, found, frames, refine)
+    return _long_enough(summed, chunks, settings)
 
 
 def inferred_spans(inferred: str) -> list[tuple[int, int]]:
@@ -251,21 +259,37 @@ def held_on_frames(per_frame: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame
     return held.unique(["brand", "seq"], keep="first", maintain_order=True) if len(stand_ins) else held
 
 
-def _number_stays(held: pl.DataFrame, bridges: Iterable[Bridge]) -> pl.DataFrame:
+def _number_stays(held: pl.DataFrame, bridges: Iterable[Bridge], found: pl.DataFrame) -> pl.DataFrame:
     """Adds `stay`, a number that the rows of one unbroken stay of a brand share, and `gap_ms`, bridged before each."""
-    ordered = held.sort("brand", "start_ms", "found_on")
-    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(1) for name in ("brand", "chunk"))
-    ordered = ordered.with_columns(
-        goes_on=same.fill_null(False), gap_ms=(pl.col("start_ms") - pl.col("end_ms").shift(1)).fill_null(0)
+    before = {"shot_before": "shot", "before": "found_on", "end_before_ms": "end_ms"}
+    ordered = held.sort("brand", "start_ms", "found_on").with_columns(
+        pl.col(name).shift(1).over("brand", "chunk").alias(alias) for alias, name in before.items()
     )
-    gaps = (
-        ordered.with_row_index("row")
-        .with_columns(before=pl.col("found_on").shift(1), shot_before=pl.col("shot").shift(1))
-        .filter("goes_on", pl.col("gap_ms") > 0, pl.col("shot") == pl.col("shot_before"))
-    )
-    crossed = _crossed(gaps.select("row", "brand", "chunk", "shot", "before", "found_on", "gap_ms"), bridges)
-    joined = pl.col("goes_on") & ((pl.col("gap_ms") <= 0) | pl.int_range(pl.len()).is_in(crossed))
+    ordered = ordered.with_row_index("row").with_columns(gap_ms=pl.col("start_ms") - pl.col("end_before_ms"))
+    in_shot, touches = pl.col("shot") == pl.col("shot_before"), pl.col("gap_ms") <= 0
+    crossed = _crossed(ordered.filter(in_shot & ~touches), bridges)
+    stay_put = _laid_over(ordered.filter(~in_shot & touches), found)
+    joined = ((in_shot & touches) | pl.col("row").is_in([*crossed, *stay_put])).fill_null(False)
     return ordered.with_columns(stay=(~joined).cast(pl.Int64).cum_sum(), gap_ms=pl.when(joined).then("gap_ms"))
+
+
+SAME_PLACE = 0.5
+"""Intersection over union from which a mark on either side of a cut stands at its place."""
+
+
+def _laid_over(cuts: pl.DataFrame, found: pl.DataFrame) -> list[int]:
+    """The rows, of those that touch the row before over a cut, in which a mark of the brand stays at its place."""
+    rows = cuts.select("row", "brand", "before", "found_on").rows()
+    wanted = {key for _, brand, before, found_on in rows for key in ((brand, before), (brand, found_on))}
+    boxes: dict[tuple[str, int], list[XYWH]] = {}
+    for brand, seq, *box in found.select("brand", "seq", "x", "y", "w", "h").iter_rows():
+        if (brand, seq) in wanted:
+            boxes.setdefault((brand, seq), []).append((box[0], box[1], box[2], box[3]))
+    return [
+        row
+        for row, brand, before, found_on in rows
+        if any(iou(one, other) >= SAME_PLACE for one in boxes[brand, before] for other in boxes[brand, found_on])
+    ]
 
 
 def _crossed(gaps: pl.DataFrame, bridges: Iterable[Bridge]) -> list[int]:
@@ -276,9 +300,10 @@ def _crossed(gaps: pl.DataFrame, bridges: Iterable[Bridge]) -> list[int]:
         starts.append(one.from_seq)
         ends.append(max(one.to_seq, ends[-1] if ends else one.to_seq))
     limits = sorted({limit for *_, limit in furthest})
+    columns = ("row", "brand", "chunk", "shot", "before", "found_on", "gap_ms")
     return [
         row
-        for row, brand, chunk, shot, before, after, gap_ms in gaps.iter_rows()
+        for row, brand, chunk, shot, before, after, gap_ms in gaps.select(columns).iter_rows()
         if any(
             gap_ms <= limit and _reaches(furthest.get((brand, chunk, shot, limit)), before, after) for limit in limits
         )
@@ -293,21 +318,23 @@ def _reaches(bridges: tuple[list[int], list[int]] | None, before: int, after: in
     return number > 0 and bridges[1][number - 1] >= after
 
 
-def _summed_up(stays: pl.DataFrame, chunks: pl.DataFrame, settings: ExposureSettings) -> pl.DataFrame:
+def _summed_up(stays: pl.DataFrame, settings: ExposureSettings) -> pl.DataFrame:
+    """A row for each stay that is sure enough, with the frames it begins and ends with."""
     surest = stays.sort("stay", "confidence", "area_share", "found_on", descending=[False, True, True, False])
     bridged = stays.filter(pl.col("gap_ms") > 0).sort("stay", "start_ms")
     inferred = bridged.group_by("stay", maintain_order=True).agg(
         pl.format("{}-{}", pl.col("start_ms") - pl.col("gap_ms"), "start_ms").str.join(" ").alias("inferred"),
         pl.col("gap_ms").sum().alias("inferred_ms"),
     )
-    summed = (
+    ends = ("seq", "found_on")
+    return (
         surest.group_by("stay", maintain_order=True)
         .agg(
             pl.col("brand", "chunk").first(),
             pl.col("start_ms").min(),
             pl.col("end_ms").max(),
-            pl.col("start_uncertainty_ms").sort_by("start_ms").first(),
-            pl.col("end_uncertainty_ms").sort_by("end_ms").last(),
+            pl.col("start_uncertainty_ms", *ends).sort_by("start_ms").first().name.prefix("first_"),
+            pl.col("end_uncertainty_ms", *ends).sort_by("end_ms").last().name.prefix("last_"),
             pl.col("sources").explode().unique().sort().str.join("+").alias("source"),
             pl.col("confidence").mean(),
             pl.col("confidence").max().alias("max_confidence"),
@@ -318,21 +345,25 @@ def _summed_up(stays: pl.DataFrame, chunks: pl.DataFrame, settings: ExposureSett
             pl.col("found_on").first().alias("best_seq"),
             *(pl.col(side).first().alias(f"best_{side}") for side in "xywh"),
         )
+        .rename({f"{end}_{name}": name for end, name in UNCERTAINTIES})
         .join(inferred, on="stay", how="left", maintain_order="left")
         .with_columns(pl.col("inferred").fill_null(""), pl.col("inferred_ms").fill_null(0))
-        .with_columns(seen_ms=pl.col("end_ms") - pl.col("start_ms") - pl.col("inferred_ms"))
+        .filter(pl.col("max_confidence") >= settings.min_confidence, pl.col("detections") >= settings.min_detections)
     )
-    enough = (
-        (pl.col("max_confidence") >= settings.min_confidence)
-        & (pl.col("detections") >= settings.min_detections)
-        & (pl.col("seen_ms") >= settings.min_exposure_ms)
-    )
+
+
+UNCERTAINTIES = (("first", "start_uncertainty_ms"), ("last", "end_uncertainty_ms"))
+
+
+def _long_enough(summed: pl.DataFrame, chunks: pl.DataFrame, settings: ExposureSettings) -> pl.DataFrame:
+    """The exposures: the stays that are seen for long enough."""
     media = chunks.select(
         "chunk", media="source", behind_ms=pl.col("start_ms").cast(pl.Int64) - pl.col("timeline_start_ms")
     )
     rounded = ["confidence", "max_confidence", "mean_area_share", "max_area_share"]
     return (
-        summed.filter(enough)
+        summed.with_columns(seen_ms=pl.col("end_ms") - pl.col("start_ms") - pl.col("inferred_ms"))
+        .filter(pl.col("seen_ms") >= settings.min_exposure_ms)
         .join(media, on="chunk", how="left")
         .sort("brand", "start_ms")
         .with_columns(

@@ -6,12 +6,13 @@ How exposures are made, measured and shown is in `mpr_assets/report/`; here is h
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 from pydantic import Field
 
+from gpu_service.errors import BadInput
 from mpr_assets.engine.checks import EXPOSURES_IN_ORDER
 from mpr_assets.engine.overview import Overview
 from mpr_assets.engine.settings import StageSettings
@@ -21,6 +22,7 @@ from mpr_assets.exports.formats import FORMATS, FormatName
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.report.build import Subject, build_report
 from mpr_assets.report.camera import Motion, picture_motion, still
+from mpr_assets.report.edges import HowFramesAreShown, look_up
 from mpr_assets.report.exposure_measures import COLUMN_MEANINGS, MEASURED_SCHEMA
 from mpr_assets.report.exposures import (
     ExposureSettings,
@@ -33,15 +35,18 @@ from mpr_assets.report.overview import overview
 from mpr_assets.report.page.pictures import GetPicture
 from mpr_assets.report.page.render import PageSettings, render_page
 from mpr_assets.report.pixel_measures import GetPictures
+from mpr_assets.report.refinement import Edge, EdgeTime, Refine
 from mpr_assets.report.source_names import source_names
 from mpr_assets.report.unlisted import unlisted_texts
 from mpr_assets.stages import escalate_cloud, escalate_vlm, match_brands
 from mpr_assets.timelines.spec import ChunkSpec
 from mpr_resources.brands.registry import Airing, BrandSighting
+from mpr_resources.media.decoding import Media, open_media
+from mpr_resources.media.streams import StreamPlace
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 
-CODE_VERSION = "4.2"
+CODE_VERSION = "6"
 
 SCHEMA = MEASURED_SCHEMA
 
@@ -57,6 +62,10 @@ class CompileReportSettings(ExposureSettings, MeasureSettings, PageSettings, Sta
     source_addresses: bool = Field(
         False,
         description="true: the report names videos by their whole path or address; false: by name, as they were given",
+    )
+    refine_edges: bool = Field(
+        False,
+        description="true: the source's frames between two samples are looked at for when an exposure starts and ends",
     )
     exports: tuple[FormatName, ...] = Field(
         (), description="formats in which the report is stored besides csv, json and the page"
@@ -87,6 +96,7 @@ def compile_report(
     picture: GetPicture,
     motion: Motion = still,
     pictures: GetPictures | None = None,
+    refine: Refine | None = None,
 ) -> ReportFiles:
     """Compile a timeline's report.
 
@@ -98,11 +108,12 @@ def compile_report(
         picture: gives a frame for the page, None where it is no longer stored.
         motion: of the picture between kept frames.
         pictures: gives many in their order, to measure them; None: one by one.
+        refine: looks up edges between samples; None: they stay where the samples have them.
 
     Raises:
         ValueError: the tables do not fit together.
     """
-    found = exposures(detections, frames, scenes, chunks, settings, motion)
+    found = exposures(detections, frames, scenes, chunks, settings, motion, refine)
     spans = frame_spans(frames, scenes, chunks)
     stream = pictures or (lambda seqs: ((seq, picture(seq)) for seq in seqs))
     measured = measure(found, detections, frames, spans, chunks, settings, stream)
@@ -204,6 +215,25 @@ def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
     registry.record(run.timeline, run.listed().brands, found, f"run {run.run_id[:8]}")
 
 
+def _refine(run: StageRun[CompileReportSettings], timeline: StageTable, frames: TableHeader) -> Refine:
+    """Looks edges up in the sources, whose frames are shown as `extract_frames` showed them."""
+    shown = HowFramesAreShown(**{name: frames.settings[name] for name in HowFramesAreShown.model_fields})
+
+    def open_source(source: str, place: StreamPlace) -> Media:
+        return open_media(run.sources.at(source), 0, place)
+
+    def refine(edges: Sequence[Edge]) -> list[EdgeTime | None]:
+        try:
+            return look_up(edges, timeline.rows, open_source, shown)
+        except BadInput as error:
+            raise BadInput(
+                f"When exposures start and end cannot be looked up in the video: {str(error).rstrip('.')}",
+                "set compile_report.refine_edges=false to leave them as exact as the samples are",
+            ) from error
+
+    return refine
+
+
 @declare_stage(
     name="compile_report",
     description="Exposures, statistics, exports and the report page, with frames as evidence.",
@@ -276,10 +306,18 @@ def stage(
         folder.read,
         picture_motion(lambda seq: folder.read(seq, decode=False)),
         folder.stream,
+        _refine(run, timeline, extract_frames.header) if run.settings.refine_edges else None,
     )
     files = {**compiled.files, PAGE: compiled.report_html.encode()}
     for name, data in files.items():
         run.storage.put(Keys.report(run.timeline, name), data)
     of_before = [one.stored_name for one in FORMATS.values() if one.stored_name not in files]
     run.storage.delete(Keys.report(run.timeline, name) for name in of_before)
-    return Result(compiled.exposures, {"exposures": compiled.exposures.height, "brands": compiled.brands.height})
+    edges = pl.concat([compiled.exposures["start_uncertainty_ms"], compiled.exposures["end_uncertainty_ms"]])
+    counts = {
+        "exposures": compiled.exposures.height,
+        "brands": compiled.brands.height,
+        "edges": len(edges),
+        "edges_within_100_ms": int((edges <= 100).sum()),
+    }
+    return Result(compiled.exposures, dict(counts))

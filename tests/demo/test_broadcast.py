@@ -141,7 +141,13 @@ def test_the_files_hold_the_truth(folder: Path, truth: Truth) -> None:
         boxes = list(csv.reader(file))
     assert boxes[0] == ["brand", "kind", "frame", "pts_ms", "x", "y", "w", "h"]
     assert len(boxes) == len(truth.boxes) + 1
-    assert sorted(path.name for path in folder.iterdir()) == ["broadcast.mp4", "truth.csv", "truth_boxes.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "broadcast.mp4",
+        "truth.csv",
+        "truth_boxes.csv",
+        "truth_parts.csv",
+        "truth_stays.csv",
+    ]
 
 
 def test_drawn_twice_is_equal_to_the_byte_and_the_seed_changes_no_truth(tmp_path: Path) -> None:

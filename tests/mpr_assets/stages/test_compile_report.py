@@ -89,3 +89,33 @@ def test_exports_that_are_listed_are_stored_and_go_when_they_are_not(world: Worl
     assert world.run("compile_report").success
     stored = {key.rpartition("/")[2] for key in world.storage.list(f"reports/{TIMELINE}")}
     assert stored == set(REPORT_FILES)
+
+
+def test_edges_are_looked_up_in_the_video(world: World) -> None:
+    assert world.run("compile_report", overrides=REFINED).success
+    (row,) = csv.DictReader(io.StringIO(read(world, "exposures.csv")))
+    assert [row[name] for name in ("start_ms", "end_ms", "start_uncertainty_ms", "end_uncertainty_ms")] == [
+        "0",
+        "2000",
+        "0",
+        "0",
+    ]
+
+
+def test_a_video_that_is_away_is_named_and_the_report_stays(world: World) -> None:
+    before = read(world, "report.json")
+    clip = world.inputs / "clip.mp4"
+    clip.rename(clip.with_suffix(".away"))
+    try:
+        ran = world.run("compile_report", overrides=REFINED)
+    finally:
+        clip.with_suffix(".away").rename(clip)
+    assert re.fullmatch(
+        r"When exposures start and end cannot be looked up in the video: .*clip\.mp4 does not exist; check the path; "
+        r"set compile_report\.refine_edges=false to leave them as exact as the samples are\.",
+        ran.failures()["compile_report"],
+    )
+    assert read(world, "report.json") == before
+
+
+REFINED = {"compile_report": {"refine_edges": True}}
