@@ -14,9 +14,9 @@ from pathlib import Path
 import av
 
 from bench.degraded_copies import TREATMENTS, VERSION, Treatment, scaled, write_copy
+from bench.score_exposures import key
 from demo.broadcast import draw_broadcast
 from demo.recast import Recast
-from mpr_resources.brands.folding import fold_key
 
 VIDEOS = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
 ABSENT = (
@@ -38,8 +38,8 @@ class Clip:
 
     def brands(self) -> list[str]:
         """The truth's brands, each once, and those that are absent from it."""
-        named = {fold_key(brand): brand for brand in self._truth_brands()}
-        return [*named.values(), *(brand for brand in ABSENT if fold_key(brand) not in named)]
+        named = {key(brand): brand for brand in self._truth_brands()}
+        return [*named.values(), *(brand for brand in ABSENT if key(brand) not in named)]
 
     def has_truth(self) -> bool:
         """Whether anything is to be found in it."""

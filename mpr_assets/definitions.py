@@ -37,7 +37,6 @@ STAGES: tuple[Stage, ...] = tuple(
         "escalate_vlm",
         "escalate_cloud",
         "compile_report",
-        "evaluation",
     )
 )
 """In the order in which a run goes through them. To add one is to write its module and to name it here."""

@@ -53,13 +53,9 @@ COMMANDS = {
         "mpr_cli.why",
         "Show what a brand's time on screen stands on: exposure, detection, text or logo, crop, frame, settings, run.",
     ),
-    "truth": CommandInfo(
-        "mpr_cli.truth",
-        "Give a timeline the truth of what is on screen, which `evaluation` holds its report against.",
-    ),
-    "evaluation": CommandInfo(
-        "mpr_cli.evaluation",
-        "Print how right a timeline's report is: recall, precision, F1 and edges against its truth.",
+    "why-not": CommandInfo(
+        "mpr_cli.why_not",
+        "Say where a brand was lost that the report does not have at a time: which stage, by which rule and setting.",
     ),
     "init": CommandInfo(
         "mpr_cli.init",

@@ -33,9 +33,12 @@ BrandName = Annotated[str, typer.Argument(metavar="BRAND", help="a brand's name 
 _AT = "a time of the timeline: HH:MM:SS, MM:SS or SS, with up to three decimals"
 
 
-def _time(text: str | None) -> int | None:
-    if text is None:
-        return None
+def moment(text: str) -> int:
+    """A time in ms.
+
+    Raises:
+        BadInput: it is none.
+    """
     at_ms = parse_time(text)
     if at_ms is None:
         raise BadInput(f"{text!r} is not a time", "write it like 00:12:03 or 12:03.5")
@@ -117,6 +120,7 @@ class ShownWhy(Document):
         terminal.out.print(
             f"Exposure {one.number}: {clock(one.start_ms)} to {clock(one.end_ms)}, {one.detections} detections on "
             f"{one.frames} frames, confidence {one.confidence:.3f}, by {one.source}"
+            + (f", {one.inferred_ms / 1000:.2f} s of it bridged" if one.inferred_ms else "")
         )
         stands = "" if frame.seq == frame.stands_for else f", which stands for its near-duplicate {frame.stands_for}"
         terminal.out.print(
@@ -188,12 +192,12 @@ def why_command(
 ) -> ShownWhy:
     """Show what a brand's time on screen stands on: exposure, detection, text or logo, crop, frame, settings, run."""
     run = stage_run(BY_NAME[REPORT], timeline, NO_OVERRIDES, resources(patience_s=PATIENCE_S), LOG)
-    at_ms = _time(at)
+    at_ms = None if at is None else moment(at)
     with dagster_instance() as instance:
         made = read_entries(instance, SECTIONS, timeline)
     answer = why(run, BY_NAME, made, brand, at_ms)
     proof = answer.proof
-    moment = proof.moment
+    shown = proof.moment
     return ShownWhy(
         timeline=timeline,
         brand=proof.brand,
@@ -201,14 +205,14 @@ def why_command(
         exposures=proof.exposures,
         exposure=proof.exposure,
         frame=ProvingFrame(
-            seq=moment.kept_seq,
-            stands_for=moment.seq,
-            shot=moment.shot,
-            at_ms=moment.frame_ms,
-            source=moment.source,
-            source_ms=moment.source_ms,
-            width_px=moment.width_px,
-            height_px=moment.height_px,
+            seq=shown.kept_seq,
+            stands_for=shown.seq,
+            shot=shown.shot,
+            at_ms=shown.frame_ms,
+            source=shown.source,
+            source_ms=shown.source_ms,
+            width_px=shown.width_px,
+            height_px=shown.height_px,
             bridged=proof.bridged,
             stored_at=run.storage.where(answer.frame),
         ),

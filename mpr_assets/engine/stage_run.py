@@ -70,7 +70,7 @@ class StageRun(Generic[SettingsT]):
         only: the kept frames, by seq, that it is limited to, which stand for those of the overrides; None: all.
         run_id: of the Dagster run; empty outside of one.
         seen: the brands that are looked for, once somebody asked for them.
-        switched_off: why the environment switches the stage off, or there is nothing to do; None: neither.
+        switched_off: why the environment switches the stage off; None: it does not.
     """
 
     stage: str

@@ -15,6 +15,7 @@ from gpu_service.boxes import XYWH, iou, overlaps
 from gpu_service.errors import BadInput
 from mpr_assets.evidence.moment import (
     REPORT,
+    TIMELINE,
     Moment,
     StoredResults,
     at_frame,
@@ -22,6 +23,7 @@ from mpr_assets.evidence.moment import (
     moment_at,
     moment_of,
 )
+from mpr_assets.report.measures import measures
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.media.clock import clock
 
@@ -33,13 +35,17 @@ MOST_CROPS = 2
 
 @dataclass(frozen=True)
 class FoundExposure:
-    """A row of the report's table. `number`: among those of its brand, from 1. `media`: what the report calls the
-    video.
+    """A row of the report's table. `number`: among those of its brand, from 1. `inferred_ms`: how much of it is
+    bridged, not seen. `media`: what the report calls the video.
     """
 
     number: int
     start_ms: int
     end_ms: int
+    seen_ms: int
+    inferred_ms: int
+    start_uncertainty_ms: int
+    end_uncertainty_ms: int
     confidence: float
     frames: int
     detections: int
@@ -113,21 +119,19 @@ class Proof:
     """The way from a figure to a frame.
 
     Attributes:
+        screen_ms: how long the brand is on screen; see docs/measures.md.
         exposures: all of the brand. exposure: the one that is explained.
         moment: the frame. bridged: whether nothing was found on it, and the exposure goes on over it; `detections` are
             then of the nearest frame of the exposure that has some, which is `moment`.
     """
 
     brand: str
+    screen_ms: int
     exposures: list[FoundExposure]
     exposure: FoundExposure
     moment: Moment
     bridged: bool
     detections: list[FoundDetection]
-
-    @property
-    def screen_ms(self) -> int:
-        return sum(one.end_ms - one.start_ms for one in self.exposures)
 
 
 def prove(results: StoredResults, brand: str, at_ms: int | None) -> Proof:
@@ -143,7 +147,7 @@ def prove(results: StoredResults, brand: str, at_ms: int | None) -> Proof:
     if at_ms is not None:
         check_within(results, at_ms)
     name, rows = _exposures_of(results, brand, at_ms)
-    exposures = [_exposure(row) for row in rows.iter_rows(named=True)]
+    exposures = [exposure_of(row) for row in rows.iter_rows(named=True)]
     if at_ms is None:
         exposure = max(exposures, key=lambda one: (one.end_ms - one.start_ms, -one.start_ms))
         moment = moment_of(results, exposure.best_seq)
@@ -172,7 +176,8 @@ def prove(results: StoredResults, brand: str, at_ms: int | None) -> Proof:
         moment = moment_of(results, moment.seq, itself=True) or moment
     found = [_detection(results, row) for row in at_frame(detections, [moment.kept_seq]).iter_rows(named=True)]
     found.sort(key=lambda one: (-one.confidence, one.box))
-    return Proof(name, exposures, exposure, moment, bridged, found)
+    screen_ms = measures(rows, results.rows(TIMELINE))["screen_ms"][0]
+    return Proof(name, screen_ms, exposures, exposure, moment, bridged, found)
 
 
 def _exposures_of(results: StoredResults, brand: str, at_ms: int | None) -> tuple[str, pl.DataFrame]:
@@ -191,9 +196,9 @@ def _exposures_of(results: StoredResults, brand: str, at_ms: int | None) -> tupl
     return found[0], rows.filter(pl.col("brand") == found[0]).sort("start_ms")
 
 
-def _exposure(row: Mapping[str, Any]) -> FoundExposure:
-    columns = ("start_ms", "end_ms", "confidence", "frames", "detections", "source", "media", "best_seq")
-    return FoundExposure(number=row["exposure"] + 1, **{name: row[name] for name in columns})
+def exposure_of(row: Mapping[str, Any]) -> FoundExposure:
+    same = {name: row[name] for name in FoundExposure.__dataclass_fields__ if name != "number"}
+    return FoundExposure(number=row["exposure"] + 1, **same)
 
 
 def _nearest(

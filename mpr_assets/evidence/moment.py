@@ -12,6 +12,8 @@ from typing import Any
 import polars as pl
 
 from gpu_service.errors import BadInput
+from mpr_assets.definitions import BY_NAME
+from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.report.exposures import frame_spans
 from mpr_assets.stages.compile_report import DETECTING
@@ -39,12 +41,15 @@ class StoredResults:
 
         Raises:
             BadInput: the timeline has no report yet.
+            PermanentError: a table was made by a version whose tables are not read any more.
         """
         try:
             run.stored(REPORT)
         except MissingObject as error:
             raise BadInput(f"The timeline {run.timeline!r} has no report yet", "run it first") from error
-        return cls(run.timeline, {one.header.stage: one for one in run.stored_upstream([REPORT])})
+        tables = {one.header.stage: one for one in run.stored_upstream([REPORT])}
+        refuse_incompatible(tables, BY_NAME)
+        return cls(run.timeline, tables)
 
     def rows(self, stage: str) -> pl.DataFrame:
         return self._table(stage).rows

@@ -1,4 +1,7 @@
-"""The page of a proof, one self-contained file. Its layout is in `report/page/why.html` and `page.css`."""
+"""The pages of a proof and of a loss, each one self-contained file.
+
+Their layouts are `why.html` and `why_not.html` in `report/page`, beside `page.css`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gpu_service.pictures import Image, encode_jpeg
 from mpr_assets.evidence.found import FoundDetection, Proof
+from mpr_assets.evidence.loss import remedy_commands
+from mpr_assets.evidence.lost import Lost
 from mpr_assets.evidence.makers import Maker
 from mpr_assets.report.page.render import FOLDER, html_environment
 from mpr_resources.media.clock import clock
@@ -60,6 +66,19 @@ def why_page(
         steps=steps,
         notes=notes,
         clock=clock,
+        css=(FOLDER / "page.css").read_text(),
+    )
+
+
+def why_not_page(timeline: str, found: Lost, frame: PagePicture | None) -> str:
+    """The page of a loss as HTML; equal arguments give equal pages."""
+    template = html_environment().get_template("why_not.html")
+    return template.render(
+        timeline=timeline,
+        found=found,
+        frame=frame,
+        clock=clock,
+        commands=partial(remedy_commands, timeline),
         css=(FOLDER / "page.css").read_text(),
     )
 

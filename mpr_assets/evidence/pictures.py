@@ -17,8 +17,9 @@ from gpu_service.routines import DebugPictures
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import StageRun
 from mpr_assets.evidence.found import FoundDetection
+from mpr_assets.evidence.loss import ReadLine
 from mpr_assets.evidence.moment import StoredResults
-from mpr_assets.overlays.marks import Mark, draw
+from mpr_assets.overlays.marks import NO_BRAND, Mark, draw
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.store import MissingObject
 
@@ -55,6 +56,16 @@ def place_picture(pixels: Image, detection: FoundDetection) -> Image:
     outlines = outlines or [Mark.box(x, y, w, h).outline]
     marks = [Mark(tuple(((a - left) * scale, (b - top) * scale) for a, b in corners)) for corners in outlines]
     return draw(large, [replace(mark, colour=QUAD_COLOUR) for mark in marks])
+
+
+def lines_picture(pixels: Image, lines: Sequence[ReadLine]) -> Image:
+    """The frame with the lines of text that were read, the nearest to the brand in a colour of its own."""
+    marks = []
+    for number, one in enumerate(lines):
+        x, y, w, h = one.box
+        colour = NO_BRAND if number else QUAD_COLOUR
+        marks.append(replace(Mark.box(x, y, w, h, f"{one.text} {one.confidence:.2f}"), colour=colour))
+    return draw(pixels, marks, FRAME_WIDTH_PX)
 
 
 def stored_frame(run: StageRun, results: StoredResults, seq: int) -> Image | None:

@@ -39,7 +39,6 @@ CHANGED = {
     "prompt": "the prompt changed",
     "references": "the reference pictures changed",
     "spec": "the chunks changed",
-    "truth": "the truth changed",
     "version": "the media file changed",
 }
 """What is said of what a stage depends on outside the graph. All else but a model is a media file by its address."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import groupby
 from operator import attrgetter
 
@@ -123,13 +124,66 @@ def match_brands(
     return table.sort(order, nulls_last=True)
 
 
+class Fate(StrEnum):
+    """What becomes of a name that was found in lines of a frame."""
+
+    FOUND = "found"
+    EXCLUDED = "excluded"
+    """It stands in a text that does not mean the brand."""
+    LOW_CONFIDENCE = "low_confidence"
+    WORDS_TAKEN = "words_taken"
+    """Its words are a better name's."""
+    ANOTHER_WORD = "another_word"
+    """It is read too surely to be a misreading of the name."""
+
+
+@dataclass(frozen=True)
+class NameFate:
+    """A name found in lines of a frame, and what became of it. `lines`: their places in the frame, in order."""
+
+    brand: str
+    name: str
+    text: str
+    lines: tuple[int, ...]
+    confidence: float
+    fate: Fate
+
+
+def name_fates(lines: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings, seq: int) -> list[NameFate]:
+    """Every name that is found in a frame's lines, and why it becomes no detection where it does not.
+
+    Args:
+        lines: as for `match_brands`; of the frame, and of the others that its tracks are on.
+        seq: the frame.
+    """
+    index = NameIndex(brands.brands, settings.tolerance, brands.languages)
+    agreed = _agreed(lines, index)
+    of_frame = next((frame for number, frame in _frames(lines) if number == seq), [])
+    readings = [index[line.text] for line in of_frame]
+    return [
+        NameFate(
+            brand=find.hit.name.brand,
+            name=" ".join(find.hit.name.words),
+            text=" ".join(of_frame[line].text for line, _, _ in find.parts),
+            lines=tuple(line for line, _, _ in find.parts),
+            confidence=find.confidence,
+            fate=fate,
+        )
+        for find, fate in _resolved(_finds(of_frame, readings, agreed, index, settings), settings)
+    ]
+
+
 @dataclass(frozen=True)
 class _Find:
-    """A name found in lines of a frame: `parts` are (line, first word, end word)."""
+    """A name found in lines of a frame: `parts` are (line, first word, end word).
+
+    `another_word`: the lines are read too surely to be a misreading of the name.
+    """
 
     hit: Hit
     parts: tuple[tuple[int, int, int], ...]
     confidence: float
+    another_word: bool = False
 
     @property
     def rank(self) -> tuple[float, float, str, tuple[tuple[int, int, int], ...]]:
@@ -190,19 +244,17 @@ def _frame_rows(
     settings: MatchBrandsSettings,
 ) -> Iterator[Row]:
     readings = [index[line.text] for line in lines]
-    finds = [
-        find
-        for number, reading in enumerate(readings)
-        for hit in reading.hits
-        if (find := _find(hit, ((number, hit.start, hit.end),), lines, settings))
-    ]
-    finds += _joined_finds(lines, readings, index, settings)
-    finds += _row_finds(lines, readings, index, settings)
-    finds += _agreed_finds(lines, readings, agreed, settings)
     reasons: dict[int, str] = {}
     taken: set[int] = set()
     detections: list[tuple[_Find, XYWH]] = []
-    for find in _resolved(finds, settings, reasons):
+    for find, fate in _resolved(_finds(lines, readings, agreed, index, settings), settings):
+        if fate is Fate.EXCLUDED:
+            reasons.update({line: "excluded" for line, _, _ in find.parts})
+        elif fate is Fate.LOW_CONFIDENCE:
+            for number, _, _ in find.parts:
+                reasons.setdefault(number, "low_confidence")
+        if fate is not Fate.FOUND:
+            continue
         box = around([part_box(lines[line], readings[line].folded, start, end) for line, start, end in find.parts])
         taken.update(line for line, _, _ in find.parts)
         if not any(one.hit.name.brand == find.hit.name.brand and overlaps(box, other) for one, other in detections):
@@ -221,6 +273,26 @@ def _frame_rows(
             yield (seq, *line.box, *left, outline([line.quad]), None)
 
 
+def _finds(
+    lines: Sequence[Line],
+    readings: Sequence[ParsedText],
+    agreed: Mapping[int, Sequence[AgreedName]],
+    index: NameIndex,
+    settings: MatchBrandsSettings,
+) -> list[_Find]:
+    """Every name in the lines of a frame."""
+    return [
+        *(
+            _find(hit, ((number, hit.start, hit.end),), lines, settings)
+            for number, reading in enumerate(readings)
+            for hit in reading.hits
+        ),
+        *_joined_finds(lines, readings, index, settings),
+        *_row_finds(lines, readings, index, settings),
+        *_agreed_finds(lines, readings, agreed, settings),
+    ]
+
+
 def _legibility(find: _Find, lines: Sequence[Line]) -> float:
     """The share of the name's letters that this frame's readings have, in their order."""
     parts = [lines[line] for line, _, _ in find.parts]
@@ -232,14 +304,13 @@ def _legibility(find: _Find, lines: Sequence[Line]) -> float:
 
 def _find(
     hit: Hit, parts: tuple[tuple[int, int, int], ...], lines: Sequence[Line], settings: MatchBrandsSettings
-) -> _Find | None:
-    """The hit as a find in these lines; None where they are read too surely to be a misreading of the name."""
+) -> _Find:
+    """The hit as a find in these lines."""
     confidences = [lines[line].confidence for line, _, _ in parts]
-    if hit.unsure and min(confidences) >= settings.sure_confidence:
-        return None
+    another_word = hit.unsure and min(confidences) >= settings.sure_confidence
     weights = [end - start for _, start, end in parts]
     mean = sum(c * weight for c, weight in zip(confidences, weights, strict=True)) / sum(weights)
-    return _Find(hit, parts, min(mean * hit.score, 1.0))
+    return _Find(hit, parts, min(mean * hit.score, 1.0), another_word)
 
 
 def _agreed_finds(
@@ -252,11 +323,12 @@ def _agreed_finds(
     for number, (line, reading) in enumerate(zip(lines, readings, strict=True)):
         for one in agreed.get(line.track, ()) if line.track is not None and reading.folded.words else ():
             name = one.hit.name
-            misread = one.hit.unsure and one.confidence >= settings.sure_confidence
-            if misread or any(hit.name.brand == name.brand for hit in reading.hits):
+            if any(hit.name.brand == name.brand for hit in reading.hits):
                 continue
             start, end = nearest_words(reading.folded.words, name.key)
-            yield _Find(replace(one.hit, start=start, end=end), ((number, start, end),), one.confidence * one.hit.score)
+            another_word = one.hit.unsure and one.confidence >= settings.sure_confidence
+            hit = replace(one.hit, start=start, end=end)
+            yield _Find(hit, ((number, start, end),), one.confidence * one.hit.score, another_word)
 
 
 def _joined_finds(
@@ -295,8 +367,8 @@ def _row_finds(
         if len(whole.folded.words) == sum(len(readings[number].folded.words) for number in run):
             for hit in whole.hits:
                 parts = _parts(run, hit, readings)
-                if len(parts) > 1 and (find := _find(hit, parts, lines, settings)):
-                    yield find
+                if len(parts) > 1:
+                    yield _find(hit, parts, lines, settings)
     for a, b in next_in_row(lines, settings.join_far_heights) if settings.max_joined_lines > 1 else ():
         names = index.over(lines[a].text, lines[b].text)
         if not names or readings[a].hits or readings[b].hits or lines[a].text.isupper() != lines[b].text.isupper():
@@ -304,8 +376,8 @@ def _row_finds(
         words = sum(len(readings[number].folded.words) for number in (a, b))
         for hit in index.joined((lines[a].text, lines[b].text), names):
             alone = (hit.start, hit.end) == (0, words)
-            if alone and not hit.cost and (find := _find(hit, _parts((a, b), hit, readings), lines, settings)):
-                yield find
+            if alone and not hit.cost:
+                yield _find(hit, _parts((a, b), hit, readings), lines, settings)
 
 
 def _parts(path: Sequence[int], hit: Hit, readings: Sequence[ParsedText]) -> tuple[tuple[int, int, int], ...]:
@@ -333,7 +405,7 @@ def _finds_along(
         boxes = [lines[number].box for number in path]
         # A word that is broken off at the end of a line goes on in the next; pieces in a row are `pieces`' to find.
         broken = hit.end - hit.start > len(hit.name.words)
-        if find is not None and (not (broken or hit.one_above_other) or all(map(_is_above, boxes, boxes[1:]))):
+        if not (broken or hit.one_above_other) or all(map(_is_above, boxes, boxes[1:])):
             yield find
 
 
@@ -342,26 +414,27 @@ def _is_above(box: XYWH, other: XYWH) -> bool:
     return other[1] > box[1] + box[3] // 2
 
 
-def _resolved(finds: list[_Find], settings: MatchBrandsSettings, reasons: dict[int, str]) -> Iterator[_Find]:
-    """The finds that stand: not excluded, sure enough, and no word used twice. Notes why the others' lines do not."""
-    excluded = [find for find in finds if find.hit.name.excluded]
+def _resolved(finds: list[_Find], settings: MatchBrandsSettings) -> Iterator[tuple[_Find, Fate]]:
+    """What becomes of each find, in the order in which they may take words; excluded texts are not given."""
+    excluded = [find for find in finds if find.hit.name.excluded and not find.another_word]
     used: set[tuple[int, int]] = set()
     for find in sorted(finds, key=attrgetter("rank")):
         name = find.hit.name
         if name.excluded:
             continue
         words = _words(find)
-        if any(one.hit.name.brand == name.brand and words & _words(one) for one in excluded):
-            reasons.update({line: "excluded" for line, _, _ in find.parts})
-            continue
         short = name.letters <= settings.exact_letters
-        if find.confidence < (settings.min_confidence_short if short else settings.min_confidence):
-            for line, _, _ in find.parts:
-                reasons.setdefault(line, "low_confidence")
-            continue
-        if not words & used:
+        if find.another_word:
+            yield find, Fate.ANOTHER_WORD
+        elif any(one.hit.name.brand == name.brand and words & _words(one) for one in excluded):
+            yield find, Fate.EXCLUDED
+        elif find.confidence < (settings.min_confidence_short if short else settings.min_confidence):
+            yield find, Fate.LOW_CONFIDENCE
+        elif words & used:
+            yield find, Fate.WORDS_TAKEN
+        else:
             used |= words
-            yield find
+            yield find, Fate.FOUND
 
 
 def _words(find: _Find) -> set[tuple[int, int]]:

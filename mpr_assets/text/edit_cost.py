@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
@@ -41,55 +42,87 @@ FEW_WORDS = 3
 """In a name of up to so many words each word must be read well by itself, and the name is not part of a longer word."""
 
 
-def compare(read: str, name: Name, tolerance: Tolerance) -> tuple[float, bool] | None:
-    """What it costs to take a reading for a name, and whether only an uncertain reading may be taken for it.
+class Mismatch(StrEnum):
+    """Why a reading is not taken for a name: the first rule that is against it."""
 
-    None where they are too far apart. Digits are never taken for other digits: they tell things apart.
+    SHORT = "short"
+    """So short a name must be read letter by letter."""
+    DIGITS = "digits"
+    """Digits are never taken for other digits or letters: they tell things apart."""
+    LOOKALIKE = "lookalike"
+    """Letters that look like those of another script, not as many."""
+    LONGER_WORD = "longer_word"
+    """It is a part of a longer word."""
+    LETTER = "letter"
+    """A letter is wrong, too many or missing where the name is too short for it, or at an end."""
+    WORD = "word"
+    """A third of the letters of one of its words are wrong."""
+    TOO_FAR = "too_far"
+    """More edits than are allowed."""
+    AMONG_WORDS = "among_words"
+    """It is misread, and short, and stands among other words."""
+    APOSTROPHE = "apostrophe"
+    """An apostrophe makes it another word."""
+    SPACE = "space"
+    """A space within it makes it other words."""
+    ONE_LETTER = "one_letter"
+    """A name of one letter must stand alone."""
+    COMMON_WORDS = "common_words"
+    """It is made of common words."""
+
+
+def compare(read: str, name: Name, tolerance: Tolerance) -> tuple[float, bool] | Mismatch:
+    """What it costs to take a reading for a name, and whether only an uncertain reading may be taken for it; or why it
+    is not the name.
     """
     if read == name.key:
         return 0.0, False
-    if name.letters < tolerance.exact_letters or (read.isdigit() and not name.key.isdigit()):
-        return None
+    if name.letters < tolerance.exact_letters:
+        return Mismatch.SHORT
+    if read.isdigit() and not name.key.isdigit():
+        return Mismatch.DIGITS
     if name.lookalike and len(read) != name.letters:
-        return None
+        return Mismatch.LOOKALIKE
     best = _compare(read, name.key, name.breaks, tolerance)
     merged = [_digraphs(word) for word in name.words]
     if _digraphs(read) != read or merged != list(name.words):
         other = _compare(_digraphs(read), "".join(merged), word_ends(merged), tolerance)
-        if other is not None:
+        if not isinstance(other, Mismatch):
             other = (other[0] + CONFUSED_COST, other[1])
-            best = min(best, other) if best else other
-    return best if best and best[0] <= allowed_cost(name.letters, tolerance) else None
+            best = other if isinstance(best, Mismatch) else min(best, other)
+    if isinstance(best, Mismatch) or best[0] <= allowed_cost(name.letters, tolerance):
+        return best
+    return Mismatch.SHORT if name.letters <= tolerance.exact_letters else Mismatch.TOO_FAR
 
 
-def _compare(read: str, key: str, breaks: Sequence[int], tolerance: Tolerance) -> tuple[float, bool] | None:
+def _compare(read: str, key: str, breaks: Sequence[int], tolerance: Tolerance) -> tuple[float, bool] | Mismatch:
     cost, plain, in_word = 0.0, 0, defaultdict[int, int](int)
     short, few_words = len(key) <= tolerance.one_edit_letters, len(breaks) < FEW_WORDS
     if few_words and len(read) > len(key) and key in read:
-        return None
+        return Mismatch.LONGER_WORD
     for edit in Levenshtein.editops(read, key):
         kind, at, to = edit.tag, edit.src_pos, edit.dest_pos
         had = read[at] if kind != "insert" else ""
         wanted = key[to] if kind != "delete" else ""
         if had + wanted in CONFUSED:
             if len(key) <= tolerance.exact_letters and not had.isdigit():
-                return None
+                return Mismatch.SHORT
             cost += CONFUSED_COST
         elif "&" in (had, wanted):
             cost += AMPERSAND_COST
         elif had.isdigit() or wanted.isdigit():
-            return None
+            return Mismatch.DIGITS
         else:
             longer = kind == "delete" and at in (0, len(read) - 1)
             cut = kind == "insert" and to in (0, len(key) - 1)
             if (few_words and longer) or (short and (cut or to == 0 or len(key) < GUESSED_LETTERS)):
-                return None
+                return Mismatch.LETTER
             cost, plain = cost + 1.0, plain + 1
             in_word[bisect_right(breaks, min(to, len(key) - 1))] += 1
     ends = [0, *breaks, len(key)]
     lengths = {word: ends[word + 1] - ends[word] for word in in_word}
     if few_words and any(in_word[word] > lengths[word] // 3 for word in in_word):
-        return None
+        return Mismatch.WORD
     little = few_words and any(length <= tolerance.exact_letters for length in lengths.values())
     return cost, plain > 0 and (short or little)
 

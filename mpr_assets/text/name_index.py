@@ -14,10 +14,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rapidfuzz.distance import Levenshtein
+
 from mpr_assets.text.common_words import CommonWords
 from mpr_assets.text.edit_cost import (
     ADDED_SPACE_COST,
     CloseKeys,
+    Mismatch,
     added_spaces,
     allowed_cost,
     compare,
@@ -70,6 +73,16 @@ class Hit:
     @property
     def score(self) -> float:
         return max(0.0, 1.0 - self.cost / self.name.letters)
+
+
+@dataclass(frozen=True)
+class Miss:
+    """Words of a text that are not a name. `edits`: how many part them from it; `why`: the rule that is against it."""
+
+    name: Name
+    read: str
+    edits: int
+    why: Mismatch
 
 
 @dataclass(frozen=True)
@@ -235,10 +248,30 @@ class NameIndex:
                 near[key] = min(near.get(key, missed), missed)
         return close, near
 
+    def misses(self, text: str, brand: str) -> list[Miss]:
+        """How far each run of words of a text is from the brand's names, and why it is none; the nearest first."""
+        words, normal = (folded := fold(text, repair=True)).words, folded.normal
+        windows = list(self._windows(folded)) or ([(0, len(words), _key(words))] if words else [])
+        missed = []
+        for name in self.names_of.get(brand, ()):
+            for start, end, key in () if name.excluded else windows:
+                judged = self._judged(name, words, start, end, key, normal)
+                if isinstance(judged, Mismatch):
+                    edits = int(Levenshtein.distance(key, name.key))
+                    missed.append(Miss(name, normal[words[start].start : words[end - 1].end], edits, judged))
+        return sorted(missed, key=lambda one: (one.edits, -len(one.read), one.name.words, one.read))
+
     def _hit(
         self, name: Name, words: tuple[Word, ...], start: int, end: int, key: str, text: str | None = None
     ) -> Hit | None:
-        """The name in these words, if they are near enough to it.
+        """The name in these words, if they are near enough to it; see `_judged`."""
+        judged = self._judged(name, words, start, end, key, text)
+        return None if isinstance(judged, Mismatch) else judged
+
+    def _judged(
+        self, name: Name, words: tuple[Word, ...], start: int, end: int, key: str, text: str | None
+    ) -> Hit | Mismatch:
+        """The name in these words, or why they are not it.
 
         Args:
             name: what is looked for.
@@ -248,17 +281,17 @@ class NameIndex:
             text: what `words` have their places in; None where they stand on several lines.
         """
         compared = compare(key, name, self.tolerance)
-        if compared is None:
-            return None
+        if isinstance(compared, Mismatch):
+            return compared
         cost, unsure = compared
         joined, alone = text is None, end - start == len(words)
         short = name.letters <= self.tolerance.one_edit_letters
         if unsure and short and (joined or not alone):
-            return None
+            return Mismatch.AMONG_WORDS
         window = words[start:end]
         added = added_spaces(name, window, exact=key == name.key)
         if added is None:
-            return None
+            return Mismatch.APOSTROPHE
         spelt_out = all(len(word.text) == 1 for word in window)
         if added and text is not None and key == name.key and self._is_own_spelling(words, start, end, text):
             return Hit(name, start, end, ADDED_SPACE_COST * added, unsure)
@@ -267,20 +300,20 @@ class NameIndex:
             and short
             and (name.letters <= self.tolerance.exact_letters or not ((alone and len(window) == 2) or spelt_out))
         ):
-            return None
+            return Mismatch.SPACE
         if name.letters == 1 and not (alone and len(window) == 1):
-            return None
+            return Mismatch.ONE_LETTER
         others = [word.text for word in window if word.text not in name.words]
         if (cost or name.lookalike) and self._are_words(others if cost else [word.text for word in window]):
-            return None
+            return Mismatch.COMMON_WORDS
         limit = COMMON_ALONE_PER_MILLION if alone else COMMON_PER_MILLION
         common = bool(added) and not spelt_out and all(self._common.per_million(word) >= limit for word in others)
         if common and not (joined and alone):
-            return None
+            return Mismatch.COMMON_WORDS
         if not spelt_out:
             cost += ADDED_SPACE_COST * added
         if cost > allowed_cost(name.letters, self.tolerance):
-            return None
+            return Mismatch.SPACE
         return Hit(name, start, end, cost, unsure, common)
 
     def _is_own_spelling(self, words: tuple[Word, ...], start: int, end: int, text: str) -> bool:

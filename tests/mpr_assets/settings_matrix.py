@@ -23,8 +23,6 @@ from mpr_assets.definitions import (
     STAGES,
     definitions,
 )
-from mpr_assets.evaluation.stored import store_truth
-from mpr_assets.evaluation.truth import Truth
 from mpr_assets.freshness.config_versions import config_versions, node, usable_timelines
 from mpr_assets.freshness.event_log import read_made, read_observed, report
 from mpr_assets.freshness.judge import (
@@ -141,7 +139,6 @@ class Matrix:
                 chunk = ChunkSpec(source=str(clip), start_ms=None, end_ms=None)
                 spec = TimelineSpec(name=name, profile=profile, chunks=(chunk,))
                 register(instance, matrix.storage.storage, spec)
-                store_truth(matrix.storage.storage, name, Truth(file="truth.csv", rows=()))
         matrix.observe()
         for name in ALL:
             assert matrix.run(name)

@@ -1,7 +1,7 @@
 """What the page's scripts work with, as JSON. How the page looks without them is in page.html; pictures are not here.
 
-Exposures stand in columns, those of the first brand first and each brand's in the order of time: a list of numbers is
-read many times faster than as many objects.
+Exposures stand in columns named as in report.json, those of the first brand first and each brand's in the order of
+time: a list of numbers is read many times faster than as many objects.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from mpr_assets.report.model import EvidenceBox, Exposure, Report, ReportSource
+from mpr_assets.report.model import BrandReport, EvidenceBox, Exposure, Report, ReportSource
 
 SOURCE_WORDS = {
     "ocr": "text",
@@ -22,9 +22,23 @@ SOURCE_WORDS = {
     "cloud_vlm": "cloud VLM",
     "manual": "by hand",
 }
+RULE_WORDS = {"all": "All time", "nielsen_1s": "Nielsen 1 s", "mrc_2s": "MRC 2 s", "legible_90": "90 % legible"}
 PARTS = 1_000_000
 """Shares and confidences are whole numbers of these: as exact as report.json has them."""
 BOX_PARTS = 10_000
+
+WHOLE = (
+    "start_ms", "end_ms", "start_uncertainty_ms", "end_uncertainty_ms", "seen_ms", "inferred_ms", "frames",
+    "detections", "media_start_ms", "max_instances", "solo_ms", "nielsen_1s_ms", "mrc_2s_ms", "legible_90_ms",
+)  # fmt: skip
+SHARES = (
+    "confidence", "max_confidence", "mean_area_share", "max_area_share", "mean_prominence", "visibility", "legibility",
+    "clarity", "quality", "clutter",
+)  # fmt: skip
+OF_BRAND = (
+    "mean_confidence", "mean_area_share", "mean_prominence", "visibility", "clarity", "quality", "clutter",
+)  # fmt: skip
+"""Means over a brand's frames: of these, not of its exposures' means, while all its exposures are shown."""
 
 
 def found_by(source: str) -> str:
@@ -41,6 +55,7 @@ def page_data(report: Report, to_storage: str) -> str:
     """
     exposures = [one for brand in report.brands for one in brand.exposures]
     kinds = list(dict.fromkeys(kind for one in exposures for kind in one.source.split("+")))
+    cells = list(dict.fromkeys(one.position for one in exposures if one.position))
     sources = [source.name for source in report.sources]
     frames = sorted({one.evidence.seq: one.evidence for one in exposures}.values(), key=lambda one: one.seq)
     folder = _common_folder(one.frame for one in frames)
@@ -56,39 +71,38 @@ def page_data(report: Report, to_storage: str) -> str:
             for one in report.chunks
         ],
         "kinds": [[kind, SOURCE_WORDS.get(kind, kind)] for kind in kinds],
+        "cells": cells,
+        "rule": report.counting_rule,
+        "rules": [[one.rule, RULE_WORDS.get(one.rule, one.rule), one.says] for one in report.counted],
         "brands": [brand.brand for brand in report.brands],
         "counts": [len(brand.exposures) for brand in report.brands],
-        "exposures": _columns(exposures, kinds, sources, place_of_frame),
+        "of_brand": {name: _shares(report.brands, name) for name in OF_BRAND},
+        "exposures": {
+            **{name: [getattr(one, name) for one in exposures] for name in WHOLE},
+            **{name: _shares(exposures, name) for name in SHARES},
+            "kinds": [sum(1 << kinds.index(kind) for kind in one.source.split("+")) for one in exposures],
+            "source": [sources.index(one.media) for one in exposures],
+            "position": [cells.index(one.position) if one.position else None for one in exposures],
+            "frame": [place_of_frame[one.evidence.seq] for one in exposures],
+        },
+        "inferred": {number: one.inferred for number, one in enumerate(exposures) if one.inferred},
         "boxes": [[_box(box) for box in one.evidence.boxes] for one in exposures],
         "frames": {
             "folder": quote(to_storage + folder),
             "name": [quote(one.frame[len(folder) :]) for one in frames],
-            "at": [one.timeline_ms for one in frames],
-            "media": [one.media_ms for one in frames],
+            "seq": [one.seq for one in frames],
+            "timeline_ms": [one.timeline_ms for one in frames],
+            "media_ms": [one.media_ms for one in frames],
         },
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _columns(
-    exposures: Sequence[Exposure], kinds: list[str], sources: list[str], place_of_frame: dict[int, int]
-) -> dict[str, list[int]]:
-    """`kinds` of an exposure are bits, the first kind the lowest."""
-    return {
-        "start": [one.start_ms for one in exposures],
-        "length": [one.end_ms - one.start_ms for one in exposures],
-        "confidence": [round(PARTS * one.confidence) for one in exposures],
-        "best": [round(PARTS * one.max_confidence) for one in exposures],
-        "size": [round(PARTS * one.mean_area_share) for one in exposures],
-        "largest": [round(PARTS * one.max_area_share) for one in exposures],
-        "frames": [one.frames for one in exposures],
-        "detections": [one.detections for one in exposures],
-        "kinds": [sum(1 << kinds.index(kind) for kind in one.source.split("+")) for one in exposures],
-        "source": [sources.index(one.media) for one in exposures],
-        "media": [one.media_start_ms for one in exposures],
-        "frame": [place_of_frame[one.evidence.seq] for one in exposures],
-    }
+def _shares(ones: Sequence[Exposure] | Sequence[BrandReport], name: str) -> list[int | None]:
+    """A column in `PARTS`; None where it is not measured."""
+    values = [getattr(one, name) for one in ones]
+    return [None if value is None else round(PARTS * value) for value in values]
 
 
 def _box(box: EvidenceBox) -> list[Any]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,31 @@ TO_STORAGE = "../../"
 """From `Keys.report` to the storage's root."""
 LANE_UNITS = 2000
 """Steps of the time axis in the drawing that is seen without scripts; scripts draw to the millisecond."""
-MODULES = ("words", "report", "filters", "totals", "theme", "chart", "evidence", "tables", "main")
+MODULES = (
+    "words", "report", "filters", "totals", "theme", "drawing", "chart", "charts", "compare", "frames", "evidence",
+    "viewer", "tables", "main",
+)  # fmt: skip
 """Of the folder `scripts`, each after those that it imports."""
+COLUMNS = (
+    ("seconds", "Seconds", "time"),
+    ("share", "Share of time", "time"),
+    ("voice", "Share of voice", "time"),
+    ("exposures", "Exposures", "time"),
+    ("longest", "Longest", "time"),
+    ("solo", "Alone", "time"),
+    ("first", "First", "time"),
+    ("last", "Last", "time"),
+    ("size", "Mean size", "look"),
+    ("largest", "Largest", "look"),
+    ("position", "Place", "look"),
+    ("prominence", "Prominence", "look"),
+    ("visibility", "Visibility", "look"),
+    ("clarity", "Clarity", "look"),
+    ("quality", "Quality", "look"),
+    ("confidence", "Confidence", "look"),
+    ("by", "Found by", "look"),
+)
+"""Of the table of brands: name, heading, with which others it is shown."""
 
 
 class PageSettings(Settings):
@@ -49,11 +73,18 @@ class PageSettings(Settings):
 
 @dataclass(frozen=True)
 class Lane:
-    """A brand on the page; `first` is the number of its first exposure among those of all brands."""
+    """A brand on the page.
+
+    Attributes:
+        first: number of its first exposure among those of all brands.
+        counted_ms: what counts by the report's rule. voice: its part of what counts, in tenths of a percent.
+    """
 
     number: int
     brand: BrandReport
     first: int
+    counted_ms: int
+    voice: int
     path: str
     cards: Sequence[Card]
 
@@ -85,10 +116,9 @@ def render_page(
     firsts = [0]
     for brand in report.brands:
         firsts.append(firsts[-1] + len(brand.exposures))
-    lanes = [
-        Lane(number, brand, firsts[number], paths[number], shown.cards[number])
-        for number, brand in enumerate(report.brands)
-    ]
+    counted = [brand.screen_ms if report.counting_rule == "all" else brand.counted_ms or 0 for brand in report.brands]
+    each = zip(report.brands, firsts[:-1], counted, tenths(counted), paths, shown.cards, strict=True)
+    lanes = [Lane(number, *of_brand) for number, of_brand in enumerate(each)]
     css, js = f"\n{_style(len(lanes))}\n", f"\n{page_script()}\n"
     return _template().render(
         report=report,
@@ -101,7 +131,8 @@ def render_page(
         cuts=_marks_path(report.cuts_ms, report.duration_ms),
         edges=_marks_path([chunk.timeline_start_ms for chunk in report.chunks[1:]], report.duration_ms),
         any_ms=_any_brand_ms(report),
-        voices=[f"{share / 10:.1f}" for share in tenths([brand.screen_ms for brand in report.brands])],
+        bridged=any(one.inferred for brand in report.brands for one in brand.exposures),
+        columns=COLUMNS,
         decimals=_decimals(report),
         data=Markup(data),
         css=Markup(css),
@@ -262,9 +293,15 @@ def _decimals(report: Report) -> int:
 
 
 def _any_brand_ms(report: Report) -> int:
-    """How long at least one brand was on screen."""
+    """How long at least one brand was seen."""
     total = reached = 0
-    for start, end in sorted((one.start_ms, one.end_ms) for brand in report.brands for one in brand.exposures):
+    for start, end in sorted(span for brand in report.brands for one in brand.exposures for span in _seen(one)):
         total += max(0, end - max(start, reached))
         reached = max(reached, end)
     return total
+
+
+def _seen(exposure: Exposure) -> list[tuple[int, int]]:
+    """When the brand was seen during it: what the bridged spans leave."""
+    edges = [exposure.start_ms, *chain.from_iterable(exposure.inferred), exposure.end_ms]
+    return list(zip(edges[::2], edges[1::2], strict=True))

@@ -12,7 +12,12 @@ from mpr_assets.report.exposures import ExposureSettings
 from tests.mpr_assets.evidence.results import results
 from tests.mpr_assets.report.tables import detection
 
-THREE = results(detection(0), detection(1, confidence=0.95), detection(3), detection(2, "Other", source="logo"))
+THREE = results(
+    detection(0),
+    detection(1, confidence=0.95),
+    detection(3),
+    detection(2, "Other", box=(150, 60, 20, 10), source="logo"),
+)
 """Acme on the frames at 0, 500 and 1500 ms; the gap between them is bridged."""
 
 
@@ -49,8 +54,9 @@ def test_the_frame_that_proves_a_moment(case: str) -> None:
 
 def test_a_proof_has_the_brand_s_own_figures_and_its_time_in_the_source() -> None:
     proof = prove(THREE, "ACME", 600)
-    assert (proof.brand, proof.screen_ms, len(proof.exposures)) == ("Acme", 2000, 1)
+    assert (proof.brand, proof.screen_ms, len(proof.exposures)) == ("Acme", 1500, 1)
     assert (proof.exposure.number, proof.exposure.start_ms, proof.exposure.end_ms) == (1, 0, 2000)
+    assert (proof.exposure.seen_ms, proof.exposure.inferred_ms) == (1500, 500)
     assert (proof.moment.frame_ms, proof.exposure.media) == (500, "a.mp4")
     assert [(one.stage, one.source, one.box, one.confidence) for one in proof.detections] == [
         ("match_brands", "ocr", [10, 10, 20, 10], 0.95)

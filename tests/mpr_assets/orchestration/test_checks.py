@@ -159,7 +159,6 @@ CHECKS = {
     "escalate_vlm": ["boxes_in_frame"],
     "escalate_cloud": ["boxes_in_frame"],
     "compile_report": ["exposures_in_order"],
-    "evaluation": [],
 }
 
 

@@ -1,116 +1,16 @@
-// The chart: which part of the timeline is seen, its drawing on two canvases, pointing and keys. The rows are elements,
-// so that names can be read out, found, and reached with Tab; what is in them is drawn.
+// The chart: which part of the timeline is seen, pointing and keys. The rows are elements, so that names can be read out,
+// found, and reached with Tab; what is in them is drawn, by `drawing`.
 
 import { clock, percent } from "./words.js";
-import { all, byId, clamp, columns, data, element, firstOf, foundBy } from "./report.js";
+import { all, byId, clamp, columns, data, element, exposuresOf, firstOf, foundBy, lengthMs, nameOf } from "./report.js";
 import { passes } from "./filters.js";
+import { mergedSpans } from "./totals.js";
+import { cleared, drawAxis, drawBars, drawLines, firstAfter, ink, readColours, view } from "./drawing.js";
 import { onColours } from "./theme.js";
 
 const LEAST_MS = Math.max(1, Math.min(2000, data.duration));
-const STEPS_S = [.1, .2, .5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
 const GLIDE_MS = 160;
-const view = { from: 0, to: data.duration };
-let lanes, shown, ink, chosen = -1, frame = 0, glide = null;
-
-/** The colours of the page as they are now, for drawing. */
-const readColours = () => {
-  const style = getComputedStyle(byId("chart"));
-  const colour = (name) => {
-    probe.style.color = `var(${name})`;
-    return getComputedStyle(probe).color;
-  };
-  const probe = byId("chart").appendChild(element("i"));
-  ink = { line: colour("--line"), soft: colour("--soft"), ink: colour("--ink"), sheet: colour("--sheet"), font: style.fontFamily };
-  probe.remove();
-  ink.brands = lanes.map((lane) => getComputedStyle(lane.querySelector("path")).stroke);
-};
-
-/** The canvas cleared, as large as its place and as sharp as the screen. */
-const cleared = (canvas) => {
-  const width = canvas.clientWidth, height = canvas.clientHeight, sharp = devicePixelRatio || 1;
-  const pixels = [Math.round(width * sharp), Math.round(height * sharp)];
-  if (canvas.width !== pixels[0] || canvas.height !== pixels[1]) [canvas.width, canvas.height] = pixels;
-  const pen = canvas.getContext("2d");
-  pen.setTransform(sharp, 0, 0, sharp, 0, 0);
-  pen.clearRect(0, 0, width, height);
-  return [pen, width, height];
-};
-
-/** Place, in its brand's list, of the first exposure that ends after `ms`. Exposures of a brand never overlap. */
-const firstAfter = (brand, ms) => {
-  let low = firstOf[brand], high = firstOf[brand + 1];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (columns.end[middle] <= ms) low = middle + 1; else high = middle;
-  }
-  return low;
-};
-
-const drawBars = (pen, brand, top, height, scale, width) => {
-  let from = -1, to = -1;
-  const flush = () => {
-    if (to > from) pen.roundRect(from, top, to - from, height, Math.min(3, (to - from) / 3));
-  };
-  pen.beginPath();
-  for (let at = firstAfter(brand, view.from); at < firstOf[brand + 1]; at++) {
-    if (!passes[at]) continue;
-    const left = Math.max((columns.start[at] - view.from) * scale, -9);
-    if (left > width) break;
-    const right = Math.min(Math.max((columns.end[at] - view.from) * scale, left + 2), width + 9);
-    if (left <= to + .3) { to = Math.max(to, right); continue; }
-    flush();
-    [from, to] = [left, right];
-  }
-  flush();
-  pen.fillStyle = ink.brands[brand];
-  pen.fill();
-  if (chosen < 0 || columns.brand[chosen] !== brand || !passes[chosen]) return;
-  const left = (columns.start[chosen] - view.from) * scale, right = Math.max((columns.end[chosen] - view.from) * scale, left + 2);
-  pen.beginPath();
-  pen.roundRect(left - 2, top - 2, right - left + 4, height + 4, 4);
-  pen.strokeStyle = ink.ink;
-  pen.lineWidth = 2;
-  pen.stroke();
-};
-
-const drawLines = (pen, times, height, scale, width, colour, thick) => {
-  const places = new Set();
-  for (const ms of times) {
-    const at = Math.round((ms - view.from) * scale);
-    if (at >= 0 && at <= width) places.add(at);
-  }
-  pen.globalAlpha = thick > 1 ? 1 : clamp(width / 9 / (places.size || 1), .12, 1);
-  pen.fillStyle = colour;
-  for (const at of places) pen.fillRect(at, 0, thick, height);
-  pen.globalAlpha = 1;
-};
-
-const drawAxis = (scale) => {
-  const [pen, width, height] = cleared(byId("axis")), base = height - 9;
-  const step = 1000 * (STEPS_S.find((s) => s * 1000 * scale >= 76) || 86400);
-  pen.font = `12px ${ink.font}`;
-  for (let ms = Math.ceil(view.from / step) * step; ms < view.to; ms += step) {
-    const place = (ms - view.from) * scale;
-    if (place > width - 30) break;
-    pen.fillStyle = ink.line;
-    pen.fillRect(Math.round(place), height - 20, 1, 20);
-    pen.fillStyle = ink.soft;
-    pen.fillText(clock(ms, step < 1000 ? 1 : 0), place + 5, base);
-  }
-  if (data.chunks.length < 2) return;
-  data.chunks.forEach(([start, , length, source]) => {
-    const left = Math.max((start - view.from) * scale, 0), right = Math.min((start + length - view.from) * scale, width);
-    if (right - left < 3) return;
-    pen.save();
-    pen.beginPath();
-    pen.rect(left, 0, right - left - 3, 22);
-    pen.clip();
-    pen.fillStyle = ink.soft;
-    pen.fillRect(left, 3, 2, 18);
-    pen.fillText(data.sources[source], left + 7, 16);
-    pen.restore();
-  });
-};
+let lanes, shown, frame = 0, glide = null;
 
 const draw = () => {
   frame = 0;
@@ -236,22 +136,23 @@ const zoomByTouch = () => {
 
 // ---- pointing, stepping, opening
 const nearest = (brand, ms, reach) => {
-  const away = (at) => Math.max(columns.start[at] - ms, ms - columns.end[at], 0);
+  const away = (at) => Math.max(columns.start_ms[at] - ms, ms - columns.end_ms[at], 0);
   let best = -1;
-  for (let at = firstAfter(brand, ms - reach); at < firstOf[brand + 1] && columns.start[at] <= ms + reach; at++) {
-    if (passes[at] && away(at) <= reach && (best < 0 || away(at) < away(best))) best = at;
+  for (let at = firstAfter(brand, ms - reach); at < firstOf[brand + 1] && columns.start_ms[at] <= ms + reach; at++) {
+    if (passes[at] && away(at) <= reach && (best < 0 || away(at) <= away(best))) best = at;
   }
   return best;
 };
 
 const say = (at) => [
-  `${clock(columns.start[at], 2)} – ${clock(columns.end[at], 2)}, ${(columns.length[at] / 1000).toFixed(1)} s`,
-  `confidence ${(columns.confidence[at] / 1e6).toFixed(2)}, size ${percent(columns.size[at] / 1e6)}, by ${foundBy(columns.kinds[at])}`,
+  `${clock(columns.start_ms[at], 2)} – ${clock(columns.end_ms[at], 2)}, ${(lengthMs(at) / 1000).toFixed(1)} s`
+    + (columns.inferred_ms[at] ? `, of which ${(columns.inferred_ms[at] / 1000).toFixed(1)} s covered or missed` : ""),
+  `confidence ${(columns.confidence[at] / 1e6).toFixed(2)}, size ${percent(columns.mean_area_share[at] / 1e6)}, by ${foundBy(columns.kinds[at])}`,
 ];
 
 const showTip = (x, y, at) => {
   const tip = byId("tip"), [times, rest] = say(at);
-  tip.replaceChildren(element("b", { dir: "auto" }, data.brands[columns.brand[at]]), times, element("br"), element("span", {}, rest));
+  tip.replaceChildren(element("b", {}, nameOf(columns.brand[at])), times, element("br"), element("span", {}, rest));
   tip.hidden = false;
   tip.style.left = `${clamp(x + 14, 8, innerWidth - tip.offsetWidth - 8)}px`;
   tip.style.top = `${y + 22 + tip.offsetHeight > innerHeight ? y - tip.offsetHeight - 14 : y + 22}px`;
@@ -279,26 +180,29 @@ const followLane = (track, brand, open) => {
     if (at >= 0) openChosen(at, open);
   };
   track.onkeydown = (event) => {
-    const own = Array.from({ length: data.counts[brand] }, (_, index) => firstOf[brand] + index).filter((at) => passes[at]);
-    const here = own.indexOf(chosen);
-    if (event.key === "Enter" && here >= 0) return void openChosen(chosen, open);
+    const own = exposuresOf(brand).filter((at) => passes[at]);
+    const here = own.indexOf(view.chosen);
+    if (event.key === "Enter" && here >= 0) {
+      event.preventDefault(); // else the button that gets the focus is pressed too
+      return openChosen(view.chosen, open);
+    }
     if (event.key === "Escape") return leave();
     const to = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: own.length - 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    chosen = own[clamp(to, 0, own.length - 1)];
-    const half = (view.to - view.from) / 2, start = columns.start[chosen];
+    view.chosen = own[clamp(to, 0, own.length - 1)];
+    const half = (view.to - view.from) / 2, start = columns.start_ms[view.chosen];
     if (start < view.from || start > view.to) show(start - half, start + half, false);
     track.setAttribute("aria-valuemax", own.length);
-    track.setAttribute("aria-valuenow", own.indexOf(chosen) + 1);
-    track.setAttribute("aria-valuetext", `${own.indexOf(chosen) + 1} of ${own.length}: ${say(chosen).join(", ")}`);
+    track.setAttribute("aria-valuenow", own.indexOf(view.chosen) + 1);
+    track.setAttribute("aria-valuetext", `${own.indexOf(view.chosen) + 1} of ${own.length}: ${say(view.chosen).join(", ")}`);
     redraw();
     pointAt(placeOf(start));
-    showTip(placeOf(start), track.getBoundingClientRect().bottom - 18, chosen);
+    showTip(placeOf(start), track.getBoundingClientRect().bottom - 18, view.chosen);
   };
 };
 const openChosen = (at, open) => {
-  chosen = at;
+  view.chosen = at;
   leave();
   redraw();
   open(at);
@@ -312,14 +216,26 @@ export const showChart = (sum) => {
   measure();
 };
 
+/** Show this part of the timeline, in ms. */
+export const zoomTo = (from, to) => show(from, to);
+
+/** What is on paper is sharp at any size: the drawing that the page has without scripts, as the filters are now. */
+export const chartOnPaper = () => {
+  lanes.forEach((lane, brand) => {
+    const path = lane.querySelector("path"), scale = path.ownerSVGElement.viewBox.baseVal.width / data.duration;
+    const bars = mergedSpans(brand).map(([from, to]) => `M${(from * scale).toFixed(1)} .5H${Math.max(to * scale, from * scale + 3).toFixed(1)}`);
+    path.setAttribute("d", bars.join(""));
+  });
+};
+
 /** `open` is called with the number of an exposure that is to be looked at. */
 export const startChart = (open) => {
   const chart = byId("chart");
   lanes = all(".lane", chart);
   shown = data.brands.map((_, brand) => brand);
-  readColours();
+  readColours(lanes);
   onColours(() => {
-    readColours();
+    readColours(lanes);
     measure();
   });
   zoomByHand(chart);

@@ -5,16 +5,18 @@ import { all, byId, columns, data, element, exposureCount, firstOf } from "./rep
 /** 1 for each exposure that passes the filters. */
 export const passes = new Uint8Array(exposureCount).fill(1);
 
-const nothing = () => ({ find: "", brand: null, source: null, kind: null, confidence: 0 });
-/** Sets of places in the lists of `data`, null where all are wanted; least confidence in %. */
+const nothing = () => ({ find: "", brand: null, source: null, kind: null, confidence: 0, rule: data.rule });
+/** Sets of places in the lists of `data`, null where all are wanted; least confidence in %; the rule that counts. */
 export const wanted = nothing();
 const views = [];
 
-/** Call `view` now, and whenever other exposures pass. */
-export const onFilter = (view) => {
-  views.push(view);
-  view();
-};
+/** Call `view` whenever other exposures pass, and once as the page opens. */
+export const onFilter = (view) => views.push(view);
+
+/** What counts of an exposure by the rule that is chosen, in ms. */
+export const countedMs = (at) => columns[wanted.rule === "all" ? "seen_ms" : `${wanted.rule}_ms`][at];
+
+const tellAll = () => { for (const view of views) view(); };
 
 const update = () => {
   const text = wanted.find.trim().toLocaleLowerCase();
@@ -24,10 +26,11 @@ const update = () => {
   brands.forEach((open, brand) => {
     for (let at = firstOf[brand]; at < firstOf[brand + 1]; at++) {
       passes[at] = Number(open && columns.confidence[at] >= 10000 * wanted.confidence && (columns.kinds[at] & bits) !== 0
+        && (wanted.rule === "all" || countedMs(at) > 0)
         && (!wanted.source || wanted.source.has(columns.source[at])));
     }
   });
-  for (const view of views) view();
+  tellAll();
 };
 
 /** Change what is wanted: `{ confidence: 50 }`. */
@@ -36,7 +39,8 @@ export const filter = (change) => {
   update();
 };
 
-export const isFiltered = () => JSON.stringify(wanted) !== JSON.stringify(nothing());
+export const isFiltered = () => passes.includes(0);
+const isChanged = () => Object.entries(nothing()).some(([name, value]) => wanted[name] !== value);
 
 const LISTS = { brand: data.brands, source: data.sources, kind: data.kinds.map(([, words]) => words) };
 
@@ -73,15 +77,15 @@ const fillMenu = (menu) => {
 };
 
 export const startFilters = () => {
-  const form = byId("filters"), find = byId("find"), confidence = byId("confidence"), menus = all(".menu", form);
+  const form = byId("filters"), find = byId("find"), confidence = byId("confidence"), rule = byId("rule-choice");
+  const menus = all(".menu", form);
   menus.forEach(fillMenu);
   find.oninput = () => filter({ find: find.value });
   confidence.oninput = () => filter({ confidence: Number(confidence.value) });
-  const reset = () => {
-    filter(nothing());
-    find.value = "";
-    confidence.value = "0";
-  };
+  rule.closest("label").hidden = !data.rules.length || columns.nielsen_1s_ms.includes(null);
+  rule.append(...data.rules.map(([value, words, title]) => element("option", { value, title }, words)));
+  rule.onchange = () => filter({ rule: rule.value });
+  const reset = () => filter(nothing());
   form.onreset = (event) => {
     event.preventDefault();
     reset();
@@ -103,7 +107,12 @@ export const startFilters = () => {
     find.focus();
   });
   onFilter(() => {
+    if (find.value !== wanted.find) find.value = wanted.find;
+    confidence.value = wanted.confidence;
     confidence.nextElementSibling.textContent = (wanted.confidence / 100).toFixed(2);
-    byId("reset").disabled = !isFiltered();
+    rule.value = wanted.rule;
+    rule.title = data.rules.find(([name]) => name === wanted.rule)?.[2] || "";
+    byId("reset").disabled = !isChanged();
   });
+  update();
 };

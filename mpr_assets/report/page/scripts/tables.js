@@ -1,25 +1,33 @@
 // The key figures, the table of brands with its sums, and tables that sort. Figures come from the totals.
 
 import { clock, grouped, lasting, percent, plural, seconds } from "./words.js";
-import { all, byId, columns, data, foundBy } from "./report.js";
+import { all, byId, data, exposureCount, foundBy, lengthMs } from "./report.js";
 import { isFiltered } from "./filters.js";
 
 /** As many decimals of a second as show every length whole, so that a column adds up as it stands. */
-const decimals = [1, 2, 3].find((count) => columns.length.every((ms) => (ms * 10 ** count) % 1000 === 0)) || 3;
+const decimals = [1, 2].find((count) => data.exposures.start_ms.every((_, at) => (lengthMs(at) * 10 ** count) % 1000 === 0)) || 3;
+const figure = (value) => [value ?? -1, value === null ? "–" : value.toFixed(2)];
 
-const cellsOf = (one, length) => [
-  [one.ms, seconds(one.ms, decimals)],
-  [one.ms / length, percent(one.ms / length)],
-  [one.voice, `${(one.voice / 10).toFixed(1)} %`],
-  [one.exposures, grouped(one.exposures)],
-  [one.longest, seconds(one.longest, decimals)],
-  [one.size, percent(one.size)],
-  [one.largest, percent(one.largest)],
-  [one.confidence, one.confidence.toFixed(2)],
-  [one.first, clock(one.first)],
-  [one.last, clock(one.last)],
-  [foundBy(one.kinds), foundBy(one.kinds)],
-];
+/** Of each column by its name in the heading: a value to sort by, and words. */
+const CELLS = {
+  seconds: (one) => [one.ms, seconds(one.ms, decimals)],
+  share: (one, length) => [one.ms / length, percent(one.ms / length)],
+  voice: (one) => [one.voice, `${(one.voice / 10).toFixed(1)} %`],
+  exposures: (one) => [one.exposures, grouped(one.exposures)],
+  longest: (one) => [one.longest, seconds(one.longest, decimals)],
+  solo: (one) => [one.solo, seconds(one.solo, decimals)],
+  first: (one) => [one.first, clock(one.first)],
+  last: (one) => [one.last, clock(one.last)],
+  size: (one) => [one.size, percent(one.size)],
+  largest: (one) => [one.largest, percent(one.largest)],
+  position: (one) => [one.position, one.position || "–"],
+  prominence: (one) => figure(one.prominence),
+  visibility: (one) => figure(one.visibility),
+  clarity: (one) => figure(one.clarity),
+  quality: (one) => figure(one.quality),
+  confidence: (one) => figure(one.confidence),
+  by: (one) => [foundBy(one.kinds), foundBy(one.kinds)],
+};
 
 export const showFigures = (sum) => {
   byId("f-brands").textContent = grouped(sum.shown.length);
@@ -28,29 +36,30 @@ export const showFigures = (sum) => {
   byId("f-any-share").textContent = `${percent(sum.any / (sum.length || 1))} of the ${sum.length < data.duration ? "sources" : "timeline"}`;
   byId("f-length").textContent = lasting(sum.length);
   byId("matching").textContent = isFiltered()
-    ? `${grouped(sum.exposures)} of ${plural(columns.length.length, "exposure")}, ${grouped(sum.shown.length)} of ${plural(data.brands.length, "brand")}`
+    ? `${grouped(sum.exposures)} of ${plural(exposureCount, "exposure")}, ${grouped(sum.shown.length)} of ${plural(data.brands.length, "brand")}`
     : "";
 };
 
 export const showBrands = (sum) => {
-  const table = byId("brand-table");
+  const table = byId("brand-table"), names = all("thead th", table).map((head) => head.dataset.column);
   for (const row of table.tBodies[0].rows) {
     const one = sum.brands[row.dataset.brand];
     row.hidden = !one.exposures;
     if (row.hidden) continue;
-    cellsOf(one, sum.length || 1).forEach(([value, words], place) => {
-      const cell = row.cells[place + 1];
+    names.forEach((name, place) => {
+      if (!CELLS[name]) return;
+      const [value, words] = CELLS[name](one, sum.length || 1), cell = row.cells[place];
       cell.dataset.v = value;
       cell.lastChild.data = words;
-      if (place === 1) cell.querySelector("rect").setAttribute("width", `${100 * value}%`);
+      if (name === "share") cell.querySelector("rect").setAttribute("width", `${100 * value}%`);
     });
   }
-  const [added, any] = table.tFoot.rows;
-  added.cells[1].textContent = seconds(sum.ms, decimals);
-  added.cells[3].textContent = sum.ms ? "100.0 %" : "";
-  added.cells[4].textContent = grouped(sum.exposures);
-  any.cells[1].textContent = seconds(sum.any, decimals);
-  any.cells[2].textContent = percent(sum.any / (sum.length || 1));
+  const put = (id, words) => { byId(id).textContent = words; };
+  put("sum-seconds", seconds(sum.ms, decimals));
+  put("sum-voice", sum.ms ? "100.0 %" : "");
+  put("sum-exposures", grouped(sum.exposures));
+  put("any-seconds", seconds(sum.any, decimals));
+  put("any-share", percent(sum.any / (sum.length || 1)));
 };
 
 const sortable = (table) => {
@@ -72,4 +81,9 @@ const sortable = (table) => {
   });
 };
 
-export const startTables = () => all("table.sortable").forEach(sortable);
+export const startTables = () => {
+  all("table.sortable").forEach(sortable);
+  const table = byId("brand-table"), choices = all("#columns input");
+  for (const choice of choices) choice.onchange = () => { table.dataset.shows = choice.value; };
+  if (table) table.dataset.shows = "time";
+};

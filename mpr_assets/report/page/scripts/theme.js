@@ -21,4 +21,14 @@ export const startTheme = () => {
   };
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);
   byId("print").onclick = () => print();
+  let before = "";
+  addEventListener("beforeprint", () => {
+    before = root.dataset.theme || "";
+    root.dataset.theme = "light";
+    tell();
+  });
+  addEventListener("afterprint", () => {
+    root.dataset.theme = before;
+    tell();
+  });
 };
