@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-gpu test-services test-replay test-ray editor types serve dev gpu check lint bench eval lock clean
+.PHONY: help demo test test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -51,10 +51,17 @@ $(EDITOR)/dist/index.html: $(EDITOR)/node_modules/.package-lock.json $(shell fin
 
 editor: $(EDITOR)/dist/index.html ## build the editor's page
 
-types: .venv/installed $(EDITOR)/node_modules/.package-lock.json ## the page's types of the API, anew
-	$(BIN)/python -m tests.mpr_api.openapi_document > $(EDITOR)/openapi.json
+$(EDITOR)/openapi.json: .venv/installed $(shell find gpu_service mpr_resources mpr_assets mpr_api -name '*.py')
+	$(BIN)/python -m tests.mpr_api.openapi_document > $@
+
+types: $(EDITOR)/openapi.json $(EDITOR)/node_modules/.package-lock.json ## the page's types of the API, anew
 	$(NPM) run --silent types
-	rm $(EDITOR)/openapi.json
+
+# Chromium runs the page: Debian's is installed where there is none; CHROMIUM names another.
+test-editor: $(EDITOR)/openapi.json editor ## the tests of the editor's page, in Chromium
+	$(NPM) run --silent types -- --check
+	$(NPM) run --silent test
+	PATH=$(CURDIR)/.venv-node/bin:$$PATH $(BIN)/python -m tests.mpr_api.editor_server npm --prefix $(EDITOR) run --silent browser-test
 
 serve: .venv/installed $(DAGSTER_HOME)/dagster.yaml editor ## the API and the editor's page on http://localhost:8100
 	$(BIN)/mpr serve

@@ -1,0 +1,154 @@
+// The page in a browser, against a live server with a finished timeline: what a user does and sees.
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { after, before, beforeEach, describe, it } from 'node:test'
+import { chromium, type Browser, type Page } from 'playwright-core'
+
+const URL = process.env.MPR_EDITOR_URL!
+const TIMELINE = `${URL}/?timeline=match`
+const FRAME_2 = `${TIMELINE}&stage=match_brands&frame=2`
+
+let browser: Browser
+let page: Page
+let complaints: string[]
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
+})
+after(() => browser.close())
+
+beforeEach(async () => {
+  await page?.close()
+  page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
+  page.setDefaultTimeout(20_000)
+  complaints = []
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(error.message))
+})
+
+const head = () => page.getByRole('slider', { name: 'Time', exact: true }).getAttribute('aria-valuetext')
+
+async function open(url: string): Promise<void> {
+  await page.goto(url)
+  await page.getByText('found by').waitFor()
+}
+
+/** The header's loudest breaches of accessibility rules. */
+async function breaches(): Promise<string[]> {
+  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+  await page.evaluate(axe)
+  const { violations } = await page.evaluate(() => (window as never as { axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }> } }).axe.run())
+  return violations.filter((found) => ['serious', 'critical'].includes(found.impact)).map((found) => `${found.id}: ${found.nodes[0]?.html}`)
+}
+
+describe('the library', () => {
+  it('shows the timeline with its brands, and finds it by one', async () => {
+    await page.goto(URL)
+    const card = page.getByRole('link', { name: /match/ })
+    await card.getByText('Acme Motors').waitFor()
+    await page.getByRole('searchbox').fill('nowhere')
+    await page.getByText('Nothing is called so.').waitFor()
+    await page.getByRole('searchbox').fill('acme')
+    await card.click()
+    await page.getByText('found by').waitFor()
+    assert.match(page.url(), /timeline=match/)
+    await page.goBack()
+    await card.waitFor()
+    assert.deepEqual(complaints, [])
+  })
+})
+
+describe('a timeline', () => {
+  it('goes frame by frame with keys, and the address holds where one is', async () => {
+    await open(FRAME_2)
+    const started = await head()
+    await page.keyboard.press('.')
+    assert.notEqual(await head(), started)
+    await page.keyboard.press('ArrowLeft')
+    assert.equal(await head(), started)
+    assert.match(started!, /frame 2/)
+    await page.keyboard.press('0')
+    assert.match(page.url(), /frame=0/)
+    await page.keyboard.press(']')
+    const found = await head()
+    await page.reload()
+    await page.getByText('found by').waitFor()
+    assert.equal(await head(), found)
+    assert.deepEqual(complaints, [])
+  })
+
+  it('tries a setting as it is changed, says what is lost, and takes it back', async () => {
+    await open(FRAME_2)
+    const [stage] = [page.getByRole('complementary', { name: 'Stage' })]
+    await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).fill('1')
+    await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).press('Tab')
+    await stage.getByText(/[0-9]+ lost/).waitFor()
+    await stage.getByText('1 changed', { exact: true }).waitFor()
+    await stage.getByRole('button', { name: 'Reset all' }).click()
+    await stage.getByText(/[0-9]+ lost/).waitFor({ state: 'detached' })
+    assert.deepEqual(complaints, [])
+  })
+
+  it('follows a slider that is dragged, and shows the answer of its last place', async () => {
+    await open(`${TIMELINE}&stage=detect_edges&frame=2`)
+    const stage = page.getByRole('complementary', { name: 'Stage' })
+    const slider = stage.getByRole('slider', { name: 'edge_pair_min_distance, slider' })
+    await slider.scrollIntoViewIfNeeded()
+    const box = (await slider.boundingBox())!
+    await page.mouse.move(box.x + 4, box.y + box.height / 2)
+    await page.mouse.down()
+    for (let i = 1; i <= 20; i++) await page.mouse.move(box.x + 4 + ((box.width - 8) * i) / 20, box.y + box.height / 2)
+    await page.mouse.up()
+    await stage.getByText('changed', { exact: false }).first().waitFor()
+    await page.waitForFunction(() => !document.querySelector('[data-busy=true]'))
+    assert.equal(await stage.getByRole('alert').count(), 1, 'the smallest height is above the largest: the sentence of the API')
+    await slider.focus()
+    await page.keyboard.press('Home')
+    await stage.getByRole('alert').waitFor({ state: 'detached' })
+  })
+
+  it('refuses a value out of its range in words', async () => {
+    await open(FRAME_2)
+    const input = page.getByRole('spinbutton', { name: 'min_confidence', exact: true })
+    await input.fill('7')
+    await input.press('Tab')
+    await page.getByText('between 0 and 1').waitFor()
+  })
+
+  it('lists its keys', async () => {
+    await open(FRAME_2)
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).getByText('one frame back').first().waitFor()
+  })
+
+  it('says that a timeline is not there', async () => {
+    await page.goto(`${URL}/?timeline=nothing`)
+    await page.getByRole('alert').getByText('nothing').waitFor()
+  })
+})
+
+describe('for everybody', () => {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    it(`no serious breach of accessibility, ${colorScheme}`, async () => {
+      await page.emulateMedia({ colorScheme })
+      await page.goto(URL)
+      await page.getByRole('link', { name: /match/ }).waitFor()
+      assert.deepEqual(await breaches(), [])
+      await open(FRAME_2)
+      assert.deepEqual(await breaches(), [])
+    })
+  }
+
+  it('a first load of less than 200 kB of script', async () => {
+    let bytes = 0
+    page.on('response', async (answer) => {
+      if (answer.url().endsWith('.js')) bytes += (await answer.body()).length
+    })
+    await page.goto(URL)
+    await page.getByRole('link', { name: /match/ }).waitFor()
+    assert.ok(bytes > 0 && bytes < 400_000, `${bytes} bytes uncompressed`)
+  })
+})

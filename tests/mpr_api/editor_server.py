@@ -1,0 +1,102 @@
+"""A finished timeline with Dagster's daemon and `mpr serve` beside it, for the tests of the editor's page.
+
+    python -m tests.mpr_api.editor_server COMMAND...      runs the command with them, and stops them
+
+The command finds the page at `MPR_EDITOR_URL` and a browser at `CHROMIUM`. Chromium is fetched from Debian's packages
+where it is not installed, which takes a user who may.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from mpr_resources.environment import ROOT, dagster_settings
+from tests.gpu_service.live import free_port
+from tests.world import World, write_inputs
+
+START_S = 60
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="mpr-editor-") as name, ExitStack() as stack:
+        folder = Path(name)
+        environ = os.environ | {"CHROMIUM": chromium(), **world(folder)}
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        stack.enter_context(running(environ, "dagster_daemon", "dagster._daemon", "run", "-w", ROOT / "workspace.yaml"))
+        stack.enter_context(running(environ, "mpr_serve", "mpr_cli", "serve", "--port", str(port)))
+        wait_for(f"{url}/health")
+        return subprocess.run(sys.argv[1:], env=environ | {"MPR_EDITOR_URL": url}, check=False).returncode
+
+
+def world(folder: Path) -> dict[str, str]:
+    """Makes the finished timeline; gives the environment that leads to it."""
+    (folder / "inputs").mkdir()
+    (folder / "dagster").mkdir()
+    write_inputs(folder / "inputs")
+    shutil.copy(dagster_settings(), folder / "dagster")
+    with dg.DagsterInstance.from_config(str(folder / "dagster")) as instance:
+        made = World(folder / "inputs", folder / "storage", instance)
+        made.register()
+        assert made.run().success
+        return {**made.environ, "DAGSTER_HOME": str(folder / "dagster"), "PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def running(environ: dict[str, str], name: str, module: str, *arguments: object) -> Iterator[None]:
+    """A process of this Python, ended with all that it started; what it printed is shown when it fell over."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env=environ, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield
+        finally:
+            if process.poll() is not None:
+                log.seek(0)
+                print(f"{name} ended with {process.returncode}:\n{log.read().decode()}", file=sys.stderr)
+            else:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(timeout=30)
+
+
+def wait_for(url: str) -> None:
+    until_s = time.monotonic() + START_S
+    while time.monotonic() < until_s:
+        try:
+            urllib.request.urlopen(url, timeout=5)
+        except urllib.error.URLError:
+            time.sleep(0.2)
+        else:
+            return
+    raise SystemExit(f"{url} does not answer after {START_S} s")
+
+
+def chromium() -> str:
+    """The browser's program, installed where it is missing."""
+    named = os.environ.get("CHROMIUM")
+    if named:
+        return named
+    for _ in range(2):
+        found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        if found:
+            return found
+        if shutil.which("apt-get") and os.geteuid() == 0:
+            subprocess.run(["apt-get", "update", "-qq"], check=True)
+            subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+    raise SystemExit("No Chromium is on this machine: install it, or name its program in CHROMIUM.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
