@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import yaml
 
 from bench.degraded_copies import TREATMENTS, VERSION, Treatment, scaled, write_copy
 from bench.score_exposures import key
 from demo.broadcast import draw_broadcast
 from demo.recast import Recast
+from demo.varied import varied_script
+from mpr_assets.definitions import ROOT
 
 VIDEOS = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
 ABSENT = (
@@ -26,20 +29,30 @@ ABSENT = (
 )  # fmt: skip
 COPIES_A_TREATMENT = 4
 BROADCAST_HEIGHT_PX = 720
+VARIED_S = 16
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A video and its truth.csv."""
+    """A video and its truth.csv. `logos`: names and files of the reference pictures of brands that have some."""
 
     name: str
     video: Path
     truth: Path
+    logos: tuple[tuple[str, Path], ...] = ()
 
     def brands(self) -> list[str]:
         """The truth's brands, each once, and those that are absent from it."""
         named = {key(brand): brand for brand in self._truth_brands()}
         return [*named.values(), *(brand for brand in ABSENT if key(brand) not in named)]
+
+    def brand_file(self) -> str:
+        """The brands as YAML."""
+        logos = dict(self.logos)
+        entries = [
+            {"name": brand} | ({"logos": [str(logos[brand])]} if brand in logos else {}) for brand in self.brands()
+        ]
+        return str(yaml.safe_dump({"brands": entries}))
 
     def has_truth(self) -> bool:
         """Whether anything is to be found in it."""
@@ -113,3 +126,12 @@ def broadcast(seed: int, height_px: int, folder: Path) -> Clip:
     if height_px == BROADCAST_HEIGHT_PX:
         return drawn
     return degraded(drawn, Treatment(f"{height_px}p", 0, scaled(height_px)), folder)
+
+
+def varied_broadcast(seed: int, folder: Path) -> Clip:
+    """The drawn broadcast with boards, moves of the camera and players before the boards of that seed."""
+    here = folder / f"varied_{seed}"
+    video = here / "broadcast.mp4"
+    if not video.exists():
+        draw_broadcast(video, seconds=VARIED_S, seed=seed, cast=Recast(seed), script=varied_script(seed))
+    return Clip(here.name, video, here / "truth.csv", (("Tessarune", ROOT / "demo/logos/Tessarune/symbol.svg"),))

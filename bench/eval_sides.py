@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import JsonValue
 
 from bench.eval_clips import Clip
@@ -68,7 +67,7 @@ def run_graph(
     jobs = []
     for clip in clips:
         brands = folder / f"{clip.name}.yaml"
-        brands.write_text(yaml.safe_dump({"brands": [{"name": brand} for brand in clip.brands()]}))
+        brands.write_text(clip.brand_file())
         files = {"brands": str(brands), "exposures": str(folder / f"{clip.name}.csv")}
         jobs.append({"name": clip.name, "video": str(clip.video.absolute()), **files})
     asked = {"profile": profile, "config": config, "keep": str(keep.absolute()) if keep else None, "jobs": jobs}

@@ -11,7 +11,6 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 from demo.truth import MAX_BRIDGED_MS, MIN_STAY_MS, Ledger, View
@@ -86,20 +85,28 @@ def _stayed(views: dict[int, View], scenes: Sequence[int], fps: Fraction) -> set
 
     Uncovered for a moment only, shorter than `MIN_STAY_MS`, before or after it is covered, it does not count.
     """
-    runs = _runs(sorted(frame for frame, view in views.items() if view.counts), scenes)
-    while len(runs) > 1 and len(runs[0]) * 1000 / fps < MIN_STAY_MS:
-        runs = runs[1:]
-    while len(runs) > 1 and len(runs[-1]) * 1000 / fps < MIN_STAY_MS:
-        runs = runs[:-1]
-    frames = [frame for run in runs for frame in run]
-    stayed = set(frames)
-    for one, other in pairwise(frames):
-        between = range(one + 1, other)
-        away_ms = len(between) * 1000 / fps
-        covered = all(frame in views and views[frame].hidden for frame in between)
-        if scenes[one] == scenes[other] and away_ms < (MAX_HIDDEN_MS if covered else MAX_BRIDGED_MS):
-            stayed.update(between)
+    chains: list[list[list[int]]] = []
+    for run in _runs(sorted(frame for frame, view in views.items() if view.counts), scenes):
+        if chains and _goes_on(chains[-1][-1][-1], run[0], views, scenes, fps):
+            chains[-1].append(run)
+        else:
+            chains.append([run])
+    stayed: set[int] = set()
+    for chain in chains:
+        while len(chain) > 1 and len(chain[0]) * 1000 / fps < MIN_STAY_MS:
+            chain.pop(0)
+        while len(chain) > 1 and len(chain[-1]) * 1000 / fps < MIN_STAY_MS:
+            chain.pop()
+        stayed.update(range(chain[0][0], chain[-1][-1] + 1))
     return stayed
+
+
+def _goes_on(one: int, other: int, views: dict[int, View], scenes: Sequence[int], fps: Fraction) -> bool:
+    """Whether a mark that counts in two frames stays in between, where it does not count."""
+    between = range(one + 1, other)
+    covered = all(frame in views and views[frame].hidden for frame in between)
+    away_ms = len(between) * 1000 / fps
+    return scenes[one] == scenes[other] and away_ms < (MAX_HIDDEN_MS if covered else MAX_BRIDGED_MS)
 
 
 def _runs(frames: Sequence[int], scenes: Sequence[int]) -> list[list[int]]:

@@ -83,7 +83,24 @@ SPANS = {
     "gap across a cut splits": Case(
         found_on(1, 3), [("Acme", 250, 750), ("Acme", 1250, 1750)], scenes=scenes([0, 0, 1, 1, 1, 1, 1, 1])
     ),
-    "a stay goes on over a cut": Case(found_on(1, 2), [("Acme", 250, 1250)], scenes=scenes([0, 0, 1, 1, 1, 1, 1, 1])),
+    "a cut ends a stay": Case(
+        detections(detection(1), detection(2, box=(150, 80, 20, 10))),
+        [("Acme", 250, 750), ("Acme", 750, 1250)],
+        scenes=scenes([0, 0, 1, 1, 1, 1, 1, 1]),
+    ),
+    "one of two marks stays at its place over a cut": Case(
+        detections(
+            detection(1, box=(60, 20, 40, 20)),
+            detection(1),
+            detection(2, box=(11, 10, 20, 10)),
+            detection(2, box=(150, 80, 20, 10)),
+        ),
+        [("Acme", 250, 1250)],
+        scenes=scenes([0, 0, 1, 1, 1, 1, 1, 1]),
+    ),
+    "a mark that stays at its place goes on over a cut": Case(
+        found_on(1, 2), [("Acme", 250, 1250)], scenes=scenes([0, 0, 1, 1, 1, 1, 1, 1])
+    ),
     "an abrupt change is the edge": Case(
         found_on(1, 2), [("Acme", 480, 1040)], frames=frames([*range(0, 4000, 500)], cuts={1: 480, 3: 1040})
     ),
