@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
 from math import hypot, inf, log2, sqrt
 from typing import TypeAlias
@@ -67,12 +68,12 @@ class TrackedMark:
     lines: frozenset[int]
     texts: frozenset[str]
 
-    @property
+    @cached_property
     def centre(self) -> Point:
         x, y, w, h = self.box
         return x + w / 2, y + h / 2
 
-    @property
+    @cached_property
     def size_px(self) -> float:
         return max(1.0, sqrt(self.box[2] * self.box[3]))
 
@@ -236,17 +237,18 @@ class _Shot:
     def _ms(self, mark: TrackedMark) -> int:
         return self._frames[mark.at].start_ms
 
+    def _steps(self, start: int, end: int) -> list[Point | None]:
+        """How far the picture moves from each frame of a stretch to the next."""
+        return [self._motion(one.seq, other.seq) for one, other in pairwise(self._frames[start : end + 1])]
+
     def _moved(self, start: int, end: int) -> Point | None:
         """How far the picture moves from one frame to another, earlier or later; None where that cannot be told."""
-        steps = [
-            self._motion(one.seq, other.seq)
-            for one, other in pairwise(self._frames[min(start, end) : max(start, end) + 1])
-        ]
-        known = [step for step in steps if step is not None]
-        if len(known) < len(steps):
-            return None
-        sign = 1 if start < end else -1
-        return sign * sum(step[0] for step in known), sign * sum(step[1] for step in known)
+        right = down = 0.0
+        for step in self._steps(min(start, end), max(start, end)):
+            if step is None:
+                return None
+            right, down = right + step[0], down + step[1]
+        return (right, down) if start < end else (-right, -down)
 
     def _gone(self, one: TrackedMark, other: TrackedMark, overlaid: bool) -> bool:
         """Whether the mark cannot have been there between the two: it was out of the frame, or another took its place.
@@ -254,8 +256,7 @@ class _Shot:
         `overlaid`: it is laid over the picture, and does not leave with it.
         """
         replaced = 0
-        for at in range(one.at + 1, other.at):
-            place = self._expected(one, other, at, overlaid=overlaid)
+        for at, place in self._expected(one, other, overlaid=overlaid):
             frame = self._frames[at]
             inside = shared_area(place, (0, 0, frame.width_px, frame.height_px))
             if inside < IN_VIEW * place[2] * place[3]:
@@ -273,18 +274,22 @@ class _Shot:
             return False
         return hypot(one.centre[0] - before.centre[0], one.centre[1] - before.centre[1]) < hypot(*moved) / 4
 
-    def _expected(self, one: TrackedMark, other: TrackedMark, at: int, *, overlaid: bool) -> XYWH:
-        """The box between two: what either leads to expect, the nearer one more so."""
-        share = (at - one.at) / (other.at - one.at)
-        there, back = (0.0, 0.0), (0.0, 0.0)
-        if not overlaid:
-            moved, still_to_move = self._moved(one.at, at), self._moved(at, other.at)
-            if moved is not None and still_to_move is not None:
-                there, back = moved, still_to_move
-        x = (1 - share) * (one.centre[0] + there[0]) + share * (other.centre[0] - back[0])
-        y = (1 - share) * (one.centre[1] + there[1]) + share * (other.centre[1] - back[1])
-        w, h = ((1 - share) * one.box[side] + share * other.box[side] for side in (2, 3))
-        return round(x - w / 2), round(y - h / 2), max(1, round(w)), max(1, round(h))
+    def _expected(self, one: TrackedMark, other: TrackedMark, *, overlaid: bool) -> Iterator[tuple[int, XYWH]]:
+        """The boxes in the frames between two: what either leads to expect, the nearer one more so."""
+        path = [(0.0, 0.0)]
+        for step in self._steps(one.at, other.at):
+            if step is None or overlaid:
+                path = [(0.0, 0.0)] * (other.at - one.at + 1)
+                break
+            path.append((path[-1][0] + step[0], path[-1][1] + step[1]))
+        (right, down), (x0, y0), (x1, y1) = path[-1], one.centre, other.centre
+        for at in range(one.at + 1, other.at):
+            share = (at - one.at) / (other.at - one.at)
+            across, along = path[at - one.at]
+            x = (1 - share) * (x0 + across) + share * (x1 - right + across)
+            y = (1 - share) * (y0 + along) + share * (y1 - down + along)
+            w, h = ((1 - share) * one.box[side] + share * other.box[side] for side in (2, 3))
+            yield at, (round(x - w / 2), round(y - h / 2), max(1, round(w)), max(1, round(h)))
 
 
 def _marks(brand: str, at: int, rows: Sequence[Row]) -> list[TrackedMark]:

@@ -409,9 +409,9 @@ def test_two_hours_take_seconds() -> None:
     found = pl.concat([one, one.with_columns(pl.col("x") + 5)]).join(pl.DataFrame({"at": range(count)}), how="cross")
     found = found.with_columns(seq=pl.col("at").cast(pl.Int64)).drop("at").filter(pl.col("seq") % 7 < 4)
     long = chunks(("match.mp4", 0, count * 500))
-    began = time.perf_counter()
+    began = time.process_time()
     table = exposures(
         found, frames(range(0, count * 500, 500)), scenes([0] * count), long, ExposureSettings(max_hidden_ms=0)
     )
     assert len(table) == 10 * 2058
-    assert time.perf_counter() - began < 20
+    assert time.process_time() - began < 20
