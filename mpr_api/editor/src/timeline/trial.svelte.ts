@@ -8,19 +8,17 @@ export class Trial {
   answer = $state.raw<Answer | null>(null)
   failure = $state('')
   busy = $state(false)
-  private asked = 0
   private running: AbortController | null = null
   private next: (() => void) | null = null
 
-  /** Try these settings on a frame. While one try runs, only the newest wish waits. */
-  run(timeline: string, stage: string, frame: number, overrides: Record<string, Json>): void {
-    const number = ++this.asked
-    const start = () => void this.ask(number, timeline, stage, frame, overrides)
+  /** Try these settings on a frame, `debug`: with pictures of how. While one try runs, only the newest wish waits. */
+  run(timeline: string, stage: string, frame: number, overrides: Record<string, Json>, debug: boolean): void {
+    const start = () => void this.ask(timeline, stage, frame, overrides, debug)
     if (this.running) this.next = start
     else start()
   }
 
-  private async ask(number: number, timeline: string, stage: string, frame: number, overrides: Record<string, Json>): Promise<void> {
+  private async ask(timeline: string, stage: string, frame: number, overrides: Record<string, Json>, debug: boolean): Promise<void> {
     const control = new AbortController()
     this.running = control
     this.busy = true
@@ -28,7 +26,7 @@ export class Trial {
       const answer = await answered(
         api.POST('/detect/timeline/{timeline}/try/{stage}', {
           params: { path: { timeline, stage } },
-          body: { frames: [frame], overrides: overrides as never, debug: false },
+          body: { frames: [frame], overrides: overrides as never, debug },
           signal: control.signal,
         }),
       )
@@ -52,4 +50,10 @@ export class Trial {
     this.failure = ''
     this.busy = false
   }
+}
+
+/** The picture that the API sends as PNG in base64. */
+export function bitmapOf(base64: string): Promise<ImageBitmap> {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))
+  return createImageBitmap(new Blob([bytes], { type: 'image/png' }))
 }
