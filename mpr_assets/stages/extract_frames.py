@@ -42,7 +42,7 @@ from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureFolder
 from mpr_resources.storage.tables import StageTable, TableHeader
 
-CODE_VERSION = "4.2"
+CODE_VERSION = "4.3"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -56,10 +56,12 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "phash": pl.UInt64,
     "size_bytes": pl.Int64,
     "cut_ms": pl.Int64,
+    "panned": pl.Boolean,
 }
 """`cut_ms`: when, on the timeline's clock, the picture changed abruptly between the frame before and this one, exact to
 the frames that the decoder passed; null where it did not. `timeline_ms`: when the frame comes on, or the chunk's start
-where it was on before. `until_ms`: when the source's next picture comes, sampled or not, or the chunk's end."""
+where it was on before. `panned`: whether all that changed since the frame before is that the camera moved, fast.
+`until_ms`: when the source's next picture comes, sampled or not, or the chunk's end."""
 
 MOST_NOTES = 10
 """So many changes of size are told."""
@@ -109,6 +111,7 @@ class IndexRow(TypedDict):
     phash: int
     size_bytes: int
     cut_ms: int | None
+    panned: bool
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class SampledFrame:
     timeline_ms: int
     until_ms: int
     cut_ms: int | None
+    panned: bool
 
 
 class ChunkRow(TypedDict):
@@ -259,8 +263,9 @@ def _sample(
         chosen, times, deinterlace=settings.deinterlace, allow_damage=settings.allow_damage, passing=passing
     ):
         assert frame.pts is not None
-        cut_pts = changes.cut_pts(frame.pts)
-        cut_ms = None if first or cut_pts is None else media.ms(cut_pts) - shift
+        change = changes.until(frame.pts)
+        cut_ms = None if first or change.cut_pts is None else media.ms(change.cut_pts) - shift
+        panned = change.panned and not first
         first = False
         if frame.pts == after_pts:
             continue
@@ -275,6 +280,7 @@ def _sample(
             timeline_ms=max(source_ms, chunk["start_ms"]) - shift,
             until_ms=until_ms[frame.pts] - shift,
             cut_ms=cut_ms,
+            panned=panned,
         )
 
 
@@ -313,6 +319,7 @@ def _encode(seq: int, one: SampledFrame, settings: ExtractFramesSettings) -> Ext
         phash=frame_phash(pixels),
         size_bytes=len(jpeg),
         cut_ms=one.cut_ms,
+        panned=one.panned,
     )
     return ExtractedFrame(row, jpeg)
 
@@ -330,6 +337,7 @@ def _frames_are_there(run: StageRun[ExtractFramesSettings], header: TableHeader)
     schema=SCHEMA,
     columns={
         "cut_ms": "when the picture changed abruptly since the frame before, ms of the timeline; null: it did not",
+        "panned": "whether the camera moved fast since the frame before, and nothing else changed",
         "phash": "perceptual hash of the picture: near for pictures that look alike",
         "size_bytes": "size of the stored JPEG picture",
         "source_ms": "time of the frame on its source's clock",

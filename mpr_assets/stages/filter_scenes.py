@@ -7,7 +7,8 @@ ContentDetector at 35 agreed best with full-rate detection on advertisements and
 frames a second. A fade makes no shot until the change from one sample to the next is larger than the threshold.
 The cuts that `extract_frames` saw between the samples are added: two shots of the same pitch have the same colours.
 Either way a cut is none when both frames show one scene, moved, zoomed, turned or lit otherwise: a fast pan over a
-crowd, a flash. How much of the one's detail the other shows tells, see `gpu_service.likeness.shared_view`.
+crowd, a flash. How much of the one's detail the other shows tells, see `gpu_service.likeness.shared_view`. Where a pan
+is so fast that they have nothing in common, `extract_frames` saw it between the samples.
 A frame of another size than the one before always begins a shot: what follows text and crops within one need not ask.
 
 Near-duplicates. A frame is dropped when its perceptual hash is close to that of the last kept frame of the shot and
@@ -113,6 +114,15 @@ class KeptFrames:
     grey: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A frame of the present stretch. `panned`: whether the camera panned since the one before."""
+
+    position: int
+    grey: Gray
+    panned: bool
+
+
 class Shots:
     """Shot numbers of frames given in order; a chunk always begins a shot, and so does a frame of another size."""
 
@@ -123,24 +133,26 @@ class Shots:
         self._seen = 0
         self._stretch_start = 0
         self._cuts: set[int] = set()
-        self._greys: deque[tuple[int, Gray]] = deque(maxlen=REMEMBERED)
+        self._seen_last: deque[_Seen] = deque(maxlen=REMEMBERED)
 
-    def add(self, stretch: tuple[int, int, int], image: Image, cut_before: bool) -> None:
+    def add(self, stretch: tuple[int, int, int], image: Image, cut_before: bool, panned: bool = False) -> None:
         """The next frame.
 
         Args:
             stretch: its chunk, width and height.
             image: its pixels, of one size within the stretch.
             cut_before: whether a cut was seen since the frame before.
+            panned: whether the camera panned since then, and nothing else was seen.
         """
         if stretch != self._stretch:
             self._finish_stretch()
             self._stretch, self._stretch_start, self._detector = stretch, self._seen, _detector(self._settings)
             self._cuts.add(self._seen)
-            self._greys.clear()
+            self._seen_last.clear()
         height_px = max(1, round(image.shape[0] * DETECTOR_WIDTH_PX / image.shape[1]))
         small = cv2.resize(image, (DETECTOR_WIDTH_PX, height_px), interpolation=cv2.INTER_AREA)
-        self._greys.append((self._seen, np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)))
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+        self._seen_last.append(_Seen(self._seen, grey, panned))
         found = self._detector.process_frame(self._time(self._seen), small)
         self._found([*found, *([self._time(self._seen)] if cut_before else [])])
         self._seen += 1
@@ -161,11 +173,12 @@ class Shots:
         return FrameTimecode(position - self._stretch_start, fps=1.0)
 
     def _found(self, cuts: Iterable[FrameTimecode]) -> None:
-        remembered = dict(self._greys)
+        remembered = {seen.position: seen for seen in self._seen_last}
         for cut in cuts:
             position = self._stretch_start + cut.frame_num
             before, after = remembered.get(position - 1), remembered.get(position)
-            if before is None or after is None or not same_scene(before, after):
+            moved = after is not None and after.panned
+            if before is None or after is None or not (moved or same_scene(before.grey, after.grey)):
                 self._cuts.add(position)
 
 
@@ -187,7 +200,7 @@ def filter_scenes(frames: Iterable[Frame], index: pl.DataFrame, settings: Filter
         assert frame.seq == row["seq"]
         image = _reduced(frame.picture.pixels)
         stretch = row["chunk"], row["width_px"], row["height_px"]
-        shots.add(stretch, image, row["cut_ms"] is not None)
+        shots.add(stretch, image, row["cut_ms"] is not None, row["panned"])
         candidate = KeptFrames(frame.seq, stretch, row["timeline_ms"], row["phash"], _grey(image))
         if kept is None or not same_picture(kept, candidate, settings):
             kept = candidate

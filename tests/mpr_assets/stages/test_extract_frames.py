@@ -141,7 +141,7 @@ def test_the_row_of_a_frame(tmp_path: Path) -> None:
     frames = list(extract(timeline(path, (400, 800), (1000, 2000)), ExtractFramesSettings()))
     table = index(frame.row for frame in frames)
     assert dict(table.schema) == SCHEMA
-    assert table.drop("phash", "size_bytes", "cut_ms").rows() == [
+    assert table.drop("phash", "size_bytes", "cut_ms", "panned").rows() == [
         (0, 0, 7200 + 10 * 3600, 400, 0, 40, 160, 96),
         (1, 1, 7200 + 25 * 3600, 1000, 400, 440, 160, 96),
         (2, 1, 7200 + 27 * 3600, 1080, 480, 520, 160, 96),

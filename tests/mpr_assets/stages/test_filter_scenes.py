@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import cv2
 import numpy as np
@@ -58,6 +58,7 @@ def run(
     *,
     chunks: list[int] | None = None,
     cuts_ms: list[int | None] | None = None,
+    panned: Collection[int] = (),
     step_ms: int = 500,
     quality: int = 90,
     settings: FilterScenesSettings | None = None,
@@ -67,7 +68,7 @@ def run(
     chunks = chunks or [0] * len(stored)
     cuts_ms = cuts_ms or [None] * len(stored)
     rows = [
-        (seq, chunk, 0, 0, seq * step_ms, (seq + 1) * step_ms, *SIZE, frame_phash(picture), 0, cut_ms)
+        (seq, chunk, 0, 0, seq * step_ms, (seq + 1) * step_ms, *SIZE, frame_phash(picture), 0, cut_ms, seq in panned)
         for seq, (picture, chunk, cut_ms) in enumerate(zip(stored, chunks, cuts_ms, strict=True))
     ]
     index = pl.DataFrame(rows, schema=INDEX_SCHEMA, orient="row")
@@ -165,6 +166,12 @@ def test_a_cut_that_the_extractor_saw_begins_a_shot() -> None:
     calm = [scene(1) // 8 + 110, scene(2) // 8 + 110]
     assert run(calm, cuts_ms=[None, 420])["shot"].to_list() == [0, 1]
     assert run([scene(1)] * 2, cuts_ms=[None, 420])["shot"].to_list() == [0, 0]
+
+
+def test_a_pan_that_the_extractor_saw_begins_none() -> None:
+    pictures = [scene(1), scene(2), scene(4)]
+    assert run(pictures)["shot"].to_list() == [0, 1, 2]
+    assert run(pictures, panned=[1])["shot"].to_list() == [0, 0, 1]
 
 
 BASE = scene(7)

@@ -181,6 +181,7 @@ def test_one_picture_in_another_size_is_a_shot_of_its_own() -> None:
             "height_px": [picture.shape[0] for picture in pictures],
             "phash": [frame_phash(picture) for picture in pictures],
             "cut_ms": [None] * 5,
+            "panned": [False] * 5,
         }
     )
     scenes = scenes_of(pictures, frames)
@@ -190,8 +191,8 @@ def test_one_picture_in_another_size_is_a_shot_of_its_own() -> None:
 @pytest.mark.parametrize("detector", ["content", "adaptive", "hash", "histogram"])
 def test_no_detector_compares_pictures_of_different_shapes(detector: Any) -> None:
     pictures = [numbered(seq, *size) for seq, size in enumerate([(160, 96), (96, 160), (90, 90), (160, 96)])]
-    columns = ["seq", "chunk", "timeline_ms", "width_px", "height_px", "phash", "cut_ms"]
-    rows = [(seq, 0, 500 * seq, *picture.shape[1::-1], 0, None) for seq, picture in enumerate(pictures)]
+    columns = ["seq", "chunk", "timeline_ms", "width_px", "height_px", "phash", "cut_ms", "panned"]
+    rows = [(seq, 0, 500 * seq, *picture.shape[1::-1], 0, None, False) for seq, picture in enumerate(pictures)]
     scenes = scenes_of(pictures, pl.DataFrame(rows, schema=columns, orient="row"), detector)
     assert scenes["shot"].to_list() == [0, 1, 2, 3]
 
