@@ -22,6 +22,7 @@ from mpr_assets.report.exposures import ExposureSettings, exposures
 from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract, index
 from mpr_assets.stages.filter_scenes import FilterScenesSettings, filter_scenes
 from mpr_assets.stages.timeline import resolve
+from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.storage.pictures import Frame
 from tests.clips import numbered, read_number
@@ -159,7 +160,8 @@ def test_every_frame_has_its_own_geometry(name: str, threads: int, tmp_path: Pat
         (seq, 0, 0, picture.shape[1] // 2, picture.shape[0], f"brand {second}", 0.9, "ocr")
         for seq, (second, picture) in enumerate(zip(seconds, pictures, strict=True))
     ]
-    detections = pl.DataFrame(found, schema=["seq", "x", "y", "w", "h", "brand", "confidence", "source"], orient="row")
+    marks = pl.DataFrame(found, schema=["seq", "x", "y", "w", "h", "brand", "confidence", "source"], orient="row")
+    detections = pl.concat([pl.DataFrame(schema=DETECTION_SCHEMA), marks], how="diagonal_relaxed")
     rows = exposures(detections, frames, scenes, chunks, ExposureSettings())
     # Where no cut is seen, frames meet in the middle: between 480 and 1000 ms.
     edges_ms = [0, *(1000 * at if 1000 * at in cuts_ms else 1000 * at - 260 for at in range(1, len(sizes)))]
