@@ -30,7 +30,7 @@ second or more it was 0.1 to 0.4; in cross-fades of two such pans, and where thi
 
 
 @dataclass(frozen=True)
-class Change:
+class PictureChange:
     """How the picture changed from one sampled frame to the next.
 
     Attributes:
@@ -74,20 +74,20 @@ class Changes:
             self._steps.append(_step(frame.pts, self._last[1], grid))
         self._last = frame.pts, grid
 
-    def until(self, pts: int) -> Change:
+    def until(self, pts: int) -> PictureChange:
         """From the last call's `pts` on to this."""
         steps = [step for step in self._steps if step.pts <= pts]
         reshaped = [at for at in self._reshaped if at <= pts]
         self._steps, self._reshaped = self._steps[len(steps) :], self._reshaped[len(reshaped) :]
         if reshaped:
-            return Change(reshaped[-1], False)
+            return PictureChange(reshaped[-1], False)
         if len(steps) < 2:
-            return Change(None, False)
+            return PictureChange(None, False)
         largest, second = sorted(steps, key=lambda step: -step.moved_change)[:2]
         if largest.moved_change >= max(LEAST_JUMP, OUTSTANDING * second.moved_change):
-            return Change(largest.pts, False)
+            return PictureChange(largest.pts, False)
         changes, left = (sum(step.change for step in steps), sum(step.moved_change for step in steps))
-        return Change(None, changes >= LEAST_JUMP * len(steps) and left <= LEFT_BY_PANS * changes)
+        return PictureChange(None, changes >= LEAST_JUMP * len(steps) and left <= LEFT_BY_PANS * changes)
 
     def _grid(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Grey levels of evenly spread pixels, not of means: a hundredth of the time. Shape GRID."""

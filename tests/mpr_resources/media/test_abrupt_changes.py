@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gpu_service.pictures import Image
-from mpr_resources.media.abrupt_changes import Change, Changes
+from mpr_resources.media.abrupt_changes import Changes, PictureChange
 from mpr_resources.media.geometry import Geometry
 from mpr_resources.media.pixels import UPRIGHT, Orientation
 from tests.stills import seen, smeared, still
@@ -88,7 +88,7 @@ def test_a_fast_pan_is_no_cut_and_hides_none(name: str) -> None:
         made = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
         made.pts = pts
         changes.add(made, WIDE)
-    assert changes.until(99) == Change(cut, panned)
+    assert changes.until(99) == PictureChange(cut, panned)
 
 
 FORMATS = {
