@@ -23,7 +23,8 @@ from bench.logo_photos import looks, photograph
 from bench.logos import frames_of
 from demo.broadcast import draw_broadcast
 from gpu_service.pictures import Image
-from gpu_service.routines.logos.embed import BACKGROUNDS, QUANTUM, SIZES
+from gpu_service.routines.logos.embed import SIZES
+from gpu_service.routines.logos.templates import BACKGROUNDS, QUANTUM
 from gpu_service.routines.logos.trunk import CELL_PX, CHANNELS, Floats, cells
 
 DIMENSIONS = 96

@@ -33,6 +33,7 @@ from gpu_service.routines.logos.logo_set import LogoSet, logo_set
 from gpu_service.routines.logos.references import root_sift
 from gpu_service.routines.logos.regions import Floats
 from gpu_service.routines.logos.verify import (
+    LEAST_LIKENESS,
     PoseEvidence,
     corners_of,
     project,
@@ -42,7 +43,7 @@ from gpu_service.routines.logos.verify import (
 from gpu_service.settings import Settings
 from gpu_service.wire import Box, ObjectFinding, to_quad
 
-VERSION = "2"
+VERSION = "3"
 
 REGION_SIDE_PX = 720
 """Long side to which a picture is brought to look for regions."""
@@ -52,7 +53,8 @@ LIKELY = -2.0
 """Log-odds, about 1 in 8, from which a pose may support those of other references of its brand."""
 AGREEMENT = 0.6
 """Log-odds added for each further reference of the brand, two at most, that is likely at the same place by itself."""
-
+MOST_SUPPORT = 100
+"""Features that support a pose, at most: none with more is known that did not have the likeness too."""
 DOUBT = 3.0
 """Log-odds taken off what a plain silhouette finds: in 34 photographs discs, ellipses and bars were found 14 times, 7
 of them at a score over 0.88."""
@@ -90,7 +92,7 @@ def find_logos(
         return []
     picked = [logos.logos[i] for i in owners]
     evidence = verify(pyramid(image), picked, poses)
-    scores = _scores(evidence, logos, owners, features)
+    scores = _scores(evidence, logos, owners, features, settings.logo_threshold)
     quads = project(evidence.homographies, corners_of(picked))
     findings = []
     for i in _distinct(quads, scores, settings.logo_threshold):
@@ -169,12 +171,20 @@ def picture_score(evidence: PoseEvidence, supported: Floats) -> Floats:
     return np.asarray(z + 0.7 * np.log1p(supported) - 9.5, np.float32)
 
 
-def _scores(evidence: PoseEvidence, logos: LogoSet, owners: NDArray[np.int32], features: votes.Features) -> Floats:
-    """Calibrated scores (k,), 0 to 1; 0 where the pose is not one that a logo can have."""
+def _scores(
+    evidence: PoseEvidence, logos: LogoSet, owners: NDArray[np.int32], features: votes.Features, threshold: float
+) -> Floats:
+    """Calibrated scores (k,), 0 to 1; 0 where the pose is not one that a logo can have.
+
+    Scores below the threshold may be lower than they would be if all that speaks for them was asked.
+    """
     flat = logos.flat[owners]
     z = flat_score(evidence, np.array([logos.logos[i].plainness for i in owners]))
-    pictures = ~flat & evidence.plausible & (evidence.likeness > 0.2)
-    worth = np.flatnonzero(pictures)
+    pictures = ~flat & evidence.plausible & (evidence.likeness > LEAST_LIKENESS)
+    # Not asked where no support makes the pose likely enough to be given, or to confirm another.
+    most = np.full(len(owners), MOST_SUPPORT, np.float32)
+    hopeful = picture_score(evidence, most) > min(LIKELY, _log_odds(threshold) - 2 * AGREEMENT)
+    worth = np.flatnonzero(pictures & hopeful)
     supported = np.zeros(len(owners), np.float32)
     supported[worth] = votes.support(features, logos, owners[worth], evidence.homographies[worth])
     either = np.where(flat, z, picture_score(evidence, supported))
@@ -183,6 +193,11 @@ def _scores(evidence: PoseEvidence, logos: LogoSet, owners: NDArray[np.int32], f
     odds = odds - DOUBT * logos.doubtful[owners]
     odds = odds + AGREEMENT * _agreement(quads, odds > LIKELY, owners, logos.brand_of).clip(0, 2)
     return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+
+
+def _log_odds(score: float) -> float:
+    kept = min(max(score, 1e-6), 1 - 1e-6)
+    return float(np.log(kept / (1 - kept)))
 
 
 def _agreement(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gpu_service.boxes import XYWH
+from gpu_service.boxes import XYWH, around
 from gpu_service.pictures import Image
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -33,10 +33,12 @@ LEAST_LIKENESS = 0.72
 """Correlation of shapes from which a region proposes a pose. No measurement is known."""
 A_REGION = 5
 """Poses that one region proposes, the likest."""
+LARGE_PX = 8 * SHAPE_PX
 MAX_REGIONS = 60
 """Regions of one threshold, the largest: a bound on the work."""
 LEAST_REGION_PX = 10
 """Long side, pixels of the picture looked at. No measurement is known."""
+LEAST_REGION_AREA_PX = 12
 BRIGHTNESS_STEPS = (30, 55, 80, 105, 130, 155, 180, 205, 230)
 """Even steps of 25 levels of CIELAB lightness, 0 to 255."""
 COLOUR_STEPS = (-40, -20, -9, 9, 20, 40)
@@ -149,10 +151,17 @@ def regions_of(image: Image) -> Regions:
     shapes: list[Floats] = []
     for channel in range(3):
         plane = np.ascontiguousarray(lab[..., channel])
-        steps = BRIGHTNESS_STEPS if channel == 0 else tuple(float(np.median(plane)) + d for d in COLOUR_STEPS)
+        middle = float(np.median(plane)) if channel else 0.0
+        steps = BRIGHTNESS_STEPS if channel == 0 else tuple(middle + d for d in COLOUR_STEPS)
         known: dict[tuple[int, ...], list[tuple[int, int, int, int, int]]] = {}
+        before = plane.size
         for threshold in steps:
             over = plane > threshold
+            area_px = int(np.count_nonzero(over))
+            # Nothing is over the threshold or all is, or just what is over the one before.
+            if min(area_px, before - area_px) < LEAST_REGION_AREA_PX:
+                continue
+            before = area_px
             for mask in (over, ~over):
                 for region, shape in _fresh(mask.view(np.uint8), known):
                     boxes.append(region)
@@ -170,21 +179,28 @@ def _fresh(
     _, labels, found, _ = cv2.connectedComponentsWithStats(mask, connectivity=4, ltype=cv2.CV_32S)
     stats = np.asarray(found, np.int32)
     w, h, area = stats[1:, 2:].T
-    usable = (area >= 12) & (np.maximum(w, h) >= 4) & (w < 0.98 * width) & (area < 0.5 * height * width)
+    usable = (
+        (area >= LEAST_REGION_AREA_PX) & (np.maximum(w, h) >= 4) & (w < 0.98 * width) & (area < 0.5 * height * width)
+    )
     picked = np.flatnonzero(usable) + 1
     picked = picked[np.argsort(-stats[picked, 4], kind="stable")][:MAX_REGIONS]
+    chosen = np.zeros(len(stats), bool)
     for members in [[int(k)] for k in picked] + [picked[group].tolist() for group in _groups(stats[picked])]:
-        x0, y0 = int(stats[members, 0].min()), int(stats[members, 1].min())
-        x1, y1 = int((stats[members, 0] + stats[members, 2]).max()), int((stats[members, 1] + stats[members, 3]).max())
-        box = (x0, y0, x1 - x0, y1 - y0)
-        area_px = int(stats[members, 4].sum())
-        if max(box[2:]) < LEAST_REGION_PX or min(box[2:]) < 4 or _seen((*box, area_px), known):
+        x, y, w, h = around([_box(stats[k]) for k in members])
+        area_px = sum(int(stats[k, 4]) for k in members)
+        if max(w, h) < LEAST_REGION_PX or min(w, h) < 4 or _seen((x, y, w, h, area_px), known):
             continue
-        window = labels[y0:y1, x0:x1]
-        chosen = np.zeros(len(stats), bool)
+        # Of a large region some rows and columns say its shape as well.
+        window = labels[y : y + h : max(1, h // LARGE_PX), x : x + w : max(1, w // LARGE_PX)]
         chosen[members] = True
-        inside = chosen[window]
-        yield box, shape_of(inside, 0, 0, box[2], box[3])
+        inside = chosen[window] if len(members) > 1 else window == members[0]
+        chosen[members] = False
+        yield (x, y, w, h), shape_of(inside, 0, 0, inside.shape[1], inside.shape[0])
+
+
+def _box(stats: NDArray[np.int32]) -> XYWH:
+    x, y, w, h = stats[:4].tolist()
+    return x, y, w, h
 
 
 def _seen(
@@ -223,20 +239,15 @@ def _groups(stats: NDArray[np.int32]) -> list[NDArray[np.intp]]:
     return found
 
 
-def _connected(near: Mask) -> NDArray[np.int_]:
-    label = np.full(len(near), -1)
-    count = 0
-    for start in range(len(near)):
-        if label[start] >= 0:
-            continue
-        label[start] = count
-        todo = [start]
-        while todo:
-            fresh = np.flatnonzero(near[todo.pop()] & (label < 0))
-            label[fresh] = count
-            todo += fresh.tolist()
-        count += 1
-    return label
+def _connected(near: Mask) -> NDArray[np.intp]:
+    """The component of each of n nodes, from 0; near (n, n) says which are joined, each with itself."""
+    label = np.arange(len(near))
+    while True:
+        least = np.where(near, label, len(near)).min(axis=1)
+        least = least[least]
+        if (least == label).all():
+            return np.unique(label, return_inverse=True)[1]
+        label = least
 
 
 def propose(regions: Regions, shapes: Shapes) -> tuple[NDArray[np.int32], NDArray[np.float64], Floats]:
