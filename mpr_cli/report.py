@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from gpu_service.errors import BadInput
 from mpr_assets.report.measures import measures
+from mpr_assets.report.media_equivalent import RateCard, equivalents
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
@@ -22,6 +23,7 @@ from mpr_resources.media.clock import clock
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import read_table
+from mpr_resources.yaml_files.load import load_file
 
 app = typer.Typer()
 
@@ -54,6 +56,29 @@ class ReportedBrand:
     source: str
     first_ms: int
     last_ms: int
+
+
+@dataclass(frozen=True)
+class MeasuredBrand:
+    """What docs/measures.md defines. `counted_ms`: what counts by the report's rule. `placement`: the one with most
+    time. `media_equivalent`: in the currency of the rate card; null without one.
+    """
+
+    brand: str
+    counted_ms: int | None
+    share_of_voice: float | None
+    solo_ms: int | None
+    clutter: float | None
+    mean_prominence: float | None
+    position: str | None
+    visibility: float | None
+    clarity: float | None
+    quality: float | None
+    placement: str | None
+    media_equivalent: float | None
+
+
+FROM_REPORT = [one.name for one in fields(MeasuredBrand) if one.name not in ("placement", "media_equivalent")]
 
 
 @dataclass(frozen=True)
@@ -91,6 +116,8 @@ class ShownReport(Document):
     """`stale`: null where the report would come out the same now. `brands`: the longest on screen first. `unlisted`:
     what was read and is in no list of brands. `overridden`: stages made with settings for one run. `link`: opens the
     page in a browser, for `link_ms` where it is signed for so long; null where the storage has no address of the web.
+    `measures`: of the brands, in their order; none where an earlier version made the report. `counting_rule`: what
+    counts. `currency`: of the rate card; null without one.
     """
 
     timeline: str
@@ -101,11 +128,15 @@ class ShownReport(Document):
     page: str
     link: str | None
     link_ms: int | None
+    measures: list[MeasuredBrand]
+    counting_rule: str
+    currency: str | None
 
     def show(self) -> None:
         if self.stale is not None:
             _print_staleness(self.timeline, self.stale)
         print_brands(self.brands)
+        print_measures(self.measures, self.counting_rule, self.currency)
         if self.unlisted:
             named = [f"{one.text}, seen {one.times} time{'' if one.times == 1 else 's'}" for one in self.unlisted]
             more = [f"and {len(named) - UNLISTED} more"] if len(named) > UNLISTED else []
@@ -119,18 +150,24 @@ class ShownReport(Document):
 
 
 @app.command()
-def report(timeline: Timeline) -> ShownReport:
-    """Print a timeline's brands and the location of its report; first, whether and why it is stale."""
+def report(
+    timeline: Timeline,
+    rate_card: Annotated[
+        Path | None, typer.Option(help="YAML file with what advertising costs; see docs/measures.md.")
+    ] = None,
+) -> ShownReport:
+    """Print a timeline's brands, their measures, and the location of its report; first, whether and why it is stale."""
+    card = None if rate_card is None else load_file(rate_card, RateCard)
     load_spec(storage(), timeline)
     stored = storage().exists(Keys.table("compile_report", timeline))
-    return report_of(timeline, staleness(timeline) if stored else None)
+    return report_of(timeline, staleness(timeline) if stored else None, card)
 
 
-def report_of(timeline: str, stale: Staleness | None = None) -> ShownReport:
-    """What is stored of a timeline's report.
+def report_of(timeline: str, stale: Staleness | None = None, card: RateCard | None = None) -> ShownReport:
+    """What is stored of a timeline's report. `card`: in place of the one that it was made with.
 
     Raises:
-        BadInput: there is none yet.
+        BadInput: there is none yet, or the card cannot be applied to it.
     """
     store = storage()
     try:
@@ -141,6 +178,8 @@ def report_of(timeline: str, stale: Staleness | None = None) -> ShownReport:
     brands = measures(exposures.rows, chunks.rows).drop("seconds")
     told = _told(store, timeline)
     made = [OverriddenStage(one["stage"], one["overrides"]) for one in told.get("stages", []) if one.get("overrides")]
+    costs = {} if card is None else equivalents(exposures.rows, card)
+    told_card = told.get("rate_card")
     page = Keys.report(timeline, "report.html")
     link, signed = store.web(page), store.link(page, LINK_S)
     return ShownReport(
@@ -152,6 +191,9 @@ def report_of(timeline: str, stale: Staleness | None = None) -> ShownReport:
         page=store.where(page),
         link=link or signed,
         link_ms=LINK_S * 1000 if signed and not link else None,
+        measures=_measured(told, costs),
+        counting_rule=told.get("counting_rule", "all"),
+        currency=card.currency if card is not None else told_card["currency"] if told_card else None,
     )
 
 
@@ -221,6 +263,61 @@ def print_brands(brands: Sequence[ReportedBrand]) -> None:
             clock(one.last_ms),
         )
     terminal.out.print(table)
+
+
+def print_measures(brands: Sequence[MeasuredBrand], rule: str, currency: str | None) -> None:
+    """One row a brand; nothing where none is measured."""
+    if not brands:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("brand", overflow="fold", min_width=12)
+    counted = [] if rule == "all" else [rule]
+    money = [] if currency is None else [f"equivalent {currency}"]
+    for heading in ("voice", *counted, "solo", "prominence", "visibility", "clarity", "quality", *money):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("position", "placement"):
+        table.add_column(heading, no_wrap=True)
+    for one in brands:
+        counts = [_seconds(one.counted_ms)] if counted else []
+        cost = [_text(one.media_equivalent, ",.0f")] if money else []
+        table.add_row(
+            one.brand,
+            _text(one.share_of_voice, ".1%"),
+            *counts,
+            _seconds(one.solo_ms),
+            *(_text(value, ".2f") for value in (one.mean_prominence, one.visibility, one.clarity, one.quality)),
+            *cost,
+            one.position or "-",
+            one.placement or "-",
+        )
+    terminal.out.print()
+    terminal.out.print(table)
+    if money:
+        terminal.out.print(
+            "Equivalents are what as much advertising would cost by the rate card, no value of exposure."
+        )
+
+
+def _text(value: float | None, how: str) -> str:
+    return "-" if value is None else format(value, how)
+
+
+def _seconds(ms: int | None) -> str:
+    return "-" if ms is None else f"{ms / 1000:.2f}"
+
+
+def _measured(told: Mapping[str, Any], costs: Mapping[str, float | None]) -> list[MeasuredBrand]:
+    """The measures in a `report.json`; none where an earlier version wrote it. `costs`: equivalents, in place of its."""
+    found = []
+    for one in told.get("brands", []):
+        placed = one.get("placements_ms")
+        if placed is not None:
+            longest = max(placed, key=lambda name: placed[name], default=None)
+            cost = costs.get(one["brand"], one["media_equivalent"])
+            found.append(
+                MeasuredBrand(**{name: one.get(name) for name in FROM_REPORT}, placement=longest, media_equivalent=cost)
+            )
+    return found
 
 
 def _told(store: Storage, timeline: str) -> dict[str, Any]:

@@ -32,5 +32,8 @@ class ReportTables:
 
 def brands_of(report: Report) -> pl.DataFrame:
     """The brands of a report as the table that they were: rows of BRAND_SCHEMA."""
-    rows = [one.model_dump(exclude={"exposures", "cells"}) | {"exposures": len(one.exposures)} for one in report.brands]
+    rows = [
+        one.model_dump(exclude={"exposures", "cells", "placements_ms"}) | {"exposures": len(one.exposures)}
+        for one in report.brands
+    ]
     return pl.DataFrame(rows, BRAND_SCHEMA)

@@ -37,6 +37,7 @@ CHANGED = {
     "brands": BRANDS_CHANGED,
     "looked_for": BRANDS_CHANGED,
     "prompt": "the prompt changed",
+    "rate_card": "the rate card changed",
     "references": "the reference pictures changed",
     "spec": "the chunks changed",
     "version": "the media file changed",

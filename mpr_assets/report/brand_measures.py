@@ -31,6 +31,7 @@ BRAND_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {
     "nielsen_1s_ms": pl.Int64,
     "mrc_2s_ms": pl.Int64,
     "legible_90_ms": pl.Int64,
+    "media_equivalent": pl.Float64,
 }
 BRAND_SCHEMA = MEASURES_SCHEMA | BRAND_MEASURES
 
@@ -45,11 +46,13 @@ def brand_measures(exposures: pl.DataFrame, presence: pl.DataFrame, chunks: pl.D
         A table of BRAND_SCHEMA. Means are over the sampled frames on which the brand was found, those of clutter and
         quality over time.
     """
+    priced = exposures["media_equivalent"].is_not_null().any()
     over_exposures = exposures.group_by("brand").agg(
         _mean("clutter", pl.col("seen_ms")),
         _mean("quality", pl.col("seen_ms")),
         *(_mean(name, pl.col("frames")) for name in ("sharpness", "contrast", "clarity")),
         pl.col("solo_ms", "counted_ms", "nielsen_1s_ms", "mrc_2s_ms", "legible_90_ms").sum(),
+        media_equivalent=pl.col("media_equivalent").sum().round(2) if priced else pl.lit(None, pl.Float64),
         counted_exposures=(pl.col("counted_ms") > 0).sum(),
     )
     over_frames = presence.group_by("brand").agg(

@@ -10,6 +10,7 @@ import polars as pl
 from mpr_assets.report.counting_rules import RULES, RuleName
 from mpr_assets.report.exposures import DECIMALS, inferred_spans
 from mpr_assets.report.measured import Measured
+from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.report.model import (
     BrandReport,
     Counted,
@@ -51,6 +52,7 @@ def build_report(
     chunks: pl.DataFrame,
     unlisted: tuple[UnlistedText, ...],
     rule: RuleName = "all",
+    card: RateCard | None = None,
 ) -> Report:
     """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names."""
     exposures = measured.exposures
@@ -60,9 +62,18 @@ def build_report(
     for row, proof in zip(exposures.sort("brand", "start_ms").iter_rows(named=True), evidence, strict=True):
         kept = {name: row[name] for name in columns} | {"inferred": tuple(inferred_spans(row["inferred"]))}
         of_brand.setdefault(row["brand"], []).append(Exposure(**kept, evidence=proof))
+    placed: dict[str, dict[str, int]] = {}
+    seen_ms = exposures.group_by("brand", "placement").agg(pl.col("seen_ms").sum()).sort("brand", "placement")
+    for brand, placement, ms in seen_ms.iter_rows():
+        placed.setdefault(brand, {})[placement] = ms
     in_cells = dict(measured.cells.iter_rows())
     brands = tuple(
-        BrandReport(**row, cells=in_cells.get(row["brand"]), exposures=tuple(of_brand[row["brand"]]))
+        BrandReport(
+            **row,
+            cells=in_cells.get(row["brand"]),
+            placements_ms=placed.get(row["brand"]),
+            exposures=tuple(of_brand[row["brand"]]),
+        )
         for row in measured.brands.drop("exposures").iter_rows(named=True)
     )
     found = detections.filter(pl.col("brand").is_not_null())
@@ -84,6 +95,7 @@ def build_report(
         cuts_ms=_cuts_ms(spans),
         brands=brands,
         counting_rule=rule,
+        rate_card=card,
         counted=tuple(_counted(name, exposures) for name in RULES),
         unlisted=unlisted,
         stages=tuple(subject.stages),

@@ -11,6 +11,7 @@ import polars as pl
 from mpr_assets.report.at_once import together
 from mpr_assets.report.counting_rules import RULES, RuleName, counted_ms
 from mpr_assets.report.exposures import DECIMALS, EXPOSURE_SCHEMA
+from mpr_assets.report.media_equivalent import RateCard, media_equivalent
 from mpr_assets.report.presence import CELLS
 from mpr_assets.report.quality import QualityWeights, quality
 
@@ -30,10 +31,13 @@ EXPOSURE_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {
     "contrast": pl.Float64,
     "clarity": pl.Float64,
     "quality": pl.Float64,
+    "placement": pl.String,
+    "placement_reason": pl.String,
     "counted_ms": pl.Int64,
     "nielsen_1s_ms": pl.Int64,
     "mrc_2s_ms": pl.Int64,
     "legible_90_ms": pl.Int64,
+    "media_equivalent": pl.Float64,
 }
 MEASURED_SCHEMA = EXPOSURE_SCHEMA | EXPOSURE_MEASURES
 """The table of `compile_report`."""
@@ -54,22 +58,32 @@ COLUMN_MEANINGS = {
     "contrast": "mean contrast of the mark's pixels, 0 to 1; null: not measured",
     "clarity": "mean of sharpness, contrast and confidence together, 0 to 1; null: not measured",
     "quality": "weighted mean of prominence, clarity, visibility and having the screen alone, 0 to 1",
+    "placement": "what its marks stand on: board, shirt, overlay, product, unknown",
+    "placement_reason": "the rule that tells so; empty: none does",
     "counted_ms": "time that counts by the setting counting_rule, ms",
     "nielsen_1s_ms": "time that counts by the rule nielsen_1s, ms",
     "mrc_2s_ms": "time that counts by the rule mrc_2s, ms",
     "legible_90_ms": "time that counts by the rule legible_90, ms",
+    "media_equivalent": "what as much advertising would cost, by the user's rate card; null: none is given",
 }
 
 
 def measured_exposures(
-    exposures: pl.DataFrame, presence: pl.DataFrame, on_pixels: pl.DataFrame, rule: RuleName, weights: QualityWeights
+    exposures: pl.DataFrame,
+    presence: pl.DataFrame,
+    on_pixels: pl.DataFrame,
+    placed: pl.DataFrame,
+    rule: RuleName,
+    weights: QualityWeights,
+    card: RateCard | None,
 ) -> pl.DataFrame:
     """The exposures, sorted as they are, with what their frames add up to.
 
     Args:
         exposures: rows of EXPOSURE_SCHEMA. presence: of these exposures, by `presence`. on_pixels: by
             `pixel_measures`.
-        rule: gives `counted_ms`. weights: of the quality.
+        placed: by `placements`. rule: gives `counted_ms`. weights: of the quality. card: gives the
+            equivalent.
 
     Returns:
         A table of MEASURED_SCHEMA. Means are over the sampled frames on which the brand was found; those of size,
@@ -91,6 +105,7 @@ def measured_exposures(
         .join(per_exposure, on=keys, how="left", maintain_order="left")
         .join(_positions(presence, keys), on=keys, how="left", maintain_order="left")
         .join(_on_pixels(presence, on_pixels, keys), on=keys, how="left", maintain_order="left")
+        .join(placed, on=keys, how="left", maintain_order="left")
         .join(_counted(presence, keys), on=keys, how="left", maintain_order="left")
         .with_columns(clutter=pl.col("clutter_ms") / pl.col("seen_ms"), all_ms=pl.col("seen_ms"))
         .with_columns(
@@ -99,6 +114,7 @@ def measured_exposures(
             max_area_share=pl.coalesce(pl.col("max_ink_share").round(DECIMALS), "max_area_share"),
         )
         .with_columns(quality=quality(weights))
+        .with_columns(media_equivalent=media_equivalent(card))
         .with_columns(pl.col(name).round(DECIMALS) for name, dtype in EXPOSURE_MEASURES.items() if dtype == pl.Float64)
         .select(pl.col(name).cast(dtype) for name, dtype in MEASURED_SCHEMA.items())
     )

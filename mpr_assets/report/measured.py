@@ -8,9 +8,12 @@ import polars as pl
 from pydantic import Field
 
 from mpr_assets.report.brand_measures import brand_measures, cells
+from mpr_assets.report.camera import Motion, still
 from mpr_assets.report.counting_rules import RuleName
 from mpr_assets.report.exposure_measures import measured_exposures
+from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.report.pixel_measures import GetPictures, pixel_measures
+from mpr_assets.report.placement import Surroundings, placements
 from mpr_assets.report.presence import presence
 from mpr_assets.report.quality import QualityWeights
 
@@ -30,6 +33,9 @@ class MeasureSettings(QualityWeights):
         description="maximum frames of each exposure on whose pixels the size of letters, sharpness and contrast are "
         "measured; 0: none",
     )
+
+
+NOTHING_AROUND = Surroundings()
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,18 @@ def measure(
     chunks: pl.DataFrame,
     settings: MeasureSettings,
     pictures: GetPictures,
+    around: Surroundings = NOTHING_AROUND,
+    motion: Motion = still,
+    card: RateCard | None = None,
 ) -> Measured:
-    """Measure the exposures; the tables are those that `presence` takes, and `timeline`'s."""
+    """Measure the exposures; the tables are those that `presence` takes, and `timeline`'s.
+
+    Args:
+        pictures: frames whose pixels are measured. around: what else is on the frames. motion: of the picture.
+        card: of the user; None: nothing is said in money.
+    """
     seen = presence(exposures, detections, frames, spans)
     on_pixels = pixel_measures(seen, detections, settings.measured_frames, pictures)
-    rows = measured_exposures(exposures, seen, on_pixels, settings.counting_rule, settings)
+    placed = placements(seen, detections, frames, spans, around, motion)
+    rows = measured_exposures(exposures, seen, on_pixels, placed, settings.counting_rule, settings, card)
     return Measured(rows, brand_measures(rows, seen, chunks), cells(seen))

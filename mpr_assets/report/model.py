@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from mpr_assets.report.media_equivalent import RateCard
+
 
 class ReportModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,10 +115,13 @@ class Exposure(ReportModel):
     contrast: float | None = Field(None, description="0 to 1; null: not measured")
     clarity: float | None = Field(None, description="0 to 1; null: not measured")
     quality: float | None = Field(None, description="0 to 1, by the weights of the profile")
+    placement: str | None = Field(None, description="board, shirt, overlay, product or unknown")
+    placement_reason: str | None = Field(None, description="the rule that tells so; empty: none does")
     counted_ms: int | None = Field(None, description="what counts of it by the report's counting rule")
     nielsen_1s_ms: int | None = None
     mrc_2s_ms: int | None = None
     legible_90_ms: int | None = None
+    media_equivalent: float | None = Field(None, description="in the currency of the rate card; null: none is given")
     evidence: Evidence
 
 
@@ -159,6 +164,8 @@ class BrandReport(ReportModel):
     nielsen_1s_ms: int | None = None
     mrc_2s_ms: int | None = None
     legible_90_ms: int | None = None
+    media_equivalent: float | None = Field(None, description="in the currency of the rate card; null: none is given")
+    placements_ms: dict[str, int] | None = Field(None, description="time seen by placement")
     cells: tuple[float, ...] | None = Field(
         None, description="share of its frames on which it stands in each cell, row by row from the top left"
     )
@@ -208,6 +215,9 @@ class Report(ReportModel):
     cuts_ms: tuple[int, ...] = Field(description="shot boundaries on the timeline's clock, chunk edges left out")
     brands: tuple[BrandReport, ...]
     counting_rule: str = Field("all", description="the rule by which `counted_ms` and `share_of_voice` count")
+    rate_card: RateCard | None = Field(
+        None, description="of the user, by which `media_equivalent` is; null: none is given"
+    )
     counted: tuple[Counted, ...] = Field((), description="what counts by each rule")
     unlisted: tuple[UnlistedText, ...] = Field((), description="what was read and is not in the list, longest first")
     stages: tuple[StageProvenance, ...]

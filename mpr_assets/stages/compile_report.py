@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 import polars as pl
 from pydantic import Field
@@ -29,12 +31,14 @@ from mpr_assets.report.exposures import (
     exposures,
     frame_spans,
 )
-from mpr_assets.report.measured import MeasureSettings, measure
+from mpr_assets.report.measured import NOTHING_AROUND, MeasureSettings, measure
+from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.overview import overview
 from mpr_assets.report.page.pictures import GetPicture
 from mpr_assets.report.page.render import PageSettings, render_page
 from mpr_assets.report.pixel_measures import GetPictures
+from mpr_assets.report.placement import Surroundings, surroundings
 from mpr_assets.report.refinement import Edge, EdgeTime, Refine
 from mpr_assets.report.source_names import source_names
 from mpr_assets.report.unlisted import unlisted_texts
@@ -45,10 +49,15 @@ from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.streams import StreamPlace
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
+from mpr_resources.yaml_files.load import load_file
+from mpr_resources.yaml_files.read import read_file
 
-CODE_VERSION = "6"
+CODE_VERSION = "6.1"
 
 SCHEMA = MEASURED_SCHEMA
+
+AROUND = ("field_segmentation", "detect_edges", "detect_objects")
+"""Stages that tell what brands stand on."""
 
 DETECTING = (match_brands.stage, escalate_vlm.stage, escalate_cloud.stage)
 """Stages whose detections make up the report."""
@@ -66,6 +75,11 @@ class CompileReportSettings(ExposureSettings, MeasureSettings, PageSettings, Sta
     refine_edges: bool = Field(
         False,
         description="true: the source's frames between two samples are looked at for when an exposure starts and ends",
+    )
+    rate_card: str | None = Field(
+        None,
+        min_length=1,
+        description="file with what advertising costs, relative to the profiles folder; none: nothing is said in money",
     )
     exports: tuple[FormatName, ...] = Field(
         (), description="formats in which the report is stored besides csv, json and the page"
@@ -97,6 +111,8 @@ def compile_report(
     motion: Motion = still,
     pictures: GetPictures | None = None,
     refine: Refine | None = None,
+    around: Surroundings = NOTHING_AROUND,
+    card: RateCard | None = None,
 ) -> ReportFiles:
     """Compile a timeline's report.
 
@@ -109,6 +125,8 @@ def compile_report(
         motion: of the picture between kept frames.
         pictures: gives many in their order, to measure them; None: one by one.
         refine: looks up edges between samples; None: they stay where the samples have them.
+        around: what else was found on frames; it tells what brands stand on.
+        card: the user's rate card; None: nothing is said in money.
 
     Raises:
         ValueError: the tables do not fit together.
@@ -116,9 +134,9 @@ def compile_report(
     found = exposures(detections, frames, scenes, chunks, settings, motion, refine)
     spans = frame_spans(frames, scenes, chunks)
     stream = pictures or (lambda seqs: ((seq, picture(seq)) for seq in seqs))
-    measured = measure(found, detections, frames, spans, chunks, settings, stream)
+    measured = measure(found, detections, frames, spans, chunks, settings, stream, around, motion, card)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
-    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, settings.counting_rule)
+    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, settings.counting_rule, card)
     tables = ReportTables(report, measured.exposures, measured.brands)
     return ReportFiles(
         exposures=measured.exposures,
@@ -234,6 +252,16 @@ def _refine(run: StageRun[CompileReportSettings], timeline: StageTable, frames: 
     return refine
 
 
+def _rate_card(run: StageRun[CompileReportSettings]) -> Path:
+    assert run.settings.rate_card is not None
+    return run.profiles.folder / run.settings.rate_card
+
+
+def _depends_on(run: StageRun[CompileReportSettings]) -> dict[str, str]:
+    card = {} if run.settings.rate_card is None else {"rate_card": sha256(read_file(_rate_card(run))).hexdigest()}
+    return {"looked_for": run.brand_list().version, **card}
+
+
 @declare_stage(
     name="compile_report",
     description="Exposures, statistics, exports and the report page, with frames as evidence.",
@@ -269,8 +297,8 @@ def _refine(run: StageRun[CompileReportSettings], timeline: StageTable, frames: 
         "end_uncertainty_ms": "how far off the end may be, before or after, in ms",
     },
     code_version=CODE_VERSION,
-    inputs=("timeline", "extract_frames", "filter_scenes", *(one.name for one in DETECTING)),
-    depends_on=lambda run: {"looked_for": run.brand_list().version},
+    inputs=("timeline", "extract_frames", "filter_scenes", *AROUND, *(one.name for one in DETECTING)),
+    depends_on=_depends_on,
     complete=_report_holds,
     files=Keys.report,
     after=_record,
@@ -283,6 +311,9 @@ def stage(
     timeline: StageTable,
     extract_frames: StageTable,
     filter_scenes: StageTable,
+    field_segmentation: StageTable,
+    detect_edges: StageTable,
+    detect_objects: StageTable,
     **detecting: StageTable,
 ) -> Result:
     """The report's files into storage, the exposures as the table."""
@@ -307,6 +338,8 @@ def stage(
         picture_motion(lambda seq: folder.read(seq, decode=False)),
         folder.stream,
         _refine(run, timeline, extract_frames.header) if run.settings.refine_edges else None,
+        surroundings(detect_edges.rows, detect_objects.rows, field_segmentation.rows),
+        None if run.settings.rate_card is None else load_file(_rate_card(run), RateCard),
     )
     files = {**compiled.files, PAGE: compiled.report_html.encode()}
     for name, data in files.items():

@@ -90,7 +90,7 @@ def another(stage: str, name: str) -> Any:
     elif isinstance(now, tuple):
         tries = [[*now, "another"], ["srt", *now], list(now[:-1]), ["yolo", *now]]
     elif now is None:
-        tries = [1, 0.5]
+        tries = [1, 0.5, "another"]
     for value in tries:
         if value != now and _valid(model, {**section.model_dump(mode="json"), name: value}):
             return value
@@ -127,6 +127,7 @@ class Matrix:
     @classmethod
     def make(cls, folder: Path, instance: dg.DagsterInstance) -> Matrix:
         (folder / "profiles").mkdir()
+        (folder / "profiles" / "another").write_text("{currency: EUR, per_30s: 1000}")  # a rate card
         matrix = cls(folder, instance)
         matrix.reset()
         for profile, names in TIMELINES.items():
