@@ -307,7 +307,7 @@ def _seconds(ms: int | None) -> str:
 
 
 def _measured(told: Mapping[str, Any], costs: Mapping[str, float | None]) -> list[MeasuredBrand]:
-    """The measures in a `report.json`; none where an earlier version wrote it. `costs`: equivalents, in place of its."""
+    """The measures in a `report.json`; none where an earlier version wrote it. `costs`: in place of its equivalents."""
     found = []
     for one in told.get("brands", []):
         placed = one.get("placements_ms")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from mpr_assets.report.exposures import inferred_spans
+from mpr_assets.report.exposure_table import inferred_spans
 
 SPANS = {"row": pl.Int64, "brand": pl.String, "start_ms": pl.Int64, "end_ms": pl.Int64}
 

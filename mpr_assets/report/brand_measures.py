@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from mpr_assets.report.exposures import DECIMALS
+from mpr_assets.report.exposure_table import CELLS, DECIMALS
 from mpr_assets.report.measures import MEASURES_SCHEMA, measures
-from mpr_assets.report.presence import CELLS
 
 BRAND_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {
     "share_of_voice": pl.Float64,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from mpr_assets.report.counting_rules import RULES, RuleName
-from mpr_assets.report.exposures import DECIMALS, inferred_spans
+from mpr_assets.report.exposure_table import DECIMALS, inferred_spans
 from mpr_assets.report.measured import Measured
 from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.report.model import (

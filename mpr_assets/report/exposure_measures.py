@@ -10,9 +10,8 @@ import polars as pl
 
 from mpr_assets.report.at_once import together
 from mpr_assets.report.counting_rules import RULES, RuleName, counted_ms
-from mpr_assets.report.exposures import DECIMALS, EXPOSURE_SCHEMA
+from mpr_assets.report.exposure_table import CELLS, DECIMALS, EXPOSURE_SCHEMA
 from mpr_assets.report.media_equivalent import RateCard, media_equivalent
-from mpr_assets.report.presence import CELLS
 from mpr_assets.report.quality import QualityWeights, quality
 
 EXPOSURE_MEASURES: dict[str, pl.DataType | type[pl.DataType]] = {

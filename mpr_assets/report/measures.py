@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from mpr_assets.report.at_once import on_screen_ms
-from mpr_assets.report.exposures import DECIMALS
+from mpr_assets.report.exposure_table import DECIMALS
 from mpr_assets.timelines.chunks import timeline_ms
 
 MEASURES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {

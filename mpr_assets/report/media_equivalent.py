@@ -13,7 +13,7 @@ from pydantic import Field
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
-from mpr_assets.report.placement import Placement
+from mpr_assets.report.exposure_table import Placement
 
 SPOT_MS = 30_000
 

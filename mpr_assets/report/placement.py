@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from math import hypot
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import polars as pl
 
 from gpu_service.boxes import XYWH
 from mpr_assets.report.areas import centroid, outline
 from mpr_assets.report.camera import Motion
+from mpr_assets.report.exposure_table import Placement
 from mpr_resources.storage.tables import NamedRow
 
-Placement: TypeAlias = Literal["board", "shirt", "overlay", "product", "unknown"]
-PLACEMENTS: tuple[Placement, ...] = ("board", "shirt", "overlay", "product", "unknown")
 PLACEMENT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "brand": pl.String,
     "exposure": pl.Int32,

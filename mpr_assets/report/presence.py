@@ -39,12 +39,6 @@ PRESENCE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 
 CENTRALITY_SIGMA, CENTRALITY_WEIGHT, AREA_WEIGHT = 0.3, 0.6, 0.4
 """Of the prominence that ExposureEngine defines (arXiv:2510.04739)."""
-CELLS = (
-    "top left", "top", "top right",
-    "left", "centre", "right",
-    "bottom left", "bottom", "bottom right",
-)  # fmt: skip
-"""The cells of the 3 x 3 grid by their numbers."""
 
 
 def presence(

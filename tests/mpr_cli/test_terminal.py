@@ -6,7 +6,7 @@ import pytest
 
 from mpr_assets.report.measures import measures
 from mpr_cli.progress_display import BarProgress, LineProgress, progress
-from mpr_cli.report import ReportedBrand, print_brands
+from mpr_cli.report import MeasuredBrand, ReportedBrand, print_brands, print_measures
 from mpr_cli.terminal import PlainConsole, out, print_table
 from mpr_resources.progress import tracked
 from tests.world import BRAND, Ran, World
@@ -26,6 +26,41 @@ def test_a_brand_is_a_row(finished: tuple[World, Ran], capsys: pytest.CaptureFix
     assert row.startswith(BRAND)
     assert row.split()[2:5] == ["1", "2.00", "100.0%"]
     assert row.split()[-2:] == ["00:00:00.000", "00:00:02.000"]
+
+
+MEASURED = MeasuredBrand("Acme", 1500, 0.25, 500, 0.5, 0.64, "top left", 0.9, None, 0.725, "board", 1234.5)
+SHOWN: dict[str, tuple[list[MeasuredBrand], str, str | None, list[list[str]]]] = {
+    "of an earlier version": ([], "all", None, []),
+    "all time counts": (
+        [MEASURED],
+        "all",
+        None,
+        [
+            [],
+            ["brand", "voice", "solo", "prominence", "visibility", "clarity", "quality", "position", "placement"],
+            ["Acme", "25.0%", "0.50", "0.64", "0.90", "-", "0.72", "top", "left", "board"],
+        ],
+    ),
+    "by a rule and a rate card": (
+        [MEASURED],
+        "mrc_2s",
+        "EUR",
+        [
+            [],
+            ["brand", "voice", "mrc_2s", "solo", "prominence", "visibility", "clarity", "quality", "equivalent", "EUR",
+             "position", "placement"],
+            ["Acme", "25.0%", "1.50", "0.50", "0.64", "0.90", "-", "0.72", "1,234", "top", "left", "board"],
+            ["Equivalents", "are", "what", "as", "much", "advertising", "would", "cost", "by", "the", "rate", "card,", "no", "value", "of", "exposure."],
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SHOWN)
+def test_measures(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    brands, rule, currency, expected = SHOWN[case]
+    print_measures(brands, rule, currency)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == expected
 
 
 def test_plain_lines_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:

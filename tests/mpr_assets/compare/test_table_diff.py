@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from mpr_assets.compare.table_diff import change_line, compare
-from mpr_assets.report.exposures import EXPOSURE_SCHEMA
+from mpr_assets.report.exposure_table import EXPOSURE_SCHEMA
 from mpr_assets.text.detections import DETECTION_SCHEMA
 
 

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mpr_assets.report.exposure_table import EXPOSURE_SCHEMA, inferred_spans
 from mpr_assets.report.exposures import (
-    EXPOSURE_SCHEMA,
     ExposureSettings,
     exposures,
     frame_spans,
-    inferred_spans,
 )
 from tests.mpr_assets.report.tables import (
     HEIGHT,

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
-from mpr_assets.report.exposures import EXPOSURE_SCHEMA
+from mpr_assets.report.exposure_table import EXPOSURE_SCHEMA
 from mpr_assets.report.overview import BRANDS, overview
 
 CHUNKS = pl.DataFrame({"chunk": [0], "start_ms": [5000], "end_ms": [15_000], "timeline_start_ms": [0]})

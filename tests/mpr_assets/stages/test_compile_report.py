@@ -119,3 +119,19 @@ def test_a_video_that_is_away_is_named_and_the_report_stays(world: World) -> Non
 
 
 REFINED = {"compile_report": {"refine_edges": True}}
+
+
+def test_a_rate_card_is_applied_and_its_change_makes_the_report_stale(world: World) -> None:
+    card = world.profiles.folder / "rates.yaml"
+    card.write_text("{currency: EUR, per_30s: 3000, by_quality: false}")
+    priced = {"compile_report": {"rate_card": "rates.yaml"}}
+    assert world.run("compile_report", overrides=priced).success
+    report = json.loads(read(world, "report.json"))
+    assert (report["rate_card"]["currency"], report["brands"][0]["media_equivalent"]) == ("EUR", 200.0)
+    card.write_text("{currency: EUR, per_30s: 6000, by_quality: false}")
+    assert world.run("compile_report", overrides=priced).reused() == {"compile_report": False}
+    assert json.loads(read(world, "report.json"))["brands"][0]["media_equivalent"] == 400.0
+    card.unlink()
+    assert not world.run("compile_report", overrides=priced).success
+    assert world.run("compile_report").success
+    assert json.loads(read(world, "report.json"))["rate_card"] is None
