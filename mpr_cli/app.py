@@ -43,7 +43,7 @@ COMMANDS = {
     "run": CommandInfo("mpr_cli.run", "Register a timeline, materialize all stages and print the brands."),
     "report": CommandInfo(
         "mpr_cli.report",
-        "Print a timeline's brands and the location of its report; first, whether and why it is stale.",
+        "Print a timeline's brands with their measures, and where its report is; first, whether and why it is stale.",
     ),
     "export": CommandInfo(
         "mpr_cli.export",

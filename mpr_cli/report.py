@@ -156,7 +156,7 @@ def report(
         Path | None, typer.Option(help="YAML file with what advertising costs; see docs/measures.md.")
     ] = None,
 ) -> ShownReport:
-    """Print a timeline's brands, their measures, and the location of its report; first, whether and why it is stale."""
+    """Print a timeline's brands with their measures, and where its report is; first, whether and why it is stale."""
     card = None if rate_card is None else load_file(rate_card, RateCard)
     load_spec(storage(), timeline)
     stored = storage().exists(Keys.table("compile_report", timeline))

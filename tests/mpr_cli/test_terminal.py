@@ -28,6 +28,7 @@ def test_a_brand_is_a_row(finished: tuple[World, Ran], capsys: pytest.CaptureFix
     assert row.split()[-2:] == ["00:00:00.000", "00:00:02.000"]
 
 
+NOTE = "Equivalents are what as much advertising would cost by the rate card, no value of exposure."
 MEASURED = MeasuredBrand("Acme", 1500, 0.25, 500, 0.5, 0.64, "top left", 0.9, None, 0.725, "board", 1234.5)
 SHOWN: dict[str, tuple[list[MeasuredBrand], str, str | None, list[list[str]]]] = {
     "of an earlier version": ([], "all", None, []),
@@ -50,7 +51,7 @@ SHOWN: dict[str, tuple[list[MeasuredBrand], str, str | None, list[list[str]]]] =
             ["brand", "voice", "mrc_2s", "solo", "prominence", "visibility", "clarity", "quality", "equivalent", "EUR",
              "position", "placement"],
             ["Acme", "25.0%", "1.50", "0.50", "0.64", "0.90", "-", "0.72", "1,234", "top", "left", "board"],
-            ["Equivalents", "are", "what", "as", "much", "advertising", "would", "cost", "by", "the", "rate", "card,", "no", "value", "of", "exposure."],
+            [*NOTE.split()],
         ],
     ),
 }  # fmt: skip
