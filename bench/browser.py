@@ -72,7 +72,7 @@ class Tab:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 result: dict[str, Any] = answer["result"]
                 return result
-            self._note(answer.get("method", ""), answer.get("params", {}))
+            self._note(**_event(answer))
 
     def _note(self, event: str, told: dict[str, Any]) -> None:
         match event:
@@ -93,8 +93,18 @@ class Tab:
         """A file or an address; comes back when it is loaded."""
         self._loaded = False
         self.call("Page.navigate", url=page.as_uri() if isinstance(page, Path) else page)
+        self._wait()
+
+    def reload(self, scripts: bool = True) -> None:
+        """The page anew, its own scripts run or not."""
+        self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
+        self._loaded = False
+        self.call("Page.reload")
+        self._wait()
+
+    def _wait(self) -> None:
         while not self._loaded:
-            self.evaluate("0")
+            self._note(**_event(json.loads(self._socket.recv(timeout=PATIENCE_S))))
 
     def evaluate(self, script: str) -> Any:
         """The value of an expression, awaited where it is a promise.
@@ -141,6 +151,10 @@ class Tab:
         """As it is printed, as PDF."""
         answer = self.call("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69)
         path.write_bytes(base64.b64decode(answer["data"]))
+
+
+def _event(message: dict[str, Any]) -> dict[str, Any]:
+    return {"event": message.get("method", ""), "told": message.get("params", {})}
 
 
 @contextmanager
