@@ -24,6 +24,7 @@ def benches(clips: Path | None) -> list[list[str]]:
         ["bench.replay"],
         ["bench.idle_ticks"],
         ["bench.start_up"],
+        ["bench.large_report"],
     ]
     always += [["bench.logos", "--broadcast"]]
     if clips is None:

@@ -21,6 +21,7 @@ SMALL_WIDTH_PX = 240
 CLOSE_UP_SIZE_PX = (480, 108)
 THUMBNAIL_WIDTH_PX = 132
 FILM_FRAMES = 12
+CARDS_ROOM = 2 / 3
 CARD_BYTES = 2500
 """Of the page's text, for each piece of evidence that is shown."""
 
@@ -60,6 +61,8 @@ class Pictures:
 def evidence_pictures(brands: Sequence[BrandReport], picture: GetPicture, per_brand: int, room: int) -> Pictures:
     """First the best of every brand, then the second of every brand, and so on; then all others, small.
 
+    Cards have two thirds of the room, so that more of the others are to be seen where there are very many.
+
     Args:
         brands: in the page's order.
         picture: asked for one frame after another.
@@ -67,25 +70,28 @@ def evidence_pictures(brands: Sequence[BrandReport], picture: GetPicture, per_br
     """
     cards: list[list[Card]] = [[] for _ in brands]
     made = Pictures(cards)
+    left = room * CARDS_ROOM
     for brand_number, number in _by_turns(brands, per_brand):
         exposure = brands[brand_number].exposures[number]
         seq = exposure.evidence.seq
         frame = picture(seq)
         shot = made.frames.get(seq) or (_shot(frame.pixels, PICTURE_WIDTH_PX, 74) if frame else None)
         cut = _close_up(frame.pixels, exposure.evidence) if frame else None
-        room -= CARD_BYTES + len(cut.uri if cut else "") + len(shot.uri if shot and seq not in made.frames else "")
-        if room < 0:
-            return _in_order(made)
+        cost = CARD_BYTES + len(cut.uri if cut else "") + len(shot.uri if shot and seq not in made.frames else "")
+        if cost > left:
+            break
+        left -= cost
         if shot:
             made.frames[seq] = shot
         cards[brand_number].append(Card(number, exposure, shot, cut))
+    left += room * (1 - CARDS_ROOM)
     for seq in _others(brands, made.frames):
         frame = picture(seq)
         if frame is None:
             continue
         small = base64.b64encode(encode_jpeg(_narrowed(frame.pixels, SMALL_WIDTH_PX), 60)).decode()
-        room -= len(small) + 16
-        if room < 0:
+        left -= len(small) + 16
+        if left < 0:
             break
         made.small[seq] = small
     return _in_order(made)

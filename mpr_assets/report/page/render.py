@@ -67,7 +67,7 @@ class PageSettings(Settings):
 
     evidence_per_brand: int = Field(6, ge=0, le=100, description="maximum evidence pictures for each brand")
     page_mb: float = Field(
-        8.0, ge=1, le=100, description="maximum size of the page, in MB; pictures beyond it are left out"
+        16.0, ge=1, le=100, description="maximum size of the page, in MB; pictures beyond it are left out"
     )
 
 
@@ -137,8 +137,6 @@ def render_page(
         data=Markup(data),
         css=Markup(css),
         js=Markup(js),
-        css_hash=Markup(_csp_hash(css)),
-        js_hash=Markup(_csp_hash(js)),
         stages_of=partial(stages_of, stage_of_source),
         overridden=[stage.stage for stage in report.stages if stage.overrides],
         idle=[stage for stage in report.stages if stage.status != "materialized"],
@@ -169,9 +167,9 @@ def _style(brands: int) -> str:
     return "\n".join([(FOLDER / "page.css").read_text("utf-8"), *colours])
 
 
-def _csp_hash(text: str) -> str:
-    """As a Content-Security-Policy names an inline script or style."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+def csp_hash(text: str) -> Markup:
+    """As a Content-Security-Policy names an inline script or style of exactly this text."""
+    return Markup(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'")
 
 
 def clock(ms: int, decimals: int = 1) -> str:
@@ -243,13 +241,15 @@ def html_environment() -> Environment:
     """Templates of this folder; what they show is escaped, and a name that they do not know is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here, since a page is seldom rendered
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["csp_hash"] = csp_hash
+    return environment
 
 
 @lru_cache(maxsize=1)

@@ -80,7 +80,7 @@ const drawOverTime = () => {
   });
   pen.fillStyle = style.color;
   pen.textAlign = "left";
-  for (let mark = 0; mark < 5; mark++) pen.fillText(clock((mark * data.duration) / 5, 0), left + ((width - left) * mark) / 5, height - 5);
+  for (let mark = 0; mark < 5; mark++) pen.fillText(clock((mark * data.duration) / 5, data.duration < 10000 ? 1 : 0), left + ((width - left) * mark) / 5, height - 5);
 };
 
 const partAt = (event) => {
