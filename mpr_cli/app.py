@@ -57,6 +57,10 @@ COMMANDS = {
         "mpr_cli.why_not",
         "Say where a brand was lost that the report does not have at a time: which stage, by which rule and setting.",
     ),
+    "query": CommandInfo(
+        "mpr_cli.query",
+        "Ask the tables of all timelines by SQL: exposures, detections, text_lines and more; see docs/evidence.md.",
+    ),
     "init": CommandInfo(
         "mpr_cli.init",
         "Lay out a project of your own, with profiles and settings of Dagster, which commands given in it use.",

@@ -1,0 +1,1 @@
+"""All timelines at once: their tables for SQL."""
