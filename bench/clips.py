@@ -24,15 +24,17 @@ from pydantic import JsonValue
 
 from bench.eval_clips import BROADCAST_HEIGHT_PX, Clip, broadcast, clips_in, copies_of, degraded, height_px, length_s
 from bench.eval_sides import Side, SideFailed, run_graph, run_plain
-from bench.reliability import Judged, reliability
-from bench.score_exposures import GRID_S, EdgeErrors, edge_errors, key, read_truth, score
+from bench.score_exposures import TOLERANCE_MS, edges, read, score
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import BY_NAME, ROOT
 from mpr_assets.engine.open_run import resolve_settings
 from mpr_assets.engine.overrides import parse_overrides
+from mpr_assets.evaluation.calibration import Judged, reliability
+from mpr_assets.evaluation.spans import EdgeErrors, is_there
 from mpr_assets.orchestration.launchpad import as_config
 from mpr_assets.runs.local_instance import profiles
 from mpr_cli.arguments import stage_name
+from mpr_resources.brands.folding import fold_key
 
 MARGIN = 0.01
 """The plain script counts as better where its F1 is higher by more than this."""
@@ -104,7 +106,7 @@ def row_of(clip: Clip, graph: Side, plain: Side | None, kind: str, length_s: flo
         ours.user_s,
         None if theirs is None else Score(**score(clip.truth, theirs.exposures, kind)[1]),
         0.0 if theirs is None else theirs.user_s,
-        edge_errors(clip.truth, ours.exposures, kind, length_s),
+        edges(clip.truth, ours.exposures, kind, length_s),
         brands,
     )
 
@@ -112,8 +114,8 @@ def row_of(clip: Clip, graph: Side, plain: Side | None, kind: str, length_s: flo
 def summary(rows: Sequence[Row], graph: Side, plain: Side | None) -> dict[str, Any]:
     """What the clips add up to; means are over the clips in which something is to be found."""
     scored = [row for row in rows if row.clip.has_truth()]
-    starts = [error for row in rows for error in row.edges.starts_s]
-    ends = [error for row in rows for error in row.edges.ends_s]
+    starts = [error / 1000 for row in rows for error in row.edges.starts_ms]
+    ends = [error / 1000 for row in rows for error in row.edges.ends_ms]
     figures: dict[str, Any] = {
         "clips": len(rows),
         "mean_f1": _mean([row.graph.f1 for row in scored]),
@@ -156,10 +158,11 @@ def judged(clips: Sequence[Clip], graph: Side) -> Judged:
     """Every detection of text: it is right where the truth has its brand at that time, of any kind, hard or not."""
     rows = []
     for clip in clips:
-        _, may, _ = read_truth(clip.truth, "any")
-        for brand, time_ms, confidence in graph.results[clip.name].detections:
-            right = int(time_ms / 1000 / GRID_S) in may[key(brand)]
-            rows.append((confidence, right, (clip.name, key(brand))))
+        results = graph.results[clip.name]
+        truth = read(clip.truth, results.exposures, "any").truth
+        for brand, time_ms, confidence in results.detections:
+            right = is_there(truth.get(fold_key(brand), ()), time_ms, TOLERANCE_MS)
+            rows.append((confidence, right, (clip.name, fold_key(brand))))
     return Judged.of(rows)
 
 

@@ -15,11 +15,11 @@ import av
 import yaml
 
 from bench.degraded_copies import TREATMENTS, VERSION, Treatment, scaled, write_copy
-from bench.score_exposures import key
 from demo.broadcast import draw_broadcast
 from demo.recast import Recast
 from demo.varied import varied_script
 from mpr_assets.definitions import ROOT
+from mpr_resources.brands.folding import fold_key
 
 VIDEOS = {".mp4", ".mkv", ".mov", ".webm", ".avi", ".ts"}
 ABSENT = (
@@ -43,8 +43,8 @@ class Clip:
 
     def brands(self) -> list[str]:
         """The truth's brands, each once, and those that are absent from it."""
-        named = {key(brand): brand for brand in self._truth_brands()}
-        return [*named.values(), *(brand for brand in ABSENT if key(brand) not in named)]
+        named = {fold_key(brand): brand for brand in self._truth_brands()}
+        return [*named.values(), *(brand for brand in ABSENT if fold_key(brand) not in named)]
 
     def brand_file(self) -> str:
         """The brands as YAML."""

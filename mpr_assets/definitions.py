@@ -36,7 +36,9 @@ STAGES: tuple[Stage, ...] = tuple(
         "match_brands",
         "escalate_vlm",
         "escalate_cloud",
+        "corrections",
         "compile_report",
+        "evaluation",
     )
 )
 """In the order in which a run goes through them. To add one is to write its module and to name it here."""

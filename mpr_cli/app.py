@@ -61,6 +61,19 @@ COMMANDS = {
         "mpr_cli.query",
         "Ask the tables of all timelines by SQL: exposures, detections, text_lines and more; see docs/evidence.md.",
     ),
+    "truth": CommandInfo(
+        "mpr_cli.truth",
+        "Give a timeline the truth of what is on screen, which `evaluation` holds its report against.",
+    ),
+    "evaluation": CommandInfo(
+        "mpr_cli.evaluation",
+        "Print how right a timeline's report is: recall, precision, F1 and edges against its truth.",
+    ),
+    "correct": CommandInfo(
+        "mpr_cli.correct",
+        "Correct what runs got wrong: marks that were missed, that are not there, or are another brand.",
+    ),
+    "corrections": CommandInfo("mpr_cli.correct", "List a timeline's corrections, or remove some."),
     "init": CommandInfo(
         "mpr_cli.init",
         "Lay out a project of your own, with profiles and settings of Dagster, which commands given in it use.",

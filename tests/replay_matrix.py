@@ -239,7 +239,7 @@ def brands(drive: Drive) -> None:
     path = drive.matrix.folder / "profiles" / "one.brands.yaml"
     path.write_text("brands: [Acme, Beta, Gamma]\n")
     drive.wait_for_observation()
-    drive.expect("another brand", "match_brands", "compile_report")
+    drive.expect("another brand", "match_brands", "compile_report", "evaluation")
     drive.expect_status("another brand", below("match_brands"))
     drive.make(below("match_brands"))
     drive.expect("after the run for another brand")

@@ -26,12 +26,12 @@ ROOMS = {
     "client host",
     "mpr_resources": "environment names dagster_internals step_failure run_queue heartbeat yaml_files storage progress "
     "database media brands profiles inference cloud",
-    "mpr_assets": "timelines engine freshness overlays text crops compare report exports escalation orchestration "
-    "automation stages across definitions runs evidence webhook",
+    "mpr_assets": "timelines annotations engine freshness overlays text crops compare report corrections evaluation "
+    "exports escalation orchestration automation stages across definitions runs evidence webhook",
     "mpr_api": "access world routes editor_page app webhook",
-    "mpr_cli": "exit_status terminal document arguments progress_display report export materialize new_timeline "
-    "run init timeline profile brands cache control costs history diff why why_not query replay scenarios doctor watch "
-    "serve app",
+    "mpr_cli": "exit_status terminal document arguments progress_display report export truth evaluation correct "
+    "materialize new_timeline run init timeline profile brands cache control costs history diff why "
+    "why_not query replay scenarios doctor watch serve app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""
 DAGSTER_DOOR = "mpr_resources/dagster_internals.py"

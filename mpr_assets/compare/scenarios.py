@@ -109,7 +109,8 @@ def save_scenario(
 
 
 def needed_keys(storage: Storage, stage: Stage, timeline: str, stages: Mapping[str, Stage]) -> list[str]:
-    """Keys of all that the stage's state consists of: spec, tables, and the frames and crops that it reads.
+    """Keys of all that the stage's state consists of: spec, tables, annotations, and the frames and crops that it
+    reads.
 
     Raises:
         MissingObject: a table that the stage reads, or its pictures, are not stored.
@@ -119,7 +120,8 @@ def needed_keys(storage: Storage, stage: Stage, timeline: str, stages: Mapping[s
     # The report tells how every stage was made; a frame's time and shot help to show any state.
     beside = before if stage.is_report else [FRAME_INDEX, KEPT_FRAMES]
     tables += [key for name in beside if storage.exists(key := Keys.table(name, timeline)) and key not in tables]
-    return [Keys.spec(timeline), *tables, *_pictures(storage, stage, timeline, stages)]
+    said = storage.list(Keys.annotation(timeline, "").rstrip("/")) if stage.reads_annotations else ()
+    return [Keys.spec(timeline), *tables, *said, *_pictures(storage, stage, timeline, stages)]
 
 
 def _pictures(storage: Storage, stage: Stage, timeline: str, stages: Mapping[str, Stage]) -> list[str]:

@@ -77,6 +77,8 @@ def run_of(
         database=resources.database,
         switched_off=resources.switches.get(stage.name),
     )
+    if run.skipped is None and (reason := stage.idle(run)):
+        run = replace(run, switched_off=reason)
     return limited_to_frames(run)
 
 

@@ -55,7 +55,8 @@ class Stage(Generic[SettingsT]):
             share are in `mpr_assets.orchestration.columns`.
         body: reads, computes, writes what is not its table; thin.
         depends_on: what else the result depends on besides settings, inputs and code: model, brand list, files. Of a
-            stage without inputs: its timeline's spec and videos alone; of all others: what many timelines share.
+            stage without inputs: its timeline's spec and videos alone; of all others: what many timelines share, and
+            of one that `reads_annotations` these too.
         complete: whether what the body wrote beside its table is still there, and nothing is left that it may do now.
         pictures: where the pictures lie that the body writes beside its table for other stages, by the fingerprint
             they were made under; they may be cleared, and are made again. None: it writes none.
@@ -71,6 +72,8 @@ class Stage(Generic[SettingsT]):
         is_report: whether it reports on the stages before it: it reads what is stored of each, and is what is meant
             where a timeline is named and no stage.
         own_checks: what must hold of its table besides what holds of boxes.
+        reads_annotations: whether the result depends on what people say of its timeline: `Keys.annotation`.
+        idle: why there is nothing to do on a timeline, told by its annotations; None: there is.
         off_switch: the environment variable that switches it off when set to 1; empty: none does.
     """
 
@@ -96,6 +99,8 @@ class Stage(Generic[SettingsT]):
     detection_sources: tuple[str, ...]
     is_report: bool
     own_checks: tuple[Check, ...]
+    reads_annotations: bool
+    idle: Callable[[StageRun[SettingsT]], str | None]
     off_switch: str
 
     @property
@@ -161,6 +166,8 @@ def declare_stage(
     detection_sources: tuple[str, ...] = (),
     is_report: bool = False,
     checks: tuple[Check, ...] = (),
+    reads_annotations: bool = False,
+    idle: Callable[[StageRun[SettingsT]], str | None] = lambda _run: None,
     off_switch: str = "",
 ) -> Callable[[Body[SettingsT]], Stage[SettingsT]]:
     """Make a stage of a body; see `Stage`. The body is called with the run and each input's table by name."""
@@ -169,7 +176,7 @@ def declare_stage(
         return Stage(
             name, description, group, frozenset(kinds), settings, schema, columns or {}, code_version, inputs, body,
             depends_on, complete, pictures, files, after, draw, overview, debug, per_frame, detection_sources,
-            is_report, checks, off_switch,
+            is_report, checks, reads_annotations, idle, off_switch,
         )  # fmt: skip
 
     return make

@@ -13,10 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from gpu_service.errors import MprError, PermanentError
 from gpu_service.routines import Inference, Reference
+from mpr_assets.annotations.corrections import correction_references
 from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
 from mpr_assets.engine.settings import SettingsT
 from mpr_assets.timelines.spec import TimelineSpec
-from mpr_resources.brands.brand_file import BrandList
+from mpr_resources.brands.brand_file import BrandList, unique
 from mpr_resources.database.connection import Database
 from mpr_resources.media.sources import Sources
 from mpr_resources.profiles.folder import Profiles
@@ -70,7 +71,7 @@ class StageRun(Generic[SettingsT]):
         only: the kept frames, by seq, that it is limited to, which stand for those of the overrides; None: all.
         run_id: of the Dagster run; empty outside of one.
         seen: the brands that are looked for, once somebody asked for them.
-        switched_off: why the environment switches the stage off; None: it does not.
+        switched_off: why the environment switches the stage off, or there is nothing to do; None: neither.
     """
 
     stage: str
@@ -165,8 +166,10 @@ class StageRun(Generic[SettingsT]):
         return self.profiles.listed(self.profile, self._brand_file)
 
     def references(self) -> list[Reference]:
-        """The reference pictures of those brands."""
-        return self.profiles.references(self.profile, self._brand_file)
+        """The reference pictures of those brands, and those that corrections of the timeline gave."""
+        found = self.profiles.references(self.profile, self._brand_file)
+        told = correction_references(self.storage, self.timeline)
+        return unique([*found, *told]) if told else found
 
     @property
     def _brand_file(self) -> Path | None:

@@ -34,6 +34,7 @@ from mpr_assets.timelines.spec_store import load_specs, spec_states
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.media.sources import local_state
 from mpr_resources.profiles.profile import Profile
+from mpr_resources.storage.keys import Keys
 
 REMOTE_EVERY_S = 600.0
 """How often a watch asks S3 or a web server whether a timeline's video was replaced. What `new_media` made of a bucket
@@ -98,7 +99,8 @@ class ConfigWatch:
         self, timelines: Mapping[str, tuple[TimelineSpec, Profile]], resources: RunResources, log: logging.Logger
     ) -> dict[str, dict[str, str]]:
         """As `config_versions`."""
-        shared: dict[tuple[str, str, str], str | None] = {}
+        shared: dict[tuple[str, ...], str | None] = {}
+        annotations = self._annotations(resources)
         brands: dict[tuple[str, str], list[BrandList]] = {}
         to_ask = self._remote_to_ask(timelines)
         away = False
@@ -134,11 +136,14 @@ class ConfigWatch:
         for timeline, (spec, profile) in timelines.items():
             of_timeline: dict[str, str] = {}
             for stage in self.stages:
-                # A timeline's own files are what its first stage depends on; all others on what many share.
+                # A timeline's own files are what its first stage depends on; all others on what many share, but for
+                # what people say of one timeline.
                 if not stage.inputs:
                     found = own(stage, spec, profile)
                 else:
-                    key = (stage.name, spec.profile, spec.brands or "")
+                    key: tuple[str, ...] = (stage.name, spec.profile, spec.brands or "")
+                    if stage.reads_annotations and timeline in annotations:
+                        key = (stage.name, timeline)
                     if key not in shared:
                         shared[key] = version(stage, spec, profile)
                     found = shared[key]
@@ -146,6 +151,12 @@ class ConfigWatch:
                     of_timeline[stage.name] = found
             versions[timeline] = of_timeline
         return versions
+
+    def _annotations(self, resources: RunResources) -> set[str]:
+        """The timelines of which people said something: one listing, in which nothing is read."""
+        if not any(stage.reads_annotations for stage in self.stages):
+            return set()
+        return set(resources.storage.storage.folders(Keys.annotation("", "").rstrip("/")))
 
     def _remote_to_ask(self, timelines: Mapping[str, object]) -> set[str]:
         """Timelines whose remote files are to be asked for now, the longest not asked for first."""

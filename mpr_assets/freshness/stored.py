@@ -35,11 +35,13 @@ of today's is like it."""
 BRANDS_CHANGED = "the brand list changed"
 CHANGED = {
     "brands": BRANDS_CHANGED,
+    "corrections": "the corrections changed",
     "looked_for": BRANDS_CHANGED,
     "prompt": "the prompt changed",
     "rate_card": "the rate card changed",
     "references": "the reference pictures changed",
     "spec": "the chunks changed",
+    "truth": "the truth changed",
     "version": "the media file changed",
 }
 """What is said of what a stage depends on outside the graph. All else but a model is a media file by its address."""

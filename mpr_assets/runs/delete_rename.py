@@ -37,7 +37,8 @@ def is_known(instance: dg.DagsterInstance, storage: Storage, timeline: str) -> b
 def delete_timeline(
     instance: dg.DagsterInstance, storage: Storage, registry: Registry, timeline: str, stages: Sequence[Stage]
 ) -> int:
-    """Delete the timeline's spec, tables, frames, reports, partition and airings; gives how many objects there were.
+    """Delete all of the timeline: its spec, tables, frames, reports, annotations, partition and airings; gives how many
+    objects there were.
 
     Kept are scenarios, which are copies, what requests to cloud providers cost, and Dagster's history of the runs.
 
@@ -51,7 +52,8 @@ def delete_timeline(
 def rename_timeline(
     instance: dg.DagsterInstance, storage: Storage, registry: Registry, old: str, new: str, stages: Sequence[Stage]
 ) -> StageTable | None:
-    """Give the timeline another name: its spec, tables, pictures, states, costs and hold go with it.
+    """Give the timeline another name: its spec, tables, pictures, annotations, states, costs and hold go
+    with it.
 
     Its report holds the old name and is to be made again; gives its old table, None where it has none.
 
@@ -74,7 +76,7 @@ def rename_timeline(
             header = table.header.model_copy(update={"timeline": new})
             storage.put(Keys.table(stage.name, new), to_parquet(StageTable(table.rows, header)))
         # Overlays lie under runs, which keep the old name.
-        for kind in (Keys.frames, Keys.crops, Keys.parts, Keys.seconds):
+        for kind in (Keys.frames, Keys.crops, Keys.parts, Keys.seconds, Keys.annotation):
             before, after = (kind(name, "").rpartition("/")[0] for name in (old, new))
             storage.copy({key: after + key.removeprefix(before) for key in storage.list(before)})
         register(instance, storage, spec.model_copy(update={"name": new}))

@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import Field
 
 from gpu_service.errors import BadInput
+from mpr_assets.corrections.applied import without_rejected
 from mpr_assets.engine.checks import EXPOSURES_IN_ORDER
 from mpr_assets.engine.overview import Overview
 from mpr_assets.engine.settings import StageSettings
@@ -42,7 +43,7 @@ from mpr_assets.report.placement import Surroundings, surroundings
 from mpr_assets.report.refinement import Edge, EdgeTime, Refine
 from mpr_assets.report.source_names import source_names
 from mpr_assets.report.unlisted import unlisted_texts
-from mpr_assets.stages import escalate_cloud, escalate_vlm, match_brands
+from mpr_assets.stages import corrections, escalate_cloud, escalate_vlm, match_brands
 from mpr_assets.timelines.spec import ChunkSpec
 from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.media.decoding import Media, open_media
@@ -59,7 +60,7 @@ SCHEMA = MEASURED_SCHEMA
 AROUND = ("field_segmentation", "detect_edges", "detect_objects")
 """Stages that tell what brands stand on."""
 
-DETECTING = (match_brands.stage, escalate_vlm.stage, escalate_cloud.stage)
+DETECTING = (match_brands.stage, escalate_vlm.stage, escalate_cloud.stage, corrections.stage)
 """Stages whose detections make up the report."""
 
 STAGE_OF_SOURCE = {source: one.name for one in DETECTING for source in one.detection_sources}
@@ -328,7 +329,9 @@ def stage(
         stage_of_source=STAGE_OF_SOURCE,
     )
     compiled = compile_report(
-        pl.concat([detecting[one.name].rows for one in DETECTING]),
+        without_rejected(
+            pl.concat([detecting[one.name].rows for one in DETECTING]), detecting[corrections.stage.name].rows
+        ),
         extract_frames.rows,
         filter_scenes.rows,
         chunks,

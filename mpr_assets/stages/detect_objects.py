@@ -110,6 +110,7 @@ def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[
     draw=preview_sheet.boxes("label"),
     debug=_debug,
     per_frame=True,
+    reads_annotations=True,
 )
 def stage(run: StageRun[DetectObjectsSettings], extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """Logos and objects of each kept frame."""

@@ -18,7 +18,9 @@ class Keys:
     @staticmethod
     def folders(timeline: str) -> list[str]:
         """Where all of a timeline lies but its spec, its tables and its progress."""
-        return [f"cache/timelines/{timeline}", f"reports/{timeline}", Keys.seconds(timeline, "").rpartition("/")[0]]
+        below = (Keys.seconds, Keys.annotation, Keys.evaluation)
+        named = [key(timeline, "").rpartition("/")[0] for key in below]
+        return [f"cache/timelines/{timeline}", f"reports/{timeline}", *named]
 
     @staticmethod
     def frames(timeline: str, fingerprint: str) -> str:
@@ -68,3 +70,20 @@ class Keys:
     @staticmethod
     def report(timeline: str, name: str) -> str:
         return f"reports/{timeline}/{name}"
+
+    @staticmethod
+    def annotation(timeline: str, name: str) -> str:
+        """What people say of what is on screen; no run writes it."""
+        return f"annotations/{timeline}/{name}"
+
+    @staticmethod
+    def truth(timeline: str) -> str:
+        return Keys.annotation(timeline, "truth.json")
+
+    @staticmethod
+    def correction(timeline: str, name: str) -> str:
+        return Keys.annotation(timeline, f"corrections/{name}")
+
+    @staticmethod
+    def evaluation(timeline: str, name: str) -> str:
+        return f"evaluations/{timeline}/{name}"

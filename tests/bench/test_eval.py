@@ -19,9 +19,9 @@ from bench.degraded_copies import TREATMENTS, Treatment, cropped_and_panned, wri
 from bench.eval_clips import Clip, clips_in, copies_of
 from bench.eval_sides import Result, Side
 from bench.plain_script import folded, is_in, stays
-from bench.reliability import Judged, reliability
-from bench.score_exposures import edge_errors, score
+from bench.score_exposures import score
 from gpu_service.pictures import Image
+from mpr_assets.evaluation.calibration import reliability
 from mpr_resources.media.decoding import open_media
 from tests.clips import numbered, read_number, write_clip
 
@@ -33,60 +33,6 @@ def truth_file(folder: Path, rows: list[tuple[str, float, float, str, str]]) -> 
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("brand", "start_s", "end_s", "kind", "note"), *rows])
     return path
-
-
-EDGES: list[tuple[str, list[tuple[str, float, float, str, str]], Rows, list[float], list[float]]] = [
-    ("nothing", [], [], [], []),
-    ("nothing found", [("Acme", 2, 4, "text", "")], [], [], []),
-    ("found exactly", [("Acme", 2, 4, "text", "")], [("ACME", 2, 4)], [0], [0]),
-    ("early and late", [("Acme", 2, 4, "text", "")], [("Acme", 1.7, 4.5)], [0.3], [0.5]),
-    ("late and early", [("Acme", 2, 4, "text", "")], [("Acme", 2.25, 3)], [0.25], [1]),
-    ("in pieces", [("Acme", 2, 6, "text", "")], [("Acme", 2.5, 3), ("Acme", 4, 5)], [0.5], [1]),
-    ("another brand", [("Acme", 2, 4, "text", "")], [("Velquora", 2, 4)], [], []),
-    ("from the video's start", [("Acme", 0, 4, "text", "")], [("Acme", 0.5, 4)], [], [0]),
-    ("to the video's end", [("Acme", 2, 10, "text", "")], [("Acme", 2, 9)], [0], []),
-    ("may be missed", [("Acme", 2, 4, "text", "hard")], [("Acme", 2, 4)], [], []),
-    ("a logo", [("Acme", 2, 4, "logo", "")], [("Acme", 2, 4)], [], []),
-    (
-        "a logo at the same time",
-        [("Acme", 2, 4, "text", ""), ("Acme", 2, 4, "logo", "")],
-        [("Acme", 2.5, 4)],
-        [0.5],
-        [0],
-    ),
-    (
-        "hard to see just before",
-        [("Acme", 1, 2, "text", "hard"), ("Acme", 2, 4, "text", "")],
-        [("Acme", 1.5, 4)],
-        [],
-        [0],
-    ),
-    (
-        "a gap that was bridged",
-        [("Acme", 1, 2, "text", ""), ("Acme", 5, 7, "text", "")],
-        [("Acme", 1, 7)],
-        [0, 3],
-        [3, 0],
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("truth", "found", "starts", "ends"), [row[1:] for row in EDGES], ids=[row[0] for row in EDGES]
-)
-def test_edges(
-    tmp_path: Path,
-    truth: list[tuple[str, float, float, str, str]],
-    found: Rows,
-    starts: list[float],
-    ends: list[float],
-) -> None:
-    exposures = tmp_path / "exposures.csv"
-    with exposures.open("w", newline="") as file:
-        csv.writer(file).writerows([("brand", "start_s", "end_s"), *found])
-    errors = edge_errors(truth_file(tmp_path, truth), exposures, "text", length_s=10)
-    assert errors.starts_s == pytest.approx(starts)
-    assert errors.ends_s == pytest.approx(ends)
 
 
 LIKE = [
@@ -117,37 +63,6 @@ STAYS: list[tuple[str, dict[int, list[str]], Rows]] = [
 @pytest.mark.parametrize(("lines", "expected"), [row[1:] for row in STAYS], ids=[row[0] for row in STAYS])
 def test_the_plain_script_makes_stays(lines: dict[int, list[str]], expected: Rows) -> None:
     assert stays(lines, ["Acme", "Velquora"]) == expected
-
-
-def judged(*rows: tuple[float, bool, str]) -> Judged:
-    return Judged.of([(confidence, right, ("clip", brand)) for confidence, right, brand in rows])
-
-
-def test_no_detection_has_no_reliability() -> None:
-    assert reliability(judged()) is None
-
-
-def test_reliability_of_a_confidence_that_is_too_high() -> None:
-    rows = [(0.95, n % 2 == 0, str(n)) for n in range(40)] + [(0.5, True, str(n)) for n in range(40)]
-    table = reliability(judged(*rows))
-    assert table is not None
-    assert [(one.low, one.high, one.count, one.right) for one in table.bins] == [
-        (0.0, 0.5, 40, 1.0),
-        (0.9, 0.95, 40, 0.5),
-    ]
-    assert [one.confidence for one in table.bins] == pytest.approx([0.5, 0.95])
-    assert table.error == pytest.approx((40 * 0.5 + 40 * 0.45) / 80)
-    low, high = table.bins[1].interval
-    assert 0.3 < low < 0.5 < high < 0.7
-    assert table.interval[0] < table.error < table.interval[1]
-
-
-def test_frames_of_one_stay_are_no_more_certain_than_the_stay() -> None:
-    apart = reliability(judged(*[(0.9, n < 90, str(n)) for n in range(100)]))
-    together = reliability(judged(*[(0.9, n < 90, str(n // 10)) for n in range(100)]))
-    assert apart is not None
-    assert together is not None
-    assert together.bins[0].interval[0] < apart.bins[0].interval[0]
 
 
 def folder_of_clips(

@@ -17,6 +17,9 @@ from dagster._core.loader import LoadingContextForTest
 from pydantic import BaseModel, ValidationError
 
 from gpu_service.client.local import LocalInference
+from mpr_assets.annotations.corrections import Correction, keep_corrections
+from mpr_assets.annotations.stored import store_truth
+from mpr_assets.annotations.truth import Truth
 from mpr_assets.definitions import (
     JOB,
     SECTIONS,
@@ -46,6 +49,7 @@ ALL = [name for names in TIMELINES.values() for name in names]
 NODES = [node(stage) for stage in STAGES]
 INPUTS = {stage.name: stage.inputs for stage in STAGES}
 LOG = logging.getLogger("test")
+REJECTED = Correction(action="reject", brand="Acme", start_ms=0, end_ms=500)
 
 
 class Host(LocalInference):
@@ -140,6 +144,8 @@ class Matrix:
                 chunk = ChunkSpec(source=str(clip), start_ms=None, end_ms=None)
                 spec = TimelineSpec(name=name, profile=profile, chunks=(chunk,))
                 register(instance, matrix.storage.storage, spec)
+                store_truth(matrix.storage.storage, name, Truth(file="truth.csv", rows=()))
+                keep_corrections(matrix.storage.storage, name, [(REJECTED, b"")])
         matrix.observe()
         for name in ALL:
             assert matrix.run(name)

@@ -21,10 +21,10 @@ from mpr_assets.timelines.partitions import timelines
 from tests.world import NAMES
 
 
-def test_there_are_twelve_stages_each_an_asset_partitioned_by_timeline() -> None:
+def test_there_are_fourteen_stages_each_an_asset_partitioned_by_timeline() -> None:
     specs = {spec.key.to_user_string(): spec for spec in definitions({}).resolve_all_asset_specs()}
     assert set(NAMES) <= set(specs)
-    assert len(NAMES) == 12
+    assert len(NAMES) == 14
     for stage in STAGES:
         spec = specs[stage.name]
         assert spec.partitions_def == timelines

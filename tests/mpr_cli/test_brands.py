@@ -18,7 +18,7 @@ from tests.gpu_service.test_detect import COMB, KITE, comb, ground, one, put
 from tests.world import BRAND, NAMES, PROFILE
 
 Mpr = Callable[..., str]
-BELOW = ["match_brands", "escalate_vlm", "escalate_cloud", "compile_report"]
+BELOW = ["match_brands", "escalate_vlm", "escalate_cloud", "corrections", "compile_report", "evaluation"]
 ASKING = "escalate_cloud: {{enabled: true, models: [{model}], crops_per_request: 1}}\n"
 
 

@@ -255,13 +255,20 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield House(tmp_path, instance, 2)
 
 
-FROM_MATCH = [["match_brands"], ["escalate_vlm"], ["escalate_cloud"], ["compile_report"]]
+FROM_MATCH = [
+    ["match_brands"],
+    ["escalate_vlm"],
+    ["escalate_cloud"],
+    ["corrections"],
+    ["compile_report"],
+    ["evaluation"],
+]
 CHANGED = "match_brands: {min_confidence: 0.6}\n"
 
 
 def test_settings_are_observed_once(house: House) -> None:
     sensor = config_sensor(STAGES)
-    assert house.tick(sensor).skip_message == "no run is needed; 24 changed settings were observed."
+    assert house.tick(sensor).skip_message == "no run is needed; 28 changed settings were observed."
     assert house.tick(sensor).skip_message is None
     house.write(CHANGED)
     assert house.tick(sensor).skip_message == "no run is needed; 2 changed settings were observed."
@@ -287,11 +294,11 @@ def test_states_are_told_where_they_changed(house: House) -> None:
     told = house.instance.fetch_observations(records, limit=1).records[0].asset_observation
     assert told is not None
     counts = {name: told.metadata[name].value for name in ("stale", "missing", "overridden")}
-    assert counts == {"stale": 4, "missing": 0, "overridden": 0}
+    assert counts == {"stale": 6, "missing": 0, "overridden": 0}
     rows = {str(row.data["stage"]): row.data for row in told.metadata["states"].records}  # type: ignore[attr-defined]
     assert rows["run_ocr"] == {"stage": "run_ocr", "state": "fresh", "why": ""}
     assert rows["match_brands"] == {"stage": "match_brands", "state": "stale", "why": CONFIG_CHANGED}
-    house.make("match_brands", "escalate_vlm", "escalate_cloud", "compile_report")
+    house.make("match_brands", "escalate_vlm", "escalate_cloud", "corrections", "compile_report", "evaluation")
     assert house.tick(sensor).skip_message == "no run is needed; the changed states of 2 of 2 timelines were noted."
 
 
@@ -333,7 +340,7 @@ def test_there_and_back_again(house: House) -> None:
     for settings in (CHANGED, "", CHANGED):
         house.write(settings)
         keys |= {request.run_key for request in house.replays()}
-        house.make("match_brands", "escalate_vlm", "escalate_cloud", "compile_report")
+        house.make("match_brands", "escalate_vlm", "escalate_cloud", "corrections", "compile_report", "evaluation")
         assert house.replays() == []
     assert len(keys) == 6
 

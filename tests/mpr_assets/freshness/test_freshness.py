@@ -440,5 +440,6 @@ def test_settings_that_cannot_be_told_are_left_out(matrix: Matrix, caplog: pytes
         "detect_objects",
         "match_brands",
         "compile_report",
+        "evaluation",
     }
-    assert len(caplog.messages) == 4, "once a profile, not once a timeline"
+    assert len(caplog.messages) == 3 + 2 * len(TIMELINES["one"]), "once a profile, or once a timeline"

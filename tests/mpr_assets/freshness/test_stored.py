@@ -96,7 +96,14 @@ def test_a_changed_setting_makes_stale_what_depends_on_it(finished: tuple[World,
     verdicts = judge_stored(STAGES, TIMELINE, resources(finished[0], changed), logging.getLogger())
     causes = {one.stage: one.causes for one in verdicts if one.state is StageState.STALE}
     assert causes["match_brands"] == ("min_confidence 0.5 → 0.75",)
-    assert list(causes) == ["match_brands", "escalate_vlm", "escalate_cloud", "compile_report"]
+    assert list(causes) == [
+        "match_brands",
+        "escalate_vlm",
+        "escalate_cloud",
+        "corrections",
+        "compile_report",
+        "evaluation",
+    ]
 
 
 def test_a_table_that_is_gone_is_missing(world: World) -> None:

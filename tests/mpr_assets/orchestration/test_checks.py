@@ -158,7 +158,9 @@ CHECKS = {
     "match_brands": ["boxes_in_frame"],
     "escalate_vlm": ["boxes_in_frame"],
     "escalate_cloud": ["boxes_in_frame"],
+    "corrections": ["boxes_in_frame"],
     "compile_report": ["exposures_in_order"],
+    "evaluation": [],
 }
 
 

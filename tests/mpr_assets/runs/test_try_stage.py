@@ -33,6 +33,7 @@ from mpr_resources.storage.store import MissingObject
 from tests.mpr_assets.settings_matrix import LOG
 from tests.world import (
     BRAND,
+    NAMES,
     TIMELINE,
     Ran,
     World,
@@ -223,8 +224,12 @@ def test_what_cannot_be_seen(world: World, name: str) -> None:
 # The commands
 
 SELECTIONS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
-    "from the last": ("compile_report", {}, ["compile_report"]),
-    "from match_brands": ("match_brands", {}, ["match_brands", "escalate_vlm", "escalate_cloud", "compile_report"]),
+    "from the last": ("evaluation", {}, ["evaluation"]),
+    "from match_brands": (
+        "match_brands",
+        {},
+        NAMES[NAMES.index("match_brands") :],
+    ),
     "alone": ("run_ocr", {"only": True}, ["run_ocr"]),
     "through itself": ("run_ocr", {"through": "run_ocr"}, ["run_ocr"]),
     "through another": (
@@ -354,7 +359,7 @@ def test_a_change_of_the_profile_is_shown_with_its_cause(mpr: Mpr, home: Path) -
     said = states(mpr("status", "match"))
     assert said["match_brands"] == "stale min_confidence 0.5 → 0.6"
     assert said["compile_report"].startswith("stale match_brands is stale")
-    assert mpr("status").split()[-3:] == ["match", "board", "4"]
+    assert mpr("status").split()[-3:] == ["match", "board", "6"]
     path.write_text(before)
     assert states(mpr("status", "match"))["match_brands"] == "fresh"
 

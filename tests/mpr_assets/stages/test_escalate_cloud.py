@@ -25,7 +25,7 @@ from tests.world import TIMELINE, Ran, World
 
 PRICES = "anthropic/m: {input: 1, output: 4, cached: 0.1}\nopenai/m: {input: 1, output: 4, cached: 0.1}\n"
 ON: dict[str, Any] = {"enabled": True, "models": ["anthropic/m"], "crops_per_request": 1}
-STAGES = ("match_brands", "escalate_vlm", "escalate_cloud", "compile_report")
+STAGES = ("match_brands", "escalate_vlm", "escalate_cloud", "corrections", "compile_report")
 
 
 @pytest.fixture

@@ -1,0 +1,86 @@
+"""The command `truth`: what is really on screen in a timeline, for `evaluation` to hold the report against."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpu_service.errors import BadInput
+from mpr_assets.annotations.stored import read_truth, store_truth
+from mpr_assets.annotations.truth import Truth
+from mpr_assets.annotations.truth_files import read_truth_file
+from mpr_assets.runs.local_storage import storage
+from mpr_assets.stages.timeline import resolve
+from mpr_assets.timelines.chunks import timeline_ms
+from mpr_assets.timelines.spec_store import load_spec
+from mpr_cli import terminal
+from mpr_cli.arguments import Timeline
+from mpr_cli.document import Document
+from mpr_resources.environment import s3_endpoint_url
+from mpr_resources.media.probe import probe
+from mpr_resources.media.sources import Sources
+from mpr_resources.storage.keys import Keys
+
+app = typer.Typer()
+
+
+@dataclass(frozen=True)
+class ShownTruth(Document):
+    """`present`: whether there is a truth. `file`: the name of the file that it was read from. `rows`: stays on screen,
+    `optional` of which may be missed. `stored`: where it is kept.
+    """
+
+    timeline: str
+    present: bool
+    file: str
+    rows: int
+    optional: int
+    brands: list[str]
+    stored: str
+
+    def show(self) -> None:
+        if not self.present:
+            terminal.out.print(
+                f"The timeline {self.timeline} has no truth; give one with mpr truth {self.timeline} FILE."
+            )
+            return
+        may = f", {self.optional} of which may be missed" if self.optional else ""
+        stays = f"{self.rows} stay{'' if self.rows == 1 else 's'} on screen{may}"
+        names = f": {', '.join(self.brands)}" if self.brands else ""
+        terminal.out.print(f"Truth from {self.file}: {stays}{names}.")
+        terminal.out.print(f"Kept at {self.stored}", soft_wrap=True)
+        terminal.out.print(f"To evaluate: mpr replay {self.timeline} evaluation")
+
+
+@app.command()
+def truth(
+    timeline: Timeline,
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV with brand,start_s,end_s,kind,note; without it, the one kept is shown")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="remove the truth that is kept")] = False,
+) -> ShownTruth:
+    """Give a timeline the truth of what is on screen, which `evaluation` holds its report against."""
+    store = storage()
+    spec = load_spec(store, timeline)
+    if remove:
+        if file is not None:
+            raise BadInput(f"{file} cannot be kept and removed at once", "leave the file or --remove out")
+        store.delete([Keys.truth(timeline)])
+    if file is not None:
+        sources = Sources(s3_endpoint_url(os.environ))
+        chunks = resolve(spec, lambda address, stream: probe(sources.at(address), stream))
+        store_truth(store, timeline, read_truth_file(file, timeline_ms(chunks)))
+    return _shown(timeline, read_truth(store, timeline), store.where(Keys.truth(timeline)))
+
+
+def _shown(timeline: str, kept: Truth | None, where: str) -> ShownTruth:
+    if kept is None:
+        return ShownTruth(timeline, False, "", 0, 0, [], "")
+    brands = sorted({row.brand for row in kept.rows}, key=str.casefold)
+    optional = sum(row.optional for row in kept.rows)
+    return ShownTruth(timeline, True, kept.file, len(kept.rows), optional, brands, where)
