@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from mpr_assets.report.exposure_table import CELLS
 from mpr_assets.report.model import BrandReport, EvidenceBox, Exposure, Report, ReportSource
 
 SOURCE_WORDS = {
@@ -55,7 +56,8 @@ def page_data(report: Report, to_storage: str) -> str:
     """
     exposures = [one for brand in report.brands for one in brand.exposures]
     kinds = list(dict.fromkeys(kind for one in exposures for kind in one.source.split("+")))
-    cells = list(dict.fromkeys(one.position for one in exposures if one.position))
+    placements = sorted({one.placement for one in exposures if one.placement})
+    reasons = sorted({one.placement_reason or "" for one in exposures})
     sources = [source.name for source in report.sources]
     frames = sorted({one.evidence.seq: one.evidence for one in exposures}.values(), key=lambda one: one.seq)
     folder = _common_folder(one.frame for one in frames)
@@ -71,18 +73,25 @@ def page_data(report: Report, to_storage: str) -> str:
             for one in report.chunks
         ],
         "kinds": [[kind, SOURCE_WORDS.get(kind, kind)] for kind in kinds],
-        "cells": cells,
+        "cells": CELLS,
+        "placements": placements,
+        "reasons": reasons,
+        "currency": report.rate_card.currency if report.rate_card else None,
         "rule": report.counting_rule,
         "rules": [[one.rule, RULE_WORDS.get(one.rule, one.rule), one.says] for one in report.counted],
         "brands": [brand.brand for brand in report.brands],
         "counts": [len(brand.exposures) for brand in report.brands],
         "of_brand": {name: _shares(report.brands, name) for name in OF_BRAND},
+        "in_cells": [brand.cells for brand in report.brands],
         "exposures": {
             **{name: [getattr(one, name) for one in exposures] for name in WHOLE},
             **{name: _shares(exposures, name) for name in SHARES},
             "kinds": [sum(1 << kinds.index(kind) for kind in one.source.split("+")) for one in exposures],
             "source": [sources.index(one.media) for one in exposures],
-            "position": [cells.index(one.position) if one.position else None for one in exposures],
+            "position": [CELLS.index(one.position) if one.position else None for one in exposures],
+            "placement": [placements.index(one.placement) if one.placement else None for one in exposures],
+            "placement_reason": [reasons.index(one.placement_reason or "") for one in exposures],
+            "media_equivalent": [one.media_equivalent for one in exposures] if report.rate_card else [],
             "frame": [place_of_frame[one.evidence.seq] for one in exposures],
         },
         "inferred": {number: one.inferred for number, one in enumerate(exposures) if one.inferred},

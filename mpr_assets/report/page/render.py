@@ -52,12 +52,14 @@ COLUMNS = (
     ("size", "Mean size", "look"),
     ("largest", "Largest", "look"),
     ("position", "Place", "look"),
+    ("placement", "On", "look"),
     ("prominence", "Prominence", "look"),
     ("visibility", "Visibility", "look"),
     ("clarity", "Clarity", "look"),
     ("quality", "Quality", "look"),
     ("confidence", "Confidence", "look"),
     ("by", "Found by", "look"),
+    ("equivalent", "Media equivalent", "time"),
 )
 """Of the table of brands: name, heading, with which others it is shown."""
 
@@ -132,7 +134,7 @@ def render_page(
         edges=_marks_path([chunk.timeline_start_ms for chunk in report.chunks[1:]], report.duration_ms),
         any_ms=_any_brand_ms(report),
         bridged=any(one.inferred for brand in report.brands for one in brand.exposures),
-        columns=COLUMNS,
+        columns=[one for one in COLUMNS if report.rate_card or one[0] != "equivalent"],
         decimals=_decimals(report),
         data=Markup(data),
         css=Markup(css),
@@ -226,6 +228,16 @@ def spelled(value: JsonValue) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def placed(brand: BrandReport) -> str:
+    """What the brand stands on for most of the time, and for how much of it: `board 83 %`."""
+    times = brand.placements_ms or {}
+    if not any(times.values()):
+        return "–"
+    most = max(times, key=lambda name: (times[name], name))
+    share = round(100 * times[most] / sum(times.values()))
+    return most if share == 100 else f"{most} {share} %"
+
+
 def rate(fraction: str) -> str:
     """`30000/1001` as `29.97`."""
     above, _, below = fraction.partition("/")
@@ -255,7 +267,7 @@ def html_environment() -> Environment:
 @lru_cache(maxsize=1)
 def _template() -> Template:
     environment = html_environment()
-    for tool in (clock, lasting, seconds, percent, found_by, spelled, rate, number):
+    for tool in (clock, lasting, seconds, percent, found_by, placed, spelled, rate, number):
         environment.filters[tool.__name__] = tool
     return environment.get_template("page.html")
 

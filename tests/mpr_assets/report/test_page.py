@@ -16,6 +16,7 @@ import pytest
 
 from gpu_service.pictures import Picture, decode
 from mpr_assets.report.build import Subject
+from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.report.model import StageProvenance
 from mpr_assets.report.page.render import (
     FOLDER,
@@ -65,10 +66,18 @@ def compiled(
     name: str = "derby",
     kept: bool = True,
     settings: CompileReportSettings = CompileReportSettings(max_gap_ms=0),  # noqa: B008
+    card: RateCard | None = None,
 ) -> ReportFiles:
     subject = Subject(name, "generic", looked_for, [OCR, SKIPPED], lambda seq: f"frames/{seq}.jpg", STAGE_OF_SOURCE)
     return compile_report(
-        detections(*rows), SAMPLED, SHOTS, SPANS, settings, subject, picture if kept else lambda seq: None
+        detections(*rows),
+        SAMPLED,
+        SHOTS,
+        SPANS,
+        settings,
+        subject,
+        picture if kept else lambda seq: None,
+        card=card,
     )
 
 

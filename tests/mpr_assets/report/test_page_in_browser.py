@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from bench.browser import Tab, chromium, tab
 from gpu_service.pictures import encode_jpeg
+from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.stages.compile_report import CompileReportSettings
 from tests.mpr_assets.report.tables import detection
 from tests.mpr_assets.report.test_page import NAMES, compiled, picture
@@ -133,6 +137,21 @@ def test_stored_frames_are_shown_where_the_report_lies_beside_them(browser: Tab,
     assert "not to be had from here" in page.evaluate("document.getElementById('look-note').textContent")
 
 
+def test_stored_frames_are_shown_from_a_web_server_too(browser: Tab, tmp_path: Path) -> None:
+    opened(browser, tmp_path, compiled(ROWS, settings=CompileReportSettings(evidence_per_brand=0)).report_html)
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        browser.open(f"http://127.0.0.1:{server.server_port}/reports/derby/report.html#x2")
+        hidden = "new Promise(done => setTimeout(() => done(document.getElementById('look-frame').hidden), 300))"
+        assert browser.evaluate(hidden) is False
+        server.shutdown()
+
+
 def test_every_exposure_has_its_evidence(browser: Tab, tmp_path: Path) -> None:
     rows = [detection(seq) for seq in (0, 2, 4)]
     settings = CompileReportSettings(max_gap_ms=0, evidence_per_brand=1)
@@ -154,6 +173,20 @@ def test_keys_step_from_exposure_to_exposure(page: Tab) -> None:
     page.key("Enter")
     assert page.evaluate("location.hash") == "#x1"
     page.key("Escape")
+
+
+def test_what_brands_stand_on_and_a_rate_card_are_shown_and_filtered(browser: Tab, tmp_path: Path) -> None:
+    card = RateCard(currency="EUR", per_30s=3000, by_quality=False)
+    page = opened(browser, tmp_path, compiled(ROWS, card=card).report_html)
+    assert cells(page)["Acme"][-1] == "150"
+    assert cells(page)["All brands, added up"][-1] == "250"
+    choose(page, find="acme")
+    assert cells(page)["All brands, added up"][-1] == "150"
+    page.evaluate("location.hash = '#x0'; 0")
+    page.frame()
+    facts = page.evaluate("document.getElementById('look-facts').textContent")
+    assert "Equivalent75 EUR" in facts
+    assert page.messages == []
 
 
 def test_two_brands_are_compared(page: Tab) -> None:

@@ -5,7 +5,7 @@ import { all, byId, columns, data, element, exposureCount, firstOf } from "./rep
 /** 1 for each exposure that passes the filters. */
 export const passes = new Uint8Array(exposureCount).fill(1);
 
-const nothing = () => ({ find: "", brand: null, source: null, kind: null, confidence: 0, rule: data.rule });
+const nothing = () => ({ find: "", brand: null, source: null, kind: null, placement: null, confidence: 0, rule: data.rule });
 /** Sets of places in the lists of `data`, null where all are wanted; least confidence in %; the rule that counts. */
 export const wanted = nothing();
 const views = [];
@@ -27,7 +27,8 @@ const update = () => {
     for (let at = firstOf[brand]; at < firstOf[brand + 1]; at++) {
       passes[at] = Number(open && columns.confidence[at] >= 10000 * wanted.confidence && (columns.kinds[at] & bits) !== 0
         && (wanted.rule === "all" || countedMs(at) > 0)
-        && (!wanted.source || wanted.source.has(columns.source[at])));
+        && (!wanted.source || wanted.source.has(columns.source[at]))
+        && (!wanted.placement || wanted.placement.has(columns.placement[at])));
     }
   });
   tellAll();
@@ -42,7 +43,7 @@ export const filter = (change) => {
 export const isFiltered = () => passes.includes(0);
 const isChanged = () => Object.entries(nothing()).some(([name, value]) => wanted[name] !== value);
 
-const LISTS = { brand: data.brands, source: data.sources, kind: data.kinds.map(([, words]) => words) };
+const LISTS = { brand: data.brands, source: data.sources, kind: data.kinds.map(([, words]) => words), placement: data.placements };
 
 const fillMenu = (menu) => {
   const name = menu.dataset.filter, list = LISTS[name], place = menu.querySelector(".choices"), count = menu.querySelector("b");

@@ -21,12 +21,17 @@ const CELLS = {
   size: (one) => [one.size, percent(one.size)],
   largest: (one) => [one.largest, percent(one.largest)],
   position: (one) => [one.position, one.position || "–"],
+  placement: (one) => {
+    const [share, name] = one.placed?.[0] || [0, "–"], part = Math.round(100 * share);
+    return [name, share && part < 100 ? `${name} ${part} %` : name];
+  },
   prominence: (one) => figure(one.prominence),
   visibility: (one) => figure(one.visibility),
   clarity: (one) => figure(one.clarity),
   quality: (one) => figure(one.quality),
   confidence: (one) => figure(one.confidence),
   by: (one) => [foundBy(one.kinds), foundBy(one.kinds)],
+  equivalent: (one) => [one.equivalent ?? -1, one.equivalent === null ? "–" : grouped(Math.round(one.equivalent))],
 };
 
 export const showFigures = (sum) => {
@@ -51,6 +56,9 @@ export const showBrands = (sum) => {
       const [value, words] = CELLS[name](one, sum.length || 1), cell = row.cells[place];
       cell.dataset.v = value;
       cell.lastChild.data = words;
+      if (name === "position") {
+        all("rect", cell).forEach((rect, place) => rect.setAttribute("fill-opacity", one.inCells ? one.inCells[place].toFixed(2) : "0"));
+      }
       if (name === "share") cell.querySelector("rect").setAttribute("width", `${100 * value}%`);
     });
   }
@@ -58,6 +66,7 @@ export const showBrands = (sum) => {
   put("sum-seconds", seconds(sum.ms, decimals));
   put("sum-voice", sum.ms ? "100.0 %" : "");
   put("sum-exposures", grouped(sum.exposures));
+  if (byId("sum-equivalent")) put("sum-equivalent", sum.equivalent ? grouped(Math.round(sum.equivalent)) : "–");
   put("any-seconds", seconds(sum.any, decimals));
   put("any-share", percent(sum.any / (sum.length || 1)));
 };

@@ -58,6 +58,14 @@ const mean = (numbers, column, weight) => {
   return weights ? sum / weights / 1e6 : null;
 };
 
+/** How the weights are spread over the values of a column, adding up to 1; null where none is known. */
+const partsBy = (numbers, column, weight, count) => {
+  const parts = new Array(count).fill(0);
+  for (const at of numbers) if (columns[column][at] !== null) parts[columns[column][at]] += columns[weight][at];
+  const whole = parts.reduce((sum, part) => sum + part, 0);
+  return whole ? parts.map((part) => part / whole) : null;
+};
+
 /** A brand's figures, defined in docs/measures.md; `ms` is what counts by the rule that is chosen. */
 const brandTotals = (brand) => {
   const own = exposuresOf(brand), numbers = own.filter((at) => passes[at]), whole = numbers.length === own.length;
@@ -70,12 +78,8 @@ const brandTotals = (brand) => {
     return value === null ? mean(numbers, column, weight) : value / 1e6;
   };
   const screen = unionMs(spansOf[brand]);
-  const cells = new Map();
-  for (const at of numbers) {
-    const cell = columns.position[at];
-    if (cell !== null) cells.set(cell, (cells.get(cell) || 0) + columns.frames[at]);
-  }
-  const [cell] = [...cells].sort(([, a], [, b]) => b - a)[0] || [];
+  const inCells = whole && data.in_cells[brand] || partsBy(numbers, "position", "frames", data.cells.length);
+  const placed = partsBy(numbers, "placement", "seen_ms", data.placements.length);
   return {
     brand,
     exposures: numbers.length,
@@ -93,7 +97,10 @@ const brandTotals = (brand) => {
     confidence: meanOf("confidence", "frames", "mean_confidence"),
     clutter: meanOf("clutter", "seen_ms"),
     instances: most("max_instances"),
-    position: cell === undefined ? "" : data.cells[cell],
+    inCells,
+    position: inCells ? data.cells[inCells.indexOf(Math.max(...inCells))] : "",
+    placed: placed && placed.map((share, place) => [share, data.placements[place]]).sort(([a], [b]) => b - a),
+    equivalent: data.currency !== null && wanted.rule === data.rule ? sum((at) => columns.media_equivalent[at] ?? 0) : null,
     kinds: numbers.reduce((bits, at) => bits | columns.kinds[at], 0),
     first: numbers.length ? columns.start_ms[numbers[0]] : 0,
     last: most("end_ms"),
@@ -120,6 +127,7 @@ export const totals = () => {
     shown: brands.filter((one) => one.exposures),
     exposures: brands.reduce((sum, one) => sum + one.exposures, 0),
     ms: brands.reduce((sum, one) => sum + one.ms, 0),
+    equivalent: brands.reduce((sum, one) => sum + one.equivalent, 0),
     any: unionMs(spans),
     length: shownLengthMs(),
   };

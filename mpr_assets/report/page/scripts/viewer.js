@@ -29,6 +29,7 @@ const facts = () => {
     ["Confidence", `${share(columns.confidence[at])}, best ${share(columns.max_confidence[at])}`],
     ["Size", `${area("mean_area_share")} of the frame, at most ${area("max_area_share")}`],
     ["Place", columns.position[at] === null ? null : data.cells[columns.position[at]]],
+    ["On", columns.placement[at] === null ? null : [data.placements[columns.placement[at]], data.reasons[columns.placement_reason[at]]].filter(Boolean).join(": ")],
     ["Prominence", share(columns.mean_prominence[at])],
     ["Visibility", share(columns.visibility[at])],
     ["Legibility", share(columns.legibility[at])],
@@ -36,6 +37,7 @@ const facts = () => {
     ["Quality", share(columns.quality[at])],
     ["Alone", columns.solo_ms[at] === null ? null : `${inSeconds(columns.solo_ms[at])}; ${share(columns.clutter[at], 1)} other brands at once`],
     ["Counts", counts || null],
+    ["Equivalent", data.currency === null || columns.media_equivalent[at] === null ? null : `${grouped(Math.round(columns.media_equivalent[at]))} ${data.currency}`],
   ].filter(([, words]) => words !== null);
 };
 
