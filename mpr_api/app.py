@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import dagster as dg
 import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -14,9 +22,25 @@ from mpr_api.access import refusals
 from mpr_api.access.config import ApiConfig
 from mpr_api.access.guard import Access
 from mpr_api.access.refusals import ErrorAnswer
-from mpr_api.routes import frames, replay_stage, session, settings, sources, tables, timelines
+from mpr_api.routes import (
+    events,
+    frames,
+    jobs,
+    overlays,
+    replay_stage,
+    run_control,
+    scenarios,
+    session,
+    settings,
+    sources,
+    tables,
+    timelines,
+)
 from mpr_api.world.backend import Backend
+from mpr_api.world.event_feed import EventFeed
 from mpr_assets.runs.local_instance import PATIENCE_S, dagster_instance, resources
+from mpr_resources.dagster_internals import daemon_is_alive
+from mpr_resources.environment import GRAPH
 
 ROUTERS: tuple[APIRouter, ...] = (
     session.router,
@@ -26,9 +50,16 @@ ROUTERS: tuple[APIRouter, ...] = (
     tables.router,
     settings.router,
     replay_stage.router,
+    jobs.router,
+    run_control.router,
+    events.router,
+    scenarios.router,
+    overlays.router,
 )
 STOP_S = 3
 """How long requests that are being answered may take when the server is to end."""
+DAEMON_STOP_S = 20
+"""And Dagster's daemon, until it is killed."""
 
 PREFIXES = ("/detect", "/api/detect")
 """The paths are below each; the document tells those below the first."""
@@ -57,6 +88,7 @@ def create_app(backend: Backend) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.backend = backend
+    app.state.feed = EventFeed(backend)
     refusals.install(app)
     for prefix in PREFIXES:
         for router in ROUTERS:
@@ -91,20 +123,43 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def serve(config: ApiConfig) -> None:
-    """Serve until stopped.
+def serve(config: ApiConfig, *, daemon: bool = False) -> None:
+    """Serve until stopped. `daemon`: also run Dagster's, where none is at work.
 
     Raises:
         BadInput: the storage, the Dagster instance or the media store cannot be opened.
     """
-    with dagster_instance() as instance:
+    with dagster_instance() as instance, _daemon(instance, wanted=daemon):
         backend = Backend(config, instance, resources(patience_s=PATIENCE_S))
         backend.open()
-        uvicorn.run(
-            create_app(backend),
-            host=config.host,
-            port=config.port,
-            log_level="warning",
-            timeout_graceful_shutdown=STOP_S,
-            server_header=False,
-        )
+        server_of(
+            create_app(backend), host=config.host, port=config.port, log_level="warning", server_header=False
+        ).run()
+
+
+@contextmanager
+def _daemon(instance: dg.DagsterInstance, *, wanted: bool) -> Iterator[None]:
+    """While the block runs, a daemon is at work that starts queued runs, where it is wanted and none is already."""
+    if not wanted or daemon_is_alive(instance):
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-m", "dagster._daemon", "run", "-m", GRAPH, "--log-level", "warning"])
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(DAEMON_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def server_of(app: FastAPI, **settings: Any) -> uvicorn.Server:
+    """The server of the app, which ends the streams of events when it is to end. `settings`: of uvicorn."""
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.feed.close()
+            super().handle_exit(sig, frame)
+
+    return Server(uvicorn.Config(app, timeout_graceful_shutdown=STOP_S, **settings))

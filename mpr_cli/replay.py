@@ -29,7 +29,7 @@ from mpr_assets.orchestration.launchpad import as_config
 from mpr_assets.overlays.overlay_store import overlays, seen_in
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, profiles, resources
 from mpr_assets.runs.local_storage import storage
-from mpr_assets.runs.run_control import backfills_at_work, downstream
+from mpr_assets.runs.run_control import backfills_at_work, selection
 from mpr_assets.runs.run_lock import refuse_at_work
 from mpr_assets.runs.try_stage import Trial, try_stage
 from mpr_assets.timelines.partitions import registered
@@ -256,28 +256,6 @@ def overlay(
     pictures = overlays(one, run, run_id, shown)
     stored = [run.storage.where(Keys.overlay(timeline, run_id, one.name, shown, name)) for name in pictures]
     return OverlaysDrawn(timeline, one.name, shown, stored if to is None else _write(to, shown, pictures))
-
-
-def selection(stages: Sequence[Stage], first: str, *, only: bool, through: str | None) -> list[str]:
-    """The stages to materialize, in order: the first and all that depend on it, or those up to `through`.
-
-    Raises:
-        BadInput: both limits are given, or `through` does not depend on the first.
-    """
-    if only and through is not None:
-        raise BadInput("--only and --through cannot be combined", "give one of them")
-    if only:
-        return [first]
-    below = downstream(stages, first)
-    if through is None:
-        return below
-    if through not in below:
-        raise BadInput(f"{through} does not depend on {first}", f"choose one of {', '.join(below)}")
-    needed = {through}
-    for stage in reversed(stages):
-        if stage.name in needed:
-            needed.update(stage.inputs)
-    return [name for name in below if name in needed]
 
 
 def overrides_of(stage: Stage, timeline: str, changes: Sequence[str] | None, frames: str | None) -> Overrides:

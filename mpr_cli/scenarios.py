@@ -11,16 +11,8 @@ from typing import Annotated
 
 import typer
 
-from gpu_service.errors import BadInput
-from mpr_assets.compare.scenarios import (
-    check_scenario,
-    save_scenario,
-    validate_label,
-)
-from mpr_assets.compare.table_diff import change_line
+from mpr_assets.compare.scenarios import CheckedScenario, check_as_it_is_now, save_scenario, validate_label
 from mpr_assets.definitions import BY_NAME
-from mpr_assets.engine.open_run import run_of
-from mpr_assets.engine.overrides import NO_OVERRIDES
 from mpr_assets.runs.local_instance import resources
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
@@ -145,27 +137,6 @@ def delete_command(label: Label) -> ScenarioDeleted:
 
 
 @dataclass(frozen=True)
-class CheckedScenario:
-    """`detail`: what came of it in a sentence. `changes`: a line for each row that differs."""
-
-    label: str
-    timeline: str
-    stage: str
-    same: bool
-    detail: str
-    changes: list[str]
-
-    def show(self) -> None:
-        word, colour = ("same", "green") if self.same else ("differs", "red")
-        terminal.out.print(terminal.styled(word, colour), end="")
-        terminal.out.print(f"  {self.label}  {self.timeline}:{self.stage}  {self.detail}")
-        for line in self.changes[:MOST_CHANGES]:
-            terminal.out.print(f"    {line}")
-        if len(self.changes) > MOST_CHANGES:
-            terminal.out.print(f"    … {len(self.changes) - MOST_CHANGES} more")
-
-
-@dataclass(frozen=True)
 class ScenariosChecked(Document):
     scenarios: list[CheckedScenario]
 
@@ -185,8 +156,8 @@ def check_command(labels: Labels = None) -> ScenariosChecked:
     store = storage()
     checked = []
     for scenario in [kept.load(store, validate_label(label)) for label in _wanted(labels or [])]:
-        checked.append(_check(scenario))
-        checked[-1].show()
+        checked.append(check_as_it_is_now(store, scenario, resources(progress()), BY_NAME, logging.getLogger("mpr")))
+        _show(checked[-1])
     return ScenariosChecked(checked)
 
 
@@ -194,20 +165,14 @@ def _wanted(labels: Sequence[str]) -> Sequence[str]:
     return kept.labels(storage()) if not labels or list(labels) == ["all"] else labels
 
 
-def _check(scenario: Scenario) -> CheckedScenario:
-    world = resources(progress())
-    stage = BY_NAME.get(scenario.stage)
-    which = (scenario.label, scenario.timeline, scenario.stage)
-    try:
-        if stage is None:
-            raise BadInput(f"the stage {scenario.stage} no longer exists", "delete the scenario")
-        spec = load_spec(kept.opened(storage(), scenario.label), scenario.timeline)
-        run = run_of(stage, spec, world.profiles.load(spec.profile), NO_OVERRIDES, world, logging.getLogger("mpr"))
-    except BadInput as error:
-        return CheckedScenario(*which, same=False, detail=str(error), changes=[])
-    checked = check_scenario(storage(), scenario, run, BY_NAME)
-    changes = checked.difference.changes if checked.difference else ()
-    return CheckedScenario(*which, checked.same, checked.sentence(), [change_line(change) for change in changes])
+def _show(checked: CheckedScenario) -> None:
+    word, colour = ("same", "green") if checked.same else ("differs", "red")
+    terminal.out.print(terminal.styled(word, colour), end="")
+    terminal.out.print(f"  {checked.label}  {checked.timeline}:{checked.stage}  {checked.detail}")
+    for line in checked.changes[:MOST_CHANGES]:
+        terminal.out.print(f"    {line}")
+    if len(checked.changes) > MOST_CHANGES:
+        terminal.out.print(f"    … {len(checked.changes) - MOST_CHANGES} more")
 
 
 def _user() -> str:

@@ -18,6 +18,9 @@ def serve(
         str, typer.Option(help="the address to listen at; others than this machine's need MPR_API_TOKEN")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="the port to listen at")] = 8100,
+    daemon: Annotated[
+        bool, typer.Option("--daemon", help="also run Dagster's daemon, which starts queued runs, where no other does")
+    ] = False,
 ) -> None:
     """Serve the REST API and the editor's page until interrupted; see docs/api.md."""
     from mpr_api.access.config import ApiConfig
@@ -27,4 +30,4 @@ def serve(
 
     shown = "localhost" if host in ("127.0.0.1", "localhost") else host
     terminal.err.print(f"MPR on http://{shown}:{port}, the paths at /docs; Ctrl+C ends it.")
-    serve_api(config)
+    serve_api(config, daemon=daemon)

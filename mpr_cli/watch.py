@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import dagster as dg
 import typer
 
 from gpu_service.errors import PermanentError
-from mpr_assets.definitions import STAGES
 from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.runs.run_lock import runs_of
+from mpr_assets.runs.run_state import QUEUED, RUNNING, SUCCESS, progress_of
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import Timeline
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
-from mpr_resources.dagster_internals import materialized_in
-from mpr_resources.progress import describe, stored_report
+from mpr_resources.progress import describe
 from mpr_resources.run_queue import AT_WORK, WAITING
 from mpr_resources.storage.store import Storage
 
 app = typer.Typer()
 
 EVERY_S = 1.0
-QUEUED, RUNNING, SUCCESS, NO_RUN = "queued", "running", "success", "none"
+NO_RUN = "none"
 
 
 @dataclass(frozen=True)
@@ -107,18 +106,7 @@ def _state(instance: dg.DagsterInstance, store: Storage, timeline: str, run: dg.
         return RunState(timeline, run.run_id, run.status.value.lower())
     if run.status in WAITING:
         return RunState(timeline, run.run_id, QUEUED)
-    report = stored_report(store, timeline, run.run_id)
-    if report is None:
-        total = len(run.asset_selection or STAGES)
-        return RunState(timeline, run.run_id, RUNNING, done=len(materialized_in(instance, run.run_id)), total=total)
-    return RunState(
-        timeline,
-        run.run_id,
-        RUNNING,
-        report.stage,
-        report.done,
-        report.total,
-        report.unit,
-        elapsed_ms=round(report.elapsed_s * 1000),
-        left_ms=None if report.left_s is None else round(report.left_s * 1000),
-    )
+    how_far = progress_of(instance, store, timeline, run)
+    if how_far.stage is None:
+        return RunState(timeline, run.run_id, RUNNING, done=how_far.done, total=how_far.total)
+    return RunState(timeline, run.run_id, RUNNING, **asdict(how_far))

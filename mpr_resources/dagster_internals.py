@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
+import sys
 import time
 import uuid
 import warnings
@@ -21,14 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 from dagster._core.definitions.repository_definition.valid_definitions import SINGLETON_REPOSITORY_NAME
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
+from dagster._core.event_api import EventLogCursor
 from dagster._core.events import AssetObservationData, StepMaterializationData
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.origin import DEFAULT_DAGSTER_ENTRY_POINT, JobPythonOrigin, RepositoryPythonOrigin
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
 from dagster._core.storage.tags import (
@@ -65,6 +69,18 @@ __all__ = [
 
 BATCH = 500
 """Events, or keys, of one query: SQLite takes 32,766 parameters, older ones 999."""
+RUN_STATES = (
+    "PIPELINE_ENQUEUED",
+    "PIPELINE_STARTING",
+    "PIPELINE_START",
+    "PIPELINE_SUCCESS",
+    "PIPELINE_FAILURE",
+    "PIPELINE_CANCELING",
+    "PIPELINE_CANCELED",
+)
+"""The events that say how a run stands, as the log has them."""
+QUEUE_DAEMON = "QUEUED_RUN_COORDINATOR"
+"""What Dagster calls the part of its daemon that launches queued runs."""
 
 
 # Assets
@@ -191,6 +207,63 @@ def events_after(
     ]
 
 
+def run_events_after(
+    instance: dg.DagsterInstance,
+    after_id: int,
+    *,
+    metadata: Collection[str],
+    known: Collection[int] = (),
+    limit: int = BATCH,
+) -> list[dg.EventLogRecord]:
+    """What the log has of all runs that is later than one event, in order: materializations, and states of runs.
+
+    Reads the event log's table: the public `fetch_run_status_changes` and `fetch_materializations` ask for one kind of
+    event and one asset each, and SQLite keeps all other events of a run in a file of the run: see `events_of_run`.
+
+    Args:
+        metadata: labels of what is to be unpacked of a materialization.
+        known: ids that are left out.
+    """
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    table = SqlEventLogStorageTable.c
+    kinds = [dg.DagsterEventType.ASSET_MATERIALIZATION.value, *RUN_STATES]
+    query = (
+        select(table.id, table.event)
+        .where(table.id > after_id, table.dagster_event_type.in_(kinds), table.run_id != RUNLESS_RUN_ID)
+        .order_by(table.id)
+        .limit(limit)
+    )
+    with storage.index_connection() as connection:
+        found = connection.execute(query).fetchall()
+    return [
+        dg.EventLogRecord(event_id, dg.deserialize_value(_with_metadata(encoded, metadata), dg.EventLogEntry))
+        for event_id, encoded in found
+        if event_id not in known
+    ]
+
+
+def events_of_run(instance: dg.DagsterInstance, run_id: str, after_id: int) -> Iterator[dg.EventLogRecord]:
+    """All that the log has of a run that is later than one of its events, in order. With SQLite their ids are the
+    run's own.
+
+    Uses `get_records_for_run` and `EventLogCursor`; publicly a run's events are in the UI and in GraphQL alone.
+    """
+    cursor = EventLogCursor.from_storage_id(after_id).to_string()
+    while True:
+        page = instance.get_records_for_run(run_id, cursor=cursor, limit=BATCH)
+        yield from page.records
+        if not page.has_more:
+            return
+        cursor = page.cursor
+
+
+def last_event_of_run(instance: dg.DagsterInstance, run_id: str) -> int:
+    """The id of a run's latest event, 0 where there is none. Uses `get_records_for_run`, as `events_of_run` does."""
+    records = instance.get_records_for_run(run_id, limit=1, ascending=False).records
+    return records[0].storage_id if records else 0
+
+
 def _with_metadata(encoded: str, labels: Collection[str]) -> str:
     """The event, a materialization, with this metadata alone. Relies on how Dagster encodes one."""
     event = json.loads(encoded)
@@ -273,15 +346,7 @@ def runs_of_code_location(instance: dg.DagsterInstance, job: str, *, sensor: str
     Args:
         sensor: one of the code location. module: what the workspace loads, where nobody else tells.
     """
-    sensors = [] if instance.is_ephemeral else instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-    known = [state for state in sensors if state.instigator_name == sensor]
-    if known:
-        latest = max(known, key=lambda state: getattr(state.instigator_data, "last_tick_timestamp", None) or 0.0)
-        repository = latest.origin.repository_origin
-    else:
-        location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name=module))
-        repository = RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
-    origin = repository.get_job_origin(job)
+    origin = _repository_origin(instance, sensor, module).get_job_origin(job)
     create = instance.create_run_for_job
 
     def create_with_origin(*, tags: Mapping[str, str], **arguments: Any) -> dg.DagsterRun:
@@ -292,6 +357,72 @@ def runs_of_code_location(instance: dg.DagsterInstance, job: str, *, sensor: str
         yield
     finally:
         del instance.create_run_for_job
+
+
+def _repository_origin(instance: dg.DagsterInstance, sensor: str, module: str) -> RemoteRepositoryOrigin:
+    """What the code location is called: as the sensors' states know it, else as a workspace would load the module."""
+    sensors = [] if instance.is_ephemeral else instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    known = [state for state in sensors if state.instigator_name == sensor]
+    if known:
+        latest = max(known, key=lambda state: getattr(state.instigator_data, "last_tick_timestamp", None) or 0.0)
+        return latest.origin.repository_origin
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name=module))
+    return RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+
+
+def queue_run(
+    instance: dg.DagsterInstance,
+    job: dg.JobDefinition,
+    *,
+    sensor: str,
+    module: str,
+    attribute: str,
+    partition: str,
+    assets: Sequence[dg.AssetKey],
+    run_config: Mapping[str, object],
+    tags: Mapping[str, str],
+) -> dg.DagsterRun:
+    """Put a run of the job into the instance's queue, as the UI does; the daemon launches it at the code location.
+
+    Uses `create_run_for_job` and `submit_run` with the origins by which the daemon finds the code: publicly this is a
+    GraphQL mutation, which needs a webserver. Where the code's image and entry point are is what the job's last run
+    says that was launched so; else it is this Python's module.
+
+    Args:
+        sensor, module: as of `runs_of_code_location`. attribute: of the module, which has the definitions.
+        assets: none: all of the job.
+    """
+    repository = _repository_origin(instance, sensor, module)
+    before = [record.dagster_run for record in instance.get_run_records(dg.RunsFilter(job_name=job.name), limit=20)]
+    code = next((run.job_code_origin for run in before if run.job_code_origin is not None), None)
+    pointer = ModuleCodePointer(module, attribute)
+    run = instance.create_run_for_job(
+        job,
+        run_config=run_config,
+        tags={**tags, PARTITION_NAME_TAG: partition},
+        asset_selection=set(assets) or None,
+        remote_job_origin=repository.get_job_origin(job.name),
+        job_code_origin=code
+        or JobPythonOrigin(
+            job.name, RepositoryPythonOrigin(sys.executable, pointer, entry_point=DEFAULT_DAGSTER_ENTRY_POINT)
+        ),
+    )
+    # Queues do not look at the workspace; the daemon has its own.
+    return instance.submit_run(run.run_id, None)  # type: ignore[arg-type]
+
+
+def has_queue(instance: dg.DagsterInstance) -> bool:
+    """Whether runs are queued, for the daemon to launch. Uses `run_coordinator`, as `queue_of` does."""
+    return isinstance(instance.run_coordinator, dg.QueuedRunCoordinator)
+
+
+def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
+    """Whether a daemon that launches queued runs has told lately that it is at work.
+
+    Uses `get_daemon_statuses` and `DaemonStatus`: publicly this is a page of the UI.
+    """
+    statuses = instance.get_daemon_statuses([QUEUE_DAEMON])
+    return any(bool(status.healthy) for status in statuses.values())
 
 
 def count_runs(instance: dg.DagsterInstance, runs: dg.RunsFilter) -> int:

@@ -17,6 +17,7 @@ from mpr_resources.dagster_internals import (
     PARTITION_NAME_TAG,
     add_tags,
     instance_of,
+    mark_canceling,
     queue_of,
     quiet_idle_sensors,
     read_values,
@@ -25,6 +26,8 @@ from mpr_resources.dagster_internals import (
 
 HOLD_TAG = "mpr/hold"
 HELD, RELEASED = "on", "off"
+PAUSED_TAG = "mpr/paused"
+"""On a run that ended between two stages, as was wished."""
 WAITING = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED]
 AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
@@ -86,6 +89,33 @@ def apply_holds(instance: dg.DagsterInstance) -> int:
             add_tags(instance, run.run_id, {HOLD_TAG: now})
             changed += 1
     return changed
+
+
+def pause_after_stage(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Wish that a run ends once its present stage is made: what is left of it can be resumed."""
+    write_value(instance, _pause_key(run), run.run_id)
+
+
+def is_to_pause(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether that was wished of the run. Asked between two of its stages."""
+    key = _pause_key(run)
+    return read_values(instance, [key]).get(key) == run.run_id
+
+
+def end_as_paused(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Mark a run that ends between two stages, as was wished.
+
+    Raises:
+        DagsterExecutionInterruptedError: always: by it the run's process ends the run.
+    """
+    add_tags(instance, run.run_id, {PAUSED_TAG: "true"})
+    mark_canceling(instance, run)
+    raise dg.DagsterExecutionInterruptedError
+
+
+def _pause_key(run: dg.DagsterRun) -> str:
+    # Not by run: a timeline has one at a time, and so one row, however often it is run.
+    return f"mpr/pause/{run.tags.get(PARTITION_NAME_TAG, '')}"
 
 
 def unfinished_timelines(

@@ -10,15 +10,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, JsonValue
 
-from gpu_service.errors import BadInput, NotThere
+from gpu_service.errors import BadInput
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
+from mpr_api.routes.jobs import target_of
 from mpr_api.world.backend import LOG, Backend, Shared, StageOfPath, TimelineId, stage_named
 from mpr_assets.definitions import BY_NAME
 from mpr_assets.engine.overrides import FrameChoice, Overrides
 from mpr_assets.engine.stage import Stage
 from mpr_assets.runs.try_stage import Trial, try_stage
-from mpr_resources.dagster_internals import PARTITION_NAME_TAG
 
 router = APIRouter(tags=["replay loop"])
 
@@ -154,12 +154,7 @@ def _timeline_of(backend: Backend, body: ReplayStageBody) -> str:
         return body.timeline_id
     if body.job_id is None:
         raise BadInput("Neither `job_id` nor `timeline_id` is given", "send one of them")
-    run = backend.instance.get_run_by_id(body.job_id)
-    if run is None:
-        return body.job_id
-    if PARTITION_NAME_TAG not in run.tags:
-        raise NotThere(f"The job {body.job_id!r} is of no timeline", "name another one")
-    return run.tags[PARTITION_NAME_TAG]
+    return target_of(backend, body.job_id)[0]
 
 
 def _region(row: Mapping[str, Any]) -> FoundRegion:

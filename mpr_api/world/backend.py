@@ -6,6 +6,7 @@ Nothing is remembered here that another process would have to know: what is true
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from functools import cached_property
 from typing import Annotated
@@ -16,7 +17,7 @@ from fastapi import Depends, Path, Request
 from gpu_service.errors import NotThere
 from mpr_api.access.config import ApiConfig
 from mpr_api.world.frame_pictures import FramePictures
-from mpr_assets.definitions import BY_NAME, STAGES
+from mpr_assets.definitions import BY_NAME, JOB, STAGES, definitions
 from mpr_assets.engine.resources import RunResources
 from mpr_assets.engine.stage import Stage
 from mpr_assets.freshness.config_versions import ConfigWatch
@@ -74,6 +75,11 @@ class Backend:
     @cached_property
     def frames(self) -> FramePictures:
         return FramePictures(self.storage)
+
+    @cached_property
+    def job(self) -> dg.JobDefinition:
+        """The job of all stages, as runs are asked for by it."""
+        return definitions(os.environ).resolve_job_def(JOB)
 
     def table(self, stage: str, timeline: str) -> StageTable:
         """What is stored of a stage; see `TableCache.read`."""

@@ -6,18 +6,23 @@ How bookmarks are kept is in `mpr_resources.storage.scenario_store`, how tables 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from gpu_service.errors import MprError
-from mpr_assets.compare.table_diff import Difference, compare
+from gpu_service.errors import BadInput, MprError
+from mpr_assets.compare.table_diff import Difference, change_line, compare
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.materialize import materialize_stage
+from mpr_assets.engine.open_run import run_of
+from mpr_assets.engine.overrides import NO_OVERRIDES
+from mpr_assets.engine.resources import RunResources
 from mpr_assets.engine.settings import differing_settings
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
+from mpr_assets.timelines.spec_store import load_spec
 from mpr_resources.names import check_name
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache
@@ -58,6 +63,18 @@ class ScenarioResult:
             return "the same rows, but different pictures or files"
         changed = ", ".join(f"{name} {was} → {now}" for name, (was, now) in self.settings.items())
         return self.difference.summary() + (f" (settings: {changed})" if changed else "")
+
+
+@dataclass(frozen=True)
+class CheckedScenario:
+    """`detail`: what came of it in a sentence. `changes`: a line for each row that differs."""
+
+    label: str
+    timeline: str
+    stage: str
+    same: bool
+    detail: str
+    changes: list[str]
 
 
 def validate_label(label: str) -> str:
@@ -173,6 +190,24 @@ def check_scenario(
     # Equal rows with another content are equal but for what lies beside them, unless columns changed their names.
     content = bool(difference.changes) or before.header.data_version == after.header.data_version
     return ScenarioResult(scenario, before, after, difference, content, settings)
+
+
+def check_as_it_is_now(
+    storage: Storage, scenario: Scenario, resources: RunResources, stages: Mapping[str, Stage], log: logging.Logger
+) -> CheckedScenario:
+    """The same with the settings that the bookmark's profile has now; what keeps it from being run is told too."""
+    which = (scenario.label, scenario.timeline, scenario.stage)
+    stage = stages.get(scenario.stage)
+    try:
+        if stage is None:
+            raise BadInput(f"the stage {scenario.stage} no longer exists", "delete the scenario")
+        spec = load_spec(opened(storage, scenario.label), scenario.timeline)
+        run = run_of(stage, spec, resources.profiles.load(spec.profile), NO_OVERRIDES, resources, log)
+    except BadInput as error:
+        return CheckedScenario(*which, same=False, detail=str(error), changes=[])
+    checked = check_scenario(storage, scenario, run, stages)
+    changes = checked.difference.changes if checked.difference else ()
+    return CheckedScenario(*which, checked.same, checked.sentence(), [change_line(change) for change in changes])
 
 
 def _read_the_same(made: StageTable, inputs: Mapping[str, StageTable]) -> bool:

@@ -45,6 +45,7 @@ from mpr_assets.overlays.preview_sheet import frames_to_show, sheet_markdown
 from mpr_assets.timelines.partitions import timelines
 from mpr_resources.dagster_internals import allow_no_result
 from mpr_resources.progress import StoredProgress
+from mpr_resources.run_queue import end_as_paused, is_to_pause
 from mpr_resources.step_failure import RETRIES, final_failure, retry
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
@@ -78,6 +79,8 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
     def compute(
         context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable
     ) -> Iterator[dg.MaterializeResult[StageTable]]:
+        if is_to_pause(context.instance, context.run):
+            end_as_paused(context.instance, context.run)
         try:
             with masked_errors():  # Dagster stores them with all that they go back to
                 result = _materialize(stage, stages, context, config, inputs)

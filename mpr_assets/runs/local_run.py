@@ -96,7 +96,7 @@ def run_here(
         raise dg.DagsterExecutionInterruptedError
     doubts = tuple(failed_checks(result.all_events))
     if not result.success:
-        raise StageFailed(_sentence(result.all_events), result.run_id, doubts)
+        raise StageFailed(failure_sentence(result.all_events), result.run_id, doubts)
     return LocalRun(result.run_id, doubts)
 
 
@@ -138,8 +138,8 @@ def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:
     ]
 
 
-def _sentence(events: Sequence[dg.DagsterEvent]) -> str:
-    """What the first stage that failed said, or the run when none was reached."""
+def failure_sentence(events: Sequence[dg.DagsterEvent]) -> str:
+    """What the first stage that failed said, or the run when none was reached. `events`: those of a run that failed."""
     for event in events:
         if event.is_step_failure:
             failure = event.step_failure_data

@@ -98,15 +98,16 @@ class Retry:
 
 
 def stop(
-    instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wait_s: float = STOP_S
+    instance: dg.DagsterInstance, timeline: str, *, force: bool = False, wait_s: float = STOP_S, only: str | None = None
 ) -> list[StopResult]:
     """Cancel the timeline's runs, those that wait and those at work.
 
     Args:
+        only: the id of the one to cancel; None: all.
         force: take a run for ended that is not after that time: its process is gone.
         wait_s: how long to wait for those at work.
     """
-    runs = runs_of(instance, timeline, [*WAITING, *AT_WORK])
+    runs = [run for run in runs_of(instance, timeline, [*WAITING, *AT_WORK]) if only in (None, run.run_id)]
     for run in runs:
         _cancel(instance, run)
     end_s = time.monotonic() + wait_s
@@ -200,6 +201,28 @@ def downstream(stages: Sequence[Stage], first: str) -> list[str]:
     return found
 
 
+def selection(stages: Sequence[Stage], first: str, *, only: bool = False, through: str | None = None) -> list[str]:
+    """The stages to materialize, in order: the first and all that depend on it, or those up to `through`.
+
+    Raises:
+        BadInput: both limits are given, or `through` does not depend on the first.
+    """
+    if only and through is not None:
+        raise BadInput("--only and --through cannot be combined", "give one of them")
+    if only:
+        return [first]
+    below = downstream(stages, first)
+    if through is None:
+        return below
+    if through not in below:
+        raise BadInput(f"{through} does not depend on {first}", f"choose one of {', '.join(below)}")
+    needed = {through}
+    for stage in reversed(stages):
+        if stage.name in needed:
+            needed.update(stage.inputs)
+    return [name for name in below if name in needed]
+
+
 def clear(instance: dg.DagsterInstance, storage: Storage, timeline: str, stages: Sequence[Stage]) -> int:
     """Forget what the stages made of the timeline; gives how many objects were deleted.
 
@@ -238,13 +261,15 @@ def next_step(
     return next((one for one in verdicts if one.state in (StageState.MISSING, StageState.STALE)), None)
 
 
-def what_to_retry(instance: dg.DagsterInstance, stages: Sequence[str], timeline: str) -> Retry:
-    """What the timeline's last run left undone.
+def what_to_retry(
+    instance: dg.DagsterInstance, stages: Sequence[str], timeline: str, run: dg.DagsterRun | None = None
+) -> Retry:
+    """What the timeline's last run left undone, or `run`.
 
     Raises:
         BadInput: it has no run, or the last one ended well.
     """
-    last = next(iter(runs_of(instance, timeline, ENDED, limit=1)), None)
+    last = run or next(iter(runs_of(instance, timeline, ENDED, limit=1)), None)
     if last is None:
         raise BadInput(
             f"No run of the timeline {timeline!r} has ended", f"start one with mpr replay {timeline} timeline"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import dagster as dg
@@ -12,6 +11,11 @@ from mpr_resources.environment import dagster_settings
 from tests.mpr_api.live import config_of, resources_of, served, world_at
 from tests.world import Ran, World
 
+NO_LOGS = """
+compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}
+"""
+"""What steps print is not kept: two processes for each step would follow it."""
+
 
 @pytest.fixture(scope="package")
 def api_world(finished: tuple[World, Ran], tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -19,7 +23,7 @@ def api_world(finished: tuple[World, Ran], tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("api")
     home = folder / "dagster"
     home.mkdir()
-    shutil.copy(dagster_settings(), home)
+    (home / "dagster.yaml").write_text(dagster_settings().read_text() + NO_LOGS)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield world_at(folder, finished[0], instance)
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+import httpx2
 import uvicorn
 
 from mpr_api.access.config import ApiConfig
@@ -54,8 +55,10 @@ def served(backend: Backend) -> Iterator[str]:
     while not server.started:
         assert thread.is_alive(), "the server ended while starting"
         time.sleep(0.01)
+    url = f"http://127.0.0.1:{port}"
+    httpx2.get(f"{url}/detect/nothing")  # all paths are made ready now: two servers of a process cannot do it at once
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield url
     finally:
         server.should_exit = True
         thread.join(timeout=10)

@@ -47,14 +47,17 @@ from mpr_resources.dagster_internals import (
 
 ROOT = Path(__file__).parents[2]
 IMPORTED = {
+    "dagster._core.code_pointer": "ModuleCodePointer",
     "dagster._core.definitions.data_version": "CODE_VERSION_TAG DATA_VERSION_TAG",
     "dagster._core.definitions.run_request": "InstigatorType",
     "dagster._core.definitions.repository_definition.valid_definitions": "SINGLETON_REPOSITORY_NAME",
     "dagster._core.errors": "DagsterUserCodeProcessError DagsterUserCodeUnreachableError",
+    "dagster._core.event_api": "EventLogCursor",
     "dagster._core.events": "AssetObservationData StepMaterializationData",
     "dagster._core.execution.backfill": "BulkActionStatus BulkActionsFilter PartitionBackfill",
     "dagster._core.instance.utils": "RUNLESS_JOB_NAME RUNLESS_RUN_ID",
     "dagster._core.launcher": "CheckRunHealthResult WorkerStatus",
+    "dagster._core.origin": "DEFAULT_DAGSTER_ENTRY_POINT JobPythonOrigin RepositoryPythonOrigin",
     "dagster._core.remote_origin": "ManagedGrpcPythonEnvCodeLocationOrigin RemoteRepositoryOrigin",
     "dagster._core.storage.event_log": "SqlEventLogStorage SqlEventLogStorageTable",
     "dagster._core.storage.tags": "BACKFILL_ID_TAG GRPC_INFO_TAG MAX_RETRIES_TAG PARENT_RUN_ID_TAG PARTITION_NAME_TAG "
@@ -68,12 +71,13 @@ OF_AN_INSTANCE = {
     "add_backfill": "partition_backfill",
     "add_run_tags": "run_id new_tags",
     "all_instigator_state": "instigator_type",
-    "create_run_for_job": "tags remote_job_origin",
+    "create_run_for_job": "job_def run_config tags asset_selection remote_job_origin job_code_origin",
     "event_log_storage": None,
     "get_backfill": "backfill_id",
     "get_backfills": "filters limit",
     "get_concurrency_config": "",
-    "get_records_for_run": "run_id of_type",
+    "get_daemon_statuses": "daemon_types",
+    "get_records_for_run": "run_id of_type cursor limit ascending",
     "get_runs_count": "filters",
     "is_ephemeral": None,
     "report_run_canceled": "dagster_run message",
@@ -82,6 +86,7 @@ OF_AN_INSTANCE = {
     "root_directory": None,
     "run_coordinator": None,
     "run_storage": None,
+    "submit_run": "run_id workspace",
     "update_backfill": "partition_backfill",
 }
 OF_OTHERS: list[tuple[type, str, str | None]] = [
@@ -159,7 +164,7 @@ def test_what_is_used_takes_what_it_is_given(owner: type, name: str, parameters:
 def test_states_and_columns_that_are_named() -> None:
     assert {"REQUESTED", "CANCELING"} <= set(BulkActionStatus.__members__)
     assert {"RUNNING", "NOT_FOUND"} <= set(WorkerStatus.__members__)
-    assert {"id", "event", "asset_key", "dagster_event_type"} <= set(SqlEventLogStorageTable.c.keys())
+    assert {"id", "event", "asset_key", "dagster_event_type", "run_id"} <= set(SqlEventLogStorageTable.c.keys())
 
 
 # What it does
