@@ -118,6 +118,36 @@ describe('a timeline', () => {
     await page.getByText('between 0 and 1').waitFor()
   })
 
+  it('runs a stage with the settings that were tried, tells how far it is, and shows what came of it', async () => {
+    await open(FRAME_2)
+    const [stage, list] = [page.getByRole('complementary', { name: 'Stage' }), page.getByRole('navigation', { name: 'Stages' })]
+    const input = stage.getByRole('spinbutton', { name: 'min_confidence', exact: true })
+    await input.fill('1')
+    await input.press('Tab')
+    await stage.getByRole('button', { name: 'Run with these settings' }).click()
+    await page.getByRole('button', { name: 'Stop' }).waitFor()
+    await page.getByText('The run ended: success.').waitFor({ timeout: 150_000 })
+    await list.getByRole('button', { name: /match_brands.*overridden/ }).waitFor()
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await page.getByRole('button', { name: 'Stop' }).waitFor()
+    await page.getByText('The run ended: success.').waitFor({ timeout: 150_000 })
+    await list.getByRole('button', { name: /overridden/ }).first().waitFor({ state: 'detached' })
+    assert.deepEqual(complaints, [])
+  })
+
+  it('bookmarks what a stage has stored, once under a name', async () => {
+    await open(FRAME_2)
+    const stage = page.getByRole('complementary', { name: 'Stage' })
+    const keep = async () => {
+      await stage.getByRole('textbox', { name: 'Name of a bookmark' }).fill('good')
+      await stage.getByRole('button', { name: 'Bookmark' }).click()
+    }
+    await keep()
+    await stage.getByText('Kept as good.').waitFor()
+    await keep()
+    await stage.getByRole('alert').getByText('good').waitFor()
+  })
+
   it('lists its keys', async () => {
     await open(FRAME_2)
     await page.keyboard.press('?')

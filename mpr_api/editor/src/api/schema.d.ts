@@ -512,6 +512,498 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/status/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Job Status
+         * @description How a run stands: its progress, what became of each stage, why it failed.
+         */
+        get: operations["job_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Jobs
+         * @description Runs, the latest first.
+         */
+        get: operations["list_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/jobs/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Job
+         * @description One run with what became of each of its stages.
+         */
+        get: operations["show_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run
+         * @description Put a run into Dagster's queue; follow it with GET /stream/{job}.
+         */
+        post: operations["run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay
+         * @description Make a stage and all that depend on it again, with other settings, as a run of its own.
+         */
+        post: operations["replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry
+         * @description Continue a run where it failed or was stopped, with its settings or with others.
+         */
+        post: operations["retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/stop/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Job
+         * @description Cancel a run; what it has made is kept. Named by a timeline, all of its runs.
+         */
+        post: operations["stop_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/pause/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Job
+         * @description Hold a timeline: its queued runs wait, and a run at work ends once its present stage is made.
+         */
+        post: operations["pause_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/resume/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume Job
+         * @description Release the hold of a timeline; what is left of a run that was paused is put into the queue.
+         */
+        post: operations["resume_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/pause-after-stage/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause Job After Stage
+         * @description Have a run end once its present stage is made; POST /resume/{job} continues it.
+         */
+        post: operations["pause_job_after_stage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/step/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Step Job
+         * @description Make one stage: the first that is missing or stale.
+         */
+        post: operations["step_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/clear/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Clear Job
+         * @description Delete a timeline's stored results, from a stage on; its spec, scenarios and history are kept.
+         */
+        post: operations["clear_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/stream/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream Job
+         * @description The events of one run from its beginning, or since an id: `run`, `stage`, `progress`, `log`, `detection`, `end`.
+         *
+         *     The stream is closed after `end`.
+         */
+        get: operations["stream_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream All
+         * @description The events of all runs from now on, or since an id.
+         *
+         *     Those without an id, as `progress` and `log`, are told to those who listen, and not again.
+         */
+        get: operations["stream_all"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/scenarios": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Scenarios
+         * @description All bookmarks, by label.
+         */
+        get: operations["list_scenarios"];
+        put?: never;
+        /**
+         * Create Scenario
+         * @description Bookmark a stage's stored result with all its inputs.
+         */
+        post: operations["create_scenario"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/scenarios/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Scenario
+         * @description One bookmark.
+         */
+        get: operations["show_scenario"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Scenario
+         * @description Delete a bookmark.
+         */
+        delete: operations["delete_scenario"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/scenarios/{label}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Check Scenario
+         * @description Run a bookmark's stage on its stored inputs, with the profile and the code as they are now, and compare.
+         */
+        post: operations["check_scenario"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/checkpoints/{timeline}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Checkpoints
+         * @description The stages of which a result is stored, and the bookmarks of the timeline.
+         */
+        get: operations["list_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/checkpoints/{timeline}/{stage}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Checkpoint
+         * @description A stage's stored result, or that of a bookmark; never one of another stage.
+         */
+        get: operations["show_checkpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/overlays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store Overlays
+         * @description Store overlays that a client drew.
+         */
+        post: operations["store_overlays"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/overlays/{timeline}/{job}/{stage}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Overlaid Frames
+         * @description The frames of which overlays of a run are stored.
+         */
+        get: operations["list_overlaid_frames"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/overlays/{timeline}/{job}/{stage}/{seq}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Overlays Of Frame
+         * @description A frame's stored overlays.
+         */
+        get: operations["overlays_of_frame"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/overlays/{timeline}/{job}/{stage}/{seq}/{name}.png": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stored Overlay
+         * @description One stored overlay as a picture.
+         */
+        get: operations["stored_overlay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/overlays/{stage}/{seq}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Draw Overlays
+         * @description Draw what a stage found in a frame, and how, from what is stored of it; once, then it is kept.
+         */
+        get: operations["draw_overlays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -659,12 +1151,106 @@ export interface components {
             /** Legible 90 Ms */
             legible_90_ms?: number | null;
             /**
+             * Media Equivalent
+             * @description in the currency of the rate card; null: none is given
+             */
+            media_equivalent?: number | null;
+            /**
+             * Placements Ms
+             * @description time seen by placement
+             */
+            placements_ms?: {
+                [key: string]: number;
+            } | null;
+            /**
              * Cells
              * @description share of its frames on which it stands in each cell, row by row from the top left
              */
             cells?: number[] | null;
             /** Exposures */
             exposures: components["schemas"]["Exposure"][];
+        };
+        /**
+         * CheckedScenario
+         * @description `detail`: what came of it in a sentence. `changes`: a line for each row that differs.
+         */
+        CheckedScenario: {
+            /** Label */
+            label: string;
+            /** Timeline */
+            timeline: string;
+            /** Stage */
+            stage: string;
+            /** Same */
+            same: boolean;
+            /** Detail */
+            detail: string;
+            /** Changes */
+            changes: string[];
+        };
+        /** Checkpoint */
+        Checkpoint: {
+            /** Stage */
+            stage: string;
+            /** Is Scenario */
+            is_scenario: boolean;
+            /** Scenario Label */
+            scenario_label: string | null;
+        };
+        /**
+         * CheckpointAnswer
+         * @description A stage's stored result. Its rows: GET /timeline/{timeline}/tables/{stage}.
+         */
+        CheckpointAnswer: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** Stage */
+            stage: string;
+            /** Profile Name */
+            profile_name: string;
+            /** Video Path */
+            video_path: string;
+            /** Is Scenario */
+            is_scenario: boolean;
+            /** Scenario Label */
+            scenario_label: string | null;
+            /** Frames */
+            frames: components["schemas"]["CheckpointFrame"][];
+            /** Stats */
+            stats: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Config Snapshot */
+            config_snapshot: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /**
+             * Stage Output Key
+             * @description where the table lies in the storage
+             */
+            stage_output_key: string;
+        };
+        /** CheckpointFrame */
+        CheckpointFrame: {
+            /** Seq */
+            seq: number;
+            /**
+             * Timestamp
+             * @description seconds on the timeline's clock
+             */
+            timestamp: number;
+            /** Timeline Ms */
+            timeline_ms: number;
+            /**
+             * Url
+             * @description path of the picture
+             */
+            url: string;
+            /**
+             * Jpeg B64
+             * @description the picture, where it was asked for
+             */
+            jpeg_b64: string | null;
         };
         /**
          * ChunkBody
@@ -723,6 +1309,45 @@ export interface components {
              * @description what reports call the source, like its path in the media folder; none: its file name
              */
             name?: string | null;
+        };
+        /** ClearAnswer */
+        ClearAnswer: {
+            /** Status */
+            status: string;
+            /** Timeline Id */
+            timeline_id: string;
+            /** Stages */
+            stages: string[];
+            /** Objects */
+            objects: number;
+        };
+        /** ClearBody */
+        ClearBody: {
+            /**
+             * Stage
+             * @description this one and all that depend on it; null: all
+             */
+            stage?: string | null;
+        };
+        /**
+         * Controlled
+         * @description What became of a wish about a run. `job_id`: null where the timeline has none.
+         */
+        Controlled: {
+            /** Status */
+            status: string;
+            /** Job Id */
+            job_id: string | null;
+            /** Timeline Id */
+            timeline_id: string;
+            /**
+             * Waiting Runs
+             * @description runs in the queue that wait from now on, or may start
+             * @default 0
+             */
+            waiting_runs: number;
+            /** Note */
+            note?: string | null;
         };
         /**
          * Counted
@@ -879,6 +1504,29 @@ export interface components {
              * @description time of the frame on the timeline's clock
              */
             timeline_ms: number;
+        };
+        /**
+         * DrawnOverlays
+         * @description What can be seen of a stage's stored result in a frame.
+         */
+        DrawnOverlays: {
+            /**
+             * Job Id
+             * @description the run that made the result
+             */
+            job_id: string;
+            /**
+             * Seq
+             * @description of the frame that is shown: the kept one, where another was asked for
+             */
+            seq: number;
+            /**
+             * Names
+             * @description in the order in which they are shown
+             */
+            names: string[];
+            /** Urls */
+            urls: string[];
         };
         /**
          * ErrorAnswer
@@ -1082,6 +1730,16 @@ export interface components {
              */
             quality?: number | null;
             /**
+             * Placement
+             * @description board, shirt, overlay, product or unknown
+             */
+            placement?: string | null;
+            /**
+             * Placement Reason
+             * @description the rule that tells so; empty: none does
+             */
+            placement_reason?: string | null;
+            /**
              * Counted Ms
              * @description what counts of it by the report's counting rule
              */
@@ -1092,6 +1750,11 @@ export interface components {
             mrc_2s_ms?: number | null;
             /** Legible 90 Ms */
             legible_90_ms?: number | null;
+            /**
+             * Media Equivalent
+             * @description in the currency of the rate card; null: none is given
+             */
+            media_equivalent?: number | null;
             evidence: components["schemas"]["Evidence"];
         };
         /** ExposureRow */
@@ -1297,6 +1960,16 @@ export interface components {
              */
             quality: number;
             /**
+             * Placement
+             * @description what its marks stand on: board, shirt, overlay, product, unknown
+             */
+            placement: string;
+            /**
+             * Placement Reason
+             * @description the rule that tells so; empty: none does
+             */
+            placement_reason: string;
+            /**
              * Counted Ms
              * @description time that counts by the setting counting_rule, ms
              */
@@ -1316,6 +1989,11 @@ export interface components {
              * @description time that counts by the rule legible_90, ms
              */
             legible_90_ms: number;
+            /**
+             * Media Equivalent
+             * @description what as much advertising would cost, by the user's rate card; null: none is given
+             */
+            media_equivalent: number | null;
         };
         /** FoundRegion */
         FoundRegion: {
@@ -1413,6 +2091,11 @@ export interface components {
              */
             cut_ms: number | null;
             /**
+             * Panned
+             * @description whether the camera moved fast since the frame before, and nothing else changed
+             */
+            panned: boolean;
+            /**
              * Shot
              * @description number of the shot within the timeline, from 0; null: scenes were not filtered yet
              */
@@ -1432,6 +2115,145 @@ export interface components {
              * @description why it was kept or dropped
              */
             reason: string | null;
+        };
+        /**
+         * Job
+         * @description A run of some stages of a timeline.
+         */
+        Job: {
+            /** Id */
+            id: string;
+            /**
+             * Parent Id
+             * @description the run that it replays or continues
+             */
+            parent_id: string | null;
+            /** Timeline Id */
+            timeline_id: string;
+            /**
+             * Status
+             * @description queued, held, running, canceling, success, failure, canceled or paused
+             */
+            status: string;
+            /**
+             * Stages
+             * @description those that it is to make
+             */
+            stages: string[];
+            /**
+             * Overrides
+             * @description settings that are not the profile's, by stage
+             */
+            overrides: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["JsonValue"];
+                };
+            };
+            /** Asked By */
+            asked_by: string;
+            /**
+             * Created Ms
+             * @description since 1970, UTC
+             */
+            created_ms: number;
+            /** Started Ms */
+            started_ms: number | null;
+            /** Ended Ms */
+            ended_ms: number | null;
+        };
+        /** JobPage */
+        JobPage: {
+            /** Jobs */
+            jobs: components["schemas"]["Job"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * JobProgress
+         * @description How far a run is: of its stage in progress, or, where `stage` is null, of its stages.
+         */
+        JobProgress: {
+            /** Stage */
+            stage: string | null;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number;
+            /** Unit */
+            unit: string;
+            /** Elapsed Ms */
+            elapsed_ms: number | null;
+            /**
+             * Left Ms
+             * @description null: not known yet
+             */
+            left_ms: number | null;
+        };
+        /** JobStage */
+        JobStage: {
+            /** Stage */
+            stage: string;
+            /**
+             * Status
+             * @description waiting, running, done, skipped, failed or stopped
+             */
+            status: string;
+            /** Error */
+            error: string | null;
+        };
+        /**
+         * JobStatus
+         * @description A run with what became of each of its stages.
+         */
+        JobStatus: {
+            /** Id */
+            id: string;
+            /**
+             * Parent Id
+             * @description the run that it replays or continues
+             */
+            parent_id: string | null;
+            /** Timeline Id */
+            timeline_id: string;
+            /**
+             * Status
+             * @description queued, held, running, canceling, success, failure, canceled or paused
+             */
+            status: string;
+            /**
+             * Stages
+             * @description those that it is to make
+             */
+            stages: string[];
+            /**
+             * Overrides
+             * @description settings that are not the profile's, by stage
+             */
+            overrides: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["JsonValue"];
+                };
+            };
+            /** Asked By */
+            asked_by: string;
+            /**
+             * Created Ms
+             * @description since 1970, UTC
+             */
+            created_ms: number;
+            /** Started Ms */
+            started_ms: number | null;
+            /** Ended Ms */
+            ended_ms: number | null;
+            /** @description while it is at work */
+            progress: components["schemas"]["JobProgress"] | null;
+            /** Stage States */
+            stage_states: components["schemas"]["JobStage"][];
+            /**
+             * Error
+             * @description why it failed
+             */
+            error: string | null;
         };
         JsonValue: unknown;
         /** Login */
@@ -1471,6 +2293,24 @@ export interface components {
              * @default false
              */
             replace: boolean;
+        };
+        /** OverlaidFrames */
+        OverlaidFrames: {
+            /**
+             * Frames
+             * @description by seq
+             */
+            frames: number[];
+        };
+        /** OverlaysOfFrame */
+        OverlaysOfFrame: {
+            /**
+             * Overlays
+             * @description by name: PNG in base64
+             */
+            overlays: {
+                [key: string]: string;
+            };
         };
         /** Page[DetectionRow] */
         Page_DetectionRow_: {
@@ -1640,6 +2480,57 @@ export interface components {
             /** Description */
             description: string;
         };
+        /**
+         * Queued
+         * @description A run that waits in Dagster's queue.
+         */
+        Queued: {
+            /** Status */
+            status: string;
+            /** Job Id */
+            job_id: string;
+            /** Parent Id */
+            parent_id: string | null;
+            /** Timeline Id */
+            timeline_id: string;
+            /** Stages */
+            stages: string[];
+            /**
+             * Note
+             * @description what keeps it from being started, where that is known
+             */
+            note: string | null;
+        };
+        /**
+         * RateCard
+         * @description A YAML file of the user's.
+         */
+        RateCard: {
+            /**
+             * Currency
+             * @description in which rates are, such as EUR; only shown
+             */
+            currency: string;
+            /**
+             * Per 30S
+             * @description what 30 s of advertising cost in such a programme
+             */
+            per_30s: number;
+            /**
+             * Weights
+             * @description what a second on a placement counts, 0 to 1; 1 for those that are not named
+             * @default {}
+             */
+            weights: {
+                [key: string]: number;
+            };
+            /**
+             * By Quality
+             * @description whether an exposure counts only as much as its quality
+             * @default true
+             */
+            by_quality: boolean;
+        };
         /** RegionRow */
         RegionRow: {
             /**
@@ -1687,6 +2578,47 @@ export interface components {
              * @description time of the frame on the timeline's clock
              */
             timeline_ms: number;
+        };
+        /**
+         * ReplayAnswer
+         * @description The older service's answer. `detections` and `brands_found` are told once the replay has ended.
+         */
+        ReplayAnswer: {
+            /** Status */
+            status: string;
+            /** Job Id */
+            job_id: string;
+            /** Replay Job Id */
+            replay_job_id: string;
+            /** Start Stage */
+            start_stage: string;
+            /** Detections */
+            detections: number | null;
+            /** Brands Found */
+            brands_found: string[] | null;
+            /** Note */
+            note: string | null;
+        };
+        /**
+         * ReplayBody
+         * @description The older service's request.
+         */
+        ReplayBody: {
+            /**
+             * Job Id
+             * @description a run, or a timeline's name
+             */
+            job_id: string;
+            /** Start Stage */
+            start_stage: string;
+            /**
+             * Config Overrides
+             * @description settings of `start_stage`; or by stage
+             * @default {}
+             */
+            config_overrides: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
         };
         /**
          * ReplayStageAnswer
@@ -1782,6 +2714,8 @@ export interface components {
              * @default all
              */
             counting_rule: string;
+            /** @description of the user, by which `media_equivalent` is; null: none is given */
+            rate_card?: components["schemas"]["RateCard"] | null;
             /**
              * Counted
              * @description what counts by each rule
@@ -1837,6 +2771,118 @@ export interface components {
             height_px: number;
             /** Rotation Deg */
             rotation_deg: number;
+        };
+        /** RetryBody */
+        RetryBody: {
+            /**
+             * Job Id
+             * @description a run that did not end well, or a timeline's name
+             */
+            job_id: string;
+            /**
+             * Config Overrides
+             * @description of the stage that failed, like another provider
+             * @default {}
+             */
+            config_overrides: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+        };
+        /**
+         * RunBody
+         * @description What is to be run.
+         */
+        RunBody: {
+            /**
+             * Timeline Id
+             * @example match
+             */
+            timeline_id: string;
+            /**
+             * Stages
+             * @description these alone; null: all
+             */
+            stages?: string[] | null;
+            /**
+             * Start Stage
+             * @description this one and all that depend on it
+             */
+            start_stage?: string | null;
+            /**
+             * Through
+             * @description with `start_stage`: no further than this one
+             */
+            through?: string | null;
+            /**
+             * Config Overrides
+             * @description settings for this run only, by stage
+             * @default {}
+             * @example {
+             *       "detect_edges": {
+             *         "edge_canny_low": 40
+             *       }
+             *     }
+             */
+            config_overrides: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["JsonValue"];
+                };
+            };
+            /**
+             * Frames
+             * @description by stage: the only frames that it goes over
+             * @default {}
+             */
+            frames: {
+                [key: string]: number[];
+            };
+        };
+        /** SaveScenario */
+        SaveScenario: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** Stage */
+            stage: string;
+            /**
+             * Label
+             * @example match-1
+             */
+            label: string;
+            /**
+             * Replace
+             * @description whether a scenario of this label is replaced
+             * @default false
+             */
+            replace: boolean;
+        };
+        /**
+         * ScenarioAnswer
+         * @description A bookmark. `frame_count`: frames that its timeline has.
+         */
+        ScenarioAnswer: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** Stage */
+            stage: string;
+            /** Scenario Label */
+            scenario_label: string;
+            /** Profile Name */
+            profile_name: string;
+            /** Video Path */
+            video_path: string;
+            /** Frame Count */
+            frame_count: number;
+            /**
+             * Created At
+             * @description ISO 8601, UTC
+             */
+            created_at: string;
+            /** Saved By */
+            saved_by: string;
+            /** Rows */
+            rows: number;
+            /** Data Version */
+            data_version: string;
         };
         /**
          * Session
@@ -2091,6 +3137,55 @@ export interface components {
             stage: string;
             /** Settings */
             settings: components["schemas"]["Setting"][];
+        };
+        /**
+         * StepAnswer
+         * @description `stage`: null where every stage was up to date; then there is no run.
+         */
+        StepAnswer: {
+            /** Status */
+            status: string;
+            /** Timeline Id */
+            timeline_id: string;
+            /** Stage */
+            stage: string | null;
+            /** Causes */
+            causes: string[];
+            /** Job Id */
+            job_id: string | null;
+            /** Note */
+            note: string | null;
+        };
+        /**
+         * StoreOverlays
+         * @description Overlays of one frame, drawn elsewhere.
+         */
+        StoreOverlays: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** Job Id */
+            job_id: string;
+            /** Stage */
+            stage: string;
+            /** Seq */
+            seq: number;
+            /**
+             * Overlays
+             * @description by name: PNG in base64
+             * @example {
+             *       "edges": "iVBORw0KGgo="
+             *     }
+             */
+            overlays: {
+                [key: string]: string;
+            };
+        };
+        /** Stored */
+        Stored: {
+            /** Status */
+            status: string;
+            /** Count */
+            count: number;
         };
         /** TextLineRow */
         TextLineRow: {
@@ -3538,6 +4633,1147 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReplayStageAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    job_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a run; or the name of a timeline, of its last run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobStatus"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_jobs: {
+        parameters: {
+            query?: {
+                /** @description of this timeline only */
+                timeline?: string | null;
+                status?: ("queued" | "running" | "success" | "failure" | "canceled") | null;
+                /** @description `next_cursor` of the answer before */
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobStatus"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queued"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    replay: {
+        parameters: {
+            query?: {
+                /** @description how long to wait for the replay's end */
+                wait_s?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReplayAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Queued"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stop_job: {
+        parameters: {
+            query?: {
+                /** @description take it for ended whose process is gone */
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description id of a run; or the name of a timeline, of its last run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Controlled"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    pause_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a run; or the name of a timeline, of its last run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Controlled"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    resume_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a run; or the name of a timeline, of its last run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Controlled"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    pause_job_after_stage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a run; or the name of a timeline, of its last run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Controlled"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    step_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a run; or the name of a timeline, of its last run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    clear_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a run; or the name of a timeline, of its last run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ClearBody"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClearAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stream_job: {
+        parameters: {
+            query?: {
+                /** @description the same, where no header can be sent */
+                last_event_id?: string | null;
+            };
+            header?: {
+                /** @description the last id that was seen; a browser sends it by itself */
+                "last-event-id"?: string | null;
+            };
+            path: {
+                /** @description id of a run */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description events, until the stream is closed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description the run has ended, and all of it was seen: do not come back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stream_all: {
+        parameters: {
+            query?: {
+                /** @description the same, where no header can be sent */
+                last_event_id?: string | null;
+            };
+            header?: {
+                /** @description the last id that was seen; a browser sends it by itself */
+                "last-event-id"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description events, until the stream is closed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_scenarios: {
+        parameters: {
+            query?: {
+                /** @description of this timeline only */
+                timeline?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScenarioAnswer"][];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    create_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SaveScenario"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScenarioAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description label of a scenario */
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScenarioAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    delete_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description label of a scenario */
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    check_scenario: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description label of a scenario */
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckedScenario"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_checkpoints: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checkpoint"][];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_checkpoint: {
+        parameters: {
+            query?: {
+                /** @description label; none: what is stored now */
+                scenario?: string | null;
+                /** @description whether frames are sent in base64 too */
+                pictures?: boolean;
+                /** @description seq of the first frame */
+                first?: number;
+                /** @description frames at most; 200 with pictures */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+                /** @description name of a stage */
+                stage: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    store_overlays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StoreOverlays"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stored"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_overlaid_frames: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+                /** @description the run that made what is shown */
+                job: string;
+                /** @description name of a stage */
+                stage: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverlaidFrames"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    overlays_of_frame: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+                /** @description the run that made what is shown */
+                job: string;
+                /** @description number of a frame */
+                seq: number;
+                /** @description name of a stage */
+                stage: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverlaysOfFrame"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stored_overlay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+                /** @description the run that made what is shown */
+                job: string;
+                /** @description number of a frame */
+                seq: number;
+                /** @description name of an overlay */
+                name: string;
+                /** @description name of a stage */
+                stage: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    draw_overlays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+                /** @description number of a frame */
+                seq: number;
+                /** @description name of a stage */
+                stage: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DrawnOverlays"];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */
