@@ -14,10 +14,13 @@ import pytest
 
 from bench.browser import Tab, chromium, tab
 from gpu_service.pictures import encode_jpeg
+from mpr_assets.report.exposures import frame_spans
 from mpr_assets.report.media_equivalent import RateCard
+from mpr_assets.report.model import Report
+from mpr_assets.report.page.render import PageSettings, render_page
 from mpr_assets.stages.compile_report import CompileReportSettings
 from tests.mpr_assets.report.tables import detection
-from tests.mpr_assets.report.test_page import NAMES, compiled, picture
+from tests.mpr_assets.report.test_page import NAMES, SAMPLED, SHOTS, SPANS, compiled, picture
 
 PROGRAM = chromium()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium is on this machine")
@@ -123,6 +126,23 @@ def test_a_click_on_a_bar_opens_its_frame_with_outlines(page: Tab) -> None:
     page.key("Escape")
     page.frame()
     assert page.evaluate("document.getElementById('look').open") is False
+
+
+def test_exposures_of_a_brand_that_overlap_lie_below_each_other(browser: Tab, tmp_path: Path) -> None:
+    report = Report.model_validate_json(compiled([detection(0), detection(1)]).files["report.json"])
+    [brand] = report.brands
+    [first] = brand.exposures
+    later = first.model_copy(update={"start_ms": 250, "seen_ms": 500})
+    both = report.model_copy(update={"brands": (brand.model_copy(update={"exposures": (first, later)}),)})
+    html = render_page(both, frame_spans(SAMPLED, SHOTS, SPANS), picture, PageSettings(), {})
+    page = opened(browser, tmp_path, html)
+    assert cells(page)["Acme"][:4] == ["0.75", "25.0 %", "100.0 %", "2"]
+    box = page.evaluate("document.querySelector('.track').getBoundingClientRect().toJSON()")
+    for number, height in enumerate((0.35, 0.65)):
+        page.click(box["x"] + box["width"] / 6, box["y"] + box["height"] * height)
+        assert page.evaluate("location.hash") == f"#x{number}"
+        page.key("Escape")
+        page.frame()
 
 
 def test_stored_frames_are_shown_where_the_report_lies_beside_them(browser: Tab, tmp_path: Path) -> None:

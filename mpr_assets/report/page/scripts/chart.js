@@ -5,7 +5,7 @@ import { clock, percent } from "./words.js";
 import { all, byId, clamp, columns, data, element, exposuresOf, firstOf, foundBy, lengthMs, nameOf } from "./report.js";
 import { passes } from "./filters.js";
 import { mergedSpans } from "./totals.js";
-import { cleared, drawAxis, drawBars, drawLines, firstAfter, ink, readColours, view } from "./drawing.js";
+import { cleared, drawAxis, drawBars, drawLines, firstAfter, ink, readColours, rowOf, rowsOf, view } from "./drawing.js";
 import { onColours } from "./theme.js";
 
 const LEAST_MS = Math.max(1, Math.min(2000, data.duration));
@@ -22,7 +22,7 @@ const draw = () => {
   }
   const chart = byId("chart"), canvas = byId("bars");
   const [pen, width, height] = cleared(canvas);
-  const scale = width / (view.to - view.from), row = ink.row, scrolled = chart.scrollTop, bar = row * .5;
+  const scale = width / (view.to - view.from), row = ink.row, scrolled = chart.scrollTop, bar = ink.bar;
   drawLines(pen, data.cuts, height, scale, width, ink.line, 1);
   drawLines(pen, data.chunks.slice(1).map(([start]) => start), height, scale, width, ink.soft, 2);
   const first = Math.max(0, Math.floor(scrolled / row) - 1), last = Math.min(shown.length, first + Math.ceil(height / row) + 3);
@@ -43,6 +43,7 @@ const redraw = () => { frame ||= requestAnimationFrame(draw); };
 const measure = () => {
   const chart = byId("chart"), head = chart.querySelector(".head"), style = getComputedStyle(byId("lanes"));
   ink.row = parseFloat(style.getPropertyValue("--row"));
+  ink.bar = ink.row * .5;
   ink.drop = parseFloat(style.getPropertyValue("--drop"));
   ink.above = parseFloat(style.paddingTop);
   const room = chart.clientHeight - head.offsetHeight, whole = shown.length * ink.row + 2 * ink.above;
@@ -135,8 +136,12 @@ const zoomByTouch = () => {
 };
 
 // ---- pointing, stepping, opening
-const nearest = (brand, ms, reach) => {
-  const away = (at) => Math.max(columns.start_ms[at] - ms, ms - columns.end_ms[at], 0);
+/** Number of the exposure at a place of a lane, -1 for none near. Of several the one in whose row the pointer is. */
+const nearest = (brand, event, reach) => {
+  const ms = timeAt(event.clientX), area = event.currentTarget.getBoundingClientRect();
+  const high = (event.clientY - area.top - (ink.row - ink.bar) * ink.drop) / ink.bar;
+  const away = (at) => Math.max(columns.start_ms[at] - ms, ms - columns.end_ms[at], 0)
+    + (Math.floor(clamp(high, 0, .99) * rowsOf[at]) === rowOf[at] ? 0 : reach / 2);
   let best = -1;
   for (let at = firstAfter(brand, ms - reach); at < firstOf[brand + 1] && columns.start_ms[at] <= ms + reach; at++) {
     if (passes[at] && away(at) <= reach && (best < 0 || away(at) <= away(best))) best = at;
@@ -170,13 +175,13 @@ const followLane = (track, brand, open) => {
   track.onpointermove = (event) => {
     if (event.pointerType === "touch") return;
     pointAt(event.clientX);
-    const at = nearest(brand, timeAt(event.clientX), reach());
+    const at = nearest(brand, event, reach());
     track.classList.toggle("hit", at >= 0);
     if (at < 0) byId("tip").hidden = true; else showTip(event.clientX, event.clientY, at);
   };
   track.onpointerleave = track.onblur = leave;
   track.onclick = (event) => {
-    const at = nearest(brand, timeAt(event.clientX), event.pointerType === "touch" ? 3 * reach() : reach());
+    const at = nearest(brand, event, event.pointerType === "touch" ? 3 * reach() : reach());
     if (at >= 0) openChosen(at, open);
   };
   track.onkeydown = (event) => {

@@ -1,7 +1,7 @@
 // Bars, cuts and the axis on two canvases. Which part of the timeline is seen is decided by the chart.
 
 import { clock } from "./words.js";
-import { byId, clamp, columns, data, element, firstOf } from "./report.js";
+import { byId, clamp, columns, data, element, exposureCount, firstOf } from "./report.js";
 import { passes } from "./filters.js";
 
 const STEPS_S = [.1, .2, .5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400];
@@ -50,31 +50,66 @@ export const firstAfter = (brand, ms) => {
   return low;
 };
 
-/** Bars of a brand as they are seen at this scale; neighbours that touch are one. Calls `bar(left, right)` for each. */
-const eachBar = (brand, scale, width, bar) => {
-  let from = -1, to = -1;
+/** Exposures of a brand that overlap lie below each other: in which row of how many, for each exposure. */
+const MOST_ROWS = 3;
+export const rowOf = new Uint8Array(exposureCount);
+export const rowsOf = new Uint8Array(exposureCount).fill(1);
+const mostRows = data.brands.map((_, brand) => {
+  let ends = [], first = firstOf[brand], until = -1, most = 1;
+  for (let at = first; at < firstOf[brand + 1]; at++) {
+    if (columns.start_ms[at] >= until) [ends, first, until] = [[], at, -1];
+    const free = ends.findIndex((end) => end <= columns.start_ms[at]);
+    rowOf[at] = Math.min(free < 0 ? ends.length : free, MOST_ROWS - 1);
+    ends[rowOf[at]] = columns.end_ms[at];
+    until = Math.max(until, columns.end_ms[at]);
+    rowsOf.fill(ends.length, first, at + 1);
+    most = Math.max(most, ends.length);
+  }
+  return most;
+});
+
+/** Bars of a row as they are seen at this scale. Neighbours that touch are parted by a hair, or one where they are tiny.
+ *  Calls `bar(left, right, exposure)` for each. */
+const eachBar = (brand, row, scale, width, bar) => {
+  const TINY = 4;
+  let from = -1, to = -1, own = -1;
   for (let at = firstAfter(brand, view.from); at < firstOf[brand + 1]; at++) {
-    if (!passes[at]) continue;
+    if (!passes[at] || rowOf[at] !== row) continue;
     const left = Math.max((columns.start_ms[at] - view.from) * scale, -9);
     if (left > width) break;
     const right = Math.min(Math.max((columns.end_ms[at] - view.from) * scale, left + 2), width + 9);
-    if (left <= to + .3) { to = Math.max(to, right); continue; }
-    if (to > from) bar(from, to);
-    [from, to] = [left, right];
+    if (left <= to + .3 && (right - left < TINY || to - from < TINY) && rowsOf[at] === rowsOf[own]) {
+      to = Math.max(to, right);
+      continue;
+    }
+    if (to > from) bar(from, Math.min(to, Math.max(left - 1, from + 1)), own);
+    [from, to, own] = [left, right, at];
   }
-  if (to > from) bar(from, to);
+  if (to > from) bar(from, to, own);
+};
+
+/** Upper edge and height of an exposure's bar. */
+const slot = (at, top, height) => {
+  const tall = height / rowsOf[at];
+  return [top + rowOf[at] * tall, rowsOf[at] > 1 ? tall - 1 : tall];
 };
 
 export const drawBars = (pen, brand, top, height, scale, width) => {
-  pen.beginPath();
-  eachBar(brand, scale, width, (left, right) => pen.roundRect(left, top, right - left, height, Math.min(3, (right - left) / 3)));
   pen.fillStyle = ink.brands[brand];
+  pen.beginPath();
+  for (let row = 0; row < mostRows[brand]; row++) {
+    eachBar(brand, row, scale, width, (left, right, at) => {
+      const [y, tall] = slot(at, top, height);
+      pen.roundRect(left, y, right - left, tall, Math.min(3, (right - left) / 3, tall / 3));
+    });
+  }
   pen.fill();
   drawBridged(pen, brand, top, height, scale, width);
   if (view.chosen < 0 || columns.brand[view.chosen] !== brand || !passes[view.chosen]) return;
   const left = (columns.start_ms[view.chosen] - view.from) * scale, right = Math.max((columns.end_ms[view.chosen] - view.from) * scale, left + 2);
+  const [y, tall] = slot(view.chosen, top, height);
   pen.beginPath();
-  pen.roundRect(left - 2, top - 2, right - left + 4, height + 4, 4);
+  pen.roundRect(left - 2, y - 2, right - left + 4, tall + 4, 4);
   pen.strokeStyle = ink.ink;
   pen.lineWidth = 2;
   pen.stroke();
@@ -84,25 +119,20 @@ export const drawBars = (pen, brand, top, height, scale, width) => {
 const bridged = data.brands.map(() => []);
 for (const at of Object.keys(data.inferred)) bridged[columns.brand[at]].push(Number(at));
 
-/** Time in which the mark was away is hollow, unless another mark of the brand is there. */
+/** Time in which the mark was away is pale. */
 const drawBridged = (pen, brand, top, height, scale, width) => {
   for (const at of bridged[brand]) {
     if (!passes[at]) continue;
+    const [y, tall] = slot(at, top, height);
     for (const [away, back] of data.inferred[at]) {
       const left = (away - view.from) * scale, right = (back - view.from) * scale;
-      if (right < 0 || left > width || right - left < 3 || isCovered(brand, at, away, back)) continue;
-      pen.clearRect(left, top, right - left, height);
+      if (right < 0 || left > width || right - left < 3) continue;
+      pen.clearRect(left, y, right - left, tall);
       pen.globalAlpha = .3;
-      pen.fillRect(left, top, right - left, height);
+      pen.fillRect(left, y, right - left, tall);
       pen.globalAlpha = 1;
     }
   }
-};
-const isCovered = (brand, own, from, to) => {
-  for (let at = firstAfter(brand, from); at < firstOf[brand + 1] && columns.start_ms[at] < to; at++) {
-    if (at !== own && passes[at]) return true;
-  }
-  return false;
 };
 
 export const drawLines = (pen, times, height, scale, width, colour, thick) => {
