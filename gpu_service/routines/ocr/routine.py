@@ -16,6 +16,7 @@ from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.routines.ocr.ctc import in_reading_order
 from gpu_service.routines.ocr.engine import Engine, HeatMap, OcrSettings, StripText
 from gpu_service.routines.ocr.small_text import small_text_places
+from gpu_service.routines.ocr.symbols import with_symbol_apart
 from gpu_service.wire import (
     OcrAnswer,
     OcrItem,
@@ -284,6 +285,7 @@ def _recognise(engine: Engine, image: Image, quad: NDArray[np.float32], settings
         if before <= left and behind <= right:
             break
         left, right = max(left, before), max(right, behind)
+    inner = with_symbol_apart(strip, inner)
     quad = _extended(quad, *(beyond + HALF_CHARACTER if beyond else 0.0 for beyond in (before, behind)))
     text = in_reading_order(inner.text.strip()) if inner.confidence >= settings.min_confidence else ""
     return TextLine(quad=to_quad(quad), text=text, confidence=min(1.0, inner.confidence) if text else 0.0)
