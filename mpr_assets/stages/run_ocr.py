@@ -32,7 +32,7 @@ from mpr_assets.text.tracking import Follower, Row
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "3.4"
+CODE_VERSION = "3.5"
 
 
 class RunOcrSettings(OcrSettings, StageSettings):
