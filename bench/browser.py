@@ -144,6 +144,13 @@ class Tab:
         for what in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=what, x=x, y=y, button="left", clickCount=1)
 
+    def drag(self, x: float, y: float, to_x: float) -> None:
+        """Press the mouse, move it sideways, let it go."""
+        for what, at in (("mouseMoved", x), ("mousePressed", x), ("mouseMoved", to_x), ("mouseReleased", to_x)):
+            self.call(
+                "Input.dispatchMouseEvent", type=what, x=at, y=y, button="left", buttons=int(at != x), clickCount=1
+            )
+
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 

@@ -36,7 +36,7 @@ TO_STORAGE = "../../"
 LANE_UNITS = 2000
 """Steps of the time axis in the drawing that is seen without scripts; scripts draw to the millisecond."""
 MODULES = (
-    "words", "report", "filters", "totals", "theme", "drawing", "chart", "charts", "compare", "frames", "evidence",
+    "words", "report", "filters", "totals", "theme", "frames", "drawing", "chart", "charts", "compare", "evidence",
     "viewer", "tables", "main",
 )  # fmt: skip
 """Of the folder `scripts`, each after those that it imports."""

@@ -209,6 +209,22 @@ def test_what_brands_stand_on_and_a_rate_card_are_shown_and_filtered(browser: Ta
     assert page.messages == []
 
 
+def test_the_chart_zooms_and_is_moved_by_the_mouse(page: Tab) -> None:
+    window = "document.getElementById('window').style"
+    page.evaluate("document.querySelector('.track').focus()")
+    page.key("+")
+    page.evaluate("new Promise(done => setTimeout(() => done(0), 400))")
+    assert page.evaluate(f"[{window}.left, {window}.width]") == ["25%", "50%"]
+    box = page.evaluate("document.querySelector('.track').getBoundingClientRect().toJSON()")
+    page.drag(box["x"] + box["width"] / 2, box["y"] + 15, box["x"] + box["width"])
+    page.frame()
+    assert page.evaluate(f"parseFloat({window}.left)") < 5
+    assert page.evaluate("location.hash") == ""
+    page.key("0")
+    page.evaluate("new Promise(done => setTimeout(() => done(0), 400))")
+    assert page.evaluate(f"{window}.width") == "100%"
+
+
 def test_two_brands_are_compared(page: Tab) -> None:
     text = page.evaluate("document.getElementById('compare').textContent")
     assert "Both at once" in text

@@ -6,11 +6,12 @@ import { all, byId, clamp, columns, data, element, exposuresOf, firstOf, foundBy
 import { passes } from "./filters.js";
 import { mergedSpans } from "./totals.js";
 import { cleared, drawAxis, drawBars, drawLines, firstAfter, ink, readColours, rowOf, rowsOf, view } from "./drawing.js";
+import { hasPicture, shot } from "./frames.js";
 import { onColours } from "./theme.js";
 
-const LEAST_MS = Math.max(1, Math.min(2000, data.duration));
+const LEAST_MS = Math.max(1, Math.min(500, data.duration));
 const GLIDE_MS = 160;
-let lanes, shown, frame = 0, glide = null;
+let lanes, shown, frame = 0, glide = null, pointedAt = -1;
 
 const draw = () => {
   frame = 0;
@@ -66,8 +67,9 @@ const show = (from, to, smooth = true) => {
   }
   redraw();
 };
-const zoom = (factor, around, smooth) => {
+const zoom = (wish, around, smooth) => {
   const [from, to] = target(), middle = around ?? (from + to) / 2;
+  const factor = clamp(wish, LEAST_MS / (to - from), data.duration / (to - from));
   show(middle - (middle - from) * factor, middle + (to - middle) * factor, smooth);
 };
 
@@ -155,9 +157,15 @@ const say = (at) => [
   `confidence ${(columns.confidence[at] / 1e6).toFixed(2)}, size ${percent(columns.mean_area_share[at] / 1e6)}, by ${foundBy(columns.kinds[at])}`,
 ];
 
-const showTip = (x, y, at) => {
+const fillTip = (at) => {
   const tip = byId("tip"), [times, rest] = say(at);
-  tip.replaceChildren(element("b", {}, nameOf(columns.brand[at])), times, element("br"), element("span", {}, rest));
+  const picture = hasPicture(at) ? shot(at) : "";
+  tip.replaceChildren(picture, element("b", {}, nameOf(columns.brand[at])), times, element("br"), element("span", {}, rest));
+};
+const showTip = (x, y, at) => {
+  const tip = byId("tip");
+  if (tip.hidden || pointedAt !== at) fillTip(at);
+  pointedAt = at;
   tip.hidden = false;
   tip.style.left = `${clamp(x + 14, 8, innerWidth - tip.offsetWidth - 8)}px`;
   tip.style.top = `${y + 22 + tip.offsetHeight > innerHeight ? y - tip.offsetHeight - 14 : y + 22}px`;
@@ -170,10 +178,34 @@ const leave = () => {
   byId("tip").hidden = byId("cursor").hidden = true;
 };
 
+/** Drag the lanes to move along the timeline; what was dragged is not clicked too. */
+const moveByHand = (area) => {
+  let since = null, moved = false;
+  area.addEventListener("pointerdown", (event) => {
+    if (event.pointerType !== "mouse" || event.button || !event.target.closest(".track")) return;
+    [since, moved] = [{ x: event.clientX, from: view.from, to: view.to }, false];
+  });
+  area.addEventListener("pointermove", (event) => {
+    if (!since || !event.buttons) return void (since = null);
+    const by = event.clientX - since.x;
+    if (!moved && Math.abs(by) < 4) return;
+    moved = true;
+    leave();
+    const ms = (by / byId("bars").clientWidth) * (since.to - since.from);
+    show(since.from - ms, since.to - ms, false);
+  });
+  area.addEventListener("pointerup", () => { since = null; });
+  area.addEventListener("click", (event) => {
+    if (!moved) return;
+    moved = false;
+    event.stopPropagation();
+  }, true);
+};
+
 const followLane = (track, brand, open) => {
   const reach = () => (5 * (view.to - view.from)) / byId("bars").clientWidth;
   track.onpointermove = (event) => {
-    if (event.pointerType === "touch") return;
+    if (event.pointerType === "touch" || event.buttons) return;
     pointAt(event.clientX);
     const at = nearest(brand, event, reach());
     track.classList.toggle("hit", at >= 0);
@@ -192,6 +224,12 @@ const followLane = (track, brand, open) => {
       return openChosen(view.chosen, open);
     }
     if (event.key === "Escape") return leave();
+    const aside = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (aside) {
+      event.preventDefault();
+      const next = shown[shown.indexOf(brand) + aside];
+      return next === undefined ? undefined : lanes[next].querySelector(".track").focus();
+    }
     const to = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: own.length - 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
@@ -245,6 +283,7 @@ export const startChart = (open) => {
   });
   zoomByHand(chart);
   zoomByTouch();
+  moveByHand(byId("lanes"));
   lanes.forEach((lane, brand) => followLane(lane.querySelector(".track"), brand, open));
   chart.addEventListener("scroll", redraw, { passive: true });
   new ResizeObserver(measure).observe(chart);
