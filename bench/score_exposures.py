@@ -34,7 +34,7 @@ from gpu_service.errors import BadInput
 from mpr_assets.annotations.truth import Kind, TruthRow
 from mpr_assets.annotations.truth_files import read_truth_file
 from mpr_assets.evaluation.expected import spans_of
-from mpr_assets.evaluation.figures import rates
+from mpr_assets.evaluation.model import rates
 from mpr_assets.evaluation.spans import EdgeErrors, FoundSpan, TruthSpan, all_edges, edge_errors, grid_counts
 from mpr_resources.brands.folding import fold_key
 

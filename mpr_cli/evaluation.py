@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from gpu_service.errors import BadInput, PermanentError
-from mpr_assets.annotations.corrections import corrections_version
-from mpr_assets.annotations.stored import read_truth
-from mpr_assets.evaluation.figures import Evaluation
+from mpr_assets.annotations.stored import known_version
+from mpr_assets.evaluation.model import Evaluation
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
@@ -56,7 +55,7 @@ def _read(store: Storage, timeline: str) -> Evaluation:
     try:
         return Evaluation.model_validate_json(store.get(Keys.evaluation(timeline, "evaluation.json")))
     except MissingObject as error:
-        if read_truth(store, timeline) is None:
+        if not known_version(store, timeline):
             remedy = f"give its truth first: mpr truth {timeline} FILE"
         else:
             remedy = f"make it with mpr replay {timeline} evaluation"
@@ -69,12 +68,9 @@ def _read(store: Storage, timeline: str) -> Evaluation:
 
 
 def _stale(store: Storage, timeline: str) -> str:
-    kept = read_truth(store, timeline)
     upstream = read_header(store, "evaluation", timeline).upstream
-    if upstream.get("truth", "") != (kept.digest if kept else ""):
-        return "The truth has changed since."
-    if upstream.get("corrections", "") != corrections_version(store, timeline):
-        return "The corrections have changed since."
+    if upstream.get("truth", "") != known_version(store, timeline):
+        return "The truth, or a correction, has changed since."
     if upstream.get("compile_report") != read_header(store, "compile_report", timeline).data_version:
         return "The report has changed since."
     return ""

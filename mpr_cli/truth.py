@@ -12,7 +12,7 @@ import typer
 from gpu_service.errors import BadInput
 from mpr_assets.annotations.stored import read_truth, store_truth
 from mpr_assets.annotations.truth import Truth
-from mpr_assets.annotations.truth_files import read_truth_file
+from mpr_assets.annotations.truth_files import read_truth_file, with_boxes
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.chunks import timeline_ms
@@ -31,7 +31,7 @@ app = typer.Typer()
 @dataclass(frozen=True)
 class ShownTruth(Document):
     """`present`: whether there is a truth. `file`: the name of the file that it was read from. `rows`: stays on screen,
-    `optional` of which may be missed. `stored`: where it is kept.
+    `optional` of which may be missed. `boxes`: how many the truth has. `stored`: where it is kept.
     """
 
     timeline: str
@@ -40,6 +40,7 @@ class ShownTruth(Document):
     rows: int
     optional: int
     brands: list[str]
+    boxes: int
     stored: str
 
     def show(self) -> None:
@@ -51,7 +52,8 @@ class ShownTruth(Document):
         may = f", {self.optional} of which may be missed" if self.optional else ""
         stays = f"{self.rows} stay{'' if self.rows == 1 else 's'} on screen{may}"
         names = f": {', '.join(self.brands)}" if self.brands else ""
-        terminal.out.print(f"Truth from {self.file}: {stays}{names}.")
+        boxes = f" {self.boxes} boxes." if self.boxes else ""
+        terminal.out.print(f"Truth from {self.file}: {stays}{names}.{boxes}")
         terminal.out.print(f"Kept at {self.stored}", soft_wrap=True)
         terminal.out.print(f"To evaluate: mpr replay {self.timeline} evaluation")
 
@@ -62,6 +64,9 @@ def truth(
     file: Annotated[
         Path | None, typer.Argument(help="CSV with brand,start_s,end_s,kind,note; without it, the one kept is shown")
     ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CSV with brand,at_s,x,y,w,h: boxes of some or all frames")
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="remove the truth that is kept")] = False,
 ) -> ShownTruth:
     """Give a timeline the truth of what is on screen, which `evaluation` holds its report against."""
@@ -71,16 +76,21 @@ def truth(
         if file is not None:
             raise BadInput(f"{file} cannot be kept and removed at once", "leave the file or --remove out")
         store.delete([Keys.truth(timeline)])
+    if file is None and boxes is not None:
+        raise BadInput(f"{boxes} holds boxes alone", f"give the truth too: mpr truth {timeline} FILE --boxes {boxes}")
     if file is not None:
         sources = Sources(s3_endpoint_url(os.environ))
         chunks = resolve(spec, lambda address, stream: probe(sources.at(address), stream))
-        store_truth(store, timeline, read_truth_file(file, timeline_ms(chunks)))
+        length_ms = timeline_ms(chunks)
+        told = read_truth_file(file, length_ms)
+        store_truth(store, timeline, told if boxes is None else with_boxes(told, boxes, length_ms))
     return _shown(timeline, read_truth(store, timeline), store.where(Keys.truth(timeline)))
 
 
 def _shown(timeline: str, kept: Truth | None, where: str) -> ShownTruth:
     if kept is None:
-        return ShownTruth(timeline, False, "", 0, 0, [], "")
+        return ShownTruth(timeline, False, "", 0, 0, [], 0, "")
     brands = sorted({row.brand for row in kept.rows}, key=str.casefold)
     optional = sum(row.optional for row in kept.rows)
-    return ShownTruth(timeline, True, kept.file, len(kept.rows), optional, brands, where)
+    boxes = sum(map(len, kept.boxes.values()))
+    return ShownTruth(timeline, True, kept.file, len(kept.rows), optional, brands, boxes, where)

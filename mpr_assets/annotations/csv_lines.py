@@ -110,3 +110,18 @@ def check_within(line: CsvLine, at_ms: int, length_ms: int) -> None:
             f"{line.where}: {clock(at_ms)} is past the timeline's end at {clock(length_ms)}",
             "times are on the timeline's clock, which begins at 0",
         )
+
+
+def pixels(line: CsvLine, name: str) -> int:
+    """The whole number of pixels in a cell, 0 or more.
+
+    Raises:
+        BadInput: it is none.
+    """
+    try:
+        value = float(line.cells[name])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise BadInput(f"{line.where}: {name} is {line.cells[name]!r}", "write a number of pixels of 0 or more")
+    return round(value)

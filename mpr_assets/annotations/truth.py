@@ -7,6 +7,7 @@ How it is read from a user's file is in `truth_files`, how it is kept in `stored
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -29,14 +30,19 @@ class TruthRow(Settings):
     note: str = ""
 
 
+TimedBox: TypeAlias = tuple[int, int, int, int, int]
+"""When, in ms of the timeline's clock, and where: x, y, w, h in pixels of the full frame."""
+
+
 class Truth(Settings):
     """All that is on screen: what is not in it is not there."""
 
     version: Literal[1] = 1
     file: str = Field(description="name of the file that it was read from")
     rows: tuple[TruthRow, ...]
+    boxes: Mapping[str, tuple[TimedBox, ...]] = Field({}, description="of some or all frames, by brand")
 
     @property
     def digest(self) -> str:
         """SHA-256 of what it says, whatever the file was called."""
-        return hashlib.sha256(self.model_dump_json(include={"rows"}).encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(include={"rows", "boxes"}).encode()).hexdigest()

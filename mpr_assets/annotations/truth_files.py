@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import get_args
 
 from gpu_service.errors import BadInput
-from mpr_assets.annotations.csv_lines import CsvLine, brand_of, check_within, milliseconds, read_lines
-from mpr_assets.annotations.truth import OTHER_KINDS, Kind, Truth, TruthRow
+from mpr_assets.annotations.csv_lines import CsvLine, brand_of, check_within, milliseconds, pixels, read_lines
+from mpr_assets.annotations.truth import OTHER_KINDS, Kind, TimedBox, Truth, TruthRow
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.media.clock import clock
 
 TIMES = (("start_s", "end_s"), ("start_ms", "end_ms"))
 COLUMNS = ("brand", "start_s", "end_s", "start_ms", "end_ms", "kind", "note")
+BOX_TIMES = ("at_s", "at_ms", "pts_ms")
+SIDES = ("x", "y", "w", "h")
+BOX_COLUMNS = ("brand", *BOX_TIMES, *SIDES, "kind", "frame", "note")
 OPTIONAL_WORDS = ("hard", "optional")
 PAST_END_MS = 250
 """A truth may reach so far past the timeline's end, as edges are set by eye; it is cut there."""
@@ -36,6 +39,29 @@ def read_truth_file(path: Path, length_ms: int) -> Truth:
         BadInput: it cannot be read, has other columns, or a row of it cannot be; names file, line and remedy.
     """
     return Truth(file=path.name, rows=tuple(_truth_rows(read_lines(path, COLUMNS), length_ms)))
+
+
+def with_boxes(truth: Truth, path: Path, length_ms: int) -> Truth:
+    """The truth with the boxes of a CSV file: brand, when (at_s or at_ms, on the timeline's clock), x, y, w, h in px.
+
+    Raises:
+        BadInput: it cannot be read, or a line of it cannot be; names file, line and remedy.
+    """
+    boxes: defaultdict[str, list[TimedBox]] = defaultdict(list)
+    for line in read_lines(path, BOX_COLUMNS):
+        given = [name for name in BOX_TIMES if line.cells.get(name)]
+        if len(given) != 1:
+            raise BadInput(f"{line.where}: it does not say when, or twice", "fill in one of at_s and at_ms")
+        at_ms = milliseconds(line, given[0])
+        check_within(line, at_ms, length_ms)
+        missing = [name for name in SIDES if not line.cells.get(name)]
+        if missing:
+            raise BadInput(f"{line.where}: it has no {missing[0]}", "fill in x, y, w and h, in px of the full frame")
+        x, y, w, h = (pixels(line, name) for name in SIDES)
+        if not w or not h:
+            raise BadInput(f"{line.where}: the box is {w} x {h} px", "leave the line out, or give it a size")
+        boxes[brand_of(line)].append((at_ms, x, y, w, h))
+    return truth.model_copy(update={"boxes": {brand: tuple(of_brand) for brand, of_brand in boxes.items()}})
 
 
 def _truth_rows(lines: Sequence[CsvLine], length_ms: int) -> list[TruthRow]:

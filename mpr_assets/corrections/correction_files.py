@@ -6,15 +6,14 @@ them. A box is x, y, w, h in pixels of the full frame.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from gpu_service.errors import BadInput
 from mpr_assets.annotations.corrections import Action, PixelBox
-from mpr_assets.annotations.csv_lines import CsvLine, brand_of, milliseconds, read_lines
+from mpr_assets.annotations.csv_lines import CsvLine, brand_of, milliseconds, pixels, read_lines
 from mpr_resources.brands.folding import fold_key
 
 COLUMNS = (
@@ -132,18 +131,7 @@ def _box(line: CsvLine) -> PixelBox | None:
         return None
     if len(given) < len(SIDES):
         raise BadInput(f"{line.where}: a box has x, y, w and h", "fill in all four, or none")
-    sides = {name: _pixels(line, name) for name in SIDES}
+    sides = {name: pixels(line, name) for name in SIDES}
     if min(sides["w"], sides["h"]) < LEAST_PX:
         raise BadInput(f"{line.where}: the box is {sides['w']} x {sides['h']} px", f"make it {LEAST_PX} px or larger")
     return PixelBox.model_validate(sides)
-
-
-def _pixels(line: CsvLine, name: str) -> int:
-    cells: Mapping[str, str] = line.cells
-    try:
-        value = float(cells[name])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
-        raise BadInput(f"{line.where}: {name} is {cells[name]!r}", "write a number of pixels of 0 or more")
-    return round(value)

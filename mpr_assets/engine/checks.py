@@ -29,6 +29,7 @@ class Check:
         description: what holds where it passes.
         find_problems: gives a sentence for each place where it does not hold, which says where.
         remedy: what to do then.
+        warns: what it finds is no damage, and may be meant: a warning, not an error.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Check:
     beside: str
     find_problems: Callable[[StageTable, StageTable, StageRun], list[str]]
     remedy: str
+    warns: bool = False
 
     def verdict(self, made: StageTable, run: StageRun) -> CheckVerdict:
         """Of a table of the run's stage; what cannot be checked is in doubt too."""

@@ -53,6 +53,14 @@ class GridCounts:
     false_ms: int = 0
 
 
+class GridCells(NamedTuple):
+    """Cells of the grid, each shape (cells,): in which a brand must be found, may be found, and is found."""
+
+    must: Cells
+    may: Cells
+    have: Cells
+
+
 @dataclass(frozen=True)
 class EventCounts:
     """True events, found ones that count, and how many match."""
@@ -99,6 +107,14 @@ def grid_counts(
             span that is not longer than twice as much all must be found.
         length_ms: of the timeline.
     """
+    cells = grid_cells(truth, found, length_ms, tolerance_ms)
+    hit = int((cells.must & cells.have).sum())
+    present, false = int(cells.must.sum()), int((cells.have & ~cells.may).sum())
+    return GridCounts(present * GRID_MS, hit * GRID_MS, (present - hit) * GRID_MS, false * GRID_MS)
+
+
+def grid_cells(truth: Sequence[TruthSpan], found: Sequence[FoundSpan], length_ms: int, tolerance_ms: int) -> GridCells:
+    """Both laid on the grid; see `grid_counts`."""
     size = -(-length_ms // GRID_MS)
     must, may, have = (np.zeros(size, np.bool_) for _ in range(3))
     for start_ms, end_ms, optional in truth:
@@ -109,9 +125,7 @@ def grid_counts(
                 _fill(must, start_ms, end_ms)
     for one in found:
         _fill(have, one.start_ms, one.end_ms)
-    hit = int((must & have).sum())
-    present, false = int(must.sum()), int((have & ~may).sum())
-    return GridCounts(present * GRID_MS, hit * GRID_MS, (present - hit) * GRID_MS, false * GRID_MS)
+    return GridCells(must, may, have)
 
 
 def _fill(cells: Cells, start_ms: float, end_ms: float) -> bool:
@@ -247,6 +261,12 @@ def edge_errors(
             after_ms = min((one.start_ms for one in others if one.start_ms >= row.end_ms), default=length_ms)
             ends.append(abs(row.end_ms - min(max(one.end_ms for one in over), after_ms)))
     return EdgeErrors(tuple(starts), tuple(ends))
+
+
+def is_known(truth: Sequence[TruthSpan], at_ms: int) -> bool:
+    """Whether a find at a time is right or wrong: not where it may be found and need not."""
+    required = any(one.start_ms <= at_ms < one.end_ms for one in truth if not one.optional)
+    return required or not any(one.start_ms <= at_ms < one.end_ms for one in truth if one.optional)
 
 
 def is_there(truth: Sequence[TruthSpan], at_ms: int, tolerance_ms: int) -> bool:

@@ -41,7 +41,7 @@ CHANGED = {
     "rate_card": "the rate card changed",
     "references": "the reference pictures changed",
     "spec": "the chunks changed",
-    "truth": "the truth changed",
+    "truth": "the truth, or a correction, changed",
     "version": "the media file changed",
 }
 """What is said of what a stage depends on outside the graph. All else but a model is a media file by its address."""

@@ -29,6 +29,7 @@ def check_result(check: Check, run: StageRun, made: StageTable) -> dg.AssetCheck
     return dg.AssetCheckResult(
         check_name=check.name,
         passed=not verdict.problems,
+        severity=dg.AssetCheckSeverity.WARN if check.warns else dg.AssetCheckSeverity.ERROR,
         description=verdict.description,
         metadata={"problems": len(verdict.problems), "first": dg.MetadataValue.json(list(verdict.problems[:20]))},
     )

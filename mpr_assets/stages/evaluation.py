@@ -7,40 +7,32 @@ How figures are made is in `mpr_assets.evaluation`.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-
 import polars as pl
 
 from gpu_service.errors import PermanentError
-from mpr_assets.annotations.corrections import Correction, corrections_version, read_corrections
-from mpr_assets.annotations.stored import read_truth
-from mpr_assets.annotations.truth import Truth
-from mpr_assets.corrections.applied import MANUAL
+from gpu_service.pictures import Image
+from mpr_assets.annotations.corrections import corrections_version, read_corrections
+from mpr_assets.annotations.stored import known_version, read_truth
+from mpr_assets.corrections.applied import without_rejected
 from mpr_assets.engine.overview import Overview
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
-from mpr_assets.evaluation.expected import expected_spans
-from mpr_assets.evaluation.figures import (
-    BrandFigures,
-    Evaluation,
-    Figures,
-    NamedBrand,
-    SpanSettings,
-    evaluate,
-)
-from mpr_assets.evaluation.spans import FoundSpan
+from mpr_assets.evaluation.against_scenario import F1_NOT_LOWER
+from mpr_assets.evaluation.evaluate import Claimed, Known, SpanSettings, evaluate, true_boxes_of
+from mpr_assets.evaluation.model import BrandFigures, Evaluation, Figures
+from mpr_assets.evaluation.page import FrameEvidence, evaluation_page
+from mpr_assets.stages import corrections
+from mpr_assets.stages.compile_report import DETECTING
 from mpr_assets.timelines.chunks import timeline_ms
-from mpr_resources.brands.brand_file import BrandList
-from mpr_resources.brands.folding import fold_key
 from mpr_resources.media.clock import clock
 from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import StageTable, TableHeader
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 NO_TRUTH = "no truth is given (mpr truth)"
-FILE = "evaluation.json"
+FILE, PAGE = "evaluation.json", "evaluation.html"
 OUTSIDE = "{} is in the truth and not looked for"
 
 _OF_GRID = ("present_ms", "found_ms", "missed_ms", "false_ms", "recall", "precision", "f1")
@@ -69,6 +61,9 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "start_error_p90_ms": pl.Float64,
     "end_error_median_ms": pl.Float64,
     "end_error_p90_ms": pl.Float64,
+    "box_recall": pl.Float64,
+    "box_precision": pl.Float64,
+    "mean_iou": pl.Float64,
 }
 
 
@@ -76,55 +71,21 @@ class EvaluationSettings(SpanSettings, StageSettings):
     """How near to the truth is near enough."""
 
 
-def evaluation(
-    timeline: str,
-    truth: Truth | None,
-    corrections: Sequence[Correction],
-    exposures: pl.DataFrame,
-    brands: BrandList,
-    length_ms: int,
-    settings: SpanSettings,
-) -> Evaluation:
-    """Hold exposures against the truth; brands are the same whose names or aliases are.
-
-    Args:
-        truth: None: corrections alone are known.
-        exposures: rows of `compile_report`; those that stand on corrections alone were not found.
-        brands: those that are looked for.
-        length_ms: of the timeline.
+def evaluation(timeline: str, known: Known, claimed: Claimed, settings: SpanSettings) -> Evaluation:
+    """Hold what a report claims against what is known.
 
     Raises:
         PermanentError: the truth reaches past the timeline's end.
     """
-    late = [row for row in (truth.rows if truth else ()) if row.end_ms > length_ms]
+    late = [row for row in (known.truth.rows if known.truth else ()) if row.end_ms > claimed.length_ms]
     if late:
         raise PermanentError(
             f"The truth of the timeline {timeline!r} has {late[0].brand} on screen to {clock(late[0].end_ms)}, and the "
-            f"timeline ends at {clock(length_ms)}",
+            f"timeline ends at {clock(claimed.length_ms)}",
             f"its chunks changed since: give the truth anew with mpr truth {timeline} FILE, or mpr truth {timeline} "
             "--remove",
         )
-    named: dict[str, NamedBrand] = {}
-    key = _keys(brands, named)
-    found: defaultdict[str, list[FoundSpan]] = defaultdict(list)
-    columns = ("brand", "start_ms", "end_ms", "max_confidence")
-    for brand, start_ms, end_ms, confidence in exposures.filter(pl.col("source") != MANUAL).select(columns).iter_rows():
-        found[key(brand)].append(FoundSpan(start_ms, end_ms, confidence))
-    spans = expected_spans(truth, corrections, settings.kinds, length_ms, key)
-    told = truth.file if truth else ""
-    return evaluate(timeline, told, len(corrections), spans, found, named, length_ms, settings)
-
-
-def _keys(brands: BrandList, named: dict[str, NamedBrand]) -> Callable[[str], str]:
-    """What gives the key of a brand however it is spelt, and notes its name."""
-
-    def key(name: str) -> str:
-        listed = brands.named(name)
-        shown = name if listed is None else listed.name
-        named.setdefault(fold_key(shown), NamedBrand(name=shown, listed=listed is not None))
-        return fold_key(shown)
-
-    return key
+    return evaluate(timeline, known, claimed, settings)
 
 
 def table_of(made: Evaluation) -> pl.DataFrame:
@@ -139,16 +100,14 @@ def _row(one: BrandFigures) -> dict[str, object]:
         "start_error_p90_ms": one.starts.p90_ms,
         "end_error_median_ms": one.ends.median_ms,
         "end_error_p90_ms": one.ends.p90_ms,
+        "box_recall": one.boxes.recall if one.boxes else None,
+        "box_precision": one.boxes.precision if one.boxes else None,
+        "mean_iou": one.boxes.mean_iou if one.boxes else None,
     }
 
 
 def _what_it_is_held_against(run: StageRun[EvaluationSettings]) -> dict[str, str]:
-    truth = read_truth(run.storage, run.timeline)
-    return {
-        "truth": truth.digest if truth else "",
-        "corrections": corrections_version(run.storage, run.timeline),
-        "looked_for": run.brand_list().version,
-    }
+    return {"truth": known_version(run.storage, run.timeline), "looked_for": run.brand_list().version}
 
 
 def _idle(run: StageRun[EvaluationSettings]) -> str | None:
@@ -157,7 +116,7 @@ def _idle(run: StageRun[EvaluationSettings]) -> str | None:
 
 
 def _is_there(run: StageRun[EvaluationSettings], _header: TableHeader) -> bool:
-    return run.storage.exists(Keys.evaluation(run.timeline, FILE))
+    return all(run.storage.exists(Keys.evaluation(run.timeline, name)) for name in (FILE, PAGE))
 
 
 def _overview(run: StageRun[EvaluationSettings], table: StageTable) -> Overview:
@@ -170,7 +129,7 @@ def _overview(run: StageRun[EvaluationSettings], table: StageTable) -> Overview:
         )
         for row in table.rows.iter_rows(named=True)
     )
-    return Overview("", columns, rows, Keys.evaluation(run.timeline, FILE), {})
+    return Overview("", columns, rows, Keys.evaluation(run.timeline, PAGE), {})
 
 
 @declare_stage(
@@ -201,24 +160,68 @@ def _overview(run: StageRun[EvaluationSettings], table: StageTable) -> Overview:
         "start_error_p90_ms": "90th percentile of how far starts are off",
         "end_error_median_ms": "median of how far ends are off",
         "end_error_p90_ms": "90th percentile of how far ends are off",
+        "box_recall": "share of the true boxes that a found one fits, 0 to 1; null: the truth has no boxes",
+        "box_precision": "share of the found boxes that fit a true one, 0 to 1",
+        "mean_iou": "mean intersection over union of found boxes and true ones, 0 to 1",
     },
     code_version=CODE_VERSION,
-    inputs=("timeline", "compile_report"),
+    inputs=("timeline", "extract_frames", "filter_scenes", *(one.name for one in DETECTING), "compile_report"),
     depends_on=_what_it_is_held_against,
     complete=_is_there,
     files=Keys.evaluation,
     overview=_overview,
     reads_annotations=True,
+    checks=(F1_NOT_LOWER,),
     idle=_idle,
 )
-def stage(run: StageRun[EvaluationSettings], timeline: StageTable, compile_report: StageTable) -> Result:
-    """The figures into storage; those of each brand as the table."""
-    truth, told = read_truth(run.storage, run.timeline), read_corrections(run.storage, run.timeline)
-    length_ms = timeline_ms(timeline.rows)
-    made = evaluation(run.timeline, truth, told, compile_report.rows, run.brand_list(), length_ms, run.settings)
-    run.storage.put(Keys.evaluation(run.timeline, FILE), (made.model_dump_json(indent=2) + "\n").encode())
+def stage(
+    run: StageRun[EvaluationSettings],
+    timeline: StageTable,
+    extract_frames: StageTable,
+    filter_scenes: StageTable,
+    compile_report: StageTable,
+    **detecting: StageTable,
+) -> Result:
+    """The figures and the page into storage; the figures of each brand as the table."""
+    known = Known(read_truth(run.storage, run.timeline), read_corrections(run.storage, run.timeline))
+    found = without_rejected(
+        pl.concat([detecting[one.name].rows for one in DETECTING]), detecting[corrections.stage.name].rows
+    ).filter(pl.col("brand").is_not_null())
+    claimed = Claimed(
+        compile_report.rows,
+        found,
+        _looked_at(extract_frames.rows, filter_scenes.rows, found),
+        _frame_ms(timeline.rows),
+        timeline_ms(timeline.rows),
+        run.brand_list(),
+    )
+    made = evaluation(run.timeline, known, claimed, run.settings)
+    folder = run.frame_folder(extract_frames.header.fingerprint)
+
+    def pixels(seq: int) -> Image | None:
+        try:
+            return folder.read(seq).pixels
+        except MissingObject:
+            return None
+
+    frames = FrameEvidence(claimed.looked_at, found, true_boxes_of(known, claimed), pixels)
+    files = {FILE: made.model_dump_json(indent=2) + "\n", PAGE: evaluation_page(made, frames)}
+    for name, text in files.items():
+        run.storage.put(Keys.evaluation(run.timeline, name), text.encode())
     unlisted = tuple(OUTSIDE.format(one.brand) for one in made.brands if one.present_ms and not one.listed)
     return Result(table_of(made), _counts(made.total), notes=unlisted)
+
+
+def _looked_at(frames: pl.DataFrame, scenes: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """The frames in which brands were looked for, and those with detections of their own."""
+    kept = scenes.filter("kept")["seq"].to_list()
+    return frames.filter(pl.col("seq").is_in([*kept, *found["seq"].unique()])).select("seq", "timeline_ms")
+
+
+def _frame_ms(chunks: pl.DataFrame) -> float:
+    """How long a frame lasts, of the source with the longest ones."""
+    lasts = [1000 * den / num for num, den in chunks.select("fps_num", "fps_den").iter_rows() if num > 0]
+    return max(lasts, default=40.0)
 
 
 def _counts(total: Figures) -> dict[str, int | float]:

@@ -60,8 +60,9 @@ def test_a_truth_is_given_evaluated_changed_and_removed(mpr: Mpr, home: Path, in
 
     file.write_text(f"brand,start_s,end_s\n{BRAND},0,1\n")
     mpr("truth", "clip", str(file))
-    assert "The truth has changed since. To evaluate anew: mpr replay clip evaluation" in mpr("evaluation", "clip")
-    assert "evaluation          stale  the truth changed" in mpr("status", "clip")
+    said = mpr("evaluation", "clip")
+    assert "The truth, or a correction, has changed since. To evaluate anew: mpr replay clip evaluation" in said
+    assert "evaluation          stale  the truth, or a correction, changed" in mpr("status", "clip")
 
     assert "has no truth" in mpr("truth", "clip", "--remove")
     assert "skipped: no truth is given" in mpr("replay", "clip", "evaluation")

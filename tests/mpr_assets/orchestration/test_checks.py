@@ -160,7 +160,7 @@ CHECKS = {
     "escalate_cloud": ["boxes_in_frame"],
     "corrections": ["boxes_in_frame"],
     "compile_report": ["exposures_in_order"],
-    "evaluation": [],
+    "evaluation": ["f1_not_lower"],
 }
 
 
