@@ -118,6 +118,7 @@ def definitions(
 ) -> dg.Definitions:
     """The whole graph. What is not given is made from the environment."""
     # Here, since commands that only look need the stages and not the graph.
+    from mpr_assets.across.asset import brand_history_asset, brand_history_job, brand_history_schedule
     from mpr_assets.automation.cache_schedule import cache_schedule, clear_caches_job
     from mpr_assets.automation.new_media_sensor import new_media_sensor
     from mpr_assets.automation.sensors import config_sensor, replay_sensor, state_sensor
@@ -157,10 +158,12 @@ def definitions(
         config=dg.PartitionedConfig(timelines, run_config_for_partition_key_fn=launchpad),
     )
     clear_job = clear_caches_job()
+    history = brand_history_asset(BY_NAME)
+    history_job = brand_history_job(history)
     return dg.Definitions(
-        assets=[*assets, *(config_asset(stage) for stage in STAGES)],
-        jobs=[job, clear_job],
-        schedules=[cache_schedule(clear_job, environ)],
+        assets=[*assets, *(config_asset(stage) for stage in STAGES), history],
+        jobs=[job, clear_job, history_job],
+        schedules=[cache_schedule(clear_job, environ), brand_history_schedule(history_job)],
         sensors=[
             config_sensor(STAGES),
             state_sensor(STAGES),

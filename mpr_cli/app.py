@@ -74,6 +74,10 @@ COMMANDS = {
         "Correct what runs got wrong: marks that were missed, that are not there, or are another brand.",
     ),
     "corrections": CommandInfo("mpr_cli.correct", "List a timeline's corrections, or remove some."),
+    "airings": CommandInfo(
+        "mpr_cli.airings",
+        "Make the history of all brands anew (the asset brand_history) and print their airings by day and programme.",
+    ),
     "init": CommandInfo(
         "mpr_cli.init",
         "Lay out a project of your own, with profiles and settings of Dagster, which commands given in it use.",

@@ -63,6 +63,14 @@ Streams = Annotated[
         "player would show",
     ),
 ]
+Recorded = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recorded-at",
+        metavar="TIME",
+        help="when the video was recorded or broadcast, like 2026-05-04T20:45; N:TIME for the Nth video",
+    ),
+]
 Brands = Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")]
 Name = Annotated[
     str | None, typer.Option(callback=composed, help="name of the timeline; made from the video's by default")

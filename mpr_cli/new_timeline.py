@@ -17,7 +17,7 @@ from mpr_assets.runs.local_run import observe_first
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.stages.timeline import check_media
 from mpr_assets.timelines.partitions import register
-from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk, recorded_time
 from mpr_cli import terminal
 from mpr_resources.media.sources import Sources, give, is_remote
 from mpr_resources.names import name_of_file
@@ -31,6 +31,7 @@ def timeline_spec(
     brands: Path | None,
     name: str | None,
     streams: Sequence[str] = (),
+    recorded: Sequence[str] = (),
     *,
     for_this_process: bool = False,
 ) -> TimelineSpec:
@@ -53,6 +54,10 @@ def timeline_spec(
         if not re.fullmatch("[0-9]{1,4}", stream):
             raise BadInput(f"The stream {stream!r} is not a number", "count the file's streams from 0, as ffprobe does")
         picked[number] = int(stream)
+    recorded_at: list[str | None] = [None] * len(videos)
+    for text in recorded:
+        number, at = _of_video(text, len(videos), "time of recording", "N:TIME")
+        recorded_at[number] = recorded_time(at)
     addresses = [str(video) for video in videos]
     for address in addresses:
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", address) and not is_remote(address):
@@ -68,8 +73,9 @@ def timeline_spec(
             end_ms=end_ms,
             stream=stream,
             name=_as_given(video),
+            recorded_at=at,
         )
-        for video, source, of_video, stream in zip(addresses, stored, spans, picked, strict=True)
+        for video, source, of_video, stream, at in zip(addresses, stored, spans, picked, recorded_at, strict=True)
         for start_ms, end_ms in of_video or [(None, None)]
     ]
     if name is None:

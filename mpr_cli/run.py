@@ -8,7 +8,7 @@ import os
 import typer
 
 from gpu_service.client.away import away_sentence, hosts_away
-from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Streams, Videos
+from mpr_cli.arguments import Brands, Chunks, Name, Profile, Recorded, Replace, Streams, Videos
 from mpr_cli.report import ShownReport, report_of
 
 app = typer.Typer()
@@ -22,6 +22,7 @@ def run(
     profile: Profile = "generic",
     chunk: Chunks = None,
     stream: Streams = None,
+    recorded_at: Recorded = None,
     brands: Brands = None,
     name: Name = None,
     replace: Replace = False,
@@ -41,7 +42,9 @@ def run(
     from mpr_resources.inference.resource import open_inference
 
     open_inference(os.environ.get("INFERENCE_URL", ""), os.environ.get("INFERENCE_TOKEN", ""))
-    spec = timeline_spec(video, profile, chunk or [], brands, name, stream or [], for_this_process=True)
+    spec = timeline_spec(
+        video, profile, chunk or [], brands, name, stream or [], recorded_at or [], for_this_process=True
+    )
     settings = profiles().load(spec.profile)
     for stage in STAGES:
         say_what_has_no_effect(stage, settings)

@@ -20,7 +20,7 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
-from mpr_cli.arguments import Brands, Chunks, Name, Profile, Replace, Streams, Timeline, Videos, composed
+from mpr_cli.arguments import Brands, Chunks, Name, Profile, Recorded, Replace, Streams, Timeline, Videos, composed
 from mpr_cli.document import Document
 from mpr_cli.materialize import materialize
 from mpr_cli.new_timeline import create_timeline, timeline_spec
@@ -49,12 +49,13 @@ def timeline_create(
     profile: Profile = "generic",
     chunk: Chunks = None,
     stream: Streams = None,
+    recorded_at: Recorded = None,
     brands: Brands = None,
     name: Name = None,
     replace: Replace = False,
 ) -> TimelineCreated:
     """Register a timeline; materialize it in the Dagster UI or with `mpr run`."""
-    spec = timeline_spec(video, profile, chunk or [], brands, name, stream or [])
+    spec = timeline_spec(video, profile, chunk or [], brands, name, stream or [], recorded_at or [])
     with dagster_instance() as instance:
         create_timeline(instance, spec, replace=replace)
     return TimelineCreated(spec.name)
@@ -83,6 +84,7 @@ class ShownChunk:
     end_ms: int | None
     stream: int | None
     name: str | None
+    recorded_at: str | None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from functools import cached_property
 import polars as pl
 
 from gpu_service.errors import MprError
+from mpr_assets.corrections.applied import REJECTED, without_rejected
 from mpr_assets.engine.stage import Stage
 from mpr_assets.report.measures import MEASURES_SCHEMA, measures
 from mpr_assets.stages.compile_report import DETECTING
@@ -50,7 +51,7 @@ class AllTables:
             "frames": self._stage("extract_frames"),
             "brands": (TIMELINE_COLUMN | MEASURES_SCHEMA, self._brands),
             "timelines": (TIMELINES, self._timelines),
-            "sources": self._stage("timeline"),
+            "sources": (self._chunked, self._sources),
         }
         self._readers |= {name: self._stage(name) for name in stages if name not in self._readers}
 
@@ -69,6 +70,27 @@ class AllTables:
             PermanentError: an object is no table.
         """
         return self._readers[name][1]()
+
+    @property
+    def _chunked(self) -> ColumnTypes:
+        return TIMELINE_COLUMN | dict(self._stages["timeline"].schema) | {"recorded_at": pl.String}
+
+    def _sources(self) -> pl.DataFrame:
+        """The chunks of all timelines, with the time of recording that a spec has of its source."""
+        chunks = self._of_stage("timeline")
+        specs = load_specs(self._storage, chunks["timeline"].unique().to_list())
+        told = {
+            (name, chunk.source, chunk.recorded_at)
+            for name, spec in specs.items()
+            if not isinstance(spec, MprError)
+            for chunk in spec.chunks
+            if chunk.recorded_at is not None
+        }
+        known = pl.DataFrame(
+            sorted(told), {"timeline": pl.String, "source": pl.String, "recorded_at": pl.String}, orient="row"
+        )
+        once = known.unique(["timeline", "source"], keep="first", maintain_order=True)
+        return chunks.join(once, on=["timeline", "source"], how="left", maintain_order="left")
 
     @cached_property
     def _detected(self) -> ColumnTypes:
@@ -97,8 +119,16 @@ class AllTables:
         return pl.concat([pl.DataFrame(schema=dict(columns)), *tables])
 
     def _found(self) -> pl.DataFrame:
+        """Of all stages, as the reports count them: without what corrections took away."""
         rows = [self._of_stage(one.name).with_columns(stage=pl.lit(one.name)) for one in DETECTING]
-        return pl.concat(rows).select(list(self._detected)).sort("timeline", "seq", maintain_order=True)
+        found = pl.concat(rows).select(list(self._detected)).sort("timeline", "seq", maintain_order=True)
+        corrected = rows[-1].filter(pl.col("reason").str.starts_with(REJECTED))
+        if corrected.is_empty():
+            return found
+        return pl.concat(
+            without_rejected(of_timeline, corrected.filter(pl.col("timeline") == name))
+            for (name,), of_timeline in found.group_by("timeline", maintain_order=True)
+        )
 
     def _brands(self) -> pl.DataFrame:
         """What each brand's exposures add up to in each timeline."""

@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
-from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec, parse_chunk, recorded_time
 from mpr_resources.names import shortened
 from mpr_resources.storage.store import ObjectInfo
 from mpr_resources.yaml_files.load import load_model
@@ -56,6 +56,12 @@ class Sidecar(Settings):
     stream: int | None = Field(
         None, ge=0, description="number of the video stream, as ffprobe counts; none: the one that a player would show"
     )
+    recorded_at: str | None = Field(None, description="when the file was recorded or broadcast, in ISO 8601")
+
+    @field_validator("recorded_at", mode="before")
+    @classmethod
+    def _recorded_at(cls, given: object) -> str | None:
+        return None if given is None else recorded_time(given)
 
 
 @dataclass(frozen=True)
@@ -241,7 +247,14 @@ def timeline_spec(file: MediaFile, source: str, sidecar: bytes | None, profiles_
         place = "" if SIDECAR in str(error) else f"{source}{SIDECAR}: "
         return spec.model_copy(update={"refused": f"{place}{error}"})
     chunks = tuple(
-        ChunkSpec(source=source, start_ms=start_ms, end_ms=end_ms, stream=said.stream, name=file.key)
+        ChunkSpec(
+            source=source,
+            start_ms=start_ms,
+            end_ms=end_ms,
+            stream=said.stream,
+            name=file.key,
+            recorded_at=said.recorded_at,
+        )
         for start_ms, end_ms in spans or [(None, None)]
     )
     return spec.model_copy(

@@ -13,12 +13,14 @@ import polars as pl
 
 from gpu_service.likeness import phash_distance
 from gpu_service.routines import Reference
+from mpr_assets.corrections.applied import REJECTED
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES
 from mpr_assets.evidence.found import FoundExposure, exposure_of
 from mpr_assets.evidence.logo_route import logo_loss
 from mpr_assets.evidence.loss import Loss, Passed, ReadLine, Reason, quoted
 from mpr_assets.evidence.moment import (
     BRAND_STAGES,
+    CORRECTIONS,
     REPORT,
     TIMELINE,
     Moment,
@@ -38,7 +40,7 @@ from mpr_resources.brands.brand_file import Brand, BrandList
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.media.clock import clock
 
-ESCALATIONS = tuple(stage for stage in BRAND_STAGES if stage != MATCH)
+ESCALATIONS = tuple(stage for stage in BRAND_STAGES if stage not in (MATCH, CORRECTIONS))
 FARTHEST = [*Reason]
 """Of two routes the one on which it came farther is told first."""
 
@@ -102,6 +104,8 @@ def lost(
     gap = _not_bridged(results, name, moment, motion)
     if not found.is_empty():
         return Lost(name, at_ms, None, moment, passed, [_not_counted(results, name, moment, motion), *gap], [])
+    if taken_away := _taken_away(results, name, moment):
+        return Lost(name, at_ms, None, moment, passed, [*taken_away, *gap], [])
     lines = [] if results.header(OCR).skipped is not None else read_lines(results, moment.kept_seq, one, brands)
     losses = [
         text_loss(results, moment.kept_seq, one, brands),
@@ -190,6 +194,21 @@ def _not_listed(results: StoredResults, name: str, text: Loss) -> Loss:
     )
 
 
+def _taken_away(results: StoredResults, name: str, moment: Moment) -> list[Loss]:
+    """Whether a person took the brand's detections away."""
+    rows = at_frame(results.rows(CORRECTIONS), [moment.kept_seq, moment.seq])
+    if rows.filter(pl.col("reason") == f"{REJECTED}{name}").is_empty():
+        return []
+    return [
+        Loss(
+            CORRECTIONS,
+            Reason.REJECTED,
+            f"{name} was found on frame {moment.kept_seq}, and a correction says that it is not there.",
+            commands=[f"mpr corrections {results.timeline}"],
+        )
+    ]
+
+
 def _rejected(results: StoredResults, name: str, moment: Moment) -> list[Loss]:
     """Answers of models that named the brand, and were not believed."""
     losses = []
@@ -218,7 +237,7 @@ def _covers(results: StoredResults, name: str, at_ms: int, settings: ExposureSet
 
 def _exposure_remedies(
     results: StoredResults, name: str, at_ms: int, motion: Motion
-) -> tuple[ExposureSettings, list[Remedy]]:
+) -> tuple[CompileReportSettings, list[Remedy]]:
     settings = CompileReportSettings.model_validate(results.header(REPORT).settings)
     looked = Remedies(REPORT, settings, lambda changed: _covers(results, name, at_ms, changed, motion))
     return settings, looked.among(ExposureSettings.model_fields)
@@ -227,7 +246,16 @@ def _exposure_remedies(
 def _not_counted(results: StoredResults, name: str, moment: Moment, motion: Motion) -> Loss:
     """It was found on the frame, and is in no exposure."""
     settings, remedies = _exposure_remedies(results, name, moment.at_ms, motion)
-    if _covers(results, name, moment.at_ms, settings, motion):
+    covered = _covers(results, name, moment.at_ms, settings, motion)
+    if covered and settings.refine_edges:
+        return Loss(
+            REPORT,
+            Reason.NOT_COUNTED,
+            f"{name} was found on frame {moment.kept_seq} at {clock(moment.frame_ms)}, whose time this is; but the "
+            "edge of its exposure was looked up in the video between two samples, and leaves this moment out.",
+            [Remedy(REPORT, "refine_edges", True, False)],
+        )
+    if covered:
         return Loss(
             REPORT,
             Reason.OUT_OF_DATE,

@@ -12,10 +12,12 @@ from typing import Any
 import polars as pl
 
 from gpu_service.errors import BadInput
+from mpr_assets.corrections.applied import without_rejected
 from mpr_assets.definitions import BY_NAME
 from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.report.exposures import frame_spans
+from mpr_assets.stages import corrections
 from mpr_assets.stages.compile_report import DETECTING
 from mpr_assets.timelines.chunks import timeline_ms
 from mpr_resources.media.clock import clock
@@ -24,6 +26,7 @@ from mpr_resources.storage.tables import StageTable, TableHeader
 
 REPORT = "compile_report"
 TIMELINE = "timeline"
+CORRECTIONS = corrections.stage.name
 BRAND_STAGES = tuple(one.name for one in DETECTING)
 """Stages whose tables have detections and candidates, in the order of a run."""
 
@@ -70,8 +73,11 @@ class StoredResults:
         return frame_spans(self.rows(FRAME_INDEX), self.rows(KEPT_FRAMES), self.rows(TIMELINE))
 
     def detections(self) -> pl.DataFrame:
-        """Detections of all stages that find brands, and candidates, with the column `stage`."""
-        return pl.concat([self.rows(one).with_columns(stage=pl.lit(one)) for one in BRAND_STAGES])
+        """Detections of all stages that find brands, as the report counts them, and candidates; with the column
+        `stage`.
+        """
+        found = pl.concat([self.rows(one).with_columns(stage=pl.lit(one)) for one in BRAND_STAGES])
+        return without_rejected(found, self.rows(CORRECTIONS))
 
     def out_of_step(self) -> list[str]:
         """A sentence for each table that was made anew since one after it read it."""

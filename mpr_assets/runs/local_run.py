@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from gpu_service.errors import MprError
 from gpu_service.routines.ocr.engine import OcrSettings
+from mpr_assets.across.asset import JOB as BRAND_HISTORY_JOB
 from mpr_assets.automation.sensors import STATE_SENSOR
 from mpr_assets.definitions import JOB, STAGES, definitions
 from mpr_assets.engine.checks import doubt
@@ -98,6 +99,27 @@ def run_here(
     if not result.success:
         raise StageFailed(failure_sentence(result.all_events), result.run_id, doubts)
     return LocalRun(result.run_id, doubts)
+
+
+def make_history(instance: dg.DagsterInstance, *, command: str) -> str:
+    """Materialize `brand_history` in this process; gives the run's id.
+
+    Raises:
+        StageFailed: it failed.
+    """
+    result = (
+        definitions(os.environ)
+        .resolve_job_def(BRAND_HISTORY_JOB)
+        .execute_in_process(
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            instance=instance,
+            tags=run_tags(instance, command),
+            raise_on_error=False,
+        )
+    )
+    if not result.success:
+        raise StageFailed(failure_sentence(result.all_events), result.run_id, ())
+    return result.run_id
 
 
 def names_not_read(

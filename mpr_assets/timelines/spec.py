@@ -7,6 +7,7 @@ What the sources really hold is found out by the `timeline` stage; where specs a
 from __future__ import annotations
 
 import re
+from datetime import date, datetime
 
 from pydantic import Field, field_validator
 
@@ -31,6 +32,17 @@ class ChunkSpec(Settings):
     name: str | None = Field(
         None, description="what reports call the source, like its path in the media folder; none: its file name"
     )
+
+    recorded_at: str | None = Field(
+        None,
+        description="when the source's first picture was taken or broadcast, in ISO 8601, by the clock of the place; "
+        "none: not known",
+    )
+
+    @field_validator("recorded_at", mode="before")
+    @classmethod
+    def _recorded_at(cls, given: object) -> str | None:
+        return None if given is None else recorded_time(given)
 
     @field_validator("source")
     @classmethod
@@ -67,6 +79,24 @@ def validate_timeline_name(name: str) -> str:
         BadInput: it cannot.
     """
     return check_name(name, "timeline name")
+
+
+def recorded_time(given: object) -> str:
+    """A time of recording as it is stored: ISO 8601, to the second, with its offset from UTC where it has one.
+
+    >>> recorded_time("2026-05-04T20:45"), recorded_time("2026-05-04 20:45:10+02:00"), recorded_time("2026-05-04")
+    ('2026-05-04T20:45:00', '2026-05-04T20:45:10+02:00', '2026-05-04T00:00:00')
+
+    Raises:
+        BadInput: it is none.
+    """
+    text = given.isoformat() if isinstance(given, date) else str(given)
+    try:
+        return datetime.fromisoformat(text).isoformat(timespec="seconds")
+    except ValueError:
+        raise BadInput(
+            f"{text!r} is not a time of recording", "write it like 2026-05-04T20:45 or 2026-05-04T20:45+02:00"
+        ) from None
 
 
 def parse_chunk(text: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ What is not on this machine is read in ranges, some blocks ahead, and never copi
 from __future__ import annotations
 
 import io
+import os
 import re
 import stat
 import threading
@@ -64,6 +65,9 @@ class Source(Protocol):
     def state(self) -> str:
         """Changes when the file does; looked up anew. Raises MissingObject where there is none."""
 
+    def changed_s(self) -> float:
+        """When the file was last changed, in seconds since 1970. Raises MissingObject where there is none."""
+
 
 class LocalFile:
     """A file of this machine."""
@@ -106,11 +110,17 @@ class LocalFile:
             return file.read(count)
 
     def state(self) -> str:
+        found = self._status()
+        return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
+
+    def changed_s(self) -> float:
+        return self._status().st_mtime
+
+    def _status(self) -> os.stat_result:
         try:
-            found = self._path.stat()
+            return self._path.stat()
         except OSError as error:
             raise MissingObject(f"{self._path} is not there ({error.strerror}).") from error
-        return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
 
 
 class RemoteFile:
@@ -142,6 +152,9 @@ class RemoteFile:
 
     def state(self) -> str:
         return _state(self._look())
+
+    def changed_s(self) -> float:
+        return self._look().modified_s
 
     def read(self, start: int, end: int) -> bytes:
         """Bytes `[start, end)`, fewer at the object's end.

@@ -106,6 +106,9 @@ class WatchedSource:
     def state(self) -> str:
         return self._source.state()
 
+    def changed_s(self) -> float:
+        return self._source.changed_s()
+
 
 class _WatchedFile(io.RawIOBase):
     def __init__(self, file: io.RawIOBase, name: str, tell: Callable[[int, bytes], None]) -> None:

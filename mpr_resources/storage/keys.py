@@ -68,6 +68,11 @@ class Keys:
         return f"cache/timelines/{timeline}/parts/{stage}"
 
     @staticmethod
+    def across(name: str) -> str:
+        """A report over all timelines; each timeline's own lie in folders beside it."""
+        return f"reports/{name}"
+
+    @staticmethod
     def report(timeline: str, name: str) -> str:
         return f"reports/{timeline}/{name}"
 

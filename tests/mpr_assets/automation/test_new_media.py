@@ -358,6 +358,10 @@ SIDECARS = {
     "stream": ("stream: 2\n", {"chunks": [(None, None, 2)]}),
     "stream of chunks": ("{stream: 0, chunks: ['1-2', '3-4']}\n", {"chunks": [(1000, 2000, 0), (3000, 4000, 0)]}),
     "no stream": ("stream: -1\n", {"refused": "{side}: stream is -1, which is out of range; give at least 0."}),
+    "no time of recording": (
+        "recorded_at: 4 May\n",
+        {"refused": "{side}: '4 May' is not a time of recording; write it like 2026-05-04T20:45"},
+    ),
     "unknown key": (
         "chunk: [0-1]\n",
         {"refused": "unknown key `chunk` in {side} at the top level; did you mean `chunks`?"},
@@ -366,7 +370,7 @@ SIDECARS = {
         "chunks: [nonsense]\n",
         {"refused": "{side}: The chunk 'nonsense' is not a span of time; write it as START-END"},
     ),
-    "empty": ("", {"refused": "{side} is empty; it needs at least `profile`, `brands`, `chunks`, `stream`."}),
+    "empty": ("", {"refused": "{side} is empty; it needs at least `profile`, `brands`, `chunks`, `stream`"}),
     "large": ("# " + "x" * 100_000, {"refused": "{side} has more than 100 kB; make it shorter."}),
     "an empty number": ('profile: !!int ""', {"refused": "{side}, line 1, column 10: the value `` does not fit"}),
     "not YAML": ("a: [", {"refused": "{side}, line 1"}),
@@ -389,6 +393,15 @@ def test_a_sidecar(intake: Intake, name: str) -> None:
         assert said | {"refused": None} == usual
     else:
         assert said == usual | expected
+
+
+@pytest.mark.parametrize("written", ["2026-05-04T20:45", "'2026-05-04 20:45'", "2026-05-04 20:45:00"])
+def test_a_sidecar_says_when_the_file_was_recorded(intake: Intake, written: str) -> None:
+    intake.put("final.mp4")
+    intake.put("final.mp4.yaml", f"recorded_at: {written}\nchunks: ['1-2', '3-4']\n")
+    intake.ticks()
+    spec = load_spec(intake.storage, timeline_name("final.mp4"))
+    assert [chunk.recorded_at for chunk in spec.chunks] == ["2026-05-04T20:45:00"] * 2
 
 
 def test_a_sidecars_brands_are_in_the_folder_of_profiles(intake: Intake) -> None:

@@ -15,6 +15,7 @@ from mpr_assets.evidence.lost import Lost, lost
 from mpr_assets.evidence.moment import StoredResults
 from mpr_assets.report.exposures import ExposureSettings
 from mpr_resources.brands.brand_file import Brand, BrandList
+from mpr_resources.storage.tables import StageTable
 from tests.mpr_assets.evidence.results import results
 from tests.mpr_assets.evidence.test_found import line, table
 from tests.mpr_assets.report.tables import detection
@@ -235,3 +236,17 @@ def test_a_logo_below_the_least_confidence_is_told() -> None:
     assert (first.stage, str(first.reason)) == ("match_brands", "below_threshold")
     assert "at 0.610, below min_object_confidence = 0.8" in first.sentence
     assert [one.assignment for one in first.remedies] == ["min_object_confidence=0.61"]
+
+
+def test_what_a_person_took_away_is_told() -> None:
+    row = dict(zip(BY_NAME["corrections"].schema, detection(0, None), strict=True))
+    taken = table("corrections", row | {"reason": "rejected:Velquora", "text": "VELQUORA"})
+    lines = table("run_ocr", line(0, "VELQUORA"))
+    stored = results(detection(0, "Velquora"), corrections=taken, run_ocr=lines, headers=UP_TO_DATE)
+    empty = {name: found for name, found in stored.tables.items() if name != "compile_report"}
+    report = stored.tables["compile_report"]
+    without = StoredResults("match", empty | {"compile_report": StageTable(report.rows.clear(), report.header)})
+    found = lost(without, "Velquora", 0, BRANDS, [])
+    assert [(one.stage, str(one.reason), one.sentence) for one in found.losses] == [
+        ("corrections", "rejected", "Velquora was found on frame 0, and a correction says that it is not there.")
+    ]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import pytest
 
 from gpu_service.errors import BadInput
@@ -57,3 +59,24 @@ def test_a_name_that_cannot_be_used(name: str) -> None:
 def test_a_spec_survives_storage() -> None:
     spec = TimelineSpec(name="m", chunks=(ChunkSpec(source="/v/ü.mp4", start_ms=0, end_ms=None),))
     assert TimelineSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+RECORDED: dict[str, tuple[object, str]] = {
+    "to the minute": ("2026-05-04T20:45", "2026-05-04T20:45:00"),
+    "with a space and an offset": ("2026-05-04 20:45:10+02:00", "2026-05-04T20:45:10+02:00"),
+    "a day": ("2026-05-04", "2026-05-04T00:00:00"),
+    "a day as YAML has it": (date(2026, 5, 4), "2026-05-04T00:00:00"),
+    "a time as YAML has it": (datetime(2026, 5, 4, 20, 45), "2026-05-04T20:45:00"),
+}
+
+
+@pytest.mark.parametrize("case", RECORDED)
+def test_a_time_of_recording_is_kept_in_one_form(case: str) -> None:
+    given, kept = RECORDED[case]
+    assert ChunkSpec.model_validate({"source": "/v/a.mp4", "recorded_at": given}).recorded_at == kept
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "20:45", "2026-13-01", "04.05.2026", 7])
+def test_what_is_no_time_of_recording_is_refused(text: object) -> None:
+    with pytest.raises(BadInput, match="is not a time of recording; write it like 2026-05-04T20:45"):
+        ChunkSpec.model_validate({"source": "/v/a.mp4", "recorded_at": text})
