@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,29 @@ from typing import Any
 
 import yaml
 
+from gpu_service.routines.logos import match
 from mpr_assets.engine.stage import Stage
+from mpr_assets.engine.stage_run import StageRun
 from mpr_resources.storage.keys import Keys
-from mpr_resources.storage.tables import from_parquet
+from mpr_resources.storage.tables import StageTable, from_parquet
 
 ARCHIVE = Path(__file__).parent / "legacy_store.tar.xz"
 FIRST = Path(__file__).parent / "first_defaults.json"
 """By stage, its code version and its settings' defaults when the installation was written; names of settings that were
 renamed are the present ones."""
+
+FIRST_LOGO_MATCH = "2"
+CHANGED = ("code_version", "schema", "inputs", "body")
+"""What `with_first_versions` lays aside of a stage."""
+
+
+def _with_all(body: Callable[..., Any], inputs: Sequence[str]) -> Callable[..., Any]:
+    """The stage's function, given what it takes now besides what it took then."""
+
+    def with_all(run: StageRun[Any], **tables: StageTable) -> Any:
+        return body(run, **{name: tables[name] if name in tables else run.stored(name) for name in inputs})
+
+    return with_all
 
 
 @dataclass(frozen=True)
@@ -66,23 +81,29 @@ class Installation:
 
     @contextmanager
     def with_first_versions(self, stages: Iterable[Stage]) -> Iterator[None]:
-        """The stages have the code versions and columns of then, and the profiles say the defaults of then where they
-        changed."""
-        now = [(stage, stage.code_version, stage.schema) for stage in stages]
+        """The stages have the code versions, columns and inputs of then, logo_match its version, and the profiles say
+        the defaults of then where they changed. What a stage takes besides it finds as it is stored."""
+        now = [(stage, {name: getattr(stage, name) for name in CHANGED}) for stage in stages]
         first: dict[str, dict[str, Any]] = json.loads(FIRST.read_text())
-        for stage, _, _ in now:
-            table = self.folder / "storage" / Keys.table(stage.name, "match")
+        logo_match = match.VERSION
+        match.VERSION = FIRST_LOGO_MATCH
+        for stage, _ in now:
+            key = self.folder / "storage" / Keys.table(stage.name, "match")
+            table = from_parquet(key.read_bytes(), key.name)
             object.__setattr__(stage, "code_version", first[stage.name]["code_version"])
-            object.__setattr__(stage, "schema", dict(from_parquet(table.read_bytes(), table.name).rows.schema))
+            object.__setattr__(stage, "schema", dict(table.rows.schema))
+            object.__setattr__(stage, "body", _with_all(stage.body, stage.inputs))
+            object.__setattr__(stage, "inputs", tuple(one for one in stage.inputs if one in table.header.upstream))
         for profile in (self.folder / "profiles").glob("*.yaml"):
             if profile.name != "brands.yaml":
-                self._say_first_defaults(profile, [stage for stage, _, _ in now], first)
+                self._say_first_defaults(profile, [stage for stage, _ in now], first)
         try:
             yield
         finally:
-            for stage, version, schema in now:
-                object.__setattr__(stage, "code_version", version)
-                object.__setattr__(stage, "schema", schema)
+            match.VERSION = logo_match
+            for stage, fields in now:
+                for name, value in fields.items():
+                    object.__setattr__(stage, name, value)
 
     def _say_first_defaults(self, profile: Path, stages: Iterable[Stage], first: dict[str, dict[str, Any]]) -> None:
         sections: dict[str, Any] = yaml.safe_load(profile.read_text())
