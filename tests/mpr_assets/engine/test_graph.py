@@ -98,7 +98,8 @@ def test_visual_stages_show_a_small_picture_and_store_large_ones(finished: tuple
 def test_what_came_of_a_stage_is_shown_first_and_hashes_last(finished: tuple[World, Ran]) -> None:
     world, ran = finished
     assert list(ran.metadata("compile_report")) == [
-        *("picture", "report", "table_of_brands", "exposures", "brands", "dagster/row_count", "seconds", "reused"),
+        *("picture", "report", "table_of_brands", "exposures", "brands", "edges", "edges_within_100_ms"),
+        *("dagster/row_count", "seconds", "reused"),
         *("table", "profile", "overrides", "settings", "seconds_by_brand", "model", "dagster/column_schema"),
         *("code_version", "upstream", "config_version", "fingerprint"),
     ]
