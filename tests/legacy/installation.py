@@ -83,8 +83,8 @@ class Installation:
     def with_first_versions(self, stages: Iterable[Stage]) -> Iterator[None]:
         """The stages have the code versions, columns and inputs of then, logo_match its version, and the profiles say
         the defaults of then where they changed. What a stage takes besides it finds as it is stored."""
-        now = [(stage, {name: getattr(stage, name) for name in CHANGED}) for stage in stages]
         first: dict[str, dict[str, Any]] = json.loads(FIRST.read_text())
+        now = [(stage, {name: getattr(stage, name) for name in CHANGED}) for stage in stages if stage.name in first]
         logo_match = match.VERSION
         match.VERSION = FIRST_LOGO_MATCH
         for stage, _ in now:
