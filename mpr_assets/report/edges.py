@@ -66,8 +66,8 @@ class _Search:
 
 def look_up(
     edges: Sequence[Edge], chunks: pl.DataFrame, open_media: OpenMedia, shown: HowFramesAreShown
-) -> list[EdgeTime | None]:
-    """The time of each edge, from the frames of its source.
+) -> Iterator[tuple[int, EdgeTime | None]]:
+    """The number and the time of each edge, from the frames of its source, as they are reached.
 
     Args:
         edges: in any order.
@@ -79,14 +79,11 @@ def look_up(
         BadInput: a source cannot be read, or is not the one that was sampled.
         TransientError: a source cannot be read now.
     """
-    times: list[EdgeTime | None] = [None] * len(edges)
     for chunk in chunks.iter_rows(named=True):
         own = [(number, edge) for number, edge in enumerate(edges) if edge.chunk == chunk["chunk"]]
         if own:
             with open_media(chunk["source"], stream_place(chunk)) as media:
-                for number, time in _in_chunk(own, media, chunk, shown):
-                    times[number] = time
-    return times
+                yield from _in_chunk(own, media, chunk, shown)
 
 
 def _in_chunk(

@@ -236,19 +236,22 @@ def _record(run: StageRun[CompileReportSettings], table: StageTable) -> None:
 
 def _refine(run: StageRun[CompileReportSettings], timeline: StageTable, frames: TableHeader) -> Refine:
     """Looks edges up in the sources, whose frames are shown as `extract_frames` showed them."""
-    shown = HowFramesAreShown(**{name: frames.settings[name] for name in HowFramesAreShown.model_fields})
+    known = HowFramesAreShown.model_fields.keys() & frames.settings.keys()  # a table of before has fewer
+    shown = HowFramesAreShown(**{name: frames.settings[name] for name in known})
 
     def open_source(source: str, place: StreamPlace) -> Media:
         return open_media(run.sources.at(source), 0, place)
 
     def refine(edges: Sequence[Edge]) -> list[EdgeTime | None]:
         try:
-            return look_up(edges, timeline.rows, open_source, shown)
+            found = run.tracked(look_up(edges, timeline.rows, open_source, shown), len(edges), "edges")
+            times = dict(found)
         except BadInput as error:
             raise BadInput(
                 f"When exposures start and end cannot be looked up in the video: {str(error).rstrip('.')}",
                 "set compile_report.refine_edges=false to leave them as exact as the samples are",
             ) from error
+        return [times[number] for number in range(len(edges))]
 
     return refine
 

@@ -67,6 +67,11 @@ def box(frame: int) -> tuple[int, int, int, int]:
     return (BOX[0] + 2 * (frame - 25), *BOX[1:])
 
 
+def times(edges: list[Edge], table: pl.DataFrame) -> list[EdgeTime | None]:
+    found = dict(look_up(edges, table, opened, HowFramesAreShown()))
+    return [found[number] for number in range(len(edges))]
+
+
 class Case(NamedTuple):
     """`time`: where the edge is, and how uncertain it may be at most."""
 
@@ -93,7 +98,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_look_up(case: Case, video: Path) -> None:
-    (time,) = look_up([case.edge], chunks(video), opened, HowFramesAreShown())
+    (time,) = times([case.edge], chunks(video))
     assert (time is None) == (case.time is None)
     if time is not None and case.time is not None:
         assert time.is_beyond == case.time.is_beyond
@@ -106,26 +111,26 @@ def test_many_edges_in_their_order(video: Path) -> None:
         Edge("end", 0, pts(37), pts(50), (box(37),), 320),
         Edge("start", 0, pts(25), pts(12), (box(25),), 320),
     ]
-    end, start = look_up(edges, chunks(video), opened, HowFramesAreShown())
+    end, start = times(edges, chunks(video))
     assert start is not None
     assert end is not None
     assert start.at_ms < 1000 < end.at_ms
-    assert look_up([], chunks(video), opened, HowFramesAreShown()) == []
+    assert times([], chunks(video)) == []
 
 
 def test_an_end_that_the_chunk_cuts_off(video: Path) -> None:
     edge = Edge("end", 0, pts(25), None, (box(25),), 320)
-    assert look_up([edge], chunks(video, 400, 1300, 5000), opened, HowFramesAreShown()) == [EdgeTime(5900, 0)]
+    assert times([edge], chunks(video, 400, 1300, 5000)) == [EdgeTime(5900, 0)]
 
 
 def test_a_video_that_was_changed(video: Path) -> None:
     edge = Edge("start", 0, pts(25) + 1, pts(12), (box(25),), 320)
     with pytest.raises(BadInput, match=r"mark\.mp4 has no frame at 00:00:01\.000, where one was sampled"):
-        look_up([edge], chunks(video), opened, HowFramesAreShown())
+        times([edge], chunks(video))
 
 
 def test_a_video_that_is_away(video: Path, tmp_path: Path) -> None:
     edge = Edge("start", 0, pts(25), pts(12), (box(25),), 320)
     away = chunks(video).with_columns(source=pl.lit(str(tmp_path / "gone.mp4")))
     with pytest.raises(BadInput, match=r"gone\.mp4 does not exist"):
-        look_up([edge], away, opened, HowFramesAreShown())
+        times([edge], away)
