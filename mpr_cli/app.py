@@ -67,7 +67,7 @@ COMMANDS = {
     ),
     "evaluation": CommandInfo(
         "mpr_cli.evaluation",
-        "Print how right a timeline's report is: recall, precision, F1 and edges against its truth.",
+        "Print how right a report, or several, is: recall, precision, F1 and edges against the timeline's truth.",
     ),
     "correct": CommandInfo(
         "mpr_cli.correct",

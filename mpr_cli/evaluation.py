@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -11,10 +12,11 @@ from rich.table import Table
 from gpu_service.errors import BadInput, PermanentError
 from mpr_assets.annotations.stored import known_version
 from mpr_assets.evaluation.model import Evaluation
+from mpr_assets.evaluation.pooled import Pooled, pooled
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
-from mpr_cli.arguments import Timeline
+from mpr_cli.arguments import composed
 from mpr_cli.document import Document
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
@@ -24,7 +26,7 @@ app = typer.Typer()
 
 
 @dataclass(frozen=True)
-class ShownEvaluation(Document):
+class ShownEvaluation:
     """`stale`: why the figures are not of the report and the truth as they are now, empty where they are.
     `evaluation`: what `evaluation.json` holds; docs/evaluation.md has its fields.
     """
@@ -34,21 +36,46 @@ class ShownEvaluation(Document):
     stored: str
     evaluation: dict[str, object]
 
+
+@dataclass(frozen=True)
+class ShownEvaluations(Document):
+    """`pooled`: what they add up to, with intervals of 95 %; null for one timeline."""
+
+    evaluations: list[ShownEvaluation]
+    pooled: Pooled | None
+
     def show(self) -> None:
-        if self.stale:
-            terminal.out.print(f"{self.stale} To evaluate anew: mpr replay {self.timeline} evaluation\n")
-        show_figures(Evaluation.model_validate(self.evaluation))
-        terminal.out.print(f"\nAll figures: {self.stored}", soft_wrap=True)
+        for number, one in enumerate(self.evaluations):
+            if len(self.evaluations) > 1:
+                terminal.out.print(("\n" if number else "") + one.timeline)
+            if one.stale:
+                terminal.out.print(f"{one.stale} To evaluate anew: mpr replay {one.timeline} evaluation\n")
+            show_figures(Evaluation.model_validate(one.evaluation))
+            terminal.out.print(f"\nAll figures, and a page beside them: {one.stored}", soft_wrap=True)
+        if self.pooled is not None:
+            show_pooled(self.pooled)
 
 
 @app.command()
-def evaluation(timeline: Timeline) -> ShownEvaluation:
-    """Print how right a timeline's report is: recall, precision, F1 and edges against its truth."""
+def evaluation(
+    timelines: Annotated[list[str], typer.Argument(metavar="TIMELINE...", help="name of a timeline, or several")],
+) -> ShownEvaluations:
+    """Print how right a report, or several, is: recall, precision, F1 and edges against the timeline's truth."""
     store = storage()
-    load_spec(store, timeline)
-    made = _read(store, timeline)
-    where = store.where(Keys.evaluation(timeline, "evaluation.json"))
-    return ShownEvaluation(timeline, _stale(store, timeline), where, made.model_dump(mode="json"))
+    names = [composed(name) or name for name in timelines]
+    for name in names:
+        load_spec(store, name)
+    made = [_read(store, name) for name in names]
+    shown = [
+        ShownEvaluation(
+            name,
+            _stale(store, name),
+            store.where(Keys.evaluation(name, "evaluation.json")),
+            one.model_dump(mode="json"),
+        )
+        for name, one in zip(names, made, strict=True)
+    ]
+    return ShownEvaluations(shown, pooled(made) if len(made) > 1 else None)
 
 
 def _read(store: Storage, timeline: str) -> Evaluation:
@@ -97,3 +124,18 @@ def show_figures(made: Evaluation) -> None:
     unlisted = [one.brand for one in made.brands if one.present_ms and not one.listed]
     if unlisted:
         terminal.out.print(f"In the truth and not looked for: {', '.join(unlisted)}.")
+
+
+def show_pooled(made: Pooled) -> None:
+    """What several timelines add up to."""
+    terminal.out.print(f"\nAll {made.timelines} timelines, and where it lies in 95 of 100 draws of them:")
+    figures = {
+        "recall": made.recall,
+        "precision": made.precision,
+        "F1": made.f1,
+        "event F1": made.event_f1,
+        "calibration error": made.calibration_error,
+    }
+    for name, one in figures.items():
+        if one is not None:
+            terminal.out.print(f"  {name:18}{one.value:.3f}  ({one.low:.3f} to {one.high:.3f})")

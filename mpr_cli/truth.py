@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
+import polars as pl
 import typer
 
 from gpu_service.errors import BadInput
+from mpr_assets.annotations.followed import VideoFrames
 from mpr_assets.annotations.stored import read_truth, store_truth
 from mpr_assets.annotations.truth import Truth
 from mpr_assets.annotations.truth_files import read_truth_file, with_boxes
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.stages.timeline import resolve
-from mpr_assets.timelines.chunks import timeline_ms
+from mpr_assets.timelines.chunks import stream_place, timeline_ms
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import Timeline
 from mpr_cli.document import Document
 from mpr_resources.environment import s3_endpoint_url
+from mpr_resources.media.decoding import open_media
 from mpr_resources.media.probe import probe
 from mpr_resources.media.sources import Sources
 from mpr_resources.storage.keys import Keys
@@ -62,7 +65,10 @@ class ShownTruth(Document):
 def truth(
     timeline: Timeline,
     file: Annotated[
-        Path | None, typer.Argument(help="CSV with brand,start_s,end_s,kind,note; without it, the one kept is shown")
+        Path | None,
+        typer.Argument(
+            help="CSV with brand,start_s,end_s,kind,note, CVAT for video or COCO; without it, the one kept is shown"
+        ),
     ] = None,
     boxes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV with brand,at_s,x,y,w,h: boxes of some or all frames")
@@ -82,9 +88,21 @@ def truth(
         sources = Sources(s3_endpoint_url(os.environ))
         chunks = resolve(spec, lambda address, stream: probe(sources.at(address), stream))
         length_ms = timeline_ms(chunks)
-        told = read_truth_file(file, length_ms)
+        told = read_truth_file(file, length_ms, lambda: _videos(chunks, sources))
         store_truth(store, timeline, told if boxes is None else with_boxes(told, boxes, length_ms))
     return _shown(timeline, read_truth(store, timeline), store.where(Keys.truth(timeline)))
+
+
+def _videos(chunks: pl.DataFrame, sources: Sources) -> list[VideoFrames]:
+    """When the frames of the timeline's videos are shown."""
+    videos = []
+    for (source,), spans in chunks.group_by("source", maintain_order=True):
+        with open_media(sources.at(str(source)), place=stream_place(spans.row(0, named=True))) as media:
+            times_ms = media.ms_of(media.times().pts)
+        parts = list(spans.select("start_ms", "end_ms", "timeline_start_ms").iter_rows())
+        name = PurePosixPath(str(source).replace("\\", "/")).name
+        videos.append(VideoFrames(name, times_ms, int(spans["duration_ms"][0]), parts))
+    return videos
 
 
 def _shown(timeline: str, kept: Truth | None, where: str) -> ShownTruth:

@@ -1,20 +1,23 @@
-"""Reads a user's file of truth: CSV with the columns brand, start_s, end_s, kind, note.
+"""Reads a user's file of truth, by its suffix: CSV, CVAT for video 1.1 (.xml) or COCO with videos and tracks (.json).
 
-Instead of seconds the times may be start_ms and end_ms. `kind` and `note` may be left out: text is a wordmark, logo a
-symbol; a row whose note says "hard" or "optional" can be found but not missed. A file that holds the line of columns
-alone says that no brand is on screen.
+CSV has the columns brand, start_s, end_s, kind, note. Instead of seconds the times may be start_ms and end_ms. `kind`
+and `note` may be left out: text is a wordmark, logo a symbol; a row whose note says "hard" or "optional" can be found
+but not missed. A file that holds the line of columns alone says that no brand is on screen.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
 from gpu_service.errors import BadInput
+from mpr_assets.annotations.coco_file import read_coco
 from mpr_assets.annotations.csv_lines import CsvLine, brand_of, check_within, milliseconds, pixels, read_lines
+from mpr_assets.annotations.cvat_file import read_cvat
+from mpr_assets.annotations.followed import FollowedMark, VideoFrames, truth_of
 from mpr_assets.annotations.truth import OTHER_KINDS, Kind, TimedBox, Truth, TruthRow
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.media.clock import clock
@@ -24,21 +27,40 @@ COLUMNS = ("brand", "start_s", "end_s", "start_ms", "end_ms", "kind", "note")
 BOX_TIMES = ("at_s", "at_ms", "pts_ms")
 SIDES = ("x", "y", "w", "h")
 BOX_COLUMNS = ("brand", *BOX_TIMES, *SIDES, "kind", "frame", "note")
+TRACK_FILES: Mapping[str, Callable[[Path, bytes, int], list[FollowedMark]]] = {".xml": read_cvat, ".json": read_coco}
 OPTIONAL_WORDS = ("hard", "optional")
 PAST_END_MS = 250
 """A truth may reach so far past the timeline's end, as edges are set by eye; it is cut there."""
 
 
-def read_truth_file(path: Path, length_ms: int) -> Truth:
+def read_truth_file(path: Path, length_ms: int, videos: Callable[[], Sequence[VideoFrames]] = tuple) -> Truth:
     """Read a file of truth.
 
     Args:
         length_ms: of the timeline.
+        videos: gives those that the timeline is made of; asked where the file goes by frames.
 
     Raises:
         BadInput: it cannot be read, has other columns, or a row of it cannot be; names file, line and remedy.
     """
+    suffix = path.suffix.lower()
+    if suffix in TRACK_FILES:
+        data, shown = _bytes(path), videos()
+        frames = max((len(one.times_ms) for one in shown), default=0)
+        return truth_of(path.name, TRACK_FILES[suffix](path, data, frames), shown)
+    if suffix != ".csv":
+        raise BadInput(f"{path} ends in none of .csv, .xml and .json", "give CSV, CVAT for video 1.1 or COCO")
     return Truth(file=path.name, rows=tuple(_truth_rows(read_lines(path, COLUMNS), length_ms)))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror})", "name a file that is there") from error
+    if not data.strip():
+        raise BadInput(f"{path} is empty", "export it again")
+    return data
 
 
 def with_boxes(truth: Truth, path: Path, length_ms: int) -> Truth:

@@ -75,7 +75,7 @@ def test_a_missed_logo_is_found_elsewhere_by_the_next_run(fly: Mpr, home: Path, 
     logos = from_parquet((home / "storage/stages/match_brands/flying.parquet").read_bytes(), "").rows
     assert sorted(logos.filter(pl.col("brand") == "Kite")["seq"].unique().to_list())[-1] >= 4, "in the other shot"
     assert "stale" not in fly("status", "flying")
-    told = json.loads(fly("evaluation", "flying", "--json"))["evaluation"]
+    told = json.loads(fly("evaluation", "flying", "--json"))["evaluations"][0]["evaluation"]
     assert (told["truth"], told["corrections"], told["total"]["missed_ms"]) == ("", 1, 0)
 
     [kept] = json.loads(fly("corrections", "flying", "--json"))["corrections"]

@@ -31,7 +31,7 @@ def test_a_truth_is_given_evaluated_changed_and_removed(mpr: Mpr, home: Path, in
 
     mpr("replay", "clip", "evaluation")
     assert "evaluation          fresh" in mpr("status", "clip")
-    document = json.loads(mpr("evaluation", "clip", "--json"))
+    [document] = json.loads(mpr("evaluation", "clip", "--json"))["evaluations"]
     assert document["stale"] == ""
     total = document["evaluation"]["total"]
     assert (total["present_ms"], total["found_ms"], total["missed_ms"], total["false_ms"]) == (1700, 1000, 700, 0)
@@ -48,6 +48,12 @@ def test_a_truth_is_given_evaluated_changed_and_removed(mpr: Mpr, home: Path, in
         "0.667",
         "0.500",
     ]
+
+    both = json.loads(mpr("evaluation", "clip", "clip", "--json"))
+    assert (len(both["evaluations"]), both["pooled"]["timelines"], both["pooled"]["recall"]["value"]) == (2, 2, 0.5882)
+    assert "All 2 timelines, and where it lies in 95 of 100 draws of them:\n  recall            0.588  (" in mpr(
+        "evaluation", "clip", "clip"
+    )
 
     before = kept.read_bytes()
     wrong = tmp_path / "wrong.csv"

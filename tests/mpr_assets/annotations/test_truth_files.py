@@ -124,6 +124,6 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_line(text: str, said: st
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"nowhere.csv cannot be read \(No such file or directory\); name a file"):
         read_truth_file(tmp_path / "nowhere.csv", 1000)
-    (tmp_path / "clip.mp4").write_bytes(b"\x00\xff\xfe")
-    with pytest.raises(BadInput, match=r"clip.mp4 is not text in UTF-8; save it as CSV in UTF-8\."):
-        read_truth_file(tmp_path / "clip.mp4", 1000)
+    (tmp_path / "clip.csv").write_bytes(b"\x00\xff\xfe")
+    with pytest.raises(BadInput, match=r"clip.csv is not text in UTF-8; save it as CSV in UTF-8\."):
+        read_truth_file(tmp_path / "clip.csv", 1000)
