@@ -352,7 +352,9 @@ def _not_known(one: Snapshot) -> Iterator[str]:
             "scenario has this one."
         )
     if one.is_report:
-        unknown = ", ".join(name for name in one.stages if name not in one.headers)
+        names = list(one.stages)
+        made_from = names[: names.index(one.stage) + 1]
+        unknown = ", ".join(name for name in made_from if name not in one.headers)
         if unknown:
             yield f"How {unknown} was made for {one.reference} is not compared: nothing tells it any more."
         if one.seconds is None:

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from gpu_service.errors import BadInput, HostAway, MissingEngine, MprError, PermanentError, TransientError
+from gpu_service.errors import BadInput, HostAway, MissingEngine, MprError, NotThere, PermanentError, TransientError
 from gpu_service.host.refusals import from_error
 
 WHAT, REMEDY, WHERE = "the colour is not known", "choose red or blue", "flag.yaml:3"
@@ -24,6 +24,7 @@ KINDS: dict[type[MprError], tuple[str, int | None]] = {
     HostAway: ("host_away", 503),
     PermanentError: ("refused", 422),
     BadInput: ("bad_input", 422),
+    NotThere: ("bad_input", 422),
     MissingEngine: ("missing_engine", 422),
 }
 """Of each class: its kind, and the status with which the service answers; None: none of its own."""

@@ -36,6 +36,7 @@ FIRST = Path(__file__).parent / "first_defaults.json"
 """By stage, its code version and its settings' defaults when the installation was written; names of settings that were
 renamed are the present ones."""
 
+FIRST_STAGES = frozenset(json.loads(FIRST.read_text()))
 FIRST_LOGO_MATCH = "2"
 CHANGED = ("code_version", "schema", "inputs", "body")
 """What `with_first_versions` lays aside of a stage."""

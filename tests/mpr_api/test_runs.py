@@ -40,7 +40,10 @@ SELECTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "all": ({}, NAMES),
     "one": ({"stages": ["run_ocr"]}, ["run_ocr"]),
     "some, in any order": ({"stages": ["run_ocr", "preprocess"]}, ["preprocess", "run_ocr"]),
-    "from one on": ({"start_stage": "escalate_cloud"}, ["escalate_cloud", "compile_report"]),
+    "from one on": (
+        {"start_stage": "escalate_cloud"},
+        ["escalate_cloud", "corrections", "compile_report", "evaluation"],
+    ),
     "up to one": ({"start_stage": "preprocess", "through": "run_ocr"}, ["preprocess", "run_ocr"]),
 }
 
@@ -189,7 +192,10 @@ def test_a_step_is_the_first_stage_that_is_missing(api: httpx2.Client, api_world
     }
     cleared = asked(api, "/clear/match", {"stage": "escalate_cloud"}, status=200)
     try:
-        assert (cleared["status"], cleared["stages"]) == ("cleared", ["escalate_cloud", "compile_report"])
+        assert (cleared["status"], cleared["stages"]) == (
+            "cleared",
+            ["escalate_cloud", "corrections", "compile_report", "evaluation"],
+        )
         assert not api_world.storage.exists(Keys.table("compile_report", "match"))
         assert api.get("/detect/timeline/match/exposures").status_code == 404
         step = asked(api, "/step/match")

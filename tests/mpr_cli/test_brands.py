@@ -103,7 +103,7 @@ def test_a_password_is_shown_nowhere(mpr: Mpr, monkeypatch: pytest.MonkeyPatch) 
 
 def states(said: str) -> dict[str, str]:
     """Each stage's state in what `mpr status` says."""
-    return {line.split()[0]: line.split()[1] for line in said.splitlines()[2:]}
+    return {line.split()[0]: line.split()[1] for line in said.splitlines()[2:] if line[0] != " "}
 
 
 def exposures(folder: Path, timeline: str) -> list[tuple[str, str]]:

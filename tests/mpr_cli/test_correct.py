@@ -71,7 +71,7 @@ def test_a_missed_logo_is_found_elsewhere_by_the_next_run(fly: Mpr, home: Path, 
     assert "detect_objects      stale  the reference pictures changed" in status
     assert "corrections         stale  no longer skipped: no correction is given (mpr correct)" in status
     fly("replay", "flying", "detect_objects")
-    assert exposures(home) == [("Kite", 0, 3750, "logo+manual")]
+    assert exposures(home) == [("Kite", 0, 2000, "logo+manual"), ("Kite", 2000, 3750, "logo")]
     logos = from_parquet((home / "storage/stages/match_brands/flying.parquet").read_bytes(), "").rows
     assert sorted(logos.filter(pl.col("brand") == "Kite")["seq"].unique().to_list())[-1] >= 4, "in the other shot"
     assert "stale" not in fly("status", "flying")

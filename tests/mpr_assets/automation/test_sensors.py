@@ -374,7 +374,7 @@ def test_a_host_that_is_away_leaves_its_timelines_alone(house: House, monkeypatc
     monkeypatch.setattr(house.host, "identity", away)
     assert house.replays() == []
     assert len(asked) == 1, "one waiting is enough"
-    assert house.tick(config_sensor(STAGES)).skip_message == "no run is needed; 12 changed settings were observed."
+    assert house.tick(config_sensor(STAGES)).skip_message == "no run is needed; 16 changed settings were observed."
 
 
 def test_a_thousand_timelines_become_one_backfill(tmp_path: Path) -> None:

@@ -49,7 +49,11 @@ SAME = {
     "a report by its stage": (TIMELINE, f"{TIMELINE}:compile_report", ["exposures", "detections"]),
     **{
         f"{stage} with itself": (f"{TIMELINE}:{stage}",) * 2
-        + (["detections", "candidates"] if stage in ("match_brands", "escalate_vlm", "escalate_cloud") else [stage],)
+        + (
+            ["detections", "candidates"]
+            if stage in ("match_brands", "escalate_vlm", "escalate_cloud", "corrections")
+            else [stage],
+        )
         for stage in NAMES
         if stage != "compile_report"
     },

@@ -26,6 +26,9 @@ from tests.faults import (
 )
 from tests.world import NAMES, TIMELINE
 
+WITHOUT_A_PERSON = {"corrections", "evaluation"}
+"""Stages that have nothing to do as long as nobody has said what is right."""
+
 
 @dataclass(frozen=True)
 class Undisturbed:
@@ -53,8 +56,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbe
 def test_every_stage_has_work_to_do(undisturbed: Undisturbed) -> None:
     status, told = undisturbed.place.run()
     assert status == 0
-    assert sorted(path.name for path in undisturbed.before.iterdir()) == sorted(NAMES)
-    assert "skipped" not in told
+    at_work = set(NAMES) - WITHOUT_A_PERSON
+    assert {path.name for path in undisturbed.before.iterdir()} == at_work
+    assert [line for line in told.splitlines() if "skipped" in line and line.split(":")[0].strip() in at_work] == []
     assert " 0 rows" not in told
     assert len(undisturbed.cloud.requests) == 1
     assert [word for word in ("Acme Motors", "Quorzen", "Tessarune") if word not in told] == []

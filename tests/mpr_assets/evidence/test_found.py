@@ -121,8 +121,7 @@ def test_stages_that_were_made_anew_since_are_named() -> None:
     assert THREE.out_of_step() == []
     stale = results(detection(0), headers={"filter_scenes": {"data_version": "another"}})
     assert stale.out_of_step()[-1] == (
-        "compile_report was made from an earlier result of filter_scenes; mpr replay match compile_report brings it "
-        "up to date"
+        "evaluation was made from an earlier result of filter_scenes; mpr replay match evaluation brings it up to date"
     )
 
 

@@ -228,9 +228,9 @@ def test_a_backfill_is_shown_and_stopped(
 
 DOWNSTREAM = {
     "timeline": NAMES,
-    "compile_report": ["compile_report"],
-    "escalate_vlm": ["escalate_vlm", "escalate_cloud", "compile_report"],
-    "preprocess": ["preprocess", "run_ocr", "match_brands", "escalate_vlm", "escalate_cloud", "compile_report"],
+    "compile_report": ["compile_report", "evaluation"],
+    "escalate_vlm": NAMES[NAMES.index("escalate_vlm") :],
+    "preprocess": NAMES[NAMES.index("preprocess") :],
 }
 
 

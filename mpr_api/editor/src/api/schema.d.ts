@@ -1309,6 +1309,11 @@ export interface components {
              * @description what reports call the source, like its path in the media folder; none: its file name
              */
             name?: string | null;
+            /**
+             * Recorded At
+             * @description when the source's first picture was taken or broadcast, in ISO 8601, by the clock of the place; none: not known
+             */
+            recorded_at?: string | null;
         };
         /** ClearAnswer */
         ClearAnswer: {
