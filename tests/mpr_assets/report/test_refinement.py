@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import polars as pl
+import pytest
 
 from mpr_assets.report.exposures import ExposureSettings, exposures
-from mpr_assets.report.refinement import Edge, EdgeTime
+from mpr_assets.report.refinement import Edge, EdgeTime, part
 from tests.mpr_assets.report.tables import chunks, detection, detections, frames, scenes
 
 ONE = chunks(("match.mp4", 0, 4000))
@@ -101,3 +102,28 @@ def test_every_mark_is_looked_for_once() -> None:
     )
     exposures(found, EVERY_HALF, ONE_SHOT, ONE, NO_GAPS, refine=refine)
     assert boxes == [((12, 10, 20, 10), (100, 50, 20, 10)), ((60, 50, 20, 10),)]
+
+
+PARTED = {
+    "nothing": ([], []),
+    "of another brand": ([("A", 0, 20, 0, 5), ("B", 10, 30, 0, 5)], [("A", 0, 20, 0, 5), ("B", 10, 30, 0, 5)]),
+    "apart": ([("A", 0, 9, 0, 5), ("A", 10, 30, 0, 5)], [("A", 0, 9, 0, 5), ("A", 10, 30, 0, 5)]),
+    "an end past a start that is surer": (
+        [("A", 0, 12, 0, 5), ("A", 10, 30, 0, 5)],
+        [("A", 0, 10, 0, 0), ("A", 10, 30, 0, 5)],
+    ),
+    "a start before an end that is surer": (
+        [("A", 10, 30, 8, 5), ("A", 0, 12, 0, 5)],
+        [("A", 12, 30, 5, 5), ("A", 0, 12, 0, 5)],
+    ),
+}
+"""Stays (brand, start, end, how far off each may be), and what they become."""
+
+
+@pytest.mark.parametrize("case", PARTED)
+def test_stays_of_a_brand_do_not_reach_into_each_other(case: str) -> None:
+    given, expected = PARTED[case]
+    names = ("start_ms", "end_ms", "start_uncertainty_ms", "end_uncertainty_ms")
+    columns = {name: [stay[at] for stay in given] for at, name in enumerate(names, start=1)}
+    part([stay[0] for stay in given], columns)
+    assert list(zip([stay[0] for stay in given], *columns.values(), strict=True)) == expected
