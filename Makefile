@@ -58,10 +58,11 @@ types: $(EDITOR)/openapi.json $(EDITOR)/node_modules/.package-lock.json ## the p
 	$(NPM) run --silent types
 
 # Chromium runs the page: Debian's is installed where there is none; CHROMIUM names another.
-test-editor: $(EDITOR)/openapi.json editor ## the tests of the editor's page, in Chromium
+test-editor: $(EDITOR)/openapi.json editor ## the tests of the editor's page and the report's, in Chromium
 	$(NPM) run --silent types -- --check
 	$(NPM) run --silent test
-	PATH=$(CURDIR)/.venv-node/bin:$$PATH $(BIN)/python -m tests.mpr_api.editor_server npm --prefix $(EDITOR) run --silent browser-test
+	PATH=$(CURDIR)/.venv-node/bin:$$PATH $(BIN)/python -m tests.browser.editor_server npm --prefix $(EDITOR) run --silent browser-test
+	$(BIN)/pytest --override-ini addopts=-q tests/browser
 
 serve: .venv/installed $(DAGSTER_HOME)/dagster.yaml editor ## the API and the editor's page on http://localhost:8100
 	$(BIN)/mpr serve

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from bench.tracks import any_gap, byte_track, detections
+from bench.tracks import any_gap, detections
 from mpr_assets.report.camera import still
 from mpr_assets.report.tracks import AwayLimits
 from tests.mpr_assets.report.tables import detection
@@ -24,13 +23,6 @@ def test_any_gap_knows_no_marks() -> None:
     bridges = any_gap(found, looked([0] * 8), LIMITS, still).bridges
     assert [(one.brand, one.from_seq, one.to_seq, one.limit_ms) for one in bridges] == [("Acme", 1, 3, 1000)]
     assert any_gap(found, looked([0, 0, 1, 1, 2, 2]), LIMITS, still).bridges == ()
-
-
-@pytest.mark.skipif(importlib.util.find_spec("trackers") is None, reason="the package trackers is not installed")
-def test_byte_track_follows_what_overlaps() -> None:
-    found = table(*(detection(seq, box=box(100)) for seq in (0, 1, 4)))
-    bridges = byte_track(found, looked([0] * 8), LIMITS, still).bridges
-    assert [(one.from_seq, one.to_seq, one.limit_ms) for one in bridges] == [(1, 4, 3000)]
 
 
 @pytest.mark.parametrize(("missed", "seqs"), [(0.0, [0, 1]), (1.0, [])], ids=["none missed", "all missed"])

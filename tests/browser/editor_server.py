@@ -1,6 +1,6 @@
-"""A finished timeline with Dagster's daemon and `mpr serve` beside it, for the tests of the editor's page.
+"""A browser, and a finished timeline with Dagster's daemon and `mpr serve` beside it, for the tests of pages.
 
-    python -m tests.mpr_api.editor_server COMMAND...      runs the command with them, and stops them
+    python -m tests.browser.editor_server COMMAND...      runs the command with them, and stops them
 
 The command finds the page at `MPR_EDITOR_URL` and a browser at `CHROMIUM`. Chromium is fetched from Debian's packages
 where it is not installed, which takes a user who may.
@@ -23,6 +23,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from bench import browser
 from mpr_resources.environment import ROOT, dagster_settings
 from tests.gpu_service.live import free_port
 from tests.world import World, write_inputs
@@ -85,17 +86,13 @@ def wait_for(url: str) -> None:
 
 def chromium() -> str:
     """The browser's program, installed where it is missing."""
-    named = os.environ.get("CHROMIUM")
-    if named:
-        return named
-    for _ in range(2):
-        found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-        if found:
-            return found
-        if shutil.which("apt-get") and os.geteuid() == 0:
-            subprocess.run(["apt-get", "update", "-qq"], check=True)
-            subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
-    raise SystemExit("No Chromium is on this machine: install it, or name its program in CHROMIUM.")
+    if browser.chromium() is None and shutil.which("apt-get") and os.geteuid() == 0:
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"], check=True)
+    found = browser.chromium()
+    if found is None:
+        raise SystemExit("No Chromium is on this machine: install it, or name its program in CHROMIUM.")
+    return found
 
 
 if __name__ == "__main__":

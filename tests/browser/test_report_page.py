@@ -1,4 +1,4 @@
-"""What the page does in a browser. Without a Chromium on the machine these are skipped; CHROMIUM names another one."""
+"""What the report's page does in a browser: `make test-editor`, which brings one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ from mpr_assets.stages.compile_report import CompileReportSettings
 from tests.mpr_assets.report.tables import detection
 from tests.mpr_assets.report.test_page import NAMES, SAMPLED, SHOTS, SPANS, compiled, picture
 
-PROGRAM = chromium()
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium is on this machine")
-
 ROWS = [
     detection(0),
     detection(1, source="logo", confidence=0.7),
@@ -37,8 +34,9 @@ ROWS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Tab]:
-    assert PROGRAM is not None
-    with tab(PROGRAM) as opened:
+    program = chromium()
+    assert program is not None, "no Chromium is on this machine; CHROMIUM names one"
+    with tab(program) as opened:
         yield opened
 
 

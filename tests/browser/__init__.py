@@ -1,0 +1,1 @@
+"""What pages do in a browser: `make test-browser`."""
