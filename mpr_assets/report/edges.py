@@ -194,17 +194,17 @@ def _followed(mark: MarkSearch, first: Grey, search: _Search, pictures: dict[int
     return len(search.places) - 1
 
 
-def _time(search: _Search, steps: int, ms: Sequence[int], ends_ms: Sequence[int]) -> EdgeTime:
+def _time(search: _Search, steps: int, ms: Sequence[int], ends_ms: Sequence[int]) -> EdgeTime | None:
     """On the source's clock, from how far the mark is there.
 
-    Where the sample beyond shows it too, it was there and was not found. It comes or goes near there or beyond: the
-    edge is put there, and stays uncertain.
+    None where its pixels seem to be in the sample beyond too, in which it was not found: one of the two is wrong, and
+    what was not found is not claimed.
     """
     edge, places = search.edge, search.places
     if steps == len(places) - 1:
         if edge.beyond_pts is None:
             return EdgeTime(ends_ms[-1], 0)
-        return EdgeTime(ms[places[-1]], abs(ms[places[-1]] - ms[places[0]]) // 2, True)
+        return None
     there, gone = places[steps], places[steps + 1]
     low, high = (ends_ms[gone], ms[there]) if edge.side == "start" else (ends_ms[there], ms[gone])
     return EdgeTime((low + high) // 2, -(-(high - low) // 2))

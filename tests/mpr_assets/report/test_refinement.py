@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import polars as pl
-import pytest
 
 from mpr_assets.report.exposures import ExposureSettings, exposures
-from mpr_assets.report.refinement import Edge, EdgeTime, part
+from mpr_assets.report.refinement import Edge, EdgeTime
 from tests.mpr_assets.report.tables import chunks, detection, detections, frames, scenes
 
 ONE = chunks(("match.mp4", 0, 4000))
@@ -63,21 +62,17 @@ def test_up_to_the_end_of_a_chunk() -> None:
     assert spans(detections(detection(7)), source) == [(3250, 4000, 250, 0, 750)]
 
 
-def test_a_mark_that_is_in_samples_beyond_is_followed() -> None:
-    source = Source(
-        {
-            ("end", 1000, 1500): EdgeTime(1500, 250, is_beyond=True),
-            ("end", 1000, 2000): EdgeTime(2000, 500, is_beyond=True),
-            ("end", 1000, 2500): EdgeTime(2140, 20),
-        }
-    )
-    assert spans(detections(detection(2)), source) == [(750, 2140, 250, 20, 1390)]
+def test_no_further_than_the_neighbouring_sample() -> None:
+    source = Source()
+    assert spans(detections(detection(2), detection(4)), source)[0] == (750, 1250, 250, 250, 500)
+    assert source.asked == [("start", 1000, 500), ("end", 1000, 1500), ("start", 2000, 1500), ("end", 2000, 2500)]
 
 
-def test_not_into_the_next_exposure() -> None:
-    source = Source({("end", 1000, 1500): EdgeTime(1500, 250, is_beyond=True)})
-    assert spans(detections(detection(2), detection(4)), source)[0] == (750, 1500, 250, 250, 750)
-    assert ("end", 1000, 2000) not in source.asked
+def test_where_another_exposure_begins_at_the_next_sample_nothing_is_looked_up() -> None:
+    source = Source()
+    found = detections(detection(2), detection(3, box=(200, 10, 20, 10)))
+    exposures(found, EVERY_HALF, scenes([0, 0, 0, 1, 1, 1, 1, 1]), ONE, NO_GAPS, refine=source.refine)
+    assert source.asked == [("start", 1000, 500), ("end", 1500, 2000)]
 
 
 def test_the_length_is_judged_afterwards() -> None:
@@ -102,28 +97,3 @@ def test_every_mark_is_looked_for_once() -> None:
     )
     exposures(found, EVERY_HALF, ONE_SHOT, ONE, NO_GAPS, refine=refine)
     assert boxes == [((12, 10, 20, 10), (100, 50, 20, 10)), ((60, 50, 20, 10),)]
-
-
-PARTED = {
-    "nothing": ([], []),
-    "of another brand": ([("A", 0, 20, 0, 5), ("B", 10, 30, 0, 5)], [("A", 0, 20, 0, 5), ("B", 10, 30, 0, 5)]),
-    "apart": ([("A", 0, 9, 0, 5), ("A", 10, 30, 0, 5)], [("A", 0, 9, 0, 5), ("A", 10, 30, 0, 5)]),
-    "an end past a start that is surer": (
-        [("A", 0, 12, 0, 5), ("A", 10, 30, 0, 5)],
-        [("A", 0, 10, 0, 0), ("A", 10, 30, 0, 5)],
-    ),
-    "a start before an end that is surer": (
-        [("A", 10, 30, 8, 5), ("A", 0, 12, 0, 5)],
-        [("A", 12, 30, 5, 5), ("A", 0, 12, 0, 5)],
-    ),
-}
-"""Stays (brand, start, end, how far off each may be), and what they become."""
-
-
-@pytest.mark.parametrize("case", PARTED)
-def test_stays_of_a_brand_do_not_reach_into_each_other(case: str) -> None:
-    given, expected = PARTED[case]
-    names = ("start_ms", "end_ms", "start_uncertainty_ms", "end_uncertainty_ms")
-    columns = {name: [stay[at] for stay in given] for at, name in enumerate(names, start=1)}
-    part([stay[0] for stay in given], columns)
-    assert list(zip([stay[0] for stay in given], *columns.values(), strict=True)) == expected
