@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from mpr_assets.evidence.moment import BRAND_STAGES
 from mpr_assets.exports.formats import FORMATS, formats_named
 from mpr_assets.exports.stored import read_report, write_files
 from mpr_assets.runs.local_storage import storage
@@ -45,7 +46,7 @@ def export_command(
     """Write a timeline's report in other formats: spreadsheets, subtitles, edit lists; see docs/exports.md."""
     wanted = formats_named(formats)
     load_spec(storage(), timeline)
-    tables = read_report(storage(), timeline)
+    tables = read_report(storage(), timeline, BRAND_STAGES)
     data = {name: one.make(tables) for name, one in wanted.items()}
     paths = write_files(to, {f"{timeline}.{wanted[name].suffix}": made for name, made in data.items()})
     files = [ExportedFile(name, str(path), len(data[name])) for name, path in zip(data, paths, strict=True)]

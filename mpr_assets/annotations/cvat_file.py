@@ -3,6 +3,8 @@
 Between two shapes of a track boxes are put in between along straight lines, as CVAT does; a shape that is `outside`
 ends a stay; one that is occluded may be missed. Attributes may say more: `brand` in the place of the label, `kind`
 (text or logo), `optional` (true).
+
+A file of a project has a task for each of its videos, and tracks name theirs.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class _Shape:
 class _Track:
     where: str
     label: str
+    task: str
     shapes: list[_Shape] = field(default_factory=list)
 
 
@@ -48,12 +51,20 @@ def read_cvat(path: Path, text: bytes, frames: int) -> list[FollowedMark]:
     """
     reader = _Reader(path)
     reader.parse(text)
-    return [mark for track in reader.tracks for mark in _marks(track, frames)]
+    return [mark for track in reader.tracks for mark in _marks(track, frames, reader.videos.get(track.task, ""))]
+
+
+TASK = ["annotations", "meta", "project", "tasks", "task"]
+"""Where a project tells of a task."""
 
 
 class _Reader:
+    """`videos`: what a project's tasks are of, by the task's number."""
+
     def __init__(self, path: Path) -> None:
         self.tracks: list[_Track] = []
+        self.videos: dict[str, str] = {}
+        self._task: dict[str, str] = {}
         self._path = path
         self._parser = expat.ParserCreate()
         self._parser.StartElementHandler = self._start
@@ -87,17 +98,24 @@ class _Reader:
         self._depth.append(name)
         if self._depth == ["annotations", "track"]:
             label = " ".join(attributes.get("label", "").split())
-            self.tracks.append(_Track(self._where, label))
+            self.tracks.append(_Track(self._where, label, attributes.get("task_id", "")))
         elif self._depth[:2] == ["annotations", "track"] and len(self._depth) == 3 and name in SHAPES:
             self.tracks[-1].shapes.append(_shape(self._where, name, attributes))
         elif name == "attribute":
             self._attribute, self._said = attributes.get("name", ""), []
+        elif self._depth[:-1] == TASK:
+            self._said = []
 
     def _text(self, text: str) -> None:
         self._said.append(text)
 
     def _end(self, name: str) -> None:
         self._depth.pop()
+        if self._depth == TASK:
+            self._task[name] = "".join(self._said).strip()
+        elif [*self._depth, name] == TASK:
+            self.videos[self._task.get("id", "")] = self._task.get("source", "")
+            self._task = {}
         if name == "attribute" and self._depth[:2] == ["annotations", "track"] and self.tracks[-1].shapes:
             self.tracks[-1].shapes[-1].attributes[self._attribute.lower()] = "".join(self._said).strip()
 
@@ -119,7 +137,7 @@ def _shape(where: str, name: str, attributes: Mapping[str, str]) -> _Shape:
     return _Shape(where, int(frame), box, outside, occluded)
 
 
-def _marks(track: _Track, frames: int) -> list[FollowedMark]:
+def _marks(track: _Track, frames: int, video: str) -> list[FollowedMark]:
     said = {name: value for shape in track.shapes for name, value in shape.attributes.items()}
     brand = " ".join(said.get("brand", "").split()) or track.label
     if not any(character.isalnum() for character in brand):
@@ -153,7 +171,8 @@ def _marks(track: _Track, frames: int) -> list[FollowedMark]:
             box = _between(shape.box, next_one.box, share) if next_one is not None and moves else shape.box
             if box[0] + box[2] > 0 and box[1] + box[3] > 0:
                 boxes[frame] = box
-    return [FollowedMark(track.where, brand, kinds.get(said.get("kind", "").lower()), seen, boxes)] if seen else []
+    kind = kinds.get(said.get("kind", "").lower())
+    return [FollowedMark(track.where, brand, kind, seen, boxes, video)] if seen else []
 
 
 def _between(one: XYWH, other: XYWH, share: float) -> XYWH:

@@ -8,8 +8,11 @@ from typing import Literal, TypeAlias
 
 from gpu_service.errors import BadInput
 from mpr_assets.exports.azure_file import azure
+from mpr_assets.exports.coco_file import coco
 from mpr_assets.exports.csv_file import exposures_csv
+from mpr_assets.exports.cvat_file import cvat
 from mpr_assets.exports.edl_file import edl
+from mpr_assets.exports.google_file import google
 from mpr_assets.exports.json_file import report_json
 from mpr_assets.exports.otio_file import otio
 from mpr_assets.exports.parquet_file import parquet
@@ -18,7 +21,9 @@ from mpr_assets.exports.tables import ReportTables
 from mpr_assets.exports.webvtt_file import webvtt
 from mpr_assets.exports.xlsx_file import xlsx
 
-FormatName: TypeAlias = Literal["csv", "json", "xlsx", "parquet", "webvtt", "srt", "edl", "otio", "azure"]
+FormatName: TypeAlias = Literal[
+    "csv", "json", "xlsx", "parquet", "webvtt", "srt", "edl", "otio", "azure", "google", "coco", "cvat"
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,9 @@ FORMATS: dict[FormatName, Format] = {
     "edl": Format("edl", edl),
     "otio": Format("otio", otio),
     "azure": Format("azure.json", azure),
+    "google": Format("google.json", google),
+    "coco": Format("coco.json", coco),
+    "cvat": Format("cvat.xml", cvat),
 }
 
 

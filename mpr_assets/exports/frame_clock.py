@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mpr_assets.report.model import Report
+from mpr_assets.report.model import Report, ReportSource
 
 USUAL = [Fraction(one) for one in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60")]
 NEAR = Fraction(1, 5000)
@@ -24,7 +25,12 @@ class FrameClock:
     @classmethod
     def of(cls, report: Report) -> FrameClock:
         """That of the first source, by which an editor takes the whole timeline; 25 where there is none."""
-        known = [Fraction(source.fps) for source in report.sources if not source.fps.endswith("/0")]
+        return cls.of_sources(report.sources)
+
+    @classmethod
+    def of_sources(cls, sources: Sequence[ReportSource]) -> FrameClock:
+        """That of the first of them that has one; 25 where none has."""
+        known = [Fraction(source.fps) for source in sources if not source.fps.endswith("/0")]
         fps = next((one for one in known if one > 0), Fraction(25))
         return cls(next((usual for usual in USUAL if abs(usual - fps) <= usual * NEAR), fps))
 

@@ -16,3 +16,8 @@ def one_line(name: str) -> str:
     'Acme Co Ltd'
     """
     return " ".join("".join(" " if unicodedata.category(one) in BREAKS else one for one in name).split())
+
+
+def xml_line(name: str) -> str:
+    """The same, for XML: what XML 1.0 has no letters for is left out."""
+    return "".join(one for one in one_line(name) if not 0xD800 <= ord(one) <= 0xDFFF and one not in "\ufffe\uffff")

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import polars as pl
 from pydantic import ValidationError
 
 from gpu_service.errors import BadInput, PermanentError
+from mpr_assets.corrections.applied import without_rejected
 from mpr_assets.exports.tables import ReportTables, brands_of
+from mpr_assets.report.exposures import frame_spans
+from mpr_assets.report.mark_spans import Marks, marks_of
 from mpr_assets.report.model import Report
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
-from mpr_resources.storage.tables import read_table
+from mpr_resources.storage.tables import StageTable, read_table
+
+REPORT, TIMELINE, FRAMES, SCENES = "compile_report", "timeline", "extract_frames", "filter_scenes"
+CORRECTIONS = "corrections"
 
 
-def read_report(storage: Storage, timeline: str) -> ReportTables:
+def read_report(storage: Storage, timeline: str, detecting: Sequence[str]) -> ReportTables:
     """What is stored of a timeline's report, stale or not.
+
+    Args:
+        detecting: stages whose detections make up the report; they are read where a format has boxes.
 
     Raises:
         BadInput: there is none.
         PermanentError: it cannot be read, or its parts do not belong together.
     """
     try:
-        exposures = read_table(storage, "compile_report", timeline).rows
+        stored = read_table(storage, REPORT, timeline)
+        exposures = stored.rows
         report = Report.model_validate_json(storage.get(Keys.report(timeline, "report.json")))
     except MissingObject as error:
         raise BadInput(f"The timeline {timeline!r} has no report yet", "run it first") from error
@@ -34,7 +46,30 @@ def read_report(storage: Storage, timeline: str) -> ReportTables:
     if report.counts.exposures != exposures.height:
         what = f"The report of the timeline {timeline!r} does not fit its table of exposures"
         raise PermanentError(what, "a run is at work, or was broken off: wait for it, or run it again")
-    return ReportTables(report, exposures, brands_of(report))
+    return ReportTables(report, exposures, brands_of(report), partial(_marks, storage, stored, detecting))
+
+
+def _marks(storage: Storage, report: StageTable, detecting: Sequence[str]) -> Marks:
+    """The marks of a report, from the tables that it was made from.
+
+    Raises:
+        BadInput: one of them was made anew since, or is not stored any more.
+    """
+    timeline = report.header.timeline
+
+    def rows(stage: str) -> pl.DataFrame:
+        try:
+            table = read_table(storage, stage, timeline)
+        except MissingObject:
+            table = None
+        if table is None or table.header.data_version != report.header.upstream[stage]:
+            what = f"{stage} of the timeline {timeline!r} is not stored as its report was made from it"
+            raise BadInput(what, f"bring the report up to date: mpr replay {timeline} {REPORT}")
+        return table.rows
+
+    frames = rows(FRAMES)
+    found = without_rejected(pl.concat([rows(one) for one in detecting]), rows(CORRECTIONS))
+    return marks_of(report.rows, found, frames, frame_spans(frames, rows(SCENES), rows(TIMELINE)))
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> list[Path]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from mpr_assets.report.exposures import (
     exposures,
     frame_spans,
 )
+from mpr_assets.report.mark_spans import marks_of
 from mpr_assets.report.measured import NOTHING_AROUND, MeasureSettings, measure
 from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.report.model import StageProvenance
@@ -138,7 +140,8 @@ def compile_report(
     measured = measure(found, detections, frames, spans, chunks, settings, stream, around, motion, card)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
     report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, settings.counting_rule, card)
-    tables = ReportTables(report, measured.exposures, measured.brands)
+    marks = partial(marks_of, measured.exposures, detections, frames, spans)
+    tables = ReportTables(report, measured.exposures, measured.brands, marks)
     return ReportFiles(
         exposures=measured.exposures,
         brands=measured.brands,

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
 import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
+import numpy as np
 import openpyxl
 import opentimelineio as otio
 import polars as pl
 import pytest
 import webvtt
+from google.cloud.videointelligence_v1.types import AnnotateVideoResponse
 from openpyxl.utils.escape import unescape
+from pycocotools.coco import COCO
 
 from gpu_service.errors import BadInput
+from mpr_assets.annotations.followed import VideoFrames
+from mpr_assets.annotations.truth_files import read_truth_file
 from mpr_assets.exports.formats import FORMATS, FormatName, formats_named
 from mpr_assets.exports.names import one_line
 from mpr_assets.exports.tables import ReportTables
@@ -96,6 +104,41 @@ def read_azure(data: bytes) -> dict[str, int]:
     )
 
 
+def read_google(data: bytes) -> dict[str, int]:
+    response = AnnotateVideoResponse.from_json(data.decode())
+    return totals(
+        (
+            logo.entity.description,
+            round(one.start_time_offset.total_seconds() * 1000),
+            round(one.end_time_offset.total_seconds() * 1000),
+        )
+        for result in response.annotation_results
+        for logo in result.logo_recognition_annotations
+        for one in logo.segments
+    )
+
+
+def read_coco(data: bytes) -> dict[str, int]:
+    read = COCO()
+    read.dataset = json.loads(data)
+    with contextlib.redirect_stdout(io.StringIO()):
+        read.createIndex()
+    return totals(
+        (read.cats[one["category_id"]]["name"], start_ms, end_ms)
+        for one in read.dataset["tracks"]
+        for start_ms, end_ms in one["spans_ms"]
+    )
+
+
+def read_cvat(data: bytes) -> dict[str, int]:
+    video = VideoFrames("a b.mp4", np.arange(4000 * FPS) * 1000 // FPS, 4_000_000, [(0, 4_000_000, 0)])
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "truth.xml")
+        path.write_bytes(data)
+        truth = read_truth_file(path, 4_000_000, lambda: [video])
+    return totals((one.brand, one.start_ms, one.end_ms) for one in truth.rows)
+
+
 READERS: Mapping[FormatName, tuple[Callable[[bytes], dict[str, int]], Callable[[str], str]]] = {
     "csv": (read_csv, str),
     "json": (read_json, str),
@@ -109,6 +152,9 @@ READERS: Mapping[FormatName, tuple[Callable[[bytes], dict[str, int]], Callable[[
     "edl": (read_edl, one_line),
     "otio": (read_otio, str),
     "azure": (read_azure, str),
+    "google": (read_google, str),
+    "coco": (read_coco, str),
+    "cvat": (read_cvat, one_line),
 }
 """How each is read back, and how it writes a name."""
 
@@ -167,7 +213,7 @@ def test_a_workbook_has_names_as_text_and_numbers_as_numbers() -> None:
 def test_more_exposures_than_a_sheet_holds_are_refused() -> None:
     many = pl.concat([REPORT.exposures.head(1)]).select(pl.all().repeat_by(MOST_ROWS).explode())
     with pytest.raises(BadInput, match="A sheet of XLSX holds 1048575 exposures, and the timeline 'derby' has 1048576"):
-        xlsx(ReportTables(REPORT.report, many, REPORT.measures))
+        xlsx(ReportTables(REPORT.report, many, REPORT.measures, REPORT.get_marks))
 
 
 def test_formats_by_name() -> None:

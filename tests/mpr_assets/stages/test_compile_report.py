@@ -7,6 +7,12 @@ import io
 import json
 import re
 
+import pytest
+
+from gpu_service.errors import BadInput
+from mpr_assets.exports.formats import FORMATS
+from mpr_assets.exports.stored import read_report
+from mpr_assets.stages.compile_report import DETECTING
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import hash_of
 from tests.world import (
@@ -82,15 +88,34 @@ def test_no_path_of_the_machine_is_shown_unless_asked(world: World) -> None:
 
 
 def test_exports_that_are_listed_are_stored_and_go_when_they_are_not(world: World) -> None:
-    listed = {"compile_report": {"exports": ["srt", "csv", "xlsx"]}}
+    listed = {"compile_report": {"exports": ["srt", "csv", "xlsx", "cvat"]}}
     assert world.run("compile_report", overrides=listed).success
     assert read(world, "report.srt") == f"1\n00:00:00,000 --> 00:00:02,000\n{BRAND}\n"
+    tables = read_report(world.storage, TIMELINE, [one.name for one in DETECTING])
+    assert FORMATS["cvat"].make(tables).decode() == read(world, "report.cvat.xml")
     world.storage.delete([Keys.report(TIMELINE, "report.xlsx")])
     assert world.run("compile_report", overrides=listed).reused() == {"compile_report": False}
     assert world.storage.exists(Keys.report(TIMELINE, "report.xlsx"))
     assert world.run("compile_report").success
     stored = {key.rpartition("/")[2] for key in world.storage.list(f"reports/{TIMELINE}")}
     assert stored == set(REPORT_FILES)
+
+
+def test_marks_of_other_tables_than_the_report_was_made_from_are_refused(world: World) -> None:
+    key = Keys.table("filter_scenes", TIMELINE)
+    table = world.storage.get(key)
+    world.storage.delete([key])
+    tables = read_report(world.storage, TIMELINE, [one.name for one in DETECTING])
+    try:
+        with pytest.raises(BadInput) as said:
+            FORMATS["coco"].make(tables)
+    finally:
+        world.storage.put(key, table)
+    assert str(said.value) == (
+        f"filter_scenes of the timeline {TIMELINE!r} is not stored as its report was made from it; "
+        f"bring the report up to date: mpr replay {TIMELINE} compile_report."
+    )
+    assert FORMATS["json"].make(tables).decode() == read(world, "report.json")
 
 
 def test_edges_are_looked_up_in_the_video(world: World) -> None:
