@@ -23,8 +23,10 @@ from mpr_api.access.config import ApiConfig
 from mpr_api.access.guard import Access
 from mpr_api.access.refusals import ErrorAnswer
 from mpr_api.routes import (
+    corrections,
     events,
     frames,
+    history,
     jobs,
     overlays,
     replay_stage,
@@ -55,6 +57,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     events.router,
     scenarios.router,
     overlays.router,
+    corrections.router,
+    history.router,
 )
 STOP_S = 3
 """How long requests that are being answered may take when the server is to end."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 from rich.table import Table
 
@@ -19,21 +17,19 @@ from mpr_assets.annotations.corrections import (
     keep_corrections,
     read_corrections,
 )
-from mpr_assets.corrections.correction_files import AskedCorrection, read_correction_file
-from mpr_assets.corrections.given import TimelineState, corrections_of
+from mpr_assets.corrections.asked import AskedCorrection
+from mpr_assets.corrections.correction_files import read_correction_file
+from mpr_assets.corrections.given import corrections_of
+from mpr_assets.corrections.timeline_state import replay_from, state_of
 from mpr_assets.definitions import profiles_folder
-from mpr_assets.report.exposures import frame_spans
 from mpr_assets.runs.local_storage import storage
-from mpr_assets.timelines.chunks import timeline_ms
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import Timeline, composed
 from mpr_cli.document import Document
 from mpr_resources.media.clock import clock
 from mpr_resources.storage.keys import Keys
-from mpr_resources.storage.pictures import PictureCache, PictureFolder
-from mpr_resources.storage.store import MissingObject, Storage
-from mpr_resources.storage.tables import read_table
+from mpr_resources.storage.store import Storage
 
 app = typer.Typer()
 
@@ -100,14 +96,18 @@ def correct(
     asked: dict[str, list[AskedCorrection]] = {}
     for one in read_correction_file(file):
         asked.setdefault(composed(one.timeline) or one.timeline, []).append(one)
+    profiles = profiles_folder(os.environ)
     # All of the file is held against its timelines before anything of it is kept.
-    told = {timeline: corrections_of(lines, _state(store, timeline, lines)) for timeline, lines in asked.items()}
+    told = {
+        timeline: corrections_of(lines, state_of(store, profiles, timeline, lines[0].where))
+        for timeline, lines in asked.items()
+    }
     shown = []
     for timeline, given in told.items():
         before = {one.name for one in read_corrections(store, timeline)}
         keep_corrections(store, timeline, given)
         shown.append(_shown(store, timeline, len({one.name for one, _ in given} - before)))
-    return CorrectionsGiven(shown, {timeline: _replay_from(given) for timeline, given in told.items()})
+    return CorrectionsGiven(shown, {timeline: replay_from(one for one, _ in given) for timeline, given in told.items()})
 
 
 @app.command()
@@ -128,39 +128,6 @@ def corrections(
             )
     forget_corrections(store, timeline, [kept[name] for name in remove or ()])
     return _shown(store, timeline, 0)
-
-
-def _replay_from(told: Sequence[tuple[Correction, bytes]]) -> str:
-    return "detect_objects" if any(picture for _, picture in told) else "corrections"
-
-
-def _state(store: Storage, timeline: str, asked: Sequence[AskedCorrection]) -> TimelineState:
-    try:
-        spec = load_spec(store, timeline)
-        chunks, frames, scenes = (
-            read_table(store, stage, timeline) for stage in ("timeline", "extract_frames", "filter_scenes")
-        )
-    except MissingObject as error:
-        raise BadInput(f"{asked[0].where}: the timeline {timeline!r} has no frames yet", "run it first") from error
-    except BadInput as error:
-        raise BadInput(error.what, error.remedy, where=asked[0].where) from error
-    try:
-        exposures = read_table(store, "compile_report", timeline).rows
-    except MissingObject:
-        exposures = pl.DataFrame(schema={"brand": pl.String, "start_ms": pl.Int64, "end_ms": pl.Int64})
-    profiles = profiles_folder(os.environ)
-    brands = profiles.brand_list(profiles.load(spec.profile), Path(spec.brands) if spec.brands else None)
-    prefix = Keys.frames(timeline, frames.header.fingerprint)
-    folder = PictureFolder(store, prefix, "jpg", PictureCache(), "extract_frames")
-    return TimelineState(
-        timeline,
-        frames.rows,
-        frame_spans(frames.rows, scenes.rows, chunks.rows),
-        exposures,
-        brands,
-        timeline_ms(chunks.rows),
-        lambda seq: folder.read(seq).pixels,
-    )
 
 
 def _shown(store: Storage, timeline: str, new: int) -> ShownCorrections:

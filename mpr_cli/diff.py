@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isnan
-from typing import Annotated, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from mpr_assets.compare.snapshots import Section, Snapshot, compare_snapshots, find_snapshot
-from mpr_assets.compare.table_diff import change_line
+from mpr_assets.compare.snapshots import Snapshot, compare_snapshots, find_snapshot
+from mpr_assets.compare.told_diff import ChangedFigure, ChangedValue, ToldDiff, told_diff
 from mpr_assets.definitions import BY_NAME
 from mpr_assets.report.page.diff import diff_page
-from mpr_assets.runs.history_snapshots import find_entry, is_entry
+from mpr_assets.runs.history_snapshots import find_any, is_entry
 from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_storage import storage
 from mpr_cli import terminal
@@ -37,65 +36,12 @@ MOST_CHANGES = 40
 
 
 @dataclass(frozen=True)
-class ChangedFigure:
-    name: str
-    before: float
-    after: float
-
-
-@dataclass(frozen=True)
-class ChangedValue:
-    name: str
-    before: object
-    after: object
-
-
-@dataclass(frozen=True)
-class ScreenTime:
-    brand: str
-    before_ms: int
-    after_ms: int
-
-
-@dataclass(frozen=True)
-class ChangedRow:
-    """`kind`: gained, lost, moved or changed. `sentence`: the change in a line. `before`, `after`: the row, null where
-    there is none; `columns`: in which they differ.
-    """
-
-    kind: str
-    sentence: str
-    columns: list[str]
-    before: dict[str, object] | None
-    after: dict[str, object] | None
-
-
-@dataclass(frozen=True)
-class ShownRows:
-    """`same`: how many rows do not differ."""
-
-    title: str
-    summary: str
-    same: int
-    counts: list[ChangedFigure]
-    changes: list[ChangedRow]
-
-
-@dataclass(frozen=True)
-class ShownDiff(Document):
+class ShownDiff(ToldDiff, Document):
     """What differs of two results, and nothing that does not. `facts`: what else made them, a sentence each.
     `screen_times`: of brands, the largest difference first; null: not known of both. `not_compared`: what could not be
     and why, a sentence each. `page`: shows it with pictures.
     """
 
-    before: str
-    after: str
-    settings: list[ChangedValue]
-    facts: list[str]
-    screen_times: list[ScreenTime] | None
-    counts: list[ChangedFigure]
-    not_compared: list[str]
-    sections: list[ShownRows]
     page: str
     link: str | None
 
@@ -149,51 +95,15 @@ def diff(before: Reference, after: Reference) -> ShownDiff:
     compared = compare_snapshots(*_snapshots(store, before, after))
     key = Keys.report(compared.after.timeline, f"diff_{'__'.join(_file_name(one) for one in (before, after))}.html")
     store.put(key, diff_page(compared).encode())
-    seconds = compared.seconds
-    return ShownDiff(
-        before=compared.before.reference,
-        after=compared.after.reference,
-        settings=[ChangedValue(name, was, now) for name, (was, now) in compared.settings.items()],
-        facts=list(compared.facts),
-        screen_times=None
-        if seconds is None
-        else [ScreenTime(brand, round(was * 1000), round(now * 1000)) for brand, (was, now) in seconds.items()],
-        counts=_figures(compared.counts),
-        not_compared=[*compared.not_compared, *filter(None, [compared.left_out])],
-        sections=[_shown_rows(section) for section in compared.sections],
-        page=store.where(key),
-        link=store.web(key),
-    )
-
-
-def _figures(counts: Mapping[str, tuple[float, float]]) -> list[ChangedFigure]:
-    return [ChangedFigure(name, was, now) for name, (was, now) in counts.items()]
-
-
-def _shown_rows(section: Section) -> ShownRows:
-    changes = [
-        ChangedRow(one.kind, change_line(one), list(one.columns), _plain(one.before), _plain(one.after))
-        for one in section.difference.changes
-    ]
-    difference = section.difference
-    return ShownRows(section.title, difference.summary(), difference.same, _figures(section.counts), changes)
-
-
-def _plain(row: Mapping[str, Any] | None) -> dict[str, object] | None:
-    """The row as JSON may hold it, which has no NaN."""
-    if row is None:
-        return None
-    return {name: None if isinstance(value, float) and isnan(value) else value for name, value in row.items()}
+    same = {one.name: getattr(told_diff(compared), one.name) for one in fields(ToldDiff)}
+    return ShownDiff(**same, page=store.where(key), link=store.web(key))
 
 
 def _snapshots(store: Storage, *references: str) -> list[Snapshot]:
     if not any(map(is_entry, references)):
         return [find_snapshot(store, reference, BY_NAME) for reference in references]
     with dagster_instance() as instance:
-        return [
-            find_entry(instance, store, one, BY_NAME) if is_entry(one) else find_snapshot(store, one, BY_NAME)
-            for one in references
-        ]
+        return [find_any(instance, store, one, BY_NAME) for one in references]
 
 
 def _file_name(reference: str) -> str:

@@ -6,21 +6,17 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.table import Table
 
-from gpu_service.errors import BadInput, PermanentError
-from mpr_assets.annotations.stored import known_version
 from mpr_assets.evaluation.model import Evaluation
 from mpr_assets.evaluation.pooled import Pooled, pooled
+from mpr_assets.evaluation.stored import read_evaluation, why_stale
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import composed
 from mpr_cli.document import Document
 from mpr_resources.storage.keys import Keys
-from mpr_resources.storage.store import MissingObject, Storage
-from mpr_resources.storage.tables import read_header
 
 app = typer.Typer()
 
@@ -65,42 +61,17 @@ def evaluation(
     names = [composed(name) or name for name in timelines]
     for name in names:
         load_spec(store, name)
-    made = [_read(store, name) for name in names]
+    made = [read_evaluation(store, name) for name in names]
     shown = [
         ShownEvaluation(
             name,
-            _stale(store, name),
+            why_stale(store, name),
             store.where(Keys.evaluation(name, "evaluation.json")),
             one.model_dump(mode="json"),
         )
         for name, one in zip(names, made, strict=True)
     ]
     return ShownEvaluations(shown, pooled(made) if len(made) > 1 else None)
-
-
-def _read(store: Storage, timeline: str) -> Evaluation:
-    try:
-        return Evaluation.model_validate_json(store.get(Keys.evaluation(timeline, "evaluation.json")))
-    except MissingObject as error:
-        if not known_version(store, timeline):
-            remedy = f"give its truth first: mpr truth {timeline} FILE"
-        else:
-            remedy = f"make it with mpr replay {timeline} evaluation"
-        raise BadInput(f"The timeline {timeline!r} has no evaluation", remedy) from error
-    except ValidationError as error:
-        raise PermanentError(
-            f"The evaluation of the timeline {timeline!r} is not one that this version of MPR can read",
-            f"make it again with mpr replay {timeline} evaluation",
-        ) from error
-
-
-def _stale(store: Storage, timeline: str) -> str:
-    upstream = read_header(store, "evaluation", timeline).upstream
-    if upstream.get("truth", "") != known_version(store, timeline):
-        return "The truth, or a correction, has changed since."
-    if upstream.get("compile_report") != read_header(store, "compile_report", timeline).data_version:
-        return "The report has changed since."
-    return ""
 
 
 def show_figures(made: Evaluation) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -12,14 +12,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from mpr_assets.definitions import BY_NAME, SECTIONS
-from mpr_assets.runs.history import (
-    Branch,
-    HistoryEntry,
-    read_entries,
-    tree,
-)
+from mpr_assets.runs.history import read_entries
 from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_storage import storage
+from mpr_assets.runs.told_history import ShownEntry, told_entries
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
 from mpr_cli.arguments import Timeline, stage_name
@@ -28,51 +24,6 @@ from mpr_cli.document import Document
 app = typer.Typer()
 
 StageName = Annotated[str | None, typer.Argument(metavar="[STAGE]", help="only this stage's results")]
-
-
-@dataclass(frozen=True)
-class ShownRepeat:
-    time_ms: int
-    run_id: str
-    who: str
-
-
-@dataclass(frozen=True)
-class ChangedSetting:
-    setting: str
-    was: object
-    now: object
-
-
-@dataclass(frozen=True)
-class ShownEntry:
-    """`reference`: what `mpr diff` takes. `below`: the entry that it was made from, in a tree of all stages. `current`:
-    the stage's last one. `time_ms`: since 1970, UTC. `reads`: the number of the result read of each stage, null where
-    the log has it not. `changed`: settings that are not as in the stage's result before.
-    `counts`: rows and other figures. `note`: cleared, or why the stage was skipped. `repeats`: later runs that gave it
-    back as it was stored.
-    """
-
-    reference: str
-    below: str | None
-    stage: str
-    number: int
-    current: bool
-    time_ms: int
-    took_ms: int | None
-    reused: bool
-    who: str
-    run_id: str
-    profile: str
-    reads: dict[str, int | None]
-    overrides: dict[str, object]
-    changed: list[ChangedSetting]
-    settings: dict[str, object]
-    counts: dict[str, float]
-    note: str
-    data_version: str
-    code_version: str
-    repeats: list[ShownRepeat]
 
 
 @dataclass(frozen=True)
@@ -106,45 +57,7 @@ def history(timeline: Timeline, stage: StageName = None) -> ShownHistory:
     load_spec(storage(), timeline)
     with dagster_instance() as instance:
         made = read_entries(instance, SECTIONS, timeline, stage_name(stage) if stage else None)
-    if stage is not None:
-        return ShownHistory(timeline, stage, [shown_entry(timeline, entry, None) for entry in made])
-    return ShownHistory(
-        timeline, None, [one for branch in tree(made, [*BY_NAME]) for one in _branch(timeline, branch, None)]
-    )
-
-
-def _branch(timeline: str, branch: Branch, below: str | None) -> Iterator[ShownEntry]:
-    """The entry, then those below it."""
-    entry = shown_entry(timeline, branch.entry, below)
-    yield entry
-    for child in branch.children:
-        yield from _branch(timeline, child, entry.reference)
-
-
-def shown_entry(timeline: str, entry: HistoryEntry, below: str | None) -> ShownEntry:
-    """An entry as it is told."""
-    return ShownEntry(
-        reference=f"{timeline}:{entry.stage}@{entry.number}",
-        below=below,
-        stage=entry.stage,
-        number=entry.number,
-        current=entry.current,
-        time_ms=round(entry.time_s * 1000),
-        took_ms=None if entry.seconds is None else round(entry.seconds * 1000),
-        reused=entry.reused,
-        who=entry.who,
-        run_id=entry.run_id,
-        profile=entry.profile,
-        reads=dict(entry.parents),
-        overrides=dict(entry.overrides),
-        changed=[ChangedSetting(name, was, now) for name, (was, now) in entry.changed.items()],
-        settings=dict(entry.settings),
-        counts=dict(entry.counts),
-        note=entry.note,
-        data_version=entry.data_version,
-        code_version=entry.code_version,
-        repeats=[ShownRepeat(round(one.time_s * 1000), one.run_id, one.who) for one in entry.again],
-    )
+    return ShownHistory(timeline, stage, told_entries(timeline, made, None if stage else [*BY_NAME]))
 
 
 def describe(entry: ShownEntry, *, reads: bool) -> list[Text]:

@@ -164,7 +164,7 @@ def replay(
         run = materialize(instance, timeline, command="replay", stages=stages, config={one.name: as_config(overrides)})
     path = None
     if save_as is not None:
-        path = str(profiles().duplicate_with(spec.profile, save_as, one.name, overrides.settings))
+        path = str(profiles().duplicate_with(spec.profile, save_as, {one.name: overrides.settings}))
     return Replayed(run.run_id, stages, save_as, path, _status_of(timeline))
 
 

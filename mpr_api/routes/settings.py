@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Body, Path, Query
 from pydantic import BaseModel, Field, JsonValue
 
-from mpr_api.world.backend import Shared, StageOfPath
+from mpr_api.world.backend import Backend, Shared, StageOfPath, stage_named
 from mpr_assets.definitions import BY_NAME, STAGES
 from mpr_assets.engine.settings import limits
 from mpr_assets.engine.stage import Stage
@@ -16,6 +17,15 @@ from mpr_resources.profiles.profile import Profile
 
 router = APIRouter(prefix="/config", tags=["settings"])
 
+SettingsByStage = Annotated[
+    dict[str, dict[str, JsonValue]],
+    Field(description="by stage; those left out stay", examples=[{"detect_edges": {"edge_canny_low": 40}}]),
+]
+ProfileQuery = Annotated[str, Query(max_length=200, description="name of a profile")]
+GivenSettings = Annotated[
+    dict[str, JsonValue],
+    Body(description="by name; those left out stay", examples=[{"edge_canny_low": 40}]),
+]
 ProfileName = Annotated[str, Path(max_length=200, description="name of a profile", examples=["generic"])]
 
 
@@ -69,6 +79,21 @@ class StageSchema(BaseModel):
     defaults: dict[str, JsonValue]
 
 
+class NewProfile(BaseModel):
+    """A copy of a profile, with other settings where some are given; its comments are kept."""
+
+    name: str = Field(max_length=200, examples=["match-night"])
+    copy_of: str = Field(max_length=200, examples=["generic"])
+    settings: SettingsByStage = {}
+
+
+class SavedStage(StageSettingsAnswer):
+    """The settings of one stage as they are saved."""
+
+    profile: str
+    before: dict[str, JsonValue] = Field(description="what those that were given were; PUT it to undo")
+
+
 @router.get("/profiles")
 def list_profiles(backend: Shared) -> list[ProfileEntry]:
     """The profiles by name."""
@@ -79,6 +104,18 @@ def list_profiles(backend: Shared) -> list[ProfileEntry]:
 @router.get("/profiles/{profile}")
 def show_profile(profile: ProfileName, backend: Shared) -> ProfileAnswer:
     """A profile with every setting of every stage."""
+    return _profile(backend, profile)
+
+
+@router.post("/profiles", status_code=201)
+def create_profile(body: NewProfile, backend: Shared) -> ProfileAnswer:
+    """Duplicate a profile, or save settings as a new one."""
+    sections = {stage_named(stage).name: values for stage, values in body.settings.items()}
+    backend.resources.profiles.duplicate_with(body.copy_of, body.name, sections)
+    return _profile(backend, body.name)
+
+
+def _profile(backend: Backend, profile: str) -> ProfileAnswer:
     loaded = backend.resources.profiles.load(profile)
     return ProfileAnswer(
         name=profile,
@@ -121,6 +158,20 @@ def stage_settings(profile: ProfileName, stage: StageOfPath, backend: Shared) ->
     return _settings(stage, backend.resources.profiles.load(profile))
 
 
+@router.put("/profiles/{profile}/stages/{stage}")
+def save_stage_settings(
+    profile: ProfileName, stage: StageOfPath, settings: GivenSettings, backend: Shared
+) -> SavedStage:
+    """Save settings of a stage into a profile; its comments are kept. Timelines of the profile may be stale then."""
+    return _save(backend, profile, stage, settings)
+
+
+@router.put("/edge-transform")
+def save_edge_settings(settings: GivenSettings, backend: Shared, profile: ProfileQuery = "generic") -> SavedStage:
+    """The older service's: save settings of `detect_edges` into a profile."""
+    return _save(backend, profile, BY_NAME["detect_edges"], settings)
+
+
 @router.get("/stages")
 def list_stages() -> list[StageSchema]:
     """All stages in the order of a run, with the schemas of their settings."""
@@ -134,10 +185,33 @@ def show_stage(stage: StageOfPath) -> StageSchema:
 
 
 @router.get("")
-def all_settings(backend: Shared, profile: str = "generic") -> dict[str, dict[str, JsonValue]]:
+def all_settings(backend: Shared, profile: ProfileQuery = "generic") -> dict[str, dict[str, JsonValue]]:
     """The resolved settings of a profile, by stage."""
+    return _resolved(backend, profile)
+
+
+@router.put("")
+def save_settings(
+    settings: SettingsByStage, backend: Shared, profile: ProfileQuery = "generic"
+) -> dict[str, dict[str, JsonValue]]:
+    """Save settings of some stages into a profile; all of them, or none. Gives the resolved ones."""
+    sections = {stage_named(stage).name: values for stage, values in settings.items()}
+    backend.resources.profiles.edit(profile, sections)
+    return _resolved(backend, profile)
+
+
+def _resolved(backend: Backend, profile: str) -> dict[str, dict[str, JsonValue]]:
     loaded = backend.resources.profiles.load(profile)
     return {name: stage.section(loaded).model_dump(mode="json") for name, stage in BY_NAME.items()}
+
+
+def _save(backend: Backend, profile: str, stage: Stage, settings: Mapping[str, JsonValue]) -> SavedStage:
+    profiles = backend.resources.profiles
+    was = stage.section(profiles.load(profile)).model_dump(mode="json")
+    profiles.edit(profile, {stage.name: settings})
+    now = _settings(stage, profiles.load(profile))
+    before = {name: was[name] for name in settings if name in was}
+    return SavedStage(profile=profile, before=before, **now.model_dump())
 
 
 def _schema(stage: Stage) -> StageSchema:

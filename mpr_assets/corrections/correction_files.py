@@ -7,14 +7,13 @@ them. A box is x, y, w, h in pixels of the full frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
 from gpu_service.errors import BadInput
 from mpr_assets.annotations.corrections import Action, PixelBox
 from mpr_assets.annotations.csv_lines import CsvLine, brand_of, milliseconds, pixels, read_lines
-from mpr_resources.brands.folding import fold_key
+from mpr_assets.corrections.asked import LEAST_PX, AskedCorrection
 
 COLUMNS = (
     *("timeline", "action", "brand", "to", "at_s", "at_ms", "frame", "start_s", "end_s", "start_ms", "end_ms"),
@@ -22,30 +21,6 @@ COLUMNS = (
 )
 NEEDED = ("timeline", "action", "brand")
 SIDES = ("x", "y", "w", "h")
-LEAST_PX = 8
-"""A smaller box holds no mark that could be looked for elsewhere."""
-
-
-@dataclass(frozen=True)
-class AskedCorrection:
-    """A line of the file.
-
-    Attributes:
-        where: the file and the line, as messages say it.
-        at_ms, seq, span_ms: when: a time, the number of a sampled frame, or from when to when. One of the first two at
-            most; a span may come with one of them, or alone.
-    """
-
-    where: str
-    timeline: str
-    action: Action
-    brand: str
-    to: str
-    at_ms: int | None
-    seq: int | None
-    span_ms: tuple[int, int] | None
-    box: PixelBox | None
-    note: str
 
 
 def read_correction_file(path: Path) -> list[AskedCorrection]:
@@ -64,25 +39,22 @@ def read_correction_file(path: Path) -> list[AskedCorrection]:
 
 
 def _asked(line: CsvLine) -> AskedCorrection:
-    action = _action(line)
     span_ms, at_ms, seq = _span(line), _at(line), _frame(line)
-    if at_ms is not None and seq is not None:
-        raise BadInput(f"{line.where}: it has a time and a frame", "leave one of them out")
-    if span_ms is None and at_ms is None and seq is None:
-        raise BadInput(f"{line.where}: it does not say when", "fill in at_s, frame, or start_s and end_s")
-    box = _box(line)
-    if action == "add" and box is None:
-        raise BadInput(f"{line.where}: it does not say where the brand is", "fill in x, y, w and h, in px of the frame")
     if not line.cells["timeline"]:
         raise BadInput(f"{line.where}: it names no timeline", "fill in the column timeline")
-    brand, to = brand_of(line), " ".join(line.cells.get("to", "").split())
-    if (action == "relabel") != bool(to):
-        what = "it does not say what the brand really is" if action == "relabel" else f"{action} has no use for {to!r}"
-        raise BadInput(f"{line.where}: {what}", "fill in the column to where the action is relabel, and only there")
-    if to and fold_key(to) == fold_key(brand):
-        raise BadInput(f"{line.where}: {brand!r} and {to!r} are one brand", "name another in the column to")
-    note = line.cells.get("note", "")
-    return AskedCorrection(line.where, line.cells["timeline"], action, brand, to, at_ms, seq, span_ms, box, note)
+    asked = AskedCorrection(
+        where=line.where,
+        timeline=line.cells["timeline"],
+        action=_action(line),
+        brand=brand_of(line),
+        to=" ".join(line.cells.get("to", "").split()),
+        at_ms=at_ms,
+        seq=seq,
+        span_ms=span_ms,
+        box=_box(line),
+        note=line.cells.get("note", ""),
+    )
+    return asked.checked()
 
 
 def _action(line: CsvLine) -> Action:

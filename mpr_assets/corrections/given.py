@@ -14,7 +14,7 @@ from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, encode_png
 from mpr_assets.annotations.corrections import Correction, PixelBox
 from mpr_assets.corrections.applied import concerned_frames
-from mpr_assets.corrections.correction_files import AskedCorrection
+from mpr_assets.corrections.asked import AskedCorrection
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.media.clock import clock
@@ -68,7 +68,7 @@ def _correction(asked: AskedCorrection, state: TimelineState) -> tuple[Correctio
     if asked.box is not None:
         seen_on = _seen_on(seq, start_ms, end_ms, state)
         _check_box(asked, asked.box, seen_on, state.frames)
-        if asked.action != "reject":
+        if asked.reference and asked.action != "reject":
             picture = _cut(state.pixels(seen_on), asked.box)
     told = Correction(
         action=asked.action,

@@ -13,7 +13,7 @@ from contextlib import suppress
 import dagster as dg
 
 from gpu_service.errors import BadInput, PermanentError
-from mpr_assets.compare.snapshots import FORMS, Snapshot, stage_of
+from mpr_assets.compare.snapshots import FORMS, Snapshot, find_snapshot, stage_of
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES
 from mpr_assets.freshness.event_log import CLEARED
@@ -27,6 +27,13 @@ from mpr_resources.storage.tables import StageTable, TableHeader, read_header, r
 def is_entry(reference: str) -> bool:
     """Whether a reference names a result of the history; no name of a timeline or a stage has an @ in it."""
     return "@" in reference
+
+
+def find_any(instance: dg.DagsterInstance, storage: Storage, reference: str, stages: Mapping[str, Stage]) -> Snapshot:
+    """What a reference names: a result of the history, or one that is stored; see `find_snapshot`."""
+    if is_entry(reference):
+        return find_entry(instance, storage, reference, stages)
+    return find_snapshot(storage, reference, stages)
 
 
 def find_entry(instance: dg.DagsterInstance, storage: Storage, reference: str, stages: Mapping[str, Stage]) -> Snapshot:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import JsonValue
 
@@ -29,6 +32,9 @@ from mpr_resources.yaml_files.edit import with_values
 from mpr_resources.yaml_files.load import load_model, validate
 from mpr_resources.yaml_files.read import read_file
 
+Sections: TypeAlias = Mapping[str, Mapping[str, JsonValue]]
+"""Settings by stage."""
+
 
 class Profiles:
     """The folder of profiles. `registry`: of brands; None: there are those of the brand files alone."""
@@ -38,6 +44,7 @@ class Profiles:
         self.registry = registry
         self._model = profile_model(sections)
         self._read: dict[str, tuple[bytes, Profile]] = {}
+        self._editing = threading.Lock()
 
     def names(self) -> list[str]:
         """The names of all profiles, at least one, sorted.
@@ -83,24 +90,58 @@ class Profiles:
         self._write(target, source.read_bytes())
         return target
 
-    def duplicate_with(self, name: str, new_name: str, stage: str, settings: Mapping[str, JsonValue]) -> Path:
-        """Copy a profile under a new name, with other settings for a stage; comments stay.
+    def duplicate_with(self, name: str, new_name: str, sections: Sections) -> Path:
+        """Copy a profile under a new name, with other settings for some stages; comments stay.
 
         Raises:
             BadInput: the new name is taken or cannot be a file name; or the settings cannot be.
         """
-        before = self.load(name)
         target = self.free_path(new_name)
-        edited = with_values(read_file(self.path(name)).decode("utf-8-sig"), stage, settings)
-        section = validate(
-            f"the section {stage} of {target}",
-            {**before.section(stage).model_dump(), **settings},
-            type(before.section(stage)),
-        )
-        if load_model(target, edited, self._model) != before.model_copy(update={stage: section}):
-            raise BadInput(f"The profile {name!r} cannot be edited as it is written", "duplicate it and edit the copy")
-        self._write(target, edited.encode())
+        self._write(target, self._edited(name, sections, target).encode())
         return target
+
+    def edit(self, name: str, sections: Sections) -> None:
+        """Give some stages of a profile other settings; comments stay.
+
+        Raises:
+            BadInput: the settings cannot be; or the profile is not to be written.
+        """
+        path = self.path(name).resolve()
+        self._refuse_shipped()
+        with self._editing:
+            edited = self._edited(name, sections, path)
+            staged = path.with_name(f".{path.name}.{os.getpid()}")
+            try:
+                staged.write_bytes(edited.encode())
+                staged.chmod(path.stat().st_mode)
+                staged.replace(path)
+            except OSError as error:
+                staged.unlink(missing_ok=True)
+                raise BadInput(
+                    f"The profile {path} cannot be written: {error.strerror}", "choose another place"
+                ) from error
+
+    def _edited(self, name: str, sections: Sections, target: Path) -> str:
+        """The text of a profile with these settings."""
+        before = self.load(name)
+        text = read_file(self.path(name)).decode("utf-8-sig")
+        made = {}
+        for stage, settings in sections.items():
+            text = with_values(text, stage, settings)
+            section = before.section(stage)
+            made[stage] = validate(
+                f"the section {stage} of {target}", {**section.model_dump(), **settings}, type(section)
+            )
+        if load_model(target, text, self._model) != before.model_copy(update=made):
+            raise BadInput(f"The profile {name!r} cannot be edited as it is written", "duplicate it and edit the copy")
+        return text
+
+    def _refuse_shipped(self) -> None:
+        if CLONE is None and self.folder == SHIPPED / "profiles":
+            raise BadInput(
+                f"The profiles in {self.folder} come with MPR and stay as they are",
+                "make a folder with profiles of your own by `mpr init FOLDER`, and go there",
+            )
 
     def free_path(self, new_name: str) -> Path:
         """Where a new profile of this name goes.
@@ -108,11 +149,7 @@ class Profiles:
         Raises:
             BadInput: the name is taken or cannot be a name; or the profiles are those of the installed package.
         """
-        if CLONE is None and self.folder == SHIPPED / "profiles":
-            raise BadInput(
-                f"The profiles in {self.folder} come with MPR and stay as they are",
-                "make a folder with profiles of your own by `mpr init FOLDER`, and go there",
-            )
+        self._refuse_shipped()
         check_name(new_name, "profile name")
         if new_name in self.names():
             raise BadInput(f"There is already a profile {new_name!r} in {self.folder}", "choose another name")

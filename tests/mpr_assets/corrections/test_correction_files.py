@@ -88,16 +88,15 @@ REFUSED = {
     ),
     "relabelled as nothing": (
         LINE.format("match,relabel,Acme,,1,,,,,,,,"),
-        ", line 2: it does not say what the brand really is; "
-        "fill in the column to where the action is relabel, and only there.",
+        ", line 2: it does not say what the brand really is; fill in `to` where the action is relabel, and only there.",
     ),
     "rejected as something": (
         LINE.format("match,reject,Acme,Bolt,1,,,,,,,,"),
-        ", line 2: reject has no use for 'Bolt'; fill in the column to where the action is relabel, and only there.",
+        ", line 2: reject has no use for 'Bolt'; fill in `to` where the action is relabel, and only there.",
     ),
     "relabelled as itself": (
         LINE.format("match,relabel,Acme,ACME,1,,,,,,,,"),
-        ", line 2: 'Acme' and 'ACME' are one brand; name another in the column to.",
+        ", line 2: 'Acme' and 'ACME' are one brand; name another in `to`.",
     ),
 }
 

@@ -17,7 +17,8 @@ from mpr_assets.runs.history import (
     who_asked,
 )
 from mpr_assets.runs.run_control import clear
-from mpr_cli.history import describe, shown_entry
+from mpr_assets.runs.told_history import shown_entry
+from mpr_cli.history import describe
 from tests.world import BY_NAME, NAMES, TIMELINE, World
 
 

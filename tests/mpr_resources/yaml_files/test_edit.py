@@ -60,7 +60,7 @@ def profiles(tmp_path: Path) -> Profiles:
 def test_a_profile_is_duplicated_with_other_settings(
     profiles: Profiles, name: str, stage: str, settings: dict[str, Any]
 ) -> None:
-    path = profiles.duplicate_with(name, "mine", stage, settings)
+    path = profiles.duplicate_with(name, "mine", {stage: settings})
     before, after = profiles.load(name), profiles.load("mine")
     section = type(before.section(stage)).model_validate({**before.section(stage).model_dump(), **settings})
     assert after == before.model_copy(update={stage: section})
@@ -80,9 +80,28 @@ def test_a_duplicate_that_cannot_be_is_not_written(profiles: Profiles, name: str
     new_name, settings, said = REFUSED[name]
     names = profiles.names()
     with pytest.raises(BadInput) as error:
-        profiles.duplicate_with("generic", new_name, "extract_frames", settings)
+        profiles.duplicate_with("generic", new_name, {"extract_frames": settings})
     assert said in str(error.value)
     assert profiles.names() == names
+
+
+def test_settings_are_saved_into_a_profile(profiles: Profiles) -> None:
+    before, text = profiles.load("generic"), profiles.path("generic").read_text()
+    profiles.edit("generic", {"extract_frames": {"fps": 7}, "match_brands": {"min_confidence": 0.9}})
+    after = profiles.load("generic")
+    sections = {
+        "extract_frames": before.section("extract_frames").model_copy(update={"fps": 7.0}),
+        "match_brands": before.section("match_brands").model_copy(update={"min_confidence": 0.9}),
+    }
+    assert after == before.model_copy(update=sections)
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    assert comments == [line for line in profiles.path("generic").read_text().splitlines() if line.startswith("#")]
+    with pytest.raises(BadInput, match="fps is -1"):
+        profiles.edit("generic", {"extract_frames": {"fps": -1}})
+    assert (profiles.load("generic"), sorted(path.suffix for path in profiles.folder.iterdir())) == (
+        after,
+        [".yaml"] * len(profiles.names()),
+    )
 
 
 def test_a_profile_that_was_edited_is_read_again(profiles: Profiles) -> None:

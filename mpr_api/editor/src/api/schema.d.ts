@@ -345,7 +345,11 @@ export interface paths {
          */
         get: operations["list_profiles"];
         put?: never;
-        post?: never;
+        /**
+         * Create Profile
+         * @description Duplicate a profile, or save settings as a new one.
+         */
+        post: operations["create_profile"];
         delete?: never;
         options?: never;
         head?: never;
@@ -404,7 +408,31 @@ export interface paths {
          * @description The settings of one stage in a profile.
          */
         get: operations["stage_settings"];
-        put?: never;
+        /**
+         * Save Stage Settings
+         * @description Save settings of a stage into a profile; its comments are kept. Timelines of the profile may be stale then.
+         */
+        put: operations["save_stage_settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/config/edge-transform": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Save Edge Settings
+         * @description The older service's: save settings of `detect_edges` into a profile.
+         */
+        put: operations["save_edge_settings"];
         post?: never;
         delete?: never;
         options?: never;
@@ -464,7 +492,11 @@ export interface paths {
          * @description The resolved settings of a profile, by stage.
          */
         get: operations["all_settings"];
-        put?: never;
+        /**
+         * Save Settings
+         * @description Save settings of some stages into a profile; all of them, or none. Gives the resolved ones.
+         */
+        put: operations["save_settings"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1004,6 +1036,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/timeline/{timeline}/corrections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Corrections
+         * @description The corrections of a timeline, by time.
+         */
+        get: operations["list_corrections"];
+        put?: never;
+        /**
+         * Give Corrections
+         * @description Accept, reject, relabel detections, draw a mark that was missed, merge exposures. The next run has it.
+         */
+        post: operations["give_corrections"];
+        /**
+         * Undo Corrections
+         * @description Take corrections back; all that are named, or none.
+         */
+        delete: operations["undo_corrections"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/corrections/{name}.png": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Correction Picture
+         * @description A correction's reference picture.
+         */
+        get: operations["correction_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/evaluation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Evaluation
+         * @description Recall, precision, events and edges of the report against the timeline's truth and corrections.
+         */
+        get: operations["show_evaluation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show History
+         * @description Every result that a timeline's stages had: its settings, counts, how long it took, which run made it.
+         */
+        get: operations["show_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Results
+         * @description What two results of a stage, or two reports, differ in: settings, seconds, rows gained, lost, moved, changed.
+         */
+        get: operations["compare_results"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -1028,6 +1168,80 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * BoxFigures
+         * @description How well boxes fit, in the frames that were looked at and have true boxes of the brand.
+         */
+        BoxFigures: {
+            /** True */
+            true: number;
+            /** Found */
+            found: number;
+            /**
+             * Right
+             * @description pairs with an intersection over union of 0.5 or more
+             */
+            right: number;
+            /** Recall */
+            recall: number;
+            /** Precision */
+            precision: number;
+            /**
+             * Mean Iou
+             * @description over the pairs that overlap; null where none does
+             */
+            mean_iou: number | null;
+        };
+        /**
+         * BrandFigures
+         * @description `listed`: whether the brand was looked for.
+         */
+        BrandFigures: {
+            /** Present Ms */
+            present_ms: number;
+            /** Found Ms */
+            found_ms: number;
+            /** Missed Ms */
+            missed_ms: number;
+            /** False Ms */
+            false_ms: number;
+            /** Recall */
+            recall: number;
+            /** Precision */
+            precision: number;
+            /** F1 */
+            f1: number;
+            /** Events */
+            events: number;
+            /** Found Events */
+            found_events: number;
+            /** Matched Events */
+            matched_events: number;
+            /** Event Recall */
+            event_recall: number;
+            /** Event Precision */
+            event_precision: number;
+            /** Event F1 */
+            event_f1: number;
+            /**
+             * Average Precision
+             * @description mean over the thresholds; null where nothing is to be found
+             */
+            average_precision: number | null;
+            /**
+             * Average Precision By Tiou
+             * @description at 0.5, 0.55, … 0.95; empty where it is null
+             */
+            average_precision_by_tiou: number[];
+            starts: components["schemas"]["EdgeFigures"];
+            ends: components["schemas"]["EdgeFigures"];
+            /** @description null where the truth has no boxes */
+            boxes: components["schemas"]["BoxFigures"] | null;
+            /** Brand */
+            brand: string;
+            /** Listed */
+            listed: boolean;
+        };
         /** BrandOnScreen */
         BrandOnScreen: {
             /** Brand */
@@ -1169,6 +1383,92 @@ export interface components {
             cells?: number[] | null;
             /** Exposures */
             exposures: components["schemas"]["Exposure"][];
+        };
+        /**
+         * CalibrationBin
+         * @description Detections with a confidence in (low, high], of which the share `right` is right, between `right_low` and
+         *     `right_high` in 95 of 100 draws.
+         */
+        CalibrationBin: {
+            /** Low */
+            low: number;
+            /** High */
+            high: number;
+            /** Count */
+            count: number;
+            /**
+             * Confidence
+             * @description mean of the detections
+             */
+            confidence: number;
+            /** Right */
+            right: number;
+            /** Right Low */
+            right_low: number;
+            /** Right High */
+            right_high: number;
+        };
+        /**
+         * CalibrationFigures
+         * @description Whether confidences mean what they say. `error`: the detection expected calibration error (D-ECE).
+         */
+        CalibrationFigures: {
+            /** Error */
+            error: number;
+            /** Error Low */
+            error_low: number;
+            /** Error High */
+            error_high: number;
+            /** Bins */
+            bins: components["schemas"]["CalibrationBin"][];
+        };
+        /** ChangedFigure */
+        ChangedFigure: {
+            /** Name */
+            name: string;
+            /** Before */
+            before: number;
+            /** After */
+            after: number;
+        };
+        /**
+         * ChangedRow
+         * @description `kind`: gained, lost, moved or changed. `sentence`: the change in a line. `before`, `after`: the row, null where
+         *     there is none; `columns`: in which they differ.
+         */
+        ChangedRow: {
+            /** Kind */
+            kind: string;
+            /** Sentence */
+            sentence: string;
+            /** Columns */
+            columns: string[];
+            /** Before */
+            before: {
+                [key: string]: unknown;
+            } | null;
+            /** After */
+            after: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** ChangedSetting */
+        ChangedSetting: {
+            /** Setting */
+            setting: string;
+            /** Was */
+            was: unknown;
+            /** Now */
+            now: unknown;
+        };
+        /** ChangedValue */
+        ChangedValue: {
+            /** Name */
+            name: string;
+            /** Before */
+            before: unknown;
+            /** After */
+            after: unknown;
         };
         /**
          * CheckedScenario
@@ -1335,6 +1635,18 @@ export interface components {
             stage?: string | null;
         };
         /**
+         * Confusion
+         * @description A brand that was missed while another was claimed that was not there, and for how long both.
+         */
+        Confusion: {
+            /** Missed */
+            missed: string;
+            /** Claimed */
+            claimed: string;
+            /** Ms */
+            ms: number;
+        };
+        /**
          * Controlled
          * @description What became of a wish about a run. `job_id`: null where the timeline has none.
          */
@@ -1353,6 +1665,72 @@ export interface components {
             waiting_runs: number;
             /** Note */
             note?: string | null;
+        };
+        /**
+         * CorrectionAnswer
+         * @description A correction as it is kept. `name`: a hash of what it says. What was accepted is an `add` without a picture.
+         */
+        CorrectionAnswer: {
+            /** Name */
+            name: string;
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "add" | "reject" | "relabel";
+            /** Brand */
+            brand: string;
+            /** To */
+            to: string;
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Seq */
+            seq: number | null;
+            box: components["schemas"]["PixelBox"] | null;
+            /** Note */
+            note: string;
+            /**
+             * Reference Url
+             * @description path of the reference picture; null: it has none
+             */
+            reference_url: string | null;
+        };
+        /**
+         * CorrectionList
+         * @description A timeline's corrections, by time.
+         */
+        CorrectionList: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** Corrections */
+            corrections: components["schemas"]["CorrectionAnswer"][];
+        };
+        /**
+         * CorrectionsKept
+         * @description What became of a wish. To undo it: delete `new`, and give `gone` again.
+         */
+        CorrectionsKept: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** Corrections */
+            corrections: components["schemas"]["CorrectionAnswer"][];
+            /**
+             * New
+             * @description names of those that were not there before
+             */
+            new: string[];
+            /**
+             * Gone
+             * @description deleted, or replaced, as they said else of the same marks
+             */
+            gone: components["schemas"]["CorrectionAnswer"][];
+            /**
+             * Replay From
+             * @description the stage from which a run has them: POST /run with it as `start_stage`
+             */
+            replay_from: string;
         };
         /**
          * Counted
@@ -1534,6 +1912,21 @@ export interface components {
             urls: string[];
         };
         /**
+         * EdgeFigures
+         * @description How far edges are off, over those that can be compared; null where there is none.
+         */
+        EdgeFigures: {
+            /** Count */
+            count: number;
+            /** Median Ms */
+            median_ms: number | null;
+            /**
+             * P90 Ms
+             * @description 90th percentile, between the two nearest by their distance
+             */
+            p90_ms: number | null;
+        };
+        /**
          * ErrorAnswer
          * @description Every answer with a status from 400 on.
          */
@@ -1550,6 +1943,63 @@ export interface components {
              * @example bad_input
              */
             kind: string;
+        };
+        /**
+         * Evaluation
+         * @description `total`: times, events and edges of all brands together; average precision is the mean over the brands.
+         */
+        Evaluation: {
+            /**
+             * Version
+             * @default 1
+             * @constant
+             */
+            version: 1;
+            /** Timeline */
+            timeline: string;
+            /**
+             * Truth
+             * @description name of the file of truth; empty: corrections are all that is known
+             */
+            truth: string;
+            /**
+             * Corrections
+             * @description corrections that count as truth
+             * @default 0
+             */
+            corrections: number;
+            /** Length Ms */
+            length_ms: number;
+            total: components["schemas"]["Figures"];
+            /**
+             * Brands
+             * @description by name, those of the truth and those found
+             */
+            brands: components["schemas"]["BrandFigures"][];
+            /** @description null where nothing was found of which it is known */
+            calibration: components["schemas"]["CalibrationFigures"] | null;
+            /**
+             * Mistakes
+             * @description the longest first, 100 at most
+             */
+            mistakes: components["schemas"]["Mistake"][];
+            /**
+             * Confusions
+             * @description the longest first
+             */
+            confusions: components["schemas"]["Confusion"][];
+        };
+        /**
+         * EvaluationAnswer
+         * @description How right the report is.
+         */
+        EvaluationAnswer: {
+            /**
+             * Stale
+             * @description why the figures are not of the report and the truth as they are; empty: they are
+             */
+            stale: string;
+            evaluation: components["schemas"]["Evaluation"];
         };
         /**
          * Evidence
@@ -2000,6 +2450,54 @@ export interface components {
              */
             media_equivalent: number | null;
         };
+        /**
+         * Figures
+         * @description How right exposures are. Recall is 1 where nothing is to be found, precision where nothing is claimed.
+         *
+         *     `present_ms`, `found_ms`, `missed_ms`, `false_ms`, `recall`, `precision` and `f1` are of the grid.
+         */
+        Figures: {
+            /** Present Ms */
+            present_ms: number;
+            /** Found Ms */
+            found_ms: number;
+            /** Missed Ms */
+            missed_ms: number;
+            /** False Ms */
+            false_ms: number;
+            /** Recall */
+            recall: number;
+            /** Precision */
+            precision: number;
+            /** F1 */
+            f1: number;
+            /** Events */
+            events: number;
+            /** Found Events */
+            found_events: number;
+            /** Matched Events */
+            matched_events: number;
+            /** Event Recall */
+            event_recall: number;
+            /** Event Precision */
+            event_precision: number;
+            /** Event F1 */
+            event_f1: number;
+            /**
+             * Average Precision
+             * @description mean over the thresholds; null where nothing is to be found
+             */
+            average_precision: number | null;
+            /**
+             * Average Precision By Tiou
+             * @description at 0.5, 0.55, … 0.95; empty where it is null
+             */
+            average_precision_by_tiou: number[];
+            starts: components["schemas"]["EdgeFigures"];
+            ends: components["schemas"]["EdgeFigures"];
+            /** @description null where the truth has no boxes */
+            boxes: components["schemas"]["BoxFigures"] | null;
+        };
         /** FoundRegion */
         FoundRegion: {
             /** X */
@@ -2120,6 +2618,21 @@ export interface components {
              * @description why it was kept or dropped
              */
             reason: string | null;
+        };
+        /**
+         * HistoryAnswer
+         * @description The results of a timeline's stages. Without `stage` they are a tree, by `below`, each after its parent.
+         */
+        HistoryAnswer: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** Stage */
+            stage: string | null;
+            /**
+             * Entries
+             * @description with settings, counts, duration and run
+             */
+            entries: components["schemas"]["ShownEntry"][];
         };
         /**
          * Job
@@ -2268,6 +2781,148 @@ export interface components {
              * @description MPR_API_TOKEN or MPR_API_READ_TOKEN of the server
              */
             token: string;
+        };
+        /**
+         * MarkBox
+         * @description A box in pixels of the full frame.
+         */
+        MarkBox: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** W */
+            w: number;
+            /** H */
+            h: number;
+        };
+        /**
+         * Mistake
+         * @description An unbroken time in which a brand was missed, or claimed and not there.
+         */
+        Mistake: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "missed" | "false";
+            /** Brand */
+            brand: string;
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+        };
+        /**
+         * NewCorrection
+         * @description One correction. When it holds: as long as the frame `seq` or `at_ms` stands for others, or the exposure there
+         *     lasts; or from `start_ms` to `end_ms`.
+         */
+        NewCorrection: {
+            /**
+             * Action
+             * @description accept: a detection is right; add: a mark was missed; reject: it is not there; relabel: it is another brand; merge: the exposures of the brand that touch the span are one
+             * @enum {string}
+             */
+            action: "accept" | "add" | "reject" | "relabel" | "merge";
+            /**
+             * Brand
+             * @example Acme
+             */
+            brand: string;
+            /**
+             * To
+             * @description what it really is, where the action is relabel
+             * @default
+             */
+            to: string;
+            /**
+             * Seq
+             * @description a sampled frame
+             */
+            seq?: number | null;
+            /**
+             * At Ms
+             * @description on the timeline's clock
+             */
+            at_ms?: number | null;
+            /** Start Ms */
+            start_ms?: number | null;
+            /** End Ms */
+            end_ms?: number | null;
+            /** @description where; null: wherever the brand was found */
+            box?: components["schemas"]["MarkBox"] | null;
+            /**
+             * Reference
+             * @description whether the box is looked for elsewhere, by its picture
+             * @default true
+             */
+            reference: boolean;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
+        /**
+         * NewCorrections
+         * @description Several at once, as for marks that look alike; all of them are kept, or none.
+         */
+        NewCorrections: {
+            /**
+             * Corrections
+             * @example [
+             *       {
+             *         "action": "accept",
+             *         "box": {
+             *           "h": 50,
+             *           "w": 200,
+             *           "x": 40,
+             *           "y": 60
+             *         },
+             *         "brand": "Acme",
+             *         "seq": 12
+             *       },
+             *       {
+             *         "action": "reject",
+             *         "brand": "Acme",
+             *         "end_ms": 9000,
+             *         "start_ms": 4000
+             *       }
+             *     ]
+             */
+            corrections: components["schemas"]["NewCorrection"][];
+        };
+        /**
+         * NewProfile
+         * @description A copy of a profile, with other settings where some are given; its comments are kept.
+         */
+        NewProfile: {
+            /**
+             * Name
+             * @example match-night
+             */
+            name: string;
+            /**
+             * Copy Of
+             * @example generic
+             */
+            copy_of: string;
+            /**
+             * Settings
+             * @description by stage; those left out stay
+             * @default {}
+             * @example {
+             *       "detect_edges": {
+             *         "edge_canny_low": 40
+             *       }
+             *     }
+             */
+            settings: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["JsonValue"];
+                };
+            };
         };
         /**
          * NewTimeline
@@ -2434,6 +3089,20 @@ export interface components {
             settings: {
                 [key: string]: components["schemas"]["JsonValue"];
             };
+        };
+        /**
+         * PixelBox
+         * @description A box in pixels of the full frame.
+         */
+        PixelBox: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** W */
+            w: number;
+            /** H */
+            h: number;
         };
         /**
          * ProbeData
@@ -2861,6 +3530,25 @@ export interface components {
             replace: boolean;
         };
         /**
+         * SavedStage
+         * @description The settings of one stage as they are saved.
+         */
+        SavedStage: {
+            /** Stage */
+            stage: string;
+            /** Settings */
+            settings: components["schemas"]["Setting"][];
+            /** Profile */
+            profile: string;
+            /**
+             * Before
+             * @description what those that were given were; PUT it to undo
+             */
+            before: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+        };
+        /**
          * ScenarioAnswer
          * @description A bookmark. `frame_count`: frames that its timeline has.
          */
@@ -2888,6 +3576,15 @@ export interface components {
             rows: number;
             /** Data Version */
             data_version: string;
+        };
+        /** ScreenTime */
+        ScreenTime: {
+            /** Brand */
+            brand: string;
+            /** Before Ms */
+            before_ms: number;
+            /** After Ms */
+            after_ms: number;
         };
         /**
          * Session
@@ -2932,6 +3629,99 @@ export interface components {
              * @description what it may be, in words
              */
             limits: string[];
+        };
+        /**
+         * ShownEntry
+         * @description `reference`: what `mpr diff` takes. `below`: the entry that it was made from, in a tree of all stages. `current`:
+         *     the stage's last one. `time_ms`: since 1970, UTC. `reads`: the number of the result read of each stage, null where
+         *     the log has it not. `fingerprint`: hash of settings, inputs, code and model. `changed`: settings that are not as in
+         *     the stage's result before. `counts`: rows and other figures. `note`: cleared, or why the stage was skipped.
+         *     `repeats`: later runs that gave it back as it was stored.
+         */
+        ShownEntry: {
+            /** Reference */
+            reference: string;
+            /** Below */
+            below: string | null;
+            /** Stage */
+            stage: string;
+            /** Number */
+            number: number;
+            /** Current */
+            current: boolean;
+            /** Time Ms */
+            time_ms: number;
+            /** Took Ms */
+            took_ms: number | null;
+            /** Reused */
+            reused: boolean;
+            /** Who */
+            who: string;
+            /** Run Id */
+            run_id: string;
+            /** Profile */
+            profile: string;
+            /** Reads */
+            reads: {
+                [key: string]: number | null;
+            };
+            /** Overrides */
+            overrides: {
+                [key: string]: unknown;
+            };
+            /** Changed */
+            changed: components["schemas"]["ChangedSetting"][];
+            /** Settings */
+            settings: {
+                [key: string]: unknown;
+            };
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
+            /** Note */
+            note: string;
+            /** Data Version */
+            data_version: string;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Code Version */
+            code_version: string;
+            /** Repeats */
+            repeats: components["schemas"]["ShownRepeat"][];
+        };
+        /** ShownRepeat */
+        ShownRepeat: {
+            /** Time Ms */
+            time_ms: number;
+            /** Run Id */
+            run_id: string;
+            /** Who */
+            who: string;
+        };
+        /**
+         * ShownRows
+         * @description `same`: how many rows do not differ; `gained`, `lost`, `moved`, `changed`: how many do, all of them.
+         */
+        ShownRows: {
+            /** Title */
+            title: string;
+            /** Summary */
+            summary: string;
+            /** Same */
+            same: number;
+            /** Gained */
+            gained: number;
+            /** Lost */
+            lost: number;
+            /** Moved */
+            moved: number;
+            /** Changed */
+            changed: number;
+            /** Counts */
+            counts: components["schemas"]["ChangedFigure"][];
+            /** Changes */
+            changes: components["schemas"]["ChangedRow"][];
         };
         /**
          * SourceAnswer
@@ -3352,6 +4142,30 @@ export interface components {
              * @description to be sent as `?v=` with a frame's path
              */
             frames_version: string | null;
+        };
+        /**
+         * ToldDiff
+         * @description What differs of two results, and nothing that does not. `facts`: what else made them, a sentence each.
+         *     `screen_times`: of brands, the largest difference first; null: not known of both. `not_compared`: what could not be
+         *     and why, a sentence each.
+         */
+        ToldDiff: {
+            /** Before */
+            before: string;
+            /** After */
+            after: string;
+            /** Settings */
+            settings: components["schemas"]["ChangedValue"][];
+            /** Facts */
+            facts: string[];
+            /** Screen Times */
+            screen_times: components["schemas"]["ScreenTime"][] | null;
+            /** Counts */
+            counts: components["schemas"]["ChangedFigure"][];
+            /** Not Compared */
+            not_compared: string[];
+            /** Sections */
+            sections: components["schemas"]["ShownRows"][];
         };
         /**
          * TrialAnswer
@@ -4323,6 +5137,48 @@ export interface operations {
             };
         };
     };
+    create_profile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProfile"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     show_profile: {
         parameters: {
             query?: never;
@@ -4448,6 +5304,102 @@ export interface operations {
             };
         };
     };
+    save_stage_settings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a profile */
+                profile: string;
+                /** @description name of a stage */
+                stage: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: components["schemas"]["JsonValue"];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedStage"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    save_edge_settings: {
+        parameters: {
+            query?: {
+                /** @description name of a profile */
+                profile?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: components["schemas"]["JsonValue"];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedStage"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     list_stages: {
         parameters: {
             query?: never;
@@ -4530,6 +5482,7 @@ export interface operations {
     all_settings: {
         parameters: {
             query?: {
+                /** @description name of a profile */
                 profile?: string;
             };
             header?: never;
@@ -4537,6 +5490,59 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: {
+                            [key: string]: components["schemas"]["JsonValue"];
+                        };
+                    };
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    save_settings: {
+        parameters: {
+            query?: {
+                /** @description name of a profile */
+                profile?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: {
+                        [key: string]: components["schemas"]["JsonValue"];
+                    };
+                };
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -5779,6 +6785,318 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DrawnOverlays"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_corrections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionList"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    give_corrections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCorrections"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionsKept"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    undo_corrections: {
+        parameters: {
+            query: {
+                /** @description repeatable */
+                name: string[];
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CorrectionsKept"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    correction_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+                /** @description name of a correction */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_evaluation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_history: {
+        parameters: {
+            query?: {
+                /** @description of this stage only, the first one first */
+                stage?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    compare_results: {
+        parameters: {
+            query: {
+                /** @description TIMELINE for its report, TIMELINE:STAGE, scenario:LABEL, or TIMELINE:STAGE@NUMBER, an entry's `reference`; rows are compared where they are still stored */
+                before: string;
+                /** @description TIMELINE for its report, TIMELINE:STAGE, scenario:LABEL, or TIMELINE:STAGE@NUMBER, an entry's `reference`; rows are compared where they are still stored */
+                after: string;
+                /** @description changed rows of a kind at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ToldDiff"];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */
