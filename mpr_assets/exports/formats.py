@@ -12,17 +12,32 @@ from mpr_assets.exports.coco_file import coco
 from mpr_assets.exports.csv_file import exposures_csv
 from mpr_assets.exports.cvat_file import cvat
 from mpr_assets.exports.edl_file import edl
+from mpr_assets.exports.fcpxml_file import fcpxml
 from mpr_assets.exports.google_file import google
 from mpr_assets.exports.json_file import report_json
 from mpr_assets.exports.otio_file import otio
 from mpr_assets.exports.parquet_file import parquet
+from mpr_assets.exports.ro_crate_file import ro_crate
 from mpr_assets.exports.srt_file import srt
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.exports.webvtt_file import webvtt
 from mpr_assets.exports.xlsx_file import xlsx
 
 FormatName: TypeAlias = Literal[
-    "csv", "json", "xlsx", "parquet", "webvtt", "srt", "edl", "otio", "azure", "google", "coco", "cvat"
+    "csv",
+    "json",
+    "xlsx",
+    "parquet",
+    "webvtt",
+    "srt",
+    "edl",
+    "otio",
+    "azure",
+    "google",
+    "coco",
+    "cvat",
+    "fcpxml",
+    "ro-crate",
 ]
 
 
@@ -58,6 +73,8 @@ FORMATS: dict[FormatName, Format] = {
     "google": Format("google.json", google),
     "coco": Format("coco.json", coco),
     "cvat": Format("cvat.xml", cvat),
+    "fcpxml": Format("fcpxml", fcpxml),
+    "ro-crate": Format("crate.zip", ro_crate),
 }
 
 

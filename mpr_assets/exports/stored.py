@@ -12,13 +12,14 @@ from pydantic import ValidationError
 
 from gpu_service.errors import BadInput, PermanentError
 from mpr_assets.corrections.applied import without_rejected
-from mpr_assets.exports.tables import ReportTables, brands_of
+from mpr_assets.engine.stage_run import seconds_of
+from mpr_assets.exports.tables import Behind, ReportTables, StageTime, brands_of
 from mpr_assets.report.exposures import frame_spans
 from mpr_assets.report.mark_spans import Marks, marks_of
 from mpr_assets.report.model import Report
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
-from mpr_resources.storage.tables import StageTable, read_table
+from mpr_resources.storage.tables import StageTable, read_header, read_table
 
 REPORT, TIMELINE, FRAMES, SCENES = "compile_report", "timeline", "extract_frames", "filter_scenes"
 CORRECTIONS = "corrections"
@@ -46,7 +47,26 @@ def read_report(storage: Storage, timeline: str, detecting: Sequence[str]) -> Re
     if report.counts.exposures != exposures.height:
         what = f"The report of the timeline {timeline!r} does not fit its table of exposures"
         raise PermanentError(what, "a run is at work, or was broken off: wait for it, or run it again")
-    return ReportTables(report, exposures, brands_of(report), partial(_marks, storage, stored, detecting))
+    behind = Behind(
+        marks=partial(_marks, storage, stored, detecting),
+        times=partial(stage_times, storage, timeline),
+        read=storage.get,
+        page=partial(storage.get, Keys.report(timeline, "report.html")),
+    )
+    return ReportTables(report, exposures, brands_of(report), behind)
+
+
+def stage_times(storage: Storage, timeline: str, stages: Sequence[str]) -> dict[str, StageTime]:
+    """When what is stored of these stages was made."""
+    times: dict[str, StageTime] = {}
+    for stage in stages:
+        try:
+            header = read_header(storage, stage, timeline)
+            entry = storage.entry(Keys.table(stage, timeline))
+        except MissingObject:
+            continue
+        times[stage] = StageTime(entry.modified_s, seconds_of(storage, timeline, header))
+    return times
 
 
 def _marks(storage: Storage, report: StageTable, detecting: Sequence[str]) -> Marks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +14,29 @@ from mpr_assets.report.model import Report
 
 
 @dataclass(frozen=True)
+class StageTime:
+    """When a stage's table was stored, in seconds since 1970, and how long it took to make; None: not known."""
+
+    end_s: float
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What a report was made from and with, each asked for by the formats that hold it.
+
+    Attributes:
+        marks: the marks of its exposures. times: those of stages that are known, by stage.
+        read: gives an object of the storage by its key. page: `report.html`.
+    """
+
+    marks: Callable[[], Marks]
+    times: Callable[[Sequence[str]], Mapping[str, StageTime]]
+    read: Callable[[str], bytes]
+    page: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
 class ReportTables:
     """A report and its tables.
 
@@ -21,13 +44,12 @@ class ReportTables:
         report: what `report.json` holds.
         exposures: rows of MEASURED_SCHEMA, sorted by brand and start.
         measures: rows of BRAND_SCHEMA, the brand longest on screen first.
-        get_marks: gives what `marks` and `sampled` are made of; asked by the formats that have boxes.
     """
 
     report: Report
     exposures: pl.DataFrame
     measures: pl.DataFrame
-    get_marks: Callable[[], Marks]
+    behind: Behind
 
     @property
     def by_start(self) -> pl.DataFrame:
@@ -48,7 +70,7 @@ class ReportTables:
 
     @cached_property
     def _marks(self) -> Marks:
-        return self.get_marks()
+        return self.behind.marks()
 
     def _on_source(self, rows: pl.DataFrame, times: Mapping[str, str]) -> pl.DataFrame:
         behind = [(chunk.chunk, chunk.start_ms - chunk.timeline_start_ms) for chunk in self.report.chunks]

@@ -6,7 +6,7 @@ How exposures are made, measured and shown is in `mpr_assets/report/`; here is h
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -23,7 +23,8 @@ from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.exports.formats import FORMATS, FormatName
-from mpr_assets.exports.tables import ReportTables
+from mpr_assets.exports.stored import stage_times
+from mpr_assets.exports.tables import Behind, ReportTables, StageTime
 from mpr_assets.report.build import Subject, build_report
 from mpr_assets.report.camera import Motion, picture_motion, still
 from mpr_assets.report.edges import HowFramesAreShown, look_up
@@ -51,6 +52,7 @@ from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.streams import StreamPlace
 from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 from mpr_resources.yaml_files.load import load_file
 from mpr_resources.yaml_files.read import read_file
@@ -103,6 +105,14 @@ class ReportFiles:
     report_html: str
 
 
+def _no_times(_stages: Sequence[str]) -> Mapping[str, StageTime]:
+    return {}
+
+
+def _no_frame(key: str) -> bytes:
+    raise MissingObject(f"{key} is not stored", "give where it is read from")
+
+
 def compile_report(
     detections: pl.DataFrame,
     frames: pl.DataFrame,
@@ -116,6 +126,8 @@ def compile_report(
     refine: Refine | None = None,
     around: Surroundings = NOTHING_AROUND,
     card: RateCard | None = None,
+    times: Callable[[Sequence[str]], Mapping[str, StageTime]] = _no_times,
+    read: Callable[[str], bytes] = _no_frame,
 ) -> ReportFiles:
     """Compile a timeline's report.
 
@@ -130,6 +142,7 @@ def compile_report(
         refine: looks up edges between samples; None: they stay where the samples have them.
         around: what else was found on frames; it tells what brands stand on.
         card: the user's rate card; None: nothing is said in money.
+        times: of the stages. read: gives the bytes of a frame by its key; both for exports that hold them.
 
     Raises:
         ValueError: the tables do not fit together.
@@ -140,13 +153,14 @@ def compile_report(
     measured = measure(found, detections, frames, spans, chunks, settings, stream, around, motion, card)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
     report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, settings.counting_rule, card)
+    page = render_page(report, spans, picture, settings, subject.stage_of_source)
     marks = partial(marks_of, measured.exposures, detections, frames, spans)
-    tables = ReportTables(report, measured.exposures, measured.brands, marks)
+    tables = ReportTables(report, measured.exposures, measured.brands, Behind(marks, times, read, page.encode))
     return ReportFiles(
         exposures=measured.exposures,
         brands=measured.brands,
         files={FORMATS[name].stored_name: FORMATS[name].make(tables) for name in _formats(settings)},
-        report_html=render_page(report, spans, picture, settings, subject.stage_of_source),
+        report_html=page,
     )
 
 
@@ -349,6 +363,8 @@ def stage(
         _refine(run, timeline, extract_frames.header) if run.settings.refine_edges else None,
         surroundings(detect_edges.rows, detect_objects.rows, field_segmentation.rows),
         None if run.settings.rate_card is None else load_file(_rate_card(run), RateCard),
+        partial(stage_times, run.storage, run.timeline),
+        run.storage.get,
     )
     files = {**compiled.files, PAGE: compiled.report_html.encode()}
     for name, data in files.items():

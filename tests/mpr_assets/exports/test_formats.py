@@ -7,8 +7,10 @@ import csv
 import html
 import io
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
@@ -20,6 +22,7 @@ import polars as pl
 import pytest
 import webvtt
 from google.cloud.videointelligence_v1.types import AnnotateVideoResponse
+from lxml import etree
 from openpyxl.utils.escape import unescape
 from pycocotools.coco import COCO
 
@@ -139,6 +142,16 @@ def read_cvat(data: bytes) -> dict[str, int]:
     return totals((one.brand, one.start_ms, one.end_ms) for one in truth.rows)
 
 
+def read_fcpxml(data: bytes) -> dict[str, int]:
+    markers = etree.fromstring(data).iter("marker")
+    return totals((one.get("value"), 0, int(Fraction(one.get("duration")[:-1]) * 1000)) for one in markers)
+
+
+def read_ro_crate(data: bytes) -> dict[str, int]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return read_json(archive.read("report.json"))
+
+
 READERS: Mapping[FormatName, tuple[Callable[[bytes], dict[str, int]], Callable[[str], str]]] = {
     "csv": (read_csv, str),
     "json": (read_json, str),
@@ -155,6 +168,8 @@ READERS: Mapping[FormatName, tuple[Callable[[bytes], dict[str, int]], Callable[[
     "google": (read_google, str),
     "coco": (read_coco, str),
     "cvat": (read_cvat, one_line),
+    "fcpxml": (read_fcpxml, one_line),
+    "ro-crate": (read_ro_crate, str),
 }
 """How each is read back, and how it writes a name."""
 
@@ -213,7 +228,7 @@ def test_a_workbook_has_names_as_text_and_numbers_as_numbers() -> None:
 def test_more_exposures_than_a_sheet_holds_are_refused() -> None:
     many = pl.concat([REPORT.exposures.head(1)]).select(pl.all().repeat_by(MOST_ROWS).explode())
     with pytest.raises(BadInput, match="A sheet of XLSX holds 1048575 exposures, and the timeline 'derby' has 1048576"):
-        xlsx(ReportTables(REPORT.report, many, REPORT.measures, REPORT.get_marks))
+        xlsx(ReportTables(REPORT.report, many, REPORT.measures, REPORT.behind))
 
 
 def test_formats_by_name() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
 from fractions import Fraction
+from pathlib import Path
 
 import opentimelineio as otio
 import pytest
+from lxml import etree
 
 from mpr_assets.exports.edl_file import edl
+from mpr_assets.exports.fcpxml_file import fcpxml
 from mpr_assets.exports.frame_clock import FrameClock
+from mpr_assets.exports.names import one_line
 from mpr_assets.exports.otio_file import otio as otio_file
-from tests.mpr_assets.exports.reports import tables
+from tests.mpr_assets.exports.reports import NAMES, of_two_videos, tables
 
 RATES = {
     "23.976": ((24_000, 1001), "00:00:00:18 00:59:56:10"),
@@ -60,6 +65,41 @@ def test_a_marker_is_on_its_frame(fps: tuple[int, int], codes: str) -> None:
     assert (clip.source_range.start_time.rate, clip.source_range.start_time.to_seconds()) == pytest.approx(
         (rate, 10), abs=0.5 / rate
     )
+
+
+DTD = etree.DTD(io.StringIO(Path(__file__).with_name("fcpxml_1_10.dtd").read_text()))
+
+
+@rates
+def test_fcpxml_is_by_the_dtd_and_its_times_are_exact(fps: tuple[int, int], codes: str) -> None:
+    root = etree.fromstring(fcpxml(tables(*NAMES, fps=fps, start_ms=10_000)))
+    assert DTD.validate(root), DTD.error_log
+    rate = Fraction(*fps)
+    [clip] = root.iter("asset-clip")
+    times = [
+        Fraction(one.get(name)[:-1]) * rate
+        for one in root.iter("format", "asset", "sequence", "asset-clip", "marker")
+        for name in ("frameDuration", "offset", "start", "duration")
+        if name in one.attrib
+    ]
+    assert {time.denominator for time in times} == {1}
+    start = Fraction(clip.get("start")[:-1])
+    marks = [one for one in clip if one.get("value") == "Acme"]
+    at = [round((Fraction(one.get("start")[:-1]) - start) * rate) for one in marks]
+    assert " ".join(FrameClock(rate).timecode(frame) for frame in at[-2:]) == codes
+    assert [float(Fraction(one.get("duration")[:-1])) for one in marks[-2:]] == pytest.approx(
+        [0.5, 0.5], abs=float(1 / rate)
+    )
+    assert {one.get("tcFormat") for one in root.iter("sequence", "asset-clip")} == {"DF" if ";" in codes else "NDF"}
+    assert [one.get("src") for one in root.iter("media-rep")] == ["a%20b.mp4"]
+    assert {one.get("value") for one in clip} == {one_line(name) for name in NAMES}
+
+
+def test_fcpxml_of_two_videos_is_by_the_dtd() -> None:
+    root = etree.fromstring(fcpxml(of_two_videos()))
+    assert DTD.validate(root), DTD.error_log
+    assert [one.get("frameDuration") for one in root.iter("format")] == ["1/25s", "1001/30000s"]
+    assert not DTD.validate(etree.fromstring('<fcpxml version="1.10"><spine/></fcpxml>'))
 
 
 FPS = {

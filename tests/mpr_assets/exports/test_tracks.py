@@ -148,6 +148,6 @@ def test_a_mark_to_the_end_of_the_video_is_not_ended() -> None:
     report = REPORT.report
     sources = [one.model_copy(update={"duration_ms": 2000}) for one in report.sources]
     short = report.model_copy(update={"sources": tuple(sources)})
-    data = FORMATS["cvat"].make(ReportTables(short, REPORT.exposures, REPORT.measures, REPORT.get_marks))
+    data = FORMATS["cvat"].make(ReportTables(short, REPORT.exposures, REPORT.measures, REPORT.behind))
     [first, *_] = ET.fromstring(data).iterfind("track")
     assert [(box.attrib["frame"], box.attrib["outside"]) for box in first] == [("25", "0"), ("38", "0"), ("49", "0")]

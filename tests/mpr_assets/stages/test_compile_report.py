@@ -88,11 +88,13 @@ def test_no_path_of_the_machine_is_shown_unless_asked(world: World) -> None:
 
 
 def test_exports_that_are_listed_are_stored_and_go_when_they_are_not(world: World) -> None:
-    listed = {"compile_report": {"exports": ["srt", "csv", "xlsx", "cvat"]}}
+    listed = {"compile_report": {"exports": ["srt", "csv", "xlsx", "cvat", "ro-crate"]}}
     assert world.run("compile_report", overrides=listed).success
     assert read(world, "report.srt") == f"1\n00:00:00,000 --> 00:00:02,000\n{BRAND}\n"
     tables = read_report(world.storage, TIMELINE, [one.name for one in DETECTING])
-    assert FORMATS["cvat"].make(tables).decode() == read(world, "report.cvat.xml")
+    for name in ("cvat", "ro-crate"):
+        stored = Keys.report(TIMELINE, FORMATS[name].stored_name)
+        assert FORMATS[name].make(tables) == world.storage.get(stored)
     world.storage.delete([Keys.report(TIMELINE, "report.xlsx")])
     assert world.run("compile_report", overrides=listed).reused() == {"compile_report": False}
     assert world.storage.exists(Keys.report(TIMELINE, "report.xlsx"))
