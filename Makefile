@@ -61,6 +61,7 @@ types: $(EDITOR)/openapi.json $(EDITOR)/node_modules/.package-lock.json ## the p
 test-editor: $(EDITOR)/openapi.json editor ## the tests of the editor's page and the report's, in Chromium
 	$(NPM) run --silent types -- --check
 	$(NPM) run --silent test
+	$(BIN)/python -m bench.parity
 	PATH=$(CURDIR)/.venv-node/bin:$$PATH $(BIN)/python -m tests.browser.editor_server npm --prefix $(EDITOR) run --silent browser-test
 	$(BIN)/pytest --override-ini addopts=-q tests/browser
 
@@ -108,7 +109,7 @@ lint: .venv/installed ## format, lint, strict types
 
 check: lint test ## lint and the tests
 
-bench: .venv/installed ## what is measured against what, one JSON line each
+bench: .venv/installed editor ## what is measured against what, one JSON line each
 	$(BIN)/python -m bench
 
 eval: .venv/installed ## score the clips in CLIPS=FOLDER against their truth; DEGRADED=1: degraded copies of them; ARGS=--help

@@ -25,6 +25,7 @@ def benches(clips: Path | None) -> list[list[str]]:
         ["bench.idle_ticks"],
         ["bench.start_up"],
         ["bench.large_report"],
+        ["bench.parity"],
     ]
     always += [["bench.logos", "--broadcast"]]
     if clips is None:

@@ -110,6 +110,28 @@ describe('a timeline', () => {
     await stage.getByRole('alert').waitFor({ state: 'detached' })
   })
 
+  it('tries a dragged setting by itself once OpenCV is loaded, and finds what the server finds', async () => {
+    await open(`${TIMELINE}&stage=detect_edges&frame=2`)
+    const stage = page.getByRole('complementary', { name: 'Stage' })
+    const slider = stage.getByRole('slider', { name: 'edge_canny_low, slider' })
+    const drag = (value: number) =>
+      slider.evaluate((input: HTMLInputElement, value) => {
+        input.value = String(value)
+        input.dispatchEvent(new Event('input', { bubbles: true }))
+      }, value)
+    await slider.waitFor()
+    for (let i = 0; (await stage.getByText('in the browser').count()) === 0; i++) {
+      assert.ok(i < 100, 'OpenCV is loaded')
+      await drag(0.2 + (i % 5) / 100)
+      await page.waitForTimeout(200)
+    }
+    await page.waitForFunction(() => !document.querySelector('[data-busy=true]'))
+    await slider.evaluate((input) => input.dispatchEvent(new Event('change', { bubbles: true })))
+    await stage.locator('[data-checks]').waitFor({ state: 'attached' })
+    assert.equal(await stage.locator('[data-checks]').getAttribute('data-checks'), '1 made, 0 otherwise')
+    assert.deepEqual(complaints, [])
+  })
+
   it('refuses a value out of its range in words', async () => {
     await open(FRAME_2)
     const input = page.getByRole('spinbutton', { name: 'min_confidence', exact: true })

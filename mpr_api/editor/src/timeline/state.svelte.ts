@@ -21,6 +21,7 @@ export class TimelineState {
   failure = $state('')
   head = $state(0)
   private wanted = ''
+  private fields = new Map<number, Promise<[number, number][]>>()
 
   constructor(readonly id: string) {}
 
@@ -44,6 +45,7 @@ export class TimelineState {
   }
 
   async load(): Promise<void> {
+    this.fields = new Map()
     try {
       const params = { path: { timeline: this.id } }
       const [detail, stages] = await Promise.all([
@@ -115,6 +117,20 @@ export class TimelineState {
     const frame = this.frames[at]!
     const width = widthPx < frame.width_px ? `&width=${widthPx}` : ''
     return `/detect/frames/${encodeURIComponent(this.id)}/${frame.seq}.jpg?v=${this.version}${width}`
+  }
+
+  /** The field's stored polygon in a kept frame; asked for once. */
+  fieldOf(frame: Frame): Promise<[number, number][]> {
+    let asked = this.fields.get(frame.seq)
+    if (!asked) {
+      const query = { start_ms: frame.timeline_ms, end_ms: frame.timeline_ms + 1 }
+      const params = { path: { timeline: this.id, stage: 'field_segmentation' }, query }
+      asked = answered(api.GET('/detect/timeline/{timeline}/tables/{stage}', { params })).then(
+        ({ rows }) => ((rows as Row[])[0]?.polygon ?? []) as [number, number][],
+      )
+      this.fields.set(frame.seq, asked)
+    }
+    return asked
   }
 
   seek(at: number): void {
