@@ -157,6 +157,83 @@ describe('a timeline', () => {
     assert.deepEqual(complaints, [])
   })
 
+  it('goes through what was found, judges it, and takes that back', async () => {
+    await open(`${FRAME_2}&panel=review`)
+    const review = page.getByRole('region', { name: 'Review' })
+    await review.getByText(/– of [0-9]+/).waitFor()
+    await page.keyboard.press(']')
+    await review.getByText('Acme Motors', { exact: true }).waitFor()
+    await page.keyboard.press('x')
+    await review.getByText('Kept: reject of Acme Motors.').waitFor()
+    await page.keyboard.press('a')
+    await review.getByText('Kept: accept of Acme Motors.').waitFor()
+    await review.getByText('1 correction').waitFor()
+    await page.keyboard.press('Control+z')
+    await page.getByText('Taken back: accept of Acme Motors.').waitFor()
+    await page.keyboard.press('Control+z')
+    await page.getByText('Taken back: reject of Acme Motors.').waitFor()
+    await review.getByText('1 correction').waitFor({ state: 'detached' })
+    assert.deepEqual(complaints, [])
+  })
+
+  it('draws a mark that was missed, and says how right the stage is by that as a setting is changed', async () => {
+    await open(`${FRAME_2}&panel=review`)
+    const review = page.getByRole('region', { name: 'Review' })
+    await page.keyboard.press('d')
+    const picture = (await page.getByLabel('The frame at the head').boundingBox())!
+    await page.mouse.move(picture.x + picture.width / 2 - 90, picture.y + picture.height / 2 - 40)
+    await page.mouse.down()
+    await page.mouse.move(picture.x + picture.width / 2 + 90, picture.y + picture.height / 2 + 10, { steps: 4 })
+    await page.mouse.up()
+    await review.getByRole('combobox', { name: 'Brand', exact: true }).fill('Nowhere Airlines')
+    await review.getByRole('button', { name: 'Was missed here' }).click()
+    await review.getByText('Kept: Nowhere Airlines drawn.').waitFor()
+    await page.getByRole('button', { name: 'Settings', exact: true }).click()
+    const input = page.getByRole('spinbutton', { name: 'min_confidence', exact: true })
+    await input.fill('1')
+    await input.press('Tab')
+    await page.getByText('→ recall 0 %').waitFor()
+    for (const step of ['a setting of match_brands', 'Nowhere Airlines drawn']) {
+      await page.getByRole('button', { name: 'Undo' }).click()
+      await page.getByText(`Taken back: ${step}.`).waitFor()
+    }
+    assert.deepEqual(complaints, [])
+  })
+
+  it('saves settings as a profile and into one, and takes that back', async () => {
+    await open(FRAME_2)
+    const stage = page.getByRole('complementary', { name: 'Stage' })
+    const input = stage.getByRole('spinbutton', { name: 'min_confidence', exact: true })
+    const before = await input.inputValue()
+    await input.fill('0.9')
+    await input.press('Tab')
+    await stage.getByText('Save these settings').click()
+    await stage.getByRole('textbox', { name: 'Name of a new profile' }).fill(`night-${Date.now()}`)
+    await stage.getByRole('button', { name: 'Save as new' }).click()
+    await stage.getByText('Saved as the profile night').waitFor()
+    await stage.getByRole('button', { name: 'Into the profile' }).click()
+    await stage.getByText('1 changed', { exact: true }).waitFor({ state: 'detached' })
+    assert.equal(await input.inputValue(), '0.9')
+    await page.getByRole('button', { name: /match_brands.*stale/ }).waitFor()
+    await stage.getByRole('button', { name: 'Undo' }).click()
+    await page.getByText('Taken back: settings of match_brands saved into').waitFor()
+    assert.equal(await input.inputValue(), before)
+    assert.deepEqual(complaints, [])
+  })
+
+  it('tells what was tried with a stage, and compares two results of it', async () => {
+    await open(`${FRAME_2}&panel=history`)
+    const history = page.getByRole('region', { name: 'History' })
+    await history.getByText('now', { exact: true }).waitFor()
+    await history.getByRole('combobox', { name: 'Before' }).selectOption({ label: 'match:match_brands@1' })
+    await history.getByRole('combobox', { name: 'After' }).selectOption({ label: 'match:match_brands@2' })
+    await history.getByRole('button', { name: 'Compare' }).click()
+    await page.getByRole('region', { name: 'Difference' }).getByText('min_confidence').waitFor()
+    await history.getByRole('checkbox', { name: 'all stages, as a tree' }).check()
+    await history.getByText('extract_frames 1').waitFor()
+    assert.deepEqual(complaints, [])
+  })
+
   it('bookmarks what a stage has stored, once under a name', async () => {
     await open(FRAME_2)
     const stage = page.getByRole('complementary', { name: 'Stage' })
@@ -189,8 +266,10 @@ describe('for everybody', () => {
       await page.goto(URL)
       await page.getByRole('link', { name: /match/ }).waitFor()
       assert.deepEqual(await breaches(), [])
-      await open(FRAME_2)
-      assert.deepEqual(await breaches(), [])
+      for (const panel of ['', '&panel=review', '&panel=history']) {
+        await open(`${FRAME_2}${panel}`)
+        assert.deepEqual(await breaches(), [], panel)
+      }
     })
   }
 

@@ -5,6 +5,7 @@ const PLACES: [string, string, Place][] = [
   ['nothing', '', NOWHERE],
   ['a timeline', '?timeline=match', { ...NOWHERE, timeline: 'match' }],
   ['a frame of it', '?timeline=match&stage=run_ocr&frame=12', { ...NOWHERE, timeline: 'match', stage: 'run_ocr', frame: 12 }],
+  ['a panel', '?timeline=match&panel=review', { ...NOWHERE, timeline: 'match', panel: 'review' }],
   ['names of any script', '?timeline=%E8%A9%A6%E5%90%88+%26+a&brand=%D7%90', { ...NOWHERE, timeline: '試合 & a', brand: 'א' }],
 ]
 
@@ -13,6 +14,8 @@ describe('placeOf and queryOf', () => {
     expect(placeOf(query)).toEqual(place)
     expect(queryOf(place)).toBe(query)
   })
+
+  it('a panel that is none', () => expect(placeOf('?timeline=a&panel=x').panel).toBeNull())
 
   it.each(['-1', '1.5', 'x', '', '99999999999'])('a frame that is none: %s', (frame) => {
     expect(placeOf(`?timeline=a&frame=${frame}`).frame).toBeNull()

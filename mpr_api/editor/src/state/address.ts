@@ -1,5 +1,8 @@
 // What the page's address says: the timeline, the stage, the frame. A link shows a colleague the same.
 
+export type Panel = 'review' | 'history'
+const PANELS: readonly string[] = ['review', 'history'] satisfies Panel[]
+
 export interface Place {
   timeline: string | null
   stage: string | null
@@ -7,9 +10,11 @@ export interface Place {
   frame: number | null
   /** A brand whose detections are meant. */
   brand: string | null
+  /** What is shown beside the picture; null: the settings. */
+  panel: Panel | null
 }
 
-export const NOWHERE: Place = { timeline: null, stage: null, frame: null, brand: null }
+export const NOWHERE: Place = { timeline: null, stage: null, frame: null, brand: null, panel: null }
 
 /** The place that a query like `?timeline=match&frame=12` names; what it does not name is null. */
 export function placeOf(query: string): Place {
@@ -20,6 +25,7 @@ export function placeOf(query: string): Place {
     stage: given.get('stage') || null,
     frame: frame !== null && /^\d{1,9}$/.test(frame) ? Number(frame) : null,
     brand: given.get('brand') || null,
+    panel: PANELS.includes(given.get('panel') ?? '') ? (given.get('panel') as Panel) : null,
   }
 }
 
@@ -30,5 +36,6 @@ export function queryOf(place: Place): string {
   if (place.stage !== null) named.set('stage', place.stage)
   if (place.frame !== null) named.set('frame', String(place.frame))
   if (place.brand !== null) named.set('brand', place.brand)
+  if (place.panel !== null) named.set('panel', place.panel)
   return `?${named}`
 }

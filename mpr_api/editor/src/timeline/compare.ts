@@ -9,7 +9,7 @@ export interface Comparison {
   same: number
 }
 
-const LEAST_IOU = 0.3
+export const LEAST_IOU = 0.3
 
 /** Finds are paired by place, those that overlap most first; a pair with another name or box is changed. */
 export function compare(before: Row[], after: Row[]): Comparison {
@@ -44,7 +44,8 @@ function box(shape: Shape): Box {
   return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]
 }
 
-function iou(a: Box, b: Box): number {
+/** Intersection over union of two boxes: left, top, right, bottom. */
+export function iou(a: Box, b: Box): number {
   const shared = Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]))
   const area = (of: Box) => (of[2] - of[0]) * (of[3] - of[1])
   return shared === 0 ? 0 : shared / (area(a) + area(b) - shared)

@@ -1,5 +1,5 @@
 // Outlines with their names on a canvas.
-import type { Shape } from './shapes'
+import type { Row, Shape } from './shapes'
 
 export interface Fit {
   /** Pixels of the canvas for a pixel of the frame. */
@@ -11,13 +11,14 @@ export interface Fit {
 
 const MOST_NAMED = 60
 
-export function drawShapes(context: CanvasRenderingContext2D, shapes: Shape[], fit: Fit, colour: (name: string) => string): void {
-  context.lineWidth = 2
+/** `selected`: the row whose outline stands out. */
+export function drawShapes(context: CanvasRenderingContext2D, shapes: Shape[], fit: Fit, colour: (name: string) => string, selected: Row | null = null): void {
   context.lineJoin = 'round'
   context.font = '12px system-ui, sans-serif'
   context.textBaseline = 'bottom'
   for (const [i, shape] of shapes.entries()) {
     const points = shape.points.map(([x, y]) => [fit.x + x * fit.scale, fit.y + y * fit.scale] as const)
+    context.lineWidth = shape.row === selected ? 5 : 2
     context.strokeStyle = shape.brand ? colour(shape.brand) : '#7dd3fc'
     context.beginPath()
     for (const [x, y] of points) context.lineTo(x, y)

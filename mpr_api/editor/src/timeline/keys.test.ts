@@ -4,7 +4,12 @@ import { actionOf } from './keys'
 const NONE = { code: '', shiftKey: false, ctrlKey: false, metaKey: false, altKey: false }
 
 it.each([
-  ['x', {}, null],
+  ['q', {}, null],
+  ['x', {}, 'reject'],
+  ['A', {}, 'accept'],
+  ['z', { ctrlKey: true }, 'undo'],
+  ['z', { ctrlKey: true, shiftKey: true }, null],
+  ['z', {}, null],
   [' ', { code: 'Space' }, 'play'],
   ['J', { shiftKey: true }, 'back'],
   ['ArrowLeft', {}, 'frameBack'],

@@ -10,6 +10,10 @@ export type Action =
   | 'tenForward'
   | 'previousFind'
   | 'nextFind'
+  | 'accept'
+  | 'reject'
+  | 'draw'
+  | 'undo'
   | 'help'
   | { part: number }
 
@@ -24,8 +28,12 @@ export const KEYS: [string, Action, string][] = [
   ['ArrowRight', 'frameForward', 'one frame on'],
   ['Shift+ArrowLeft', 'tenBack', 'ten frames back'],
   ['Shift+ArrowRight', 'tenForward', 'ten frames on'],
-  ['[', 'previousFind', 'to the frame before on which the stage found something'],
-  [']', 'nextFind', 'to the next such frame'],
+  ['[', 'previousFind', 'to the frame before on which the stage found something; in a review to the one before'],
+  [']', 'nextFind', 'to the next such frame; in a review to the next one'],
+  ['a', 'accept', 'in a review: right'],
+  ['x', 'reject', 'in a review: wrong'],
+  ['d', 'draw', 'in a review: draw a mark that was missed'],
+  ['Ctrl+z', 'undo', 'take the last step back'],
   ['?', 'help', 'this list'],
 ]
 
@@ -40,7 +48,8 @@ interface Pressed {
 
 /** What a key does; null: nothing. `0` to `9` go to that tenth of the timeline. */
 export function actionOf(pressed: Pressed): Action | null {
-  if (pressed.ctrlKey || pressed.metaKey || pressed.altKey) return null
+  if (pressed.altKey) return null
+  if (pressed.ctrlKey || pressed.metaKey) return pressed.key.toLowerCase() === 'z' && !pressed.shiftKey ? 'undo' : null
   if (/^[0-9]$/.test(pressed.key)) return { part: Number(pressed.key) / 10 }
   const name = pressed.code === 'Space' ? 'Space' : pressed.key
   const shifted = pressed.shiftKey && name.startsWith('Arrow') ? `Shift+${name}` : name.length === 1 ? name.toLowerCase() : name

@@ -56,6 +56,25 @@ export class Runs {
     })
   }
 
+  /** The first stage that is missing or stale, alone. */
+  async step(): Promise<void> {
+    await this.asked(async () => {
+      const { job_id } = await answered(api.POST('/detect/step/{job}', { params: { path: { job: this.timeline } } }))
+      if (job_id) await this.follow(job_id)
+      else this.note = 'All stages are up to date.'
+    })
+  }
+
+  /** What the last run left, with other settings of the stage that failed where some are given. */
+  async retry(overrides: Record<string, Json>): Promise<void> {
+    await this.asked(async () => {
+      const body = { job_id: this.job?.id ?? this.timeline, config_overrides: overrides }
+      const queued = await answered(api.POST('/detect/retry', { body: body as never }))
+      this.note = queued.note ?? ''
+      await this.follow(queued.job_id)
+    })
+  }
+
   async control(action: 'stop' | 'pause' | 'resume' | 'pause-after-stage'): Promise<void> {
     await this.asked(async () => {
       const path = { params: { path: { job: this.timeline } } }

@@ -63,6 +63,11 @@ export class TimelineState {
     }
   }
 
+  /** The states of the stages alone, as after a change of what they depend on. */
+  async loadDetail(): Promise<void> {
+    this.detail = await answered(api.GET('/detect/timeline/{timeline}', { params: { path: { timeline: this.id } } }))
+  }
+
   private async loadFrames(): Promise<void> {
     const { rows, first } = await allRows((cursor) =>
       answered(api.GET('/detect/timeline/{timeline}/frames', { params: { path: { timeline: this.id }, query: { cursor } } })),
@@ -137,6 +142,11 @@ export class TimelineState {
     if (!this.frames.length) return
     this.head = Math.min(this.frames.length - 1, Math.max(0, Math.round(at)))
     page.refine({ frame: this.frames[this.head]!.seq })
+  }
+
+  seekSeq(seq: number): void {
+    const at = this.frames.findIndex((frame) => frame.seq === seq)
+    if (at >= 0) this.seek(at)
   }
 
   /** The frame that is on screen at that time. */
