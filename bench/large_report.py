@@ -78,19 +78,19 @@ FILTER = """(async () => {
 
 def page() -> tuple[str, dict[str, float]]:
     """The page, and what making it cost."""
-    frames, scenes, chunks = _frames(), _scenes(), _chunks()
-    detections = _detections()
+    frames, scenes, chunks = frame_table(), scene_table(), chunk_table()
+    detections = detection_table()
     stages = [StageProvenance(stage="match_brands", status="materialized", counts={"rows": len(detections)})]
     names = [f"Brand {number}" for number in range(BRANDS)]
     subject = Subject("two_hours", "generic", names, stages, lambda seq: f"frames/{seq:08d}.jpg", STAGE_OF_SOURCE)
     since = time.process_time()
-    made = compile_report(detections, frames, scenes, chunks, CompileReportSettings(), subject, _picture)
+    made = compile_report(detections, frames, scenes, chunks, CompileReportSettings(), subject, picture)
     cost = time.process_time() - since
     report = json.loads(made.files["report.json"])
     return made.report_html, {"cpu_s": round(cost, 1), **report["counts"]}
 
 
-def _typed(rows: dict[str, Any], schema: dict[str, Any]) -> pl.DataFrame:
+def typed(rows: dict[str, Any], schema: dict[str, Any]) -> pl.DataFrame:
     """A table of this schema; columns that are not named are null."""
     height = max(len(column) for column in rows.values())
     return pl.DataFrame(
@@ -98,10 +98,10 @@ def _typed(rows: dict[str, Any], schema: dict[str, Any]) -> pl.DataFrame:
     )
 
 
-def _frames() -> pl.DataFrame:
+def frame_table() -> pl.DataFrame:
     count = HOURS * 3_600_000 // STEP_MS
     times = np.arange(count) * STEP_MS
-    return _typed(
+    return typed(
         {
             "seq": np.arange(count), "chunk": np.zeros(count), "source_pts": times, "source_ms": times,
             "timeline_ms": times, "until_ms": times + 40, "width_px": np.full(count, WIDTH),
@@ -111,23 +111,23 @@ def _frames() -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _scenes() -> pl.DataFrame:
+def scene_table() -> pl.DataFrame:
     seqs = np.arange(HOURS * 3_600_000 // STEP_MS)
     rows = {"seq": seqs, "shot": seqs // SHOT_FRAMES, "kept": np.ones(len(seqs), bool), "kept_seq": seqs}
-    return _typed(rows | {"reason": ["kept"] * len(seqs)}, filter_scenes.SCHEMA)
+    return typed(rows | {"reason": ["kept"] * len(seqs)}, filter_scenes.SCHEMA)
 
 
-def _chunks() -> pl.DataFrame:
+def chunk_table() -> pl.DataFrame:
     ends = HOURS * 3_600_000
     rows = {
         "chunk": [0], "source": ["broadcast.mp4"], "source_version": ["v1"], "start_ms": [0], "end_ms": [ends],
         "timeline_start_ms": [0], "duration_ms": [ends], "fps_num": [25], "fps_den": [1], "time_base_num": [1],
         "time_base_den": [12_800], "codec": ["h264"], "width_px": [WIDTH], "height_px": [HEIGHT], "rotation_deg": [0],
     }  # fmt: skip
-    return _typed(rows, timeline.SCHEMA)
+    return typed(rows, timeline.SCHEMA)
 
 
-def _detections() -> pl.DataFrame:
+def detection_table() -> pl.DataFrame:
     """Runs of one to six frames; few brands have many of them, many have few, as on television."""
     rng = np.random.default_rng(14)
     chosen: dict[tuple[int, int], tuple[Any, ...]] = {}
@@ -143,7 +143,7 @@ def _detections() -> pl.DataFrame:
             chosen.setdefault((brand, seq), (seq, *box, f"BRAND {brand}" if source == "ocr" else "", ""))
     rows = sorted(chosen.values())[:DETECTIONS]
     names = ("seq", "x", "y", "w", "h", "brand", "confidence", "source", "text", "reason")
-    return _typed({name: [row[at] for row in rows] for at, name in enumerate(names)}, match_brands.SCHEMA)
+    return typed({name: [row[at] for row in rows] for at, name in enumerate(names)}, match_brands.SCHEMA)
 
 
 @cache
@@ -157,7 +157,7 @@ def _pool(number: int) -> Picture:
     return Picture(pixels=np.clip(soft + grain, 0, 255).astype(np.uint8))
 
 
-def _picture(seq: int) -> Picture:
+def picture(seq: int) -> Picture:
     return _pool(seq % 24)
 
 

@@ -49,4 +49,15 @@ describe('FrameCache', () => {
     await new Promise((done) => setTimeout(done, 5))
     expect(asked).toEqual(['a', 'd', 'e'])
   })
+
+  it('closes the picture on screen only when another is shown', async () => {
+    const { frames, closed } = cache(1)
+    frames.show(await frames.get('a'))
+    frames.show(await frames.get('a'))
+    const next = await frames.get('b')
+    await Promise.resolve()
+    expect(closed).toEqual([])
+    frames.show(next)
+    expect(closed).toEqual(['a'])
+  })
 })

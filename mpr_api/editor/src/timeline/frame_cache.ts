@@ -3,6 +3,9 @@
 export class FrameCache {
   private pictures = new Map<string, Promise<ImageBitmap>>()
   private waiting: string[] = []
+  private shown: ImageBitmap | null = null
+  /** It is on screen and has left the cache. */
+  private dropped: ImageBitmap | null = null
   private running = 0
 
   /** `most`: pictures kept; `atOnce`: fetched side by side, fewer than a browser's connections to one host. */
@@ -25,10 +28,24 @@ export class FrameCache {
     asked.catch(() => this.pictures.delete(url))
     for (const oldest of this.pictures.keys()) {
       if (this.pictures.size <= this.most) break
-      void this.pictures.get(oldest)?.then((picture) => picture.close(), () => {})
+      void this.pictures.get(oldest)?.then((picture) => this.release(picture), () => {})
       this.pictures.delete(oldest)
     }
     return asked
+  }
+
+  /** The picture that is on screen: it stays usable, in the cache or not, until another is. */
+  show(picture: ImageBitmap | null): void {
+    if (this.dropped && this.dropped !== picture) {
+      this.dropped.close()
+      this.dropped = null
+    }
+    this.shown = picture
+  }
+
+  private release(picture: ImageBitmap): void {
+    if (picture === this.shown) this.dropped = picture
+    else picture.close()
   }
 
   /** Fetch these when nothing else is being fetched; what was wanted before and is not among them is forgotten. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { drawn, laneNames, moved, msOf, xOf, zoomed } from './lanes'
+import { drawn, laneNames, lanesInView, marks, moved, msOf, shotSpans, xOf, zoomed } from './lanes'
 import type { Exposure } from './state.svelte'
 
 const exposure = (brand: string, start_ms: number, end_ms: number) => ({ brand, start_ms, end_ms }) as Exposure
@@ -40,3 +40,28 @@ describe('drawn', () => {
     expect(drawn(given, VIEW, 100)).toEqual(expected)
   })
 })
+
+describe('shotSpans', () => {
+  const frame = (shot: number | null, timeline_ms: number) => ({ shot, timeline_ms })
+  it.each([
+    ['no frame', [], []],
+    ['one shot', [frame(0, 0), frame(0, 40)], [[0, 100]]],
+    ['two', [frame(0, 0), frame(1, 40), frame(1, 80)], [[0, 40], [40, 100]]],
+    ['not filtered yet', [frame(null, 0), frame(null, 40)], [[0, 100]]],
+  ] as const)('%s', (_, frames, spans) => expect(shotSpans([...frames], 100).map(({ fromMs, toMs }) => [fromMs, toMs])).toEqual(spans))
+})
+
+describe('marks', () => {
+  it.each([
+    ['none', [], []],
+    ['outside', [999, 2001], []],
+    ['one a pixel', [1000, 1001, 1009, 1010, 1500, 2000], [0, 1, 50, 100]],
+  ] as const)('%s', (_, times, pixels) => expect(marks([...times], VIEW, 100)).toEqual(pixels))
+})
+
+it.each([
+  ['none', 0, 100, 0, [0, 0]],
+  ['all', 0, 100, 3, [0, 3]],
+  ['parts of lanes', 30, 50, 9, [1, 4]],
+  ['scrolled past', 500, 50, 9, [9, 9]],
+] as const)('lanesInView %s', (_, scrolled, height, count, [first, end]) => expect(lanesInView(scrolled, height, 20, count)).toEqual({ first, end }))

@@ -1,5 +1,5 @@
 // What the lanes under the picture show, in pixels: which brand has which lane, and what lies where. No canvas here.
-import type { Exposure } from './state.svelte'
+import type { Exposure, Frame } from './state.svelte'
 
 export interface Span {
   fromMs: number
@@ -47,4 +47,47 @@ export function drawn(spans: Span[], view: Span, widthPx: number): [number, numb
     else found.push([from, to])
   }
   return found
+}
+
+/** Shots as spans, in order. A frame lasts until the next one. */
+export function shotSpans(frames: Pick<Frame, 'shot' | 'timeline_ms'>[], wholeMs: number): Span[] {
+  const spans: Span[] = []
+  let from = 0
+  frames.forEach((frame, at) => {
+    const next = frames[at + 1]
+    if (next && next.shot === frame.shot) return
+    spans.push({ fromMs: frames[from]!.timeline_ms, toMs: next?.timeline_ms ?? wholeMs })
+    from = at + 1
+  })
+  return spans
+}
+
+/** Pixels at which there is something, each once. `times`: ascending. */
+export function marks(times: number[], view: Span, widthPx: number): number[] {
+  const found: number[] = []
+  let at = firstFrom(times, view.fromMs)
+  while (at < times.length && times[at]! <= view.toMs) {
+    const x = Math.floor(xOf(times[at]!, view, widthPx))
+    found.push(x)
+    // On to the first one of a later pixel: as many steps as the width has pixels, however many times there are.
+    at = firstFrom(times, msOf(x + 1, view, widthPx), at + 1)
+  }
+  return found
+}
+
+/** Place of the first time that is not before `ms`. */
+function firstFrom(times: number[], ms: number, from = 0): number {
+  let [low, high] = [from, times.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (times[middle]! < ms) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Lanes that are in view, from `first` to before `end`. */
+export function lanesInView(scrolledPx: number, heightPx: number, lanePx: number, count: number): { first: number; end: number } {
+  const first = Math.min(count, Math.max(0, Math.floor(scrolledPx / lanePx)))
+  return { first, end: Math.min(count, Math.ceil((scrolledPx + heightPx) / lanePx)) }
 }
