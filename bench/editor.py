@@ -204,7 +204,7 @@ def _work_s(browser: Tab) -> float:
 def _heap_mb(browser: Tab) -> float:
     """What JavaScript holds, garbage left out."""
     browser.call("HeapProfiler.collectGarbage")
-    return round(browser.call("Runtime.getHeapUsage")["usedSize"] / 1e6, 1)
+    return round(float(browser.call("Runtime.getHeapUsage")["usedSize"]) / 1e6, 1)
 
 
 def main() -> int:

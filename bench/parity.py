@@ -46,7 +46,7 @@ def frames_of(video: Path, count: int) -> Iterator[Image]:
         container.seek(0)
         for number, frame in enumerate(container.decode(stream)):
             if number in chosen:
-                yield frame.to_ndarray(format="bgr24")
+                yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
 
 
 def asked(folder: Path, video: Path, count: int) -> list[dict[str, Any]]:
