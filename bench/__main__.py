@@ -26,6 +26,7 @@ def benches(clips: Path | None) -> list[list[str]]:
         ["bench.start_up"],
         ["bench.large_report"],
         ["bench.parity"],
+        ["bench.editor"],
     ]
     always += [["bench.logos", "--broadcast"]]
     if clips is None:

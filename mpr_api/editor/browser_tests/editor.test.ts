@@ -235,6 +235,50 @@ describe('a timeline', () => {
     assert.deepEqual(complaints, [])
   })
 
+  it('goes on where it was when the server is away in the middle of a drag, and says so meanwhile', async () => {
+    await open(FRAME_2)
+    const stage = page.getByRole('complementary', { name: 'Stage' })
+    const slider = stage.getByRole('slider', { name: 'min_confidence, slider' })
+    const drag = (value: number) =>
+      slider.evaluate((input: HTMLInputElement, value) => {
+        input.value = String(value)
+        input.dispatchEvent(new Event('input', { bubbles: true }))
+      }, value)
+    await drag(0.6)
+    await stage.getByText('gained', { exact: false }).first().waitFor()
+    await page.route('**/detect/**', (route) => route.abort('connectionrefused'))
+    await drag(0.7)
+    await stage.getByRole('alert').getByText('The server does not answer').waitFor()
+    await page.unroute('**/detect/**')
+    await drag(1)
+    await stage.getByText(/[0-9]+ lost/).waitFor()
+    await stage.getByRole('alert').waitFor({ state: 'detached' })
+    assert.equal(await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).inputValue(), '1')
+  })
+
+  it('is open twice: what one tab has judged, the other shows when it looks', async () => {
+    await open(`${FRAME_2}&panel=review`)
+    const other = await browser.newPage()
+    try {
+      await other.goto(`${FRAME_2}&panel=review`)
+      await other.getByText('found by').waitFor()
+      const review = page.getByRole('region', { name: 'Review' })
+      await review.getByText(/– of [0-9]+/).waitFor()
+      await page.keyboard.press(']')
+      await page.keyboard.press('a')
+      await review.getByText('Kept: accept of Acme Motors.').waitFor()
+      await other.reload()
+      await other.getByRole('region', { name: 'Review' }).getByText('1 correction').waitFor()
+      await page.keyboard.press('Control+z')
+      await page.getByText('Taken back').waitFor()
+      await other.reload()
+      await other.getByRole('region', { name: 'Review' }).getByText(/– of [0-9]+/).waitFor()
+      assert.equal(await other.getByText('1 correction').count(), 0)
+    } finally {
+      await other.close()
+    }
+  })
+
   it('bookmarks what a stage has stored, once under a name', async () => {
     await open(FRAME_2)
     const stage = page.getByRole('complementary', { name: 'Stage' })
