@@ -83,6 +83,7 @@ COMMANDS = {
         "Lay out a project of your own, with profiles and settings of Dagster, which commands given in it use.",
     ),
     "timeline": CommandInfo("mpr_cli.timeline", "Create, list, show, delete and rename timelines."),
+    "live": CommandInfo("mpr_cli.live", "Record live streams and find their brands while they run."),
     "profile": CommandInfo("mpr_cli.profile", "List, show, validate and duplicate profiles."),
     "brands": CommandInfo("mpr_cli.brands", "Show and change the registry of brands that all timelines share."),
     "cache": CommandInfo("mpr_cli.cache", "List and clear what can be recomputed: frames, crops, overlays."),

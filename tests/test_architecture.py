@@ -27,10 +27,11 @@ ROOMS = {
     "mpr_resources": "environment names dagster_internals step_failure run_queue heartbeat yaml_files storage progress "
     "database media brands profiles inference cloud",
     "mpr_assets": "timelines annotations engine freshness overlays text crops compare report corrections evaluation "
-    "exports escalation orchestration automation stages across definitions runs evidence webhook",
+    "exports escalation orchestration automation stages across sessions definitions runs evidence webhook",
+    "mpr_live": "places processes sources recording ingest worker supervisor control",
     "mpr_api": "access world routes editor_page app webhook",
     "mpr_cli": "exit_status terminal document arguments progress_display report export truth evaluation correct "
-    "materialize new_timeline run init timeline profile brands cache control costs history diff why "
+    "materialize new_timeline run init timeline live profile brands cache control costs history diff why "
     "why_not query airings replay scenarios doctor watch serve app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""
@@ -122,7 +123,7 @@ def test_no_import_is_relative(package: str) -> None:
 def test_heavy_packages_are_imported_by_the_gpu_service_alone_and_late() -> None:
     outside = [
         f"{path.relative_to(ROOT)}:{node.lineno} imports {name}"
-        for package in ("mpr_resources", "mpr_assets", "mpr_api", "mpr_cli", "demo")
+        for package in ("mpr_resources", "mpr_assets", "mpr_live", "mpr_api", "mpr_cli", "demo")
         for path in sources(package)
         for name, node in imports(ast.parse(path.read_text()))
         if name in HEAVY

@@ -17,7 +17,7 @@ import pytest
 from gpu_service.distribution import DISTRIBUTION, VERSION
 from mpr_resources.environment import ROOT
 
-SOURCES = ("gpu_service", "mpr_resources", "mpr_assets", "mpr_api", "mpr_cli", "demo", "bench", "profiles")
+SOURCES = ("gpu_service", "mpr_resources", "mpr_assets", "mpr_live", "mpr_api", "mpr_cli", "demo", "bench", "profiles")
 FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "dagster.yaml", "workspace.yaml")
 
 
@@ -63,7 +63,7 @@ def test_the_wheel_holds_what_comes_with_mpr_and_nothing_of_others_names(wheel: 
     assert wheel.name == f"{DISTRIBUTION.replace('-', '_')}-{VERSION}-py3-none-any.whl"
     names = ZipFile(wheel).namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"gpu_service", "mpr_resources", "mpr_assets", "mpr_api", "mpr_cli"}
+    assert tops == {"gpu_service", "mpr_resources", "mpr_assets", "mpr_live", "mpr_api", "mpr_cli"}
     shipped = [path for name in ("profiles", "dagster.yaml", "workspace.yaml") for path in (ROOT / name).rglob("*")]
     files = {path.relative_to(ROOT) for path in shipped if path.is_file()}
     assert {f"mpr_resources/shipped/{path.as_posix()}" for path in files} <= set(names)

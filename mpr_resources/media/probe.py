@@ -192,6 +192,8 @@ def _file_ends_ms(media: Media, first: Probe) -> int:
     begins, lasts = media.container.start_time, media.container.duration
     if begins is None or lasts is None or first.place.origin_pts is None:
         return 0
+    if begins > 0 and b"mvex" in media.file.head(4096):  # a fragmented MP4, whose end FFmpeg takes for its length
+        return 0
     return round(1000 * (Fraction(begins + lasts, av.time_base) - first.place.origin_pts * first.time_base))
 
 

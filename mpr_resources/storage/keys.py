@@ -59,6 +59,11 @@ class Keys:
         return f"seconds/{timeline}/{stage}.json"
 
     @staticmethod
+    def live(session: str, name: str) -> str:
+        """What belongs to a live session: its windows, its state, its report."""
+        return f"live/{session}/{name}"
+
+    @staticmethod
     def notices() -> str:
         return "notices"
 

@@ -1,0 +1,1 @@
+"""Sessions: live streams as they are stored, their windows, and the report over them."""

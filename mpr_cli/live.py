@@ -1,0 +1,159 @@
+"""The commands `live start`, `list`, `status` and `stop`: live streams, analysed while they run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpu_service.errors import BadInput
+from mpr_cli import terminal
+from mpr_cli.document import Document
+from mpr_resources.media.clock import clock
+
+if TYPE_CHECKING:
+    from mpr_live.control import SessionStatus
+
+app = typer.Typer(no_args_is_help=True, help="Record live streams and find their brands while they run.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="name of a live session")]
+
+
+@dataclass(frozen=True)
+class LiveStatus(Document):
+    """`status`: starting, active, stopping, inactive or error, for `reason`. `windows`: closed so far, of which
+    `analysed` have had their turn; `lag_ms`: of the session, received and not analysed yet. `epoch`: from 0, -1 before
+    the first picture. `restarts`: of the session's processes. `happened`: the last things worth telling.
+    """
+
+    name: str
+    source: str
+    profile: str
+    status: str
+    reason: str
+    epoch: int
+    windows: int
+    analysed: int
+    recorded_ms: int
+    lag_ms: int
+    restarts: int
+    happened: list[str]
+    log: str
+
+    def show(self) -> None:
+        said = f"{self.name} is {self.status}{f': {self.reason}' if self.reason else ''}"
+        terminal.out.print(said)
+        terminal.out.print(
+            f"{clock(self.recorded_ms)} recorded in {self.windows} windows, {self.analysed} analysed, "
+            f"{clock(self.lag_ms)} behind; log: {self.log}"
+        )
+        for one in self.happened:
+            terminal.out.print(f"  {one}")
+
+
+@dataclass(frozen=True)
+class LiveList(Document):
+    sessions: list[LiveStatus]
+
+    def show(self) -> None:
+        rows = [
+            (one.name, one.status, clock(one.recorded_ms), str(one.windows), str(one.analysed), clock(one.lag_ms))
+            for one in self.sessions
+        ]
+        terminal.print_table(("session", "status", "recorded", "windows", "analysed", "behind"), rows)
+
+
+@app.command("start")
+def live_start(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="a video file, played in real time")],
+    name: Annotated[str, typer.Option(help="name of the session; its windows are timelines NAME-000000, ...")],
+    profile: Annotated[str, typer.Option(help="the profile with the stages' settings")] = "generic",
+    brands: Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")] = None,
+    window: Annotated[str, typer.Option(help="length of a window, like 10s; it ends at the next keyframe")] = "10s",
+    speed: Annotated[float, typer.Option(min=0.01, max=1000, help="of a file: times as fast as real time")] = 1.0,
+    loop: Annotated[bool, typer.Option("--loop", help="of a file: begin again at its end")] = False,
+) -> LiveStatus:
+    """Record a live stream and find its brands while it runs; see docs/live.md."""
+    from mpr_assets.runs.local_instance import profiles
+    from mpr_assets.runs.local_storage import storage
+    from mpr_assets.sessions.session import LiveSession
+    from mpr_live.control import start
+
+    folder = profiles()
+    folder.references(folder.load(profile), brands)
+    path = Path(source)
+    if not path.is_file():
+        raise BadInput(f"{source} is no file", "check the path")
+    address = str(path.absolute())
+    asked = LiveSession(
+        name=name,
+        source=address,
+        kind="file",
+        profile=profile,
+        brands=None if brands is None else str(brands.absolute()),
+        window_ms=_window_ms(window),
+        speed=speed,
+        loop=loop,
+        started_s=time.time(),
+    )
+    return _shown(start(storage(), asked, address))
+
+
+@app.command("list")
+def live_list() -> LiveList:
+    """List all live sessions with their state."""
+    from mpr_assets.runs.local_storage import storage
+    from mpr_live.control import statuses
+
+    return LiveList([_shown(one) for one in statuses(storage())])
+
+
+@app.command("status")
+def live_status(name: Name) -> LiveStatus:
+    """Show how a live session is, how far it has come, and what happened."""
+    from mpr_assets.runs.local_storage import storage
+    from mpr_live.control import status_of
+
+    return _shown(status_of(storage(), name))
+
+
+@app.command("stop")
+def live_stop(name: Name) -> LiveStatus:
+    """End a live session: its last window is closed and analysed, its report is finished."""
+    from mpr_assets.runs.local_storage import storage
+    from mpr_live.control import status_of, stop
+
+    stop(storage(), name)
+    return _shown(status_of(storage(), name))
+
+
+def _window_ms(text: str) -> int:
+    from mpr_assets.timelines.spec import parse_time
+
+    ms = parse_time(text.removesuffix("s"))
+    if ms is None or not 500 <= ms <= 600_000:
+        raise BadInput(f"The window {text!r} is no length", "write it like 10s, from 0.5s to 600s")
+    return ms
+
+
+def _shown(found: SessionStatus) -> LiveStatus:
+    from mpr_live.places import log_file
+
+    return LiveStatus(
+        name=found.name,
+        source=found.session.source,
+        profile=found.session.profile,
+        status=found.state.status,
+        reason=found.state.reason,
+        epoch=found.ingest.epoch,
+        windows=found.ingest.windows,
+        analysed=found.analysed,
+        recorded_ms=found.ingest.recorded_ms,
+        lag_ms=found.lag_ms,
+        restarts=found.state.restarts,
+        happened=list(found.ingest.happened),
+        log=str(log_file(found.name)),
+    )

@@ -1,0 +1,1 @@
+"""What becomes of packets: windows, as files and in the storage."""

@@ -1,0 +1,33 @@
+"""The streams of an open source that a session takes: one of pictures, one of sound where there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+SOUND_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp2", "mp3", "opus"})
+"""What an MP4 can carry."""
+
+
+@dataclass(frozen=True)
+class CopiedStreams:
+    """The streams of an open source that are copied. `sound`: None where there is none that an MP4 can carry."""
+
+    container: InputContainer
+    video: VideoStream
+    sound: AudioStream | None
+
+    @classmethod
+    def of(cls, container: InputContainer) -> CopiedStreams | None:
+        """The first picture and the first sound; None: there is no picture."""
+        if not container.streams.video:
+            return None
+        sounds = [one for one in container.streams.audio if one.codec_context.name in SOUND_CODECS]
+        return cls(container, container.streams.video[0], sounds[0] if sounds else None)
+
+    @property
+    def all(self) -> list[VideoStream | AudioStream]:
+        return [self.video, *([self.sound] if self.sound is not None else [])]

@@ -1,0 +1,139 @@
+"""The worker process of a session: `python -m mpr_live.worker NAME`. It runs window after window, and stays warm.
+
+Each closed window becomes a timeline, whose run is one of Dagster's like any other. A window is done once its record is
+written; a worker that was killed before takes it again, and what its run had stored is not computed twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from datetime import datetime
+
+import dagster as dg
+
+from gpu_service.errors import MprError
+from gpu_service.masking import masked
+from mpr_assets.definitions import STAGES, storage_resource
+from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, resources
+from mpr_assets.runs.local_run import run_here
+from mpr_assets.runs.run_lock import run_lock
+from mpr_assets.runs.stage_failed import StageFailed
+from mpr_assets.runs.up_to_date import up_to_date
+from mpr_assets.sessions.session import Analysed, LiveSession, Window, timeline_of
+from mpr_assets.sessions.session_store import SessionStore
+from mpr_assets.stages import compile_report
+from mpr_assets.timelines.partitions import register
+from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_live.processes import end_with_parent, told_to_end
+from mpr_resources.storage.tables import read_table
+
+LOOK_S = 0.1
+COMMAND = "live"
+
+
+def window_spec(store: SessionStore, session: LiveSession, window: Window) -> TimelineSpec:
+    """The timeline of a window."""
+    recorded_at = datetime.fromtimestamp(window.wall_s).isoformat(timespec="seconds")
+    chunk = ChunkSpec(
+        source=store.storage.where(store.key(store.window_file(window.number))),
+        name=f"{session.name}/{window.number:06d}.mp4",
+        recorded_at=recorded_at,
+    )
+    return TimelineSpec(
+        name=timeline_of(session.name, window.number),
+        profile=session.profile,
+        chunks=(chunk,),
+        brands=session.brands,
+        version=window.sha256[:12],
+    )
+
+
+class Worker:
+    """Analyses a session's windows in order."""
+
+    def __init__(self, instance: dg.DagsterInstance, store: SessionStore) -> None:
+        self._instance = instance
+        self._store = store
+        self._session = store.session()
+        self._number = store.windows_analysed()
+
+    def next(self) -> bool:
+        """Take the next window; gives whether there was one."""
+        window = self._store.window(self._number)
+        if window is None:
+            return False
+        self._store.put_analysed(self._analyse(window))
+        self._number += 1
+        return True
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no window waits and none will come."""
+        state = self._store.ingest()
+        return state.ended and self._number >= state.windows
+
+    def _analyse(self, window: Window) -> Analysed:
+        began_s = time.time()
+        name = timeline_of(self._session.name, window.number)
+        run_id, status, reason = "", "analysed", ""
+        try:
+            register(self._instance, self._store.storage, window_spec(self._store, self._session, window))
+            with run_lock(self._instance, name):
+                stored = up_to_date(self._instance, STAGES, name, resources(patience_s=PATIENCE_S), LOG)
+            if stored is None:
+                run_id = run_here(self._instance, name, command=COMMAND).run_id
+        except StageFailed as error:
+            run_id, status, reason = error.run_id, "failed", error.sentence
+        except MprError as error:
+            status, reason = "failed", str(error)
+        if reason:
+            LOG.warning("%s: %s", name, reason)
+        now_s = time.time()
+        return Analysed.model_validate(
+            {
+                "number": window.number,
+                "status": status,
+                "reason": reason,
+                "run_id": run_id,
+                "seconds": round(now_s - began_s, 3),
+                "lag_ms": round((now_s - window.closed_s) * 1000),
+                "exposures": 0
+                if reason
+                else read_table(self._store.storage, compile_report.stage.name, name).rows.height,
+                "done_s": now_s,
+            }
+        )
+
+
+def work(name: str, told: threading.Event) -> None:
+    """Analyse the session's windows until none comes any more, or the process is told to end."""
+    store = SessionStore(storage_resource(os.environ).storage, name)
+    with dagster_instance() as instance:
+        worker = Worker(instance, store)
+        while not told.is_set():
+            if not worker.next():
+                if worker.is_done:
+                    return
+                told.wait(LOOK_S)
+
+
+def main() -> None:
+    """The process."""
+    end_with_parent()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker: %(message)s")
+    [name] = sys.argv[1:]
+    try:
+        work(name, told_to_end())
+    except MprError as error:
+        LOG.error("%s", masked(str(error)))
+        sys.exit(1)
+    except dg.DagsterExecutionInterruptedError:  # told to end in the middle of a run: the window is taken again
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
