@@ -125,6 +125,7 @@ def definitions(
     from mpr_assets.orchestration.config_asset import config_asset
     from mpr_assets.orchestration.launchpad import scaffold
     from mpr_assets.orchestration.stage_asset import stage_asset
+    from mpr_assets.sessions.asset import session_report_asset, session_report_job
     from mpr_assets.timelines.partitions import timelines
     from mpr_assets.timelines.spec_store import load_spec
     from mpr_resources.heartbeat import heartbeat
@@ -160,9 +161,10 @@ def definitions(
     clear_job = clear_caches_job()
     history = brand_history_asset(BY_NAME)
     history_job = brand_history_job(history)
+    of_session = session_report_asset(BY_NAME)
     return dg.Definitions(
-        assets=[*assets, *(config_asset(stage) for stage in STAGES), history],
-        jobs=[job, clear_job, history_job],
+        assets=[*assets, *(config_asset(stage) for stage in STAGES), history, of_session],
+        jobs=[job, clear_job, history_job, session_report_job(of_session)],
         schedules=[cache_schedule(clear_job, environ), brand_history_schedule(history_job)],
         sensors=[
             config_sensor(STAGES),

@@ -1,4 +1,4 @@
-"""The commands `live start`, `list`, `status` and `stop`: live streams, analysed while they run."""
+"""The commands `live start`, `list`, `status`, `report` and `stop`: live streams, analysed while they run."""
 
 from __future__ import annotations
 
@@ -118,6 +118,61 @@ def live_status(name: Name) -> LiveStatus:
     from mpr_live.control import status_of
 
     return _shown(status_of(storage(), name))
+
+
+@dataclass(frozen=True)
+class LiveBrand:
+    """`share`: of recorded time. `spans_ms`: its exposures on the session's clock."""
+
+    brand: str
+    seconds: float
+    share: float
+    spans_ms: list[list[int]]
+
+
+@dataclass(frozen=True)
+class LiveReport(Document):
+    """`final`: no window is to come. `left_out`: timelines of windows that could not be analysed."""
+
+    name: str
+    final: bool
+    windows: int
+    analysed: int
+    recorded_ms: int
+    left_out: list[str]
+    brands: list[LiveBrand]
+
+    def show(self) -> None:
+        rows = [
+            (one.brand, str(len(one.spans_ms)), f"{one.seconds:.2f}", f"{one.share:.1%}", clock(one.spans_ms[0][0]))
+            for one in self.brands
+        ]
+        terminal.print_table(("brand", "exposures", "seconds", "share", "first"), rows)
+        so_far = "" if self.final else " so far"
+        terminal.out.print(f"{clock(self.recorded_ms)} in {self.analysed} of {self.windows} windows{so_far}.")
+        for one in self.left_out:
+            terminal.out.print(f"{one} is left out: mpr status {one}")
+
+
+@app.command("report")
+def live_report(name: Name) -> LiveReport:
+    """Print the brands of a live session so far, over all its windows."""
+    from mpr_assets.runs.local_storage import storage
+    from mpr_assets.sessions.session_report import REPORT, SessionReport
+    from mpr_assets.sessions.session_store import SessionStore
+    from mpr_resources.storage.store import MissingObject
+
+    store = SessionStore(storage(), name)
+    store.session()
+    try:
+        found = SessionReport.model_validate_json(store.storage.get(store.key(REPORT)))
+    except MissingObject:
+        raise BadInput(f"No window of the live session {name!r} is analysed yet", "wait for the first") from None
+    brands = [
+        LiveBrand(one.brand, one.seconds, one.share, [[shown.start_ms, shown.end_ms] for shown in one.exposures])
+        for one in found.brands
+    ]
+    return LiveReport(name, found.final, found.windows, found.analysed, found.recorded_ms, list(found.failed), brands)
 
 
 @app.command("stop")

@@ -19,11 +19,12 @@ from gpu_service.errors import MprError
 from gpu_service.masking import masked
 from mpr_assets.definitions import STAGES, storage_resource
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, resources
-from mpr_assets.runs.local_run import run_here
+from mpr_assets.runs.local_run import report_session, run_here
 from mpr_assets.runs.run_lock import run_lock
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_assets.runs.up_to_date import up_to_date
 from mpr_assets.sessions.session import Analysed, LiveSession, Window, timeline_of
+from mpr_assets.sessions.session_report import goes_on
 from mpr_assets.sessions.session_store import SessionStore
 from mpr_assets.stages import compile_report
 from mpr_assets.timelines.partitions import register
@@ -33,6 +34,8 @@ from mpr_resources.storage.tables import read_table
 
 LOOK_S = 0.1
 COMMAND = "live"
+REPORT_SHARE = 10
+"""The report is made anew no more often than that making it takes this part of the time."""
 
 
 def window_spec(store: SessionStore, session: LiveSession, window: Window) -> TimelineSpec:
@@ -60,6 +63,8 @@ class Worker:
         self._store = store
         self._session = store.session()
         self._number = store.windows_analysed()
+        self._report_due_s = 0.0
+        self._reported: int | None = None
 
     def next(self) -> bool:
         """Take the next window; gives whether there was one."""
@@ -69,6 +74,20 @@ class Worker:
         self._store.put_analysed(self._analyse(window))
         self._number += 1
         return True
+
+    def report(self) -> None:
+        """Make the session's report anew, where a window was analysed since and it is due, or the session is done."""
+        began_s = time.monotonic()
+        done = self.is_done
+        if self._reported == self._number or (not done and began_s < self._report_due_s):
+            return
+        try:
+            report_session(self._instance, self._session.name, command=COMMAND)
+        except StageFailed as error:
+            LOG.warning("the report: %s", error.sentence)
+        ended_s = time.monotonic()
+        self._report_due_s = ended_s + REPORT_SHARE * (ended_s - began_s)
+        self._reported = self._number
 
     @property
     def is_done(self) -> bool:
@@ -100,6 +119,7 @@ class Worker:
                 "reason": reason,
                 "run_id": run_id,
                 "seconds": round(now_s - began_s, 3),
+                "goes_on": not reason and goes_on(self._store.storage, self._session.name, window.number),
                 "lag_ms": round((now_s - window.closed_s) * 1000),
                 "exposures": 0
                 if reason
@@ -115,7 +135,9 @@ def work(name: str, told: threading.Event) -> None:
     with dagster_instance() as instance:
         worker = Worker(instance, store)
         while not told.is_set():
-            if not worker.next():
+            took = worker.next()
+            worker.report()
+            if not took:
                 if worker.is_done:
                     return
                 told.wait(LOOK_S)

@@ -31,6 +31,8 @@ from mpr_assets.runs.run_lock import (
     run_lock,
 )
 from mpr_assets.runs.stage_failed import StageFailed
+from mpr_assets.sessions.asset import JOB as SESSION_REPORT_JOB
+from mpr_assets.sessions.asset import sessions
 from mpr_assets.text.scripts import cannot_be_read
 from mpr_resources.dagster_internals import SerializableErrorInfo, runs_of_code_location
 from mpr_resources.environment import user_name
@@ -107,12 +109,27 @@ def make_history(instance: dg.DagsterInstance, *, command: str) -> str:
     Raises:
         StageFailed: it failed.
     """
+    return _make(instance, BRAND_HISTORY_JOB, command)
+
+
+def report_session(instance: dg.DagsterInstance, session: str, *, command: str) -> str:
+    """Materialize the `session_report` of a live session in this process; gives the run's id.
+
+    Raises:
+        StageFailed: it failed.
+    """
+    instance.add_dynamic_partitions(str(sessions.name), [session])
+    return _make(instance, SESSION_REPORT_JOB, command, session)
+
+
+def _make(instance: dg.DagsterInstance, job: str, command: str, partition: str | None = None) -> str:
     result = (
         definitions(os.environ)
-        .resolve_job_def(BRAND_HISTORY_JOB)
+        .resolve_job_def(job)
         .execute_in_process(
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             instance=instance,
+            partition_key=partition,
             tags=run_tags(instance, command),
             raise_on_error=False,
         )

@@ -128,6 +128,7 @@ class Analysed(LiveObject):
     Attributes:
         lag_ms: from the window's end to its result, by the clock of the machine.
         seconds: that its run took.
+        goes_on: whether its first shot is the one that the window before ended with.
     """
 
     number: int
@@ -135,6 +136,7 @@ class Analysed(LiveObject):
     reason: str = ""
     run_id: str = ""
     thinned: bool = False
+    goes_on: bool = False
     seconds: float = 0.0
     lag_ms: int = 0
     exposures: int = 0

@@ -208,6 +208,16 @@ def filter_scenes(frames: Iterable[Frame], index: pl.DataFrame, settings: Filter
     return _table(index["seq"].to_list(), stand_ins, shots.firsts())
 
 
+def one_shot(before: Image, after: Image, settings: FilterScenesSettings) -> bool:
+    """Whether two neighbouring frames of different timelines, as those of a stream's windows, are of one shot."""
+    if before.shape != after.shape:
+        return False
+    shots = Shots(settings)
+    for image in (before, after):
+        shots.add((0, image.shape[1], image.shape[0]), _reduced(image), False)
+    return 1 not in shots.firsts()
+
+
 def same_scene(before: Gray, after: Gray) -> bool:
     """Whether two pictures of one size show one scene, moved or lit otherwise. A flat one shows none."""
     return min(shared_view(before, after)) >= SAME_SCENE_SHARE and not is_flat(before)
