@@ -80,28 +80,28 @@ class Reading:
         except av.FFmpegError as error:
             self._put(Ended(TransientError(f"The source cannot be read any more ({error.strerror})")))
 
+    # Sources are not closed here: packets that wait to be taken still refer to their streams, and close them at last.
+
     def _play(self) -> None:
         again = False
         while not self._over.is_set():
-            with av.open(self._address) as container:
-                streams = _copied(container, self._session.source)
-                resume_pts = self._resume_pts(streams) if not again else None
-                self._put(Opened(streams, goes_on=resume_pts is not None))
-                pace = PlayingPace(self._session.speed)
-                for packet in container.demux(*streams.all):
-                    if self._over.is_set():
-                        return
-                    if packet.dts is None:
+            container = av.open(self._address)
+            streams = _copied(container, self._session.source)
+            resume_pts = self._resume_pts(streams) if not again else None
+            self._put(Opened(streams, goes_on=resume_pts is not None))
+            pace = PlayingPace(self._session.speed)
+            for packet in container.demux(*streams.all):
+                if self._over.is_set():
+                    return
+                if packet.dts is None:
+                    continue
+                if resume_pts is not None:
+                    is_video = packet.stream.index == streams.video.index
+                    if not (is_video and packet.is_keyframe and packet.pts is not None and packet.pts >= resume_pts):
                         continue
-                    if resume_pts is not None:
-                        is_video = packet.stream.index == streams.video.index
-                        if not (
-                            is_video and packet.is_keyframe and packet.pts is not None and packet.pts >= resume_pts
-                        ):
-                            continue
-                        resume_pts = None
-                    pace.wait(packet.dts * packet.time_base, self._over)
-                    self._put(packet)
+                    resume_pts = None
+                pace.wait(packet.dts * packet.time_base, self._over)
+                self._put(packet)
             if not self._session.loop:
                 return
             again = True
@@ -115,14 +115,14 @@ class Reading:
         return end_pts
 
     def _pull(self) -> None:
-        with av.open(self._address, timeout=(OPEN_S, READ_S)) as container:
-            streams = _copied(container, self._session.source)
-            self._put(Opened(streams, goes_on=False))
-            for packet in container.demux(*streams.all):
-                if self._over.is_set():
-                    return
-                if packet.dts is not None:
-                    self._put(packet)
+        container = av.open(self._address, timeout=(OPEN_S, READ_S))
+        streams = _copied(container, self._session.source)
+        self._put(Opened(streams, goes_on=False))
+        for packet in container.demux(*streams.all):
+            if self._over.is_set():
+                return
+            if packet.dts is not None:
+                self._put(packet)
 
     def _put(self, what: Came) -> None:
         while not self._over.is_set():
