@@ -1,8 +1,9 @@
 """Exposures against drawn broadcasts with camera moves and players before the boards: `python -m bench.stays`.
 
 Each seed draws another broadcast, whose truth is exact, and runs it through the whole graph. Told are exposures that
-were split or merged wrongly, how far seconds of brands are off, and how far starts and ends are; see
-`bench.score_stays`. One JSON line closes the output. Exit status 0 when every broadcast ran, 1 when one did not.
+were split or merged wrongly, how far seconds of brands are off, how far starts and ends are, and how far sizes; see
+`bench.score_stays` and `bench.score_sizes`. One JSON line closes the output. Exit status 0 when every broadcast ran, 1
+when one did not.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +20,29 @@ import numpy as np
 from bench.clips import overrides
 from bench.eval_clips import varied_broadcast
 from bench.eval_sides import SideFailed, run_graph
+from bench.score_sizes import Size, sizes
 from bench.score_stays import StayScore, score_stays
 from gpu_service.errors import BadInput
 from mpr_assets.definitions import ROOT
 
 EXACT_S = 0.1
+NEAR_SIZE = 0.05
+"""Of a size by which it may be off."""
 
 
-def in_words(name: str, score: StayScore) -> str:
+def in_words(name: str, score: StayScore, measured: Sequence[Size]) -> str:
     off_s = max((off for off, _ in score.seconds_off_s.values()), default=0.0)
     said = f"{name:12} {score.found} of {score.stays} stays found, {score.exposures} exposures: {score.split} split, "
     said += (
         f"{score.merged} merged; a brand's seconds off by up to {off_s:.2f}; edges off by {_spread(score.edges_off_s)}"
     )
-    return "\n    ".join([said, *score.said])
+    far = [
+        f"size: {one.brand} {(one.start_ms / 1000, one.end_ms / 1000)} {one.measured:.3%}, truly {one.true:.3%}: "
+        f"off by {one.off:+.1%}"
+        for one in measured
+        if abs(one.off) > NEAR_SIZE
+    ]
+    return "\n    ".join([said, *score.said, *far])
 
 
 def _spread(errors_s: tuple[float, ...]) -> str:
@@ -63,6 +74,17 @@ def figures(scores: list[StayScore], step_s: float) -> dict[str, float | int]:
     }
 
 
+def size_figures(measured: Sequence[Size]) -> dict[str, float | int]:
+    """What the sizes of exposures add up to."""
+    off = np.array([abs(one.off) for one in measured])
+    return {
+        "sizes": len(off),
+        "sizes_within_5_percent": int((off <= NEAR_SIZE).sum()),
+        "sizes_within_10_percent": int((off <= 2 * NEAR_SIZE).sum()),
+        "size_error_median": round(float(np.median(off)), 3) if len(off) else 0.0,
+    }
+
+
 def seeds(text: str) -> list[int]:
     """`1-20` or `3`."""
     first, _, last = text.partition("-")
@@ -89,10 +111,13 @@ def main() -> int:
             side = run_graph(clips, args.profile, config, None, Path(scratch))
         except SideFailed:
             return 1
-        scores = [score_stays(clip.video.parent, side.results[clip.name].exposures) for clip in clips]
-    for clip, score in zip(clips, scores, strict=True):
-        print(in_words(clip.name, score))
-    print(json.dumps({"bench": "stays", "profile": args.profile, "set": args.set, **figures(scores, args.step)}))
+        found = [(clip.video.parent, side.results[clip.name].exposures) for clip in clips]
+        scores = [score_stays(*one) for one in found]
+        measured = [sizes(*one) for one in found]
+    for clip, score, of_clip in zip(clips, scores, measured, strict=True):
+        print(in_words(clip.name, score, of_clip))
+    told = figures(scores, args.step) | size_figures([size for of_clip in measured for size in of_clip])
+    print(json.dumps({"bench": "stays", "profile": args.profile, "set": args.set, **told}))
     return 0
 
 

@@ -2,9 +2,9 @@
 
     python -m demo.broadcast OUTDIR [--seconds N]
 
-writes `broadcast.mp4`, `truth.csv` and `truth_boxes.csv` (see `demo.truth` for what counts), `truth_stays.csv` and
-`truth_parts.csv` (see `demo.stays`). What is shown is in
-`demo.script`. A shorter broadcast is the same one, played faster.
+writes `broadcast.mp4`, `truth.csv`, `truth_boxes.csv` and `truth_outlines.csv` (see `demo.truth` for what counts),
+`truth_stays.csv` and `truth_parts.csv` (see `demo.stays`). What is shown is in `demo.script`. A shorter broadcast is
+the same one, played faster.
 """
 
 from __future__ import annotations

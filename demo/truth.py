@@ -79,10 +79,7 @@ class Exposure:
 
 @dataclass(frozen=True)
 class TruthBox:
-    """A mark that counts in a frame: the part of its bounding box that lies in the frame, in pixels.
-
-    `corners`: of the ink's rectangle, x0 y0 .. x3 y3, also where outside the frame; not in truth_boxes.csv.
-    """
+    """A mark that counts in a frame: the part of its bounding box that lies in the frame, in pixels."""
 
     brand: str
     kind: Kind
@@ -92,6 +89,19 @@ class TruthBox:
     y: int
     w: int
     h: int
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A mark that counts in a frame, or that may be read there though it does not count.
+
+    `corners`: of the ink's rectangle, x0 y0 .. x3 y3 in pixels, also where outside the frame.
+    """
+
+    brand: str
+    frame: int
+    pts_ms: int
+    counts: bool
     corners: tuple[float, ...]
 
 
@@ -101,7 +111,7 @@ class Truth:
 
     Attributes:
         exposures: sorted by brand, kind and start; the optional ones among them.
-        boxes: sorted by frame, brand, kind and place.
+        boxes: sorted by frame, brand, kind and place. outlines: as the boxes are.
         cuts: frame numbers at which a hard cut shows the next scene.
         frame_count: frames in the video.
         fps: frames a second; frame n is shown at n / fps seconds.
@@ -109,12 +119,13 @@ class Truth:
 
     exposures: tuple[Exposure, ...]
     boxes: tuple[TruthBox, ...]
+    outlines: tuple[Outline, ...]
     cuts: tuple[int, ...]
     frame_count: int
     fps: Fraction
 
     def write(self, folder: Path) -> None:
-        """Write `truth.csv` and `truth_boxes.csv` into the folder."""
+        """Write `truth.csv`, `truth_boxes.csv` and `truth_outlines.csv` into the folder."""
         with (folder / "truth.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(["brand", "start_s", "end_s", "kind", "note"])
@@ -125,6 +136,12 @@ class Truth:
             table.writerow(["brand", "kind", "frame", "pts_ms", "x", "y", "w", "h"])
             for box in self.boxes:
                 table.writerow([box.brand, box.kind, box.frame, box.pts_ms, box.x, box.y, box.w, box.h])
+        with (folder / "truth_outlines.csv").open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file, lineterminator="\n")
+            table.writerow(["brand", "frame", "pts_ms", "counts", "x0", "y0", "x1", "y1", "x2", "y2", "x3", "y3"])
+            for one in self.outlines:
+                corners = [f"{value:.2f}" for value in one.corners]
+                table.writerow([one.brand, one.frame, one.pts_ms, int(one.counts), *corners])
 
 
 @dataclass(frozen=True)
@@ -187,6 +204,7 @@ class Ledger:
     """By brand and mark: how it is seen, by frame."""
     _scenes: list[int] = field(default_factory=list)
     _boxes: list[TruthBox] = field(default_factory=list)
+    _outlines: list[Outline] = field(default_factory=list)
     _counted: dict[tuple[str, Kind], dict[int, set[str]]] = field(default_factory=lambda: defaultdict(dict))
     _optional: dict[tuple[str, Kind], dict[int, set[str]]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -197,12 +215,13 @@ class Ledger:
         for sighting in sorted(sightings, key=lambda s: (s.brand, s.kind, s.place)):
             view = view_of(sighting, cover)
             self.views[sighting.brand, f"{sighting.kind} {sighting.place} {sighting.mark}"][frame] = view
+            pts_ms = round(frame * 1000 / self.fps)
             if view.counts:
-                pts_ms = round(frame * 1000 / self.fps)
-                corners = tuple(float(value) for value in sighting.corners.ravel())
                 box = clipped_box(sighting.corners, cover.shape[1], cover.shape[0])
-                self._boxes.append(TruthBox(sighting.brand, sighting.kind, frame, pts_ms, *box, corners))
+                self._boxes.append(TruthBox(sighting.brand, sighting.kind, frame, pts_ms, *box))
             if view.counts or view.optional:
+                corners = tuple(float(value) for value in sighting.corners.ravel())
+                self._outlines.append(Outline(sighting.brand, frame, pts_ms, view.counts, corners))
                 seen = self._counted if view.counts else self._optional
                 seen[sighting.brand, sighting.kind].setdefault(frame, set()).add(sighting.place)
 
@@ -231,7 +250,8 @@ class Ledger:
                 )
             ]
         exposures.sort(key=lambda e: (e.brand, e.kind, e.start_s))
-        return Truth(tuple(exposures), tuple(self._boxes), tuple(cuts), len(self._scenes), self.fps)
+        shown = tuple(self._boxes), tuple(self._outlines)
+        return Truth(tuple(exposures), *shown, tuple(cuts), len(self._scenes), self.fps)
 
     def _note(self, frame_count: int, places: set[str]) -> str:
         note = " + ".join(sorted(places))

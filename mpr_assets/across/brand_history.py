@@ -16,6 +16,7 @@ import polars as pl
 
 from gpu_service.errors import MprError
 from mpr_assets.across.all_tables import AllTables
+from mpr_assets.across.counted_once import counted_once
 from mpr_assets.across.query import ask
 from mpr_resources.storage.store import PARALLEL_REQUESTS
 
@@ -32,7 +33,7 @@ AIRINGS: dict[str, pl.DataType | type[pl.DataType]] = {
     "last_ms": pl.Int64,
 }
 """A row for each brand, day, timeline and source. `day_from`: recorded_at, file or registration. `screen_ms`: how long
-the brand was seen; `first_ms`, `last_ms`: on the timeline's clock."""
+the brand was seen, each time of a source once; `first_ms`, `last_ms`: on the timeline's clock."""
 DAYS: dict[str, pl.DataType | type[pl.DataType]] = {
     "timeline": pl.String,
     "chunk": pl.Int32,
@@ -48,33 +49,34 @@ SELECT
     coalesce(CAST(d.begins + to_milliseconds(e.media_start_ms) AS DATE), d.day) AS day,
     d.day_from, e.brand, t.profile, e.timeline, e.media AS source,
     count(*) AS exposures,
-    CAST(sum(coalesce(e.seen_ms, e.end_ms - e.start_ms)) AS BIGINT) AS screen_ms,
+    CAST(sum(e.once_ms) AS BIGINT) AS screen_ms,
     min(e.start_ms) AS first_ms,
     max(e.end_ms) AS last_ms
 FROM exposures e
 JOIN timelines t USING (timeline)
 JOIN days d USING (timeline, chunk)
+WHERE e.once_ms > 0
 GROUP BY ALL
 ORDER BY ALL
 """
 
 
 @dataclass(frozen=True)
-class _WithDays:
-    """The tables of all timelines, and the days of their chunks."""
+class _Airings:
+    """The exposures and days of all timelines' chunks, and the timelines."""
 
     tables: AllTables
-    days: pl.DataFrame
+    own: Mapping[str, pl.DataFrame]
 
     @property
     def names(self) -> list[str]:
-        return ["exposures", "timelines", "days"]
+        return [*self.own, "timelines"]
 
     def empty(self, name: str) -> pl.DataFrame:
-        return self.days.clear() if name == "days" else self.tables.empty(name)
+        return self.own[name].clear() if name in self.own else self.tables.empty(name)
 
     def read(self, name: str) -> pl.DataFrame:
-        return self.days if name == "days" else self.tables.read(name)
+        return self.own[name] if name in self.own else self.tables.read(name)
 
 
 def brand_history(
@@ -90,8 +92,12 @@ def brand_history(
     Raises:
         PermanentError: a table cannot be read.
     """
-    days = days_of(tables.read("sources"), changed_s, registered_s)
-    rows = ask(SQL, _WithDays(tables, days)).rows
+    sources = tables.read("sources")
+    own = {
+        "days": days_of(sources, changed_s, registered_s),
+        "exposures": counted_once(tables.read("exposures"), sources, registered_s),
+    }
+    rows = ask(SQL, _Airings(tables, own)).rows
     return pl.DataFrame(rows, schema=AIRINGS, orient="row").sort("day", "brand", "timeline", "source", "first_ms")
 
 

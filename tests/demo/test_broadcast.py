@@ -145,6 +145,7 @@ def test_the_files_hold_the_truth(folder: Path, truth: Truth) -> None:
         "broadcast.mp4",
         "truth.csv",
         "truth_boxes.csv",
+        "truth_outlines.csv",
         "truth_parts.csv",
         "truth_stays.csv",
     ]

@@ -52,10 +52,12 @@ def test_the_day_of_a_source(case: str) -> None:
 
 
 def store_of(tmp_path: object, *timelines: tuple[str, str, str | None, list[tuple[str, int, int]]]) -> Storage:
-    """A storage with timelines: name, profile, time of recording, and exposures (brand, start_ms, end_ms)."""
+    """A storage with timelines: name, profile, time of recording, and exposures (brand, start_ms, end_ms).
+
+    Each is of a source of its own."""
     storage = Storage.open(str(tmp_path))
     for name, profile, recorded_at, exposures in timelines:
-        chunk = ChunkSpec(source="a.mp4", recorded_at=recorded_at)
+        chunk = ChunkSpec(source=f"{name}.mp4", recorded_at=recorded_at)
         storage.put(
             Keys.spec(name), TimelineSpec(name=name, profile=profile, chunks=(chunk,)).model_dump_json().encode()
         )
@@ -65,7 +67,10 @@ def store_of(tmp_path: object, *timelines: tuple[str, str, str | None, list[tupl
             | {"media_start_ms": start, "media_end_ms": end, "seen_ms": end - start, "inferred_ms": 0}
             for number, (brand, start, end) in enumerate(exposures)
         ]
-        tables = {"compile_report": pl.DataFrame(rows, schema=schema), "timeline": chunks(("a.mp4", 0, 7_200_000))}
+        tables = {
+            "compile_report": pl.DataFrame(rows, schema=schema),
+            "timeline": chunks((f"{name}.mp4", 0, 7_200_000)),
+        }
         for stage, table in tables.items():
             storage.put(Keys.table(stage, name), to_parquet(StageTable(table, header(stage))))
     return storage
