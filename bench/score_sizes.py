@@ -1,14 +1,13 @@
 """Sizes of exposures against the outlines of a drawn broadcast, which are exact; see `demo.truth`.
 
 The true size of an exposure is the mean, over the video's frames in its span at which a mark of the brand counts, of
-the share of the frame within the ink's rectangles of those marks. Marks that are seen in part, or are too small to
-count, may be measured with them or not: the nearer is taken.
+the share of the frame within the ink's rectangles of those marks; or that with marks that are seen in part, or are too
+small to count, over all frames that show any: these may be measured or not, and what is nearer is taken.
 """
 
 from __future__ import annotations
 
 import csv
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,23 +46,27 @@ def sizes(folder: Path, exposures: Path) -> list[Size]:
     with exposures.open(newline="", encoding="utf-8-sig") as file:
         for row in csv.DictReader(file):
             start_ms, end_ms = int(row["start_ms"]), int(row["end_ms"])
-            times_ms, counted, all_seen = true.get(row["brand"], ([], [], []))
             away = inferred_spans(row["inferred"])
-            frames = [
-                at
-                for at in range(bisect_left(times_ms, start_ms), bisect_left(times_ms, end_ms))
-                if not any(start <= times_ms[at] < end for start, end in away)
+            means = [
+                fmean(shares)
+                for by_time in true.get(row["brand"], ())
+                if (
+                    shares := [
+                        share
+                        for at, share in by_time.items()
+                        if start_ms <= at < end_ms and not any(start <= at < end for start, end in away)
+                    ]
+                )
             ]
-            if frames:
+            if len(means) == len(("counted", "all")):
                 measured = float(row["mean_area_share"])
-                means = (fmean(shares[at] for at in frames) for shares in (counted, all_seen))
                 nearest = min(means, key=lambda mean: abs(measured / mean - 1))
                 found.append(Size(row["brand"], start_ms, end_ms, measured, nearest))
     return found
 
 
-def _true_shares(folder: Path) -> dict[str, tuple[list[int], list[float], list[float]]]:
-    """By brand: times of the frames with a mark that counts; shares of the marks that count, and of all to be seen."""
+def _true_shares(folder: Path) -> dict[str, tuple[dict[int, float], dict[int, float]]]:
+    """By brand: shares of the frame by time in ms, of the marks that count, and of all that are to be seen."""
     with av.open(str(folder / "broadcast.mp4")) as container:
         size = container.streams.video[0].codec_context
         width, height = size.width, size.height
@@ -75,10 +78,11 @@ def _true_shares(folder: Path) -> dict[str, tuple[list[int], list[float], list[f
             by_frame[row["brand"]][int(row["pts_ms"])].append(mark)
     shares = {}
     for brand, frames in by_frame.items():
-        times_ms = sorted(at for at, marks in frames.items() if any(counts for counts, _ in marks))
-        counted = [_share([mark for counts, mark in frames[at] if counts], width, height) for at in times_ms]
-        all_seen = [_share([mark for _, mark in frames[at]], width, height) for at in times_ms]
-        shares[brand] = times_ms, counted, all_seen
+        counted = {at: [mark for counts, mark in marks if counts] for at, marks in frames.items()}
+        shares[brand] = (
+            {at: _share(marks, width, height) for at, marks in counted.items() if marks},
+            {at: _share([mark for _, mark in marks], width, height) for at, marks in frames.items()},
+        )
     return shares
 
 

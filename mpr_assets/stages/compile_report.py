@@ -57,7 +57,7 @@ from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 from mpr_resources.yaml_files.load import load_file
 from mpr_resources.yaml_files.read import read_file
 
-CODE_VERSION = "6.2"
+CODE_VERSION = "6.3"
 
 SCHEMA = MEASURED_SCHEMA
 

@@ -43,6 +43,59 @@ IN_SIGHT = {
 }
 
 
+SHADED = np.clip(picture() - np.arange(0, 60, 0.5, np.float32)[:, None, None], 0, 255).astype(np.uint8)
+OTHERWISE = {
+    "a letter that goes down": (picture(GROUND, INK, (88, 55, 99, 79, INK)), (60, 50, 200, 79)),
+    "an accent above a letter": (picture(GROUND, INK, (90, 43, 96, 46, INK)), (60, 43, 200, 70)),
+    "a dot that is none of a letter's": (picture(GROUND, INK, (90, 38, 96, 40, INK)), LETTERS),
+    "a stripe that goes up and down": (picture(GROUND, INK, (49, 42, 55, 78, INK)), LETTERS),
+    "a ground that grows darker": (SHADED, LETTERS),
+}
+"""The picture, and where its letters are."""
+
+
+@pytest.mark.parametrize("case", OTHERWISE)
+def test_letters_otherwise(case: str) -> None:
+    pixels, (left, top, right, bottom) = OTHERWISE[case]
+    found = ink_outline(OUTLINE, np.asarray(pixels, np.uint8))
+    assert found == pytest.approx([left, top, right, top, right, bottom, left, bottom], abs=1.1)
+
+
+def test_letters_on_a_line_that_rises_within_an_upright_outline() -> None:
+    flat = np.array([[[60, 50], [200, 50], [200, 70], [60, 70]]], np.float32)
+    shear = np.array([[1, 0, 0], [-0.05, 1, 6]], np.float32)
+    pixels = cv2.warpAffine(picture(), shear, (260, 120), borderValue=GROUND)
+    expected = cv2.transform(flat, shear).ravel()
+    assert ink_outline(OUTLINE, np.asarray(pixels, np.uint8)) == pytest.approx(expected.tolist(), abs=1.1)
+
+
+RIM = [(60, 36, 160, 38, INK), (60, 100, 160, 102, INK), (60, 36, 62, 102, INK), (158, 36, 160, 102, INK)]
+HULL = [58.0, 34.0, 162.0, 34.0, 162.0, 104.0, 110.0, 104.5, 58.0, 104.0]
+"""Around both lines, as wide as the board: it has more than four corners."""
+
+
+def two_lines(*others: Rectangle) -> Image:
+    """Five letters over four lower ones."""
+    pixels = np.full((120, 220, 3), GROUND, np.uint8)
+    letters = [(x, 46, x + 11, 66, INK) for x in range(75, 150, 15)] + [(x, 76, x + 11, 92, INK) for x in (80, 95, 110)]
+    for x0, y0, x1, y1, colour in (*others, *letters):
+        pixels[y0:y1, x0:x1] = colour
+    return pixels
+
+
+TWO_LINES = {
+    "two lines": two_lines(),
+    "on a board with a rim": two_lines(*RIM),
+    "on a board on grass": two_lines((0, 0, 220, 30, STAND), (0, 106, 220, 120, GRASS), *RIM),
+}
+
+
+@pytest.mark.parametrize("case", TWO_LINES)
+def test_letters_of_several_lines(case: str) -> None:
+    """The board's rim is no letter: the name reaches from the first line's top to the second's foot."""
+    assert ink_outline(HULL, TWO_LINES[case]) == pytest.approx([75, 46, 146, 46, 146, 92, 75, 92], abs=1.1)
+
+
 @pytest.mark.parametrize("case", IN_SIGHT)
 def test_letters(case: str) -> None:
     left, top, right, bottom = LETTERS

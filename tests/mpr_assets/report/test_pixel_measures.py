@@ -74,10 +74,13 @@ LETTERS = range(20, 100, 10)
 WHOLE = 76 * 14 / (200 * 100)
 
 
-def written(*letters: int) -> Image:
+SMALL = 76 * 12 / (200 * 100)
+
+
+def written(*letters: int, high: int = 14) -> Image:
     pixels = np.full((100, 200, 3), 40, np.uint8)
     for left in letters:
-        pixels[18:32, left : left + 6] = 220
+        pixels[18 : 18 + high, left : left + 6] = 220
     return pixels
 
 
@@ -98,11 +101,21 @@ SIZES: dict[str, tuple[list[dict[str, object]], dict[int, Image], list[float | N
     "letters that are hidden on one frame": (
         [text(0), text(1), text(2)],
         {0: written(*LETTERS), 1: written(*LETTERS[2:]), 2: written(*LETTERS)},
-        [WHOLE, None, WHOLE],
+        [WHOLE, WHOLE, WHOLE],
+    ),
+    "letters that are hidden, of a track that is larger before": (
+        [text(0), text(2), text(1), text(3)],
+        {0: written(*LETTERS), 1: written(*LETTERS[3:]), 2: written(*LETTERS[2:]), 3: written(*LETTERS, high=12)},
+        [WHOLE, (WHOLE + SMALL + WHOLE) / 3, (WHOLE + SMALL + SMALL) / 3, SMALL],
+    ),
+    "letters that no frame of the track has whole are as those of the brand": (
+        [text(0), text(1, track=8)],
+        {0: written(*LETTERS), 1: written(*LETTERS[:3])},
+        [WHOLE, WHOLE],
     ),
     "another text is measured by itself": (
         [text(0), text(1, track=8), text(2)],
-        {0: written(*LETTERS), 1: written(*LETTERS[:6]), 2: written(*LETTERS)},
+        {0: written(*LETTERS), 1: written(*LETTERS[1:7]), 2: written(*LETTERS)},
         [WHOLE, 56 * 14 / 20_000, WHOLE],
     ),
 }
