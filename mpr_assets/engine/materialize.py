@@ -79,6 +79,33 @@ def materialize_stage(
     return StageOutcome(StageTable(result.rows, header), result.counts, reused=False, notes=result.notes)
 
 
+def never_made(stage: Stage, run: StageRun) -> StageTable:
+    """What stands for a stage's table that is not stored, where the stage has nothing to do on the run's timeline: the
+    table that it would make.
+
+    Raises:
+        MissingObject: it has something to do.
+    """
+    reason = stage.idle(run)
+    if reason is None:
+        return run.stored(stage.name)
+    rows = pl.DataFrame(schema=dict(stage.schema))
+    header = TableHeader(
+        stage=stage.name,
+        timeline=run.timeline,
+        profile=run.spec.profile,
+        fingerprint="",
+        data_version=data_version_of(rows, reason, ""),
+        code_version=stage.code_version,
+        settings={},
+        overrides={},
+        model="",
+        upstream={},
+        skipped=reason,
+    )
+    return StageTable(rows, header)
+
+
 def stored_table(stage: Stage, run: StageRun, inputs: Mapping[str, StageTable]) -> StageTable | None:
     """What `materialize_stage` would give as it is stored; None: it would make it now."""
     return _stored(stage, replace(run, fingerprint=_fingerprint(stage, run, _upstream(stage, run, inputs))))

@@ -113,6 +113,11 @@ class Stage(Generic[SettingsT]):
         """What must hold of its table."""
         return (*self.own_checks, *([BOXES_IN_FRAME] if self.has_boxes else []))
 
+    @property
+    def may_be_idle(self) -> bool:
+        """Whether there may be nothing to do; its table then need not be stored for others to be made."""
+        return self.idle is not never_idle
+
     def section(self, profile: Profile) -> SettingsT:
         """Its settings as the profile has them."""
         section = profile.section(self.name)
@@ -143,6 +148,10 @@ class StageOutcome:
         return f"{height} row{'' if height == 1 else 's'} {how}"
 
 
+def never_idle(_run: StageRun[SettingsT]) -> None:
+    """For stages that always have something to do."""
+
+
 def declare_stage(
     *,
     name: str,
@@ -167,7 +176,7 @@ def declare_stage(
     is_report: bool = False,
     checks: tuple[Check, ...] = (),
     reads_annotations: bool = False,
-    idle: Callable[[StageRun[SettingsT]], str | None] = lambda _run: None,
+    idle: Callable[[StageRun[SettingsT]], str | None] = never_idle,
     off_switch: str = "",
 ) -> Callable[[Body[SettingsT]], Stage[SettingsT]]:
     """Make a stage of a body; see `Stage`. The body is called with the run and each input's table by name."""

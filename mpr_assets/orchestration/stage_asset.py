@@ -26,6 +26,7 @@ from mpr_assets.engine.compatibility import refuse_incompatible
 from mpr_assets.engine.materialize import (
     make_again,
     materialize_stage,
+    never_made,
     stage_config_version,
 )
 from mpr_assets.engine.open_run import stage_run
@@ -47,6 +48,7 @@ from mpr_resources.dagster_internals import allow_no_result
 from mpr_resources.progress import StoredProgress
 from mpr_resources.run_queue import end_as_paused, is_to_pause
 from mpr_resources.step_failure import RETRIES, final_failure, retry
+from mpr_resources.storage.io_manager import MAY_BE_MISSING
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import (
@@ -77,7 +79,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
     """
 
     def compute(
-        context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable
+        context: dg.AssetExecutionContext, config: dg.Config, **inputs: StageTable | None
     ) -> Iterator[dg.MaterializeResult[StageTable]]:
         if is_to_pause(context.instance, context.run):
             end_as_paused(context.instance, context.run)
@@ -99,7 +101,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         compute,
         name=stage.name,
         description=stage.description,
-        ins={name: dg.AssetIn() for name in stage.inputs},
+        ins={name: dg.AssetIn(metadata={MAY_BE_MISSING: stages[name].may_be_idle}) for name in stage.inputs},
         deps=[config_key(stage.name)],
         partitions_def=timelines,
         group_name=stage.group,
@@ -121,12 +123,13 @@ def _materialize(
     stages: Mapping[str, Stage],
     context: dg.AssetExecutionContext,
     config: dg.Config,
-    inputs: Mapping[str, StageTable],
+    stored: Mapping[str, StageTable | None],
 ) -> dg.MaterializeResult[StageTable]:
     started_s = time.monotonic()
-    refuse_incompatible(inputs, stages)
+    refuse_incompatible({name: table for name, table in stored.items() if table is not None}, stages)
     overrides = from_config(config.model_dump())
     run = stage_run(stage, context.partition_key, overrides, context.resources, context.log)
+    inputs = {name: never_made(stages[name], run) if table is None else table for name, table in stored.items()}
     run_id = context.run.run_id
     run = replace(run, run_id=run_id, progress=StoredProgress(run.progress, run.storage, run.timeline, run_id))
     if not stage.inputs:

@@ -15,8 +15,11 @@ from gpu_service.masking import masked_errors
 from mpr_resources.step_failure import failure, final_failure, retry
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache
-from mpr_resources.storage.store import Storage
+from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import StageTable, read_table, to_parquet
+
+MAY_BE_MISSING = "mpr/may_be_missing"
+"""In the metadata of an asset's input: true where the asset can do without what is stored of it."""
 
 
 class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -46,10 +49,16 @@ class TableIOManager(dg.ConfigurableIOManager):
             self.store.storage.put(key, to_parquet(obj))
             self.store.storage.delete_below(Keys.parts(context.partition_key, context.asset_key.path[-1]))
 
-    def load_input(self, context: dg.InputContext) -> StageTable:
+    def load_input(self, context: dg.InputContext) -> StageTable | None:
+        """None: nothing is stored of an input whose metadata has MAY_BE_MISSING."""
         stage, timeline = context.asset_key.path[-1], context.partition_key
         with _told_to_dagster(context):
-            return read_table(self.store.storage, stage, timeline)
+            try:
+                return read_table(self.store.storage, stage, timeline)
+            except MissingObject:
+                if not context.definition_metadata.get(MAY_BE_MISSING):
+                    raise
+                return None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from gpu_service.client.local import LocalInference
 from gpu_service.errors import HostAway, TransientError
 from gpu_service.host.registry import ROUTINES
 from gpu_service.settings import old_names
+from mpr_assets.annotations.corrections import Correction, keep_corrections
 from mpr_assets.definitions import STAGES
 from mpr_assets.engine.stage import Stage
 from mpr_assets.orchestration import stage_asset
@@ -224,6 +225,19 @@ def test_a_missing_input_is_named_with_its_path_and_not_tried_again(empty_world:
     assert ran.failures() == {"filter_scenes": said}
     assert ran.attempts_again() == 0
     assert ran.is_final()
+
+
+def test_corrections_that_were_never_made_are_none(world: World, finished: tuple[World, Ran]) -> None:
+    """As in what a version wrote that had no such stage."""
+    world.storage.delete([Keys.table("corrections", TIMELINE)])
+    ran = world.run("compile_report")
+    assert ran.data_versions() == {"compile_report": finished[1].data_versions()["compile_report"]}
+
+
+def test_corrections_that_are_given_and_were_never_made_are_asked_for(world: World) -> None:
+    world.storage.delete([Keys.table("corrections", TIMELINE)])
+    keep_corrections(world.storage, TIMELINE, [(Correction(action="reject", brand=BRAND, start_ms=0, end_ms=100), b"")])
+    assert world.run("compile_report").failures()["compile_report"].endswith("materialize corrections first.")
 
 
 def test_an_input_that_is_no_table_is_named(world: World) -> None:
