@@ -85,9 +85,9 @@ def measured_exposures(
             equivalent.
 
     Returns:
-        A table of MEASURED_SCHEMA. Means are over the sampled frames on which the brand was found; those of size,
-        sharpness, contrast and clarity over those of them that were measured. The size of an exposure of which none
-        was is that of its outlines.
+        A table of MEASURED_SCHEMA. Means are over the sampled frames on which the brand was found; those of sharpness,
+        contrast and clarity over those of them that were measured, that of size over the time for which they stand. The
+        size of an exposure of which none was measured is that of its outlines.
     """
     keys = ["brand", "exposure"]
     per_exposure = presence.group_by(keys, maintain_order=True).agg(
@@ -120,16 +120,27 @@ def measured_exposures(
 
 
 def _on_pixels(presence: pl.DataFrame, on_pixels: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    on_frames = presence.select(*keys, "found_on").unique(maintain_order=True)
-    return (
-        on_frames.join(on_pixels, on=["brand", "found_on"], maintain_order="left")
+    """Means of what was measured; of sizes over time: between two measured frames they change evenly, before the first
+    and after the last they stay."""
+    rows = presence.join(on_pixels, on=["brand", "found_on"], how="left", maintain_order="left").with_columns(
+        at=(pl.col("start_ms") + pl.col("end_ms")) / 2, length_ms=pl.col("end_ms") - pl.col("start_ms")
+    )
+    over_time = pl.col("ink_share").interpolate_by("at").forward_fill().backward_fill().over(keys)
+    sizes = (
+        rows.with_columns(over_time.alias("size"))
         .group_by(keys, maintain_order=True)
         .agg(
-            pl.col("sharpness", "contrast", "clarity").mean(),
-            mean_ink_share=pl.col("ink_share").mean(),
+            mean_ink_share=(pl.col("size") * pl.col("length_ms")).sum() / pl.col("length_ms").sum(),
             max_ink_share=pl.col("ink_share").max(),
         )
+        .with_columns(mean_ink_share=pl.when(pl.col("max_ink_share").is_not_null()).then("mean_ink_share"))
     )
+    means = (
+        rows.unique([*keys, "found_on"], keep="first", maintain_order=True)
+        .group_by(keys, maintain_order=True)
+        .agg(pl.col("sharpness", "contrast", "clarity").mean())
+    )
+    return sizes.join(means, on=keys, maintain_order="left")
 
 
 def _counted(presence: pl.DataFrame, keys: list[str]) -> pl.DataFrame:

@@ -139,6 +139,16 @@ def test_dropped_frames_are_measured_as_those_that_stand_for_them() -> None:
     assert row["mean_prominence"] == pytest.approx((2 * AT_CENTRE + 3 * AT_CORNER) / 5, abs=1e-5)
 
 
+def test_sizes_are_over_time() -> None:
+    """A frame stands for its near-duplicates; between two measured frames a size changes evenly."""
+    grows = [detection(seq, box=(90, 45, 20 * wide, 10), source="logo") for seq, wide in enumerate((1, 2, 3, 4), 2)]
+    [row] = measured(*grows, measured_frames=2).exposures.rows(named=True)
+    assert (row["mean_area_share"], row["max_area_share"]) == (0.0275, 0.04), "2, 2, 3, 4 %: the second and last"
+    rows = [detection(1, box=CENTRE, source="logo"), detection(2, box=(90, 45, 40, 10), source="logo")]
+    [row] = measured(*rows, shots=scenes([0] * 8, {3: 2, 4: 2})).exposures.rows(named=True)
+    assert row["mean_area_share"] == 0.0175, "1 % for half a second, 2 % for one and a half"
+
+
 BRANDS: dict[str, tuple[list[tuple[object, ...]], Expected]] = {
     "nothing": ([], []),
     "alone": (
