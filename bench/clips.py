@@ -38,6 +38,8 @@ from mpr_resources.brands.folding import fold_key
 
 MARGIN = 0.01
 """The plain script counts as better where its F1 is higher by more than this."""
+NEAR_S = 0.25
+"""An edge that is off by no more is as exact as a truth that was set by eye."""
 EPILOG = """
 --degraded: twenty copies (four of each kind) made by the eval, the same bytes each time: 480p, 360p, a quarter of the
 bitrate, a blur of 1.5 px, and a frame that wanders over the picture (it cuts off at most 2 % at an edge, so that all
@@ -125,6 +127,7 @@ def summary(rows: Sequence[Row], graph: Side, plain: Side | None) -> dict[str, A
         "edges": len(starts) + len(ends),
         **_spread("start_error", starts),
         **_spread("end_error", ends),
+        "edges_within_250_ms": sum(error <= NEAR_S for error in (*starts, *ends)),
         "user_s": round(graph.user_s, 1),
         "startup_user_s": round(graph.startup_user_s, 1),
     }
@@ -172,7 +175,7 @@ def in_words(figures: dict[str, Any]) -> str:
         "\nmean F1 {mean_f1}, lowest {lowest_f1}; falsely claimed {false_s} s, {false_s_without_truth} s of it where "
         "nothing is to be found\n"
         "edges ({edges}): starts off by {start_error_median_s} s (median), {start_error_p90_s} s (90 %); "
-        "ends by {end_error_median_s} s, {end_error_p90_s} s\n"
+        "ends by {end_error_median_s} s, {end_error_p90_s} s; {edges_within_250_ms} within 0.25 s\n"
         "user CPU {user_s} s, and {startup_user_s} s to start"
     ).format(**figures)
     if "plain_user_s" in figures:

@@ -52,12 +52,13 @@ def logo_loss(
     found = here.filter(pl.Series([one is not None and one.name == brand.name for one in meant], dtype=pl.Boolean))
     if not found.is_empty():
         return _below(results, seq, brand, brands, found)
-    count = f"{len(own)} reference picture{'' if len(own) == 1 else 's'}"
+    pictures = "The reference picture" if len(own) == 1 else f"None of the {len(own)} reference pictures"
+    found_not = "was not found" if len(own) == 1 else "was found"
     weak = " ".join(one.sentence for one in weak_references(own))
     return Loss(
         LOGOS,
         Reason.NO_LOGO,
-        f"None of the {count} of {brand.name} was found on frame {seq} by {' and '.join(engines)}, at a score of "
+        f"{pictures} of {brand.name} {found_not} on frame {seq} by {' and '.join(engines)}, at a score of "
         f"logo_threshold = {settings.logo_threshold:g} or more.{' ' if weak else ''}{weak}",
     )
 

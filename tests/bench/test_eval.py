@@ -248,6 +248,7 @@ def test_what_both_sides_made_is_summed_up(tmp_path: Path) -> None:
         "start_error_p90_s": 0.45,
         "end_error_median_s": 2.5,
         "end_error_p90_s": 4.5,
+        "edges_within_250_ms": 2,
         "user_s": 30.0,
         "startup_user_s": 5.0,
         "plain_mean_f1": 1.0,

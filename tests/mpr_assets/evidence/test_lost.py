@@ -80,7 +80,7 @@ CASES = {
         results(headers={"run_ocr": {"skipped": SKIPPED}}), "Zarn", "detect_objects", "no_reference", "no reference",
         command='mpr brands add "Zarn" --logo PICTURE',
     ),
-    "no text": Case(results(), "Velquora", "detect_objects", "no_logo", "None of the 1 reference picture of Velquora"),
+    "no text": Case(results(), "Velquora", "detect_objects", "no_logo", "The reference picture of Velquora was"),
     "no text and no reference": Case(results(), "Zarn", "detect_objects", "no_reference", "Zarn has no reference"),
     "not listed": Case(
         read("Nike"), "nike", "match_brands", "not_listed", "It would be found on this frame if it were",
