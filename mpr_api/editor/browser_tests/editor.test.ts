@@ -292,10 +292,20 @@ describe('a timeline', () => {
     await stage.getByRole('alert').getByText('good').waitFor()
   })
 
-  it('lists its keys', async () => {
+  it('lists its keys, and one can be changed', async () => {
     await open(FRAME_2)
+    const started = await head()
     await page.keyboard.press('?')
-    await page.getByRole('dialog', { name: 'Keys' }).getByText('one frame back').first().waitFor()
+    const dialog = page.getByRole('dialog', { name: 'Keys' })
+    await dialog.getByText('one frame back').first().waitFor()
+    await dialog.getByRole('button', { name: ',', exact: true }).click()
+    await page.keyboard.press('q')
+    await dialog.getByRole('button', { name: 'q', exact: true }).waitFor()
+    await dialog.getByRole('button', { name: 'Close' }).click()
+    await page.keyboard.press(',')
+    assert.equal(await head(), started)
+    await page.keyboard.press('q')
+    assert.notEqual(await head(), started)
   })
 
   it('says that a timeline is not there', async () => {

@@ -46,14 +46,34 @@ interface Pressed {
   altKey: boolean
 }
 
+/** What a pressed key is called in the list; null: one that is only held, or means something to the browser. */
+export function keyName(pressed: Pressed): string | null {
+  if (pressed.altKey || ['Shift', 'Control', 'Meta', 'Alt', 'Tab', 'Escape', 'Enter'].includes(pressed.key)) return null
+  const name = pressed.code === 'Space' ? 'Space' : pressed.key.length === 1 ? pressed.key.toLowerCase() : pressed.key
+  if (pressed.ctrlKey || pressed.metaKey) return `Ctrl+${pressed.shiftKey ? 'Shift+' : ''}${name}`
+  return pressed.shiftKey && name.startsWith('Arrow') ? `Shift+${name}` : name
+}
+
+/** The keys as a user has changed them. `changed`: by the key of the list, the one that is used in its place. */
+export function keysWith(changed: Record<string, string>): typeof KEYS {
+  return KEYS.map(([key, action, words]) => [changed[key] ?? key, action, words])
+}
+
+/** `changed` with `to` in place of a key of the list; another that had it gets the one that is free so. */
+export function rebound(changed: Record<string, string>, key: string, to: string): Record<string, string> {
+  const had = changed[key] ?? key
+  const other = KEYS.find(([each]) => (changed[each] ?? each) === to)?.[0]
+  const made = { ...changed, [key]: to, ...(other !== undefined && other !== key ? { [other]: had } : {}) }
+  return Object.fromEntries(Object.entries(made).filter(([from, now]) => from !== now))
+}
+
 /** What a key does; null: nothing. `0` to `9` go to that tenth of the timeline. */
-export function actionOf(pressed: Pressed): Action | null {
-  if (pressed.altKey) return null
-  if (pressed.ctrlKey || pressed.metaKey) return pressed.key.toLowerCase() === 'z' && !pressed.shiftKey ? 'undo' : null
-  if (/^[0-9]$/.test(pressed.key)) return { part: Number(pressed.key) / 10 }
-  const name = pressed.code === 'Space' ? 'Space' : pressed.key
-  const shifted = pressed.shiftKey && name.startsWith('Arrow') ? `Shift+${name}` : name.length === 1 ? name.toLowerCase() : name
-  return KEYS.find(([key]) => key === shifted)?.[1] ?? null
+export function actionOf(pressed: Pressed, keys = KEYS): Action | null {
+  const name = keyName(pressed)
+  if (name === null) return null
+  const found = keys.find(([key]) => key === name)
+  if (found) return found[1]
+  return /^[0-9]$/.test(name) ? { part: Number(name) / 10 } : null
 }
 
 /** Whether what has the focus takes keys itself. */
