@@ -23,8 +23,11 @@ from mpr_api.access.config import ApiConfig
 from mpr_api.access.guard import Access
 from mpr_api.access.refusals import ErrorAnswer
 from mpr_api.routes import (
+    brands,
     corrections,
     events,
+    evidence,
+    exports,
     frames,
     history,
     jobs,
@@ -59,6 +62,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     overlays.router,
     corrections.router,
     history.router,
+    evidence.router,
+    exports.router,
+    exports.upkeep,
+    brands.router,
 )
 STOP_S = 3
 """How long requests that are being answered may take when the server is to end."""

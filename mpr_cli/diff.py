@@ -95,7 +95,8 @@ def diff(before: Reference, after: Reference) -> ShownDiff:
     compared = compare_snapshots(*_snapshots(store, before, after))
     key = Keys.report(compared.after.timeline, f"diff_{'__'.join(_file_name(one) for one in (before, after))}.html")
     store.put(key, diff_page(compared).encode())
-    same = {one.name: getattr(told_diff(compared), one.name) for one in fields(ToldDiff)}
+    told = told_diff(compared)
+    same = {one.name: getattr(told, one.name) for one in fields(told)}
     return ShownDiff(**same, page=store.where(key), link=store.web(key))
 
 

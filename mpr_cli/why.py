@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Annotated
 
@@ -13,9 +13,9 @@ from gpu_service.errors import BadInput
 from mpr_assets.definitions import BY_NAME, SECTIONS
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES
-from mpr_assets.evidence.found import FoundDetection, FoundExposure
-from mpr_assets.evidence.makers import Maker
+from mpr_assets.evidence.found import FoundDetection
 from mpr_assets.evidence.moment import REPORT
+from mpr_assets.evidence.told import ShownMaker, ToldWhy, told_why
 from mpr_assets.evidence.why import why
 from mpr_assets.runs.history import read_entries
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, resources
@@ -46,68 +46,11 @@ def moment(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class ProvingFrame:
-    """`seq`: of the frame that was looked at. `stands_for`: of the sampled frame that it stands for: the same, or a
-    near-duplicate. `at_ms`, `source_ms`: its time on the timeline's clock, and on its video's. `bridged`: at the time
-    asked for nothing was found; this frame is the nearest with a detection. `stored_at`: where its picture lies.
-    """
-
-    seq: int
-    stands_for: int
-    shot: int
-    at_ms: int
-    source: str
-    source_ms: int
-    width_px: int
-    height_px: int
-    bridged: bool
-    stored_at: str
-
-
-@dataclass(frozen=True)
-class ShownMaker:
-    """`settings`: all of them; `not_default`: the names of those that differ from the defaults. `overrides`: settings
-    of the run that were not the profile's. `run_id`: of the Dagster run that made the table, and `number` of the result
-    as `mpr history` counts; null where this event log has none. `made_ms`: since 1970, UTC.
-    """
-
-    stage: str
-    profile: str
-    settings: dict[str, object]
-    not_default: list[str]
-    overrides: dict[str, object]
-    model: str
-    code_version: str
-    fingerprint: str
-    data_version: str
-    run_id: str | None
-    number: int | None
-    who: str
-    made_ms: int | None
-    skipped: str | None
-
-    @classmethod
-    def of(cls, maker: Maker) -> ShownMaker:
-        same = {name: getattr(maker, name) for name in cls.__dataclass_fields__ if name != "made_ms"}
-        plain = {name: dict(same[name]) for name in ("settings", "overrides")}
-        return cls(**{**same, **plain, "not_default": list(maker.not_default)}, made_ms=maker.time_ms)
-
-
-@dataclass(frozen=True)
-class ShownWhy(Document):
+class ShownWhy(ToldWhy, Document):
     """`screen_ms`: of all `exposures` together; `exposure` is the one explained. `detections`: of the brand on `frame`,
     each with what it was made from. `made_by`: the stages in the order of a run. `page`: shows it with pictures.
     """
 
-    timeline: str
-    brand: str
-    screen_ms: int
-    exposures: list[FoundExposure]
-    exposure: FoundExposure
-    frame: ProvingFrame
-    detections: list[FoundDetection]
-    made_by: list[ShownMaker]
-    notes: list[str]
     page: str
     link: str | None
 
@@ -196,29 +139,6 @@ def why_command(
     with dagster_instance() as instance:
         made = read_entries(instance, SECTIONS, timeline)
     answer = why(run, BY_NAME, made, brand, at_ms)
-    proof = answer.proof
-    shown = proof.moment
-    return ShownWhy(
-        timeline=timeline,
-        brand=proof.brand,
-        screen_ms=proof.screen_ms,
-        exposures=proof.exposures,
-        exposure=proof.exposure,
-        frame=ProvingFrame(
-            seq=shown.kept_seq,
-            stands_for=shown.seq,
-            shot=shown.shot,
-            at_ms=shown.frame_ms,
-            source=shown.source,
-            source_ms=shown.source_ms,
-            width_px=shown.width_px,
-            height_px=shown.height_px,
-            bridged=proof.bridged,
-            stored_at=run.storage.where(answer.frame),
-        ),
-        detections=proof.detections,
-        made_by=[ShownMaker.of(one) for one in answer.made],
-        notes=list(answer.notes),
-        page=run.storage.where(answer.page),
-        link=run.storage.web(answer.page),
-    )
+    told = told_why(run, answer)
+    same = {one.name: getattr(told, one.name) for one in fields(told)}
+    return ShownWhy(**same, page=run.storage.where(answer.page), link=run.storage.web(answer.page))

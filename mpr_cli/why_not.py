@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import typer
@@ -11,9 +10,9 @@ import typer
 from mpr_assets.definitions import BY_NAME
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES
-from mpr_assets.evidence.loss import edits_told, remedy_commands
+from mpr_assets.evidence.loss import edits_told
 from mpr_assets.evidence.moment import REPORT
-from mpr_assets.evidence.remedies import Remedy
+from mpr_assets.evidence.told import PASSED, ShownLoss, ToldWhyNot, told_why_not
 from mpr_assets.evidence.why_not import why_not
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, resources
 from mpr_cli import terminal
@@ -26,66 +25,16 @@ app = typer.Typer()
 
 LINES = 5
 """Of more lines of text the page tells."""
-PASSED = "passed"
-"""The word for what did not yet lose the brand."""
 
 
 @dataclass(frozen=True)
-class ShownRemedy:
-    """A single setting that would have let the brand through, and the value nearest to `now` that would."""
-
-    stage: str
-    setting: str
-    now: float | bool
-    needed: float | bool
-
-
-@dataclass(frozen=True)
-class ShownLoss:
-    """`reason`: a word, listed in docs/evidence.md. `commands`: what would let it through, as one types it: those of
-    the remedies, then others.
-    """
-
-    stage: str
-    reason: str
-    sentence: str
-    remedies: list[ShownRemedy]
-    commands: list[str]
-
-
-@dataclass(frozen=True)
-class ShownLine:
-    """`box`: in px. `nearest`: words of the text that are most like a name of the brand; `edits`: how many part them
-    from it; `rule`: why they are not taken for it; empty where they are.
-    """
-
-    line: int
-    text: str
-    confidence: float
-    box: list[int]
-    nearest: str
-    name: str
-    edits: int
-    rule: str
-
-
-@dataclass(frozen=True)
-class ShownWhyNot(Document):
+class ShownWhyNot(ToldWhyNot, Document):
     """`on_screen`: whether the report has the brand at the time, so that nothing was lost. `seq`: the frame whose time
     it is, and `looked_at` the one that stands for it; null where there is none. `passed`: what happened on the way.
     `losses`: where it was lost, the one on the way that got farthest first. `lines`: what was read on the frame, the
     nearest first. `page`: shows the frame with it; null where there is none.
     """
 
-    timeline: str
-    brand: str
-    at_ms: int
-    on_screen: bool
-    seq: int | None
-    looked_at: int | None
-    passed: list[ShownLoss]
-    losses: list[ShownLoss]
-    lines: list[ShownLine]
     page: str | None
     link: str | None
 
@@ -138,37 +87,10 @@ def why_not_command(
     at_ms = moment(at)
     run = stage_run(BY_NAME[REPORT], timeline, NO_OVERRIDES, resources(patience_s=PATIENCE_S), LOG)
     answer = why_not(run, brand, at_ms)
-    found = answer.lost
-    seq = found.moment.kept_seq if found.moment else None
+    told = told_why_not(timeline, at_ms, answer)
+    same = {one.name: getattr(told, one.name) for one in fields(told)}
     return ShownWhyNot(
-        timeline=timeline,
-        brand=found.brand,
-        at_ms=at_ms,
-        on_screen=found.exposure is not None,
-        seq=found.moment.seq if found.moment else None,
-        looked_at=seq,
-        passed=[_shown(timeline, one.stage, PASSED, one.sentence, one.remedies, (), seq) for one in found.passed],
-        losses=[
-            _shown(timeline, one.stage, one.reason, one.sentence, one.remedies, one.commands, seq)
-            for one in found.losses
-        ],
-        lines=[
-            ShownLine(one.line, one.text, one.confidence, list(one.box), one.nearest, one.name, one.edits, one.rule)
-            for one in found.lines
-        ],
+        **same,
         page=None if answer.page is None else run.storage.where(answer.page),
         link=None if answer.page is None else run.storage.web(answer.page),
     )
-
-
-def _shown(
-    timeline: str,
-    stage: str,
-    reason: str,
-    sentence: str,
-    remedies: Sequence[Remedy],
-    commands: Sequence[str],
-    seq: int | None,
-) -> ShownLoss:
-    shown = [ShownRemedy(one.stage, one.setting, one.now, one.needed) for one in remedies]
-    return ShownLoss(stage, str(reason), sentence, shown, [*remedy_commands(timeline, remedies, seq), *commands])

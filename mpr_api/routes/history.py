@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from mpr_api.routes.evidence import OWN_ORIGIN
 from mpr_api.world.backend import Backend, Shared, TimelineId, stage_named
 from mpr_assets.compare.snapshots import Comparison, compare_snapshots
 from mpr_assets.compare.told_diff import ToldDiff, told_diff
 from mpr_assets.definitions import BY_NAME, SECTIONS
+from mpr_assets.report.page.diff import diff_page
 from mpr_assets.runs.history import read_entries
 from mpr_assets.runs.history_snapshots import find_any
 from mpr_assets.runs.told_history import ShownEntry, told_entries
@@ -58,6 +60,14 @@ def compare_results(
 ) -> ToldDiff:
     """What two results of a stage, or two reports, differ in: settings, seconds, rows gained, lost, moved, changed."""
     return told_diff(compared(backend, before, after), limit)
+
+
+@router.get("/diff.html", response_class=Response, responses={200: {"content": {"text/html": {}}}})
+def comparison_page(before: Before, after: After, backend: Shared) -> Response:
+    """The same as a page with pictures."""
+    return Response(
+        diff_page(compared(backend, before, after)), media_type="text/html; charset=utf-8", headers=OWN_ORIGIN
+    )
 
 
 def compared(backend: Backend, before: str, after: str) -> Comparison:

@@ -50,7 +50,7 @@ def list_detections(
     limit: Limit = ROWS,
 ) -> Response:
     """Detections of every stage that makes some, in the order of time."""
-    rows, version = _of_stages(backend, timeline, DETECTION_STAGES)
+    rows, version = found_by(backend, timeline, DETECTION_STAGES)
     if candidates != "include":
         rows = rows.filter(pl.col("brand").is_null() == (candidates == "only"))
     if brand is not None:
@@ -108,7 +108,7 @@ def list_regions(
     limit: Limit = ROWS,
 ) -> Response:
     """Boxes that may hold a brand, in the order of time."""
-    rows, version = _of_stages(backend, timeline, [stage] if stage else REGION_STAGES)
+    rows, version = found_by(backend, timeline, [stage] if stage else REGION_STAGES)
     columns = [name for name in RegionRow.model_fields if name in rows.columns]
     return page(between(rows, start_ms, end_ms).select(columns), version, cursor, limit)
 
@@ -143,7 +143,7 @@ def report(timeline: TimelineId, backend: Shared) -> Response:
     return Response(stored, media_type="application/json")
 
 
-def _of_stages(backend: Backend, timeline: str, stages: Sequence[str]) -> tuple[pl.DataFrame, str]:
+def found_by(backend: Backend, timeline: str, stages: Sequence[str]) -> tuple[pl.DataFrame, str]:
     """The rows of several stages' tables, those that are stored, in the order of time; and their version."""
     backend.spec(timeline)
     tables = []

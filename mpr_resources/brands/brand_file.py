@@ -293,8 +293,17 @@ def read_reference(brand: str, file: Path, name: str) -> Reference:
         raise BadInput(f"{what} does not exist", "correct the path, which is relative to the brand file") from None
     except OSError as error:
         raise BadInput(f"{what} cannot be read: {error.strerror}", "check its permissions") from None
+    return reference_of(brand, encoded, name, what, svg=file.suffix.lower() == ".svg")
+
+
+def reference_of(brand: str, encoded: bytes, name: str, what: str, *, svg: bool) -> Reference:
+    """A reference picture from its file's bytes, which can be decoded. `what`: it is called in messages.
+
+    Raises:
+        BadInput: it is no picture.
+    """
     try:
-        picture = rasterise(encoded, 64) if file.suffix.lower() == ".svg" else encoded
+        picture = rasterise(encoded, 64) if svg else encoded
         refuse_large(picture)
         decode(picture)
     except ValueError as error:

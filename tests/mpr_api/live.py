@@ -56,7 +56,9 @@ def served(backend: Backend) -> Iterator[str]:
         assert thread.is_alive(), "the server ended while starting"
         time.sleep(0.01)
     url = f"http://127.0.0.1:{port}"
-    httpx2.get(f"{url}/detect/nothing")  # all paths are made ready now: two servers of a process cannot do it at once
+    httpx2.get(
+        f"{url}/detect/nothing", timeout=60
+    )  # all paths are made ready now: two servers of a process cannot do it at once
     try:
         yield url
     finally:

@@ -1144,6 +1144,435 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/diff.html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comparison Page
+         * @description The same as a page with pictures.
+         */
+        get: operations["comparison_page"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why It Is There
+         * @description What a brand's time on screen stands on: exposure, detections, text or logo, crop, frame, settings, run.
+         */
+        get: operations["why_it_is_there"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/why-not": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why It Is Not There
+         * @description Where a brand was lost that the report does not have at a time: which stage, by which rule and setting.
+         */
+        get: operations["why_it_is_not_there"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/why.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why Picture
+         * @description The frame that proves an exposure, with the brand's boxes.
+         */
+        get: operations["why_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/why-not.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why Not Picture
+         * @description The frame in which a brand was looked for, with the text that was read.
+         */
+        get: operations["why_not_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Similar Detections
+         * @description Detections and candidates that show the same mark as this place of a frame, itself among them: one correction
+         *     may do for all.
+         */
+        get: operations["similar_detections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/files/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report File
+         * @description A file of a timeline's report: `report.html` and `report.json`, and the pages that `why` and `diff` name.
+         */
+        get: operations["report_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Exports
+         * @description The formats that a timeline's report can be had in.
+         */
+        get: operations["list_exports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/exports/{format}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Export
+         * @description The report of now in a format, as a file.
+         */
+        get: operations["download_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/costs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Costs
+         * @description Requests to cloud providers, with tokens and costs.
+         */
+        get: operations["show_costs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Cache
+         * @description What the cache holds.
+         */
+        get: operations["show_cache"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Clear Cache
+         * @description Delete what can be computed again of a timeline; gives what it was. Tables, reports and scenarios are kept.
+         */
+        delete: operations["clear_cache"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Brands
+         * @description The brands of the registry by name.
+         */
+        get: operations["list_brands"];
+        put?: never;
+        /**
+         * Add Brand
+         * @description Add a brand. Timelines whose profile uses the registry are stale where they read text or look for logos.
+         */
+        post: operations["add_brand"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands/entry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Brand
+         * @description One brand.
+         */
+        get: operations["show_brand"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirm Brands
+         * @description Have brands looked for in every timeline.
+         */
+        post: operations["confirm_brands"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands/exclude": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Exclude Brands
+         * @description Never report these names as brands; one that is not there is added.
+         */
+        post: operations["exclude_brands"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands/aliases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add Aliases
+         * @description Have texts mean a brand.
+         */
+        post: operations["add_aliases"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands/aliases/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove Aliases
+         * @description Have texts mean a brand no longer.
+         */
+        post: operations["remove_aliases"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Merge Brands
+         * @description Make a brand an alias of another, which takes over its aliases, pictures and airings.
+         */
+        post: operations["merge_brands"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands/references": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Brand Reference
+         * @description A reference picture of a brand.
+         */
+        get: operations["brand_reference"];
+        /**
+         * Put Brand Reference
+         * @description Give a brand a reference picture, by which its logo is found: the body is the PNG, JPEG, WebP or SVG file.
+         */
+        put: operations["put_brand_reference"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/brands/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try References
+         * @description Look for a brand in pictures by all its references, and by each alone: which of them work.
+         */
+        post: operations["try_references"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -1169,6 +1598,20 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Box
+         * @description A rectangle in pixels: left, top, width, height.
+         */
+        Box: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** W */
+            w: number;
+            /** H */
+            h: number;
+        };
+        /**
          * BoxFigures
          * @description How well boxes fit, in the frames that were looked at and have true boxes of the brand.
          */
@@ -1191,6 +1634,45 @@ export interface components {
              * @description over the pairs that overlap; null where none does
              */
             mean_iou: number | null;
+        };
+        /** BrandAiring */
+        BrandAiring: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** First Ms */
+            first_ms: number;
+            /** Last Ms */
+            last_ms: number;
+        };
+        /**
+         * BrandAnswer
+         * @description A brand. `aliases`: those that somebody gave it; `listed`: those that only brand files have.
+         */
+        BrandAnswer: {
+            /** Name */
+            name: string;
+            status: components["schemas"]["Status"];
+            source: components["schemas"]["BrandOrigin"];
+            /**
+             * Everywhere
+             * @description whether it is looked for in every timeline once confirmed
+             */
+            everywhere: boolean;
+            /** Aliases */
+            aliases: string[];
+            /** Listed */
+            listed: string[];
+            /** Exclude */
+            exclude: string[];
+            /** Tags */
+            tags: string[];
+            /**
+             * Pictures
+             * @description names of its reference pictures: GET /brands/references?name=&file=
+             */
+            pictures: string[];
+            /** Airings */
+            airings: components["schemas"]["BrandAiring"][];
         };
         /**
          * BrandFigures
@@ -1242,12 +1724,47 @@ export interface components {
             /** Listed */
             listed: boolean;
         };
+        /** BrandMerge */
+        BrandMerge: {
+            /** Name */
+            name: string;
+            /**
+             * Into
+             * @description the brand that `name` becomes an alias of
+             */
+            into: string;
+        };
+        /** BrandNames */
+        BrandNames: {
+            /** Names */
+            names: string[];
+        };
         /** BrandOnScreen */
         BrandOnScreen: {
             /** Brand */
             brand: string;
             /** Screen Ms */
             screen_ms: number;
+        };
+        /**
+         * BrandOrigin
+         * @description Who named a brand first.
+         * @enum {string}
+         */
+        BrandOrigin: "manual" | "ocr" | "local_vlm" | "cloud_vlm";
+        /**
+         * BrandOutcome
+         * @description What came of the test of a brand's references.
+         */
+        BrandOutcome: {
+            /** Brand */
+            brand: string;
+            /** Threshold */
+            threshold: number;
+            /** Pictures */
+            pictures: components["schemas"]["PictureOutcome"][];
+            /** References */
+            references: components["schemas"]["ReferenceOutcome"][];
         };
         /**
          * BrandReport
@@ -1383,6 +1900,71 @@ export interface components {
             cells?: number[] | null;
             /** Exposures */
             exposures: components["schemas"]["Exposure"][];
+        };
+        /**
+         * BrandTestBody
+         * @description Which pictures a brand's references are tried on: frames of a timeline, others, or both.
+         */
+        BrandTestBody: {
+            /** Name */
+            name: string;
+            /**
+             * Profile
+             * @description the profile with the settings of detect_objects
+             * @default generic
+             */
+            profile: string;
+            /** Timeline Id */
+            timeline_id?: string | null;
+            /**
+             * Frames
+             * @default []
+             */
+            frames: number[];
+            /**
+             * Pictures
+             * @description by name: PNG, JPEG or WebP in base64
+             * @default {}
+             */
+            pictures: {
+                [key: string]: string;
+            };
+        };
+        /** BrandTexts */
+        BrandTexts: {
+            /** Name */
+            name: string;
+            /** Texts */
+            texts: string[];
+        };
+        /**
+         * CacheAnswer
+         * @description Folders of the cache, the oldest first.
+         */
+        CacheAnswer: {
+            /** Folders */
+            folders: components["schemas"]["CachedFolder"][];
+            /** Size Bytes */
+            size_bytes: number;
+        };
+        /**
+         * CachedFolder
+         * @description What can be computed again: frames, crops, overlays, trials, parts of results.
+         */
+        CachedFolder: {
+            /** Timeline Id */
+            timeline_id: string;
+            /** Kind */
+            kind: string;
+            /** Objects */
+            objects: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Modified Ms
+             * @description when the last object was written, since 1970, UTC
+             */
+            modified_ms: number;
         };
         /**
          * CalibrationBin
@@ -1733,6 +2315,39 @@ export interface components {
             replay_from: string;
         };
         /**
+         * CostSum
+         * @description What the requests of a model, a timeline or a day were and cost; `failed` are among `requests`.
+         */
+        CostSum: {
+            /** Of */
+            of: string;
+            /** Requests */
+            requests: number;
+            /** Failed */
+            failed: number;
+            /** Crops */
+            crops: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Tokens Cached */
+            tokens_cached: number;
+            /** Micro Usd */
+            micro_usd: number;
+        };
+        /**
+         * CostsAnswer
+         * @description What requests to cloud providers cost. 1 000 000 `micro_usd` are one dollar.
+         */
+        CostsAnswer: {
+            /** By */
+            by: string;
+            /** Sums */
+            sums: components["schemas"]["CostSum"][];
+            total: components["schemas"]["CostSum"];
+        };
+        /**
          * Counted
          * @description What counts by one rule, all brands together.
          */
@@ -2050,6 +2665,23 @@ export interface components {
              * @description the text that was read; empty for a logo
              */
             text: string;
+        };
+        /**
+         * ExportFormat
+         * @description A format that the report can be had in. `stored`: whether the profile has it made with every report.
+         */
+        ExportFormat: {
+            /**
+             * Format
+             * @example csv
+             */
+            format: string;
+            /** File Name */
+            file_name: string;
+            /** Stored */
+            stored: boolean;
+            /** Url */
+            url: string;
         };
         /**
          * Exposure
@@ -2498,6 +3130,125 @@ export interface components {
             /** @description null where the truth has no boxes */
             boxes: components["schemas"]["BoxFigures"] | null;
         };
+        /**
+         * FoundCrop
+         * @description A crop as `preprocess` has it: its number, the region's box in px, what found the region, and the size of the
+         *     crop's picture. `to_frame`: 3 x 3, row by row, from its pixels to the frame's.
+         */
+        FoundCrop: {
+            /** Crop */
+            crop: number;
+            /** Box */
+            box: number[];
+            /** Label */
+            label: string;
+            /** Found By */
+            found_by: string;
+            /** Width Px */
+            width_px: number;
+            /** Height Px */
+            height_px: number;
+            /** To Frame */
+            to_frame: number[];
+        };
+        /**
+         * FoundDetection
+         * @description A detection of the brand, and what it was made from. `box`: x, y, width, height in px of the frame.
+         */
+        FoundDetection: {
+            /** Stage */
+            stage: string;
+            /** Source */
+            source: string;
+            /** Box */
+            box: number[];
+            /** Confidence */
+            confidence: number;
+            /** Text */
+            text: string;
+            /** Lines */
+            lines: components["schemas"]["FoundLine"][];
+            /** Objects */
+            objects: components["schemas"]["FoundObject"][];
+            /** Crops */
+            crops: components["schemas"]["FoundCrop"][];
+        };
+        /**
+         * FoundExposure
+         * @description A row of the report's table. `number`: among those of its brand, from 1. `inferred_ms`: how much of it is
+         *     bridged, not seen. `media`: what the report calls the video.
+         */
+        FoundExposure: {
+            /** Number */
+            number: number;
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Seen Ms */
+            seen_ms: number;
+            /** Inferred Ms */
+            inferred_ms: number;
+            /** Start Uncertainty Ms */
+            start_uncertainty_ms: number;
+            /** End Uncertainty Ms */
+            end_uncertainty_ms: number;
+            /** Confidence */
+            confidence: number;
+            /** Frames */
+            frames: number;
+            /** Detections */
+            detections: number;
+            /** Source */
+            source: string;
+            /** Media */
+            media: string;
+            /** Best Seq */
+            best_seq: number;
+        };
+        /**
+         * FoundLine
+         * @description A line of text as `run_ocr` has it. `text`: what all readings of its track agree on; `reading`: how it was read
+         *     on this frame, null where it was taken over from another. `quad`: corners in px, clockwise from the top left.
+         *     `where`: frame or crop.
+         */
+        FoundLine: {
+            /** Line */
+            line: number;
+            /** Track */
+            track: number | null;
+            /** Text */
+            text: string;
+            /** Confidence */
+            confidence: number;
+            /** Reading */
+            reading: string | null;
+            /** Reading Confidence */
+            reading_confidence: number | null;
+            /** Where */
+            where: string;
+            /** Quad */
+            quad: number[];
+        };
+        /**
+         * FoundObject
+         * @description A logo or an object as `detect_objects` has it. `reference`: the picture or brand that it was compared with.
+         *     `quad`: corners in px of the reference's pose, where the engine gives one.
+         */
+        FoundObject: {
+            /** Engine */
+            engine: string;
+            /** Label */
+            label: string;
+            /** Reference */
+            reference: string;
+            /** Confidence */
+            confidence: number;
+            /** Box */
+            box: number[];
+            /** Quad */
+            quad: number[];
+        };
         /** FoundRegion */
         FoundRegion: {
             /** X */
@@ -2814,6 +3565,31 @@ export interface components {
             end_ms: number;
         };
         /**
+         * NewBrand
+         * @description A brand that is looked for in every timeline.
+         */
+        NewBrand: {
+            /**
+             * Name
+             * @example Acme
+             */
+            name: string;
+            /**
+             * Aliases
+             * @description other texts that mean it
+             * @default []
+             */
+            aliases: string[];
+            /**
+             * Exclude
+             * @description longer texts that do not mean it
+             * @default []
+             */
+            exclude: string[];
+            /** @default manual */
+            source: components["schemas"]["BrandOrigin"];
+        };
+        /**
          * NewCorrection
          * @description One correction. When it holds: as long as the frame `seq` or `at_ms` stands for others, or the exposure there
          *     lasts; or from `start_ms` to `end_ms`.
@@ -3075,6 +3851,29 @@ export interface components {
             data_version: string;
         };
         /**
+         * PictureOutcome
+         * @description What was found of the brand in a picture.
+         *
+         *     Attributes:
+         *         found: whether the score reaches the threshold.
+         *         score: 0 to 1; 0 where nothing is like the brand, and then `box` and `reference` are None.
+         *         reference: which of them gives that score.
+         *         taken_for: where it is not found, another brand that is.
+         */
+        PictureOutcome: {
+            /** Picture */
+            picture: string;
+            /** Found */
+            found: boolean;
+            /** Score */
+            score: number;
+            box: components["schemas"]["Box"] | null;
+            /** Reference */
+            reference: string | null;
+            /** Taken For */
+            taken_for: string | null;
+        };
+        /**
          * PipelineStage
          * @description A stage of the graph as a profile runs it.
          */
@@ -3155,6 +3954,34 @@ export interface components {
             description: string;
         };
         /**
+         * ProvingFrame
+         * @description `seq`: of the frame that was looked at. `stands_for`: of the sampled frame that it stands for: the same, or a
+         *     near-duplicate. `at_ms`, `source_ms`: its time on the timeline's clock, and on its video's. `bridged`: at the time
+         *     asked for nothing was found; this frame is the nearest with a detection. `stored_at`: where its picture lies.
+         */
+        ProvingFrame: {
+            /** Seq */
+            seq: number;
+            /** Stands For */
+            stands_for: number;
+            /** Shot */
+            shot: number;
+            /** At Ms */
+            at_ms: number;
+            /** Source */
+            source: string;
+            /** Source Ms */
+            source_ms: number;
+            /** Width Px */
+            width_px: number;
+            /** Height Px */
+            height_px: number;
+            /** Bridged */
+            bridged: boolean;
+            /** Stored At */
+            stored_at: string;
+        };
+        /**
          * Queued
          * @description A run that waits in Dagster's queue.
          */
@@ -3204,6 +4031,31 @@ export interface components {
              * @default true
              */
             by_quality: boolean;
+        };
+        /**
+         * ReferenceKept
+         * @description `weak`: what is wrong with the picture, in a sentence; null: nothing that can be seen of it.
+         */
+        ReferenceKept: {
+            brand: components["schemas"]["BrandAnswer"];
+            /** Weak */
+            weak: string | null;
+        };
+        /**
+         * ReferenceOutcome
+         * @description How a reference does by itself, beside the other brands' ones.
+         *
+         *     Attributes:
+         *         scores: of each picture, in their order.
+         *         weak: what is wrong with it; None: nothing that can be seen of it.
+         */
+        ReferenceOutcome: {
+            /** Reference */
+            reference: string;
+            /** Scores */
+            scores: number[];
+            /** Weak */
+            weak: string | null;
         };
         /** RegionRow */
         RegionRow: {
@@ -3690,6 +4542,100 @@ export interface components {
             /** Repeats */
             repeats: components["schemas"]["ShownRepeat"][];
         };
+        /**
+         * ShownLine
+         * @description `box`: in px. `nearest`: words of the text that are most like a name of the brand; `edits`: how many part them
+         *     from it; `rule`: why they are not taken for it; empty where they are.
+         */
+        ShownLine: {
+            /** Line */
+            line: number;
+            /** Text */
+            text: string;
+            /** Confidence */
+            confidence: number;
+            /** Box */
+            box: number[];
+            /** Nearest */
+            nearest: string;
+            /** Name */
+            name: string;
+            /** Edits */
+            edits: number;
+            /** Rule */
+            rule: string;
+        };
+        /**
+         * ShownLoss
+         * @description `reason`: a word, listed in docs/evidence.md. `commands`: what would let it through, as one types it: those of
+         *     the remedies, then others.
+         */
+        ShownLoss: {
+            /** Stage */
+            stage: string;
+            /** Reason */
+            reason: string;
+            /** Sentence */
+            sentence: string;
+            /** Remedies */
+            remedies: components["schemas"]["ShownRemedy"][];
+            /** Commands */
+            commands: string[];
+        };
+        /**
+         * ShownMaker
+         * @description `settings`: all of them; `not_default`: the names of those that differ from the defaults. `overrides`: settings
+         *     of the run that were not the profile's. `run_id`: of the Dagster run that made the table, and `number` of the result
+         *     as `mpr history` counts; null where this event log has none. `made_ms`: since 1970, UTC.
+         */
+        ShownMaker: {
+            /** Stage */
+            stage: string;
+            /** Profile */
+            profile: string;
+            /** Settings */
+            settings: {
+                [key: string]: unknown;
+            };
+            /** Not Default */
+            not_default: string[];
+            /** Overrides */
+            overrides: {
+                [key: string]: unknown;
+            };
+            /** Model */
+            model: string;
+            /** Code Version */
+            code_version: string;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Data Version */
+            data_version: string;
+            /** Run Id */
+            run_id: string | null;
+            /** Number */
+            number: number | null;
+            /** Who */
+            who: string;
+            /** Made Ms */
+            made_ms: number | null;
+            /** Skipped */
+            skipped: string | null;
+        };
+        /**
+         * ShownRemedy
+         * @description A single setting that would have let the brand through, and the value nearest to `now` that would.
+         */
+        ShownRemedy: {
+            /** Stage */
+            stage: string;
+            /** Setting */
+            setting: string;
+            /** Now */
+            now: boolean | number;
+            /** Needed */
+            needed: boolean | number;
+        };
         /** ShownRepeat */
         ShownRepeat: {
             /** Time Ms */
@@ -3934,6 +4880,12 @@ export interface components {
             settings: components["schemas"]["Setting"][];
         };
         /**
+         * Status
+         * @description What is said of a brand; see the module.
+         * @enum {string}
+         */
+        Status: "confirmed" | "proposed" | "excluded";
+        /**
          * StepAnswer
          * @description `stage`: null where every stage was up to date; then there is no run.
          */
@@ -4168,6 +5120,56 @@ export interface components {
             sections: components["schemas"]["ShownRows"][];
         };
         /**
+         * ToldWhy
+         * @description `screen_ms`: of all `exposures` together; `exposure` is the one explained. `detections`: of the brand on `frame`,
+         *     each with what it was made from. `made_by`: the stages in the order of a run.
+         */
+        ToldWhy: {
+            /** Timeline */
+            timeline: string;
+            /** Brand */
+            brand: string;
+            /** Screen Ms */
+            screen_ms: number;
+            /** Exposures */
+            exposures: components["schemas"]["FoundExposure"][];
+            exposure: components["schemas"]["FoundExposure"];
+            frame: components["schemas"]["ProvingFrame"];
+            /** Detections */
+            detections: components["schemas"]["FoundDetection"][];
+            /** Made By */
+            made_by: components["schemas"]["ShownMaker"][];
+            /** Notes */
+            notes: string[];
+        };
+        /**
+         * ToldWhyNot
+         * @description `on_screen`: whether the report has the brand at the time, so that nothing was lost. `seq`: the frame whose time
+         *     it is, and `looked_at` the one that stands for it; null where there is none. `passed`: what happened on the way.
+         *     `losses`: where it was lost, the one on the way that got farthest first. `lines`: what was read on the frame, the
+         *     nearest first.
+         */
+        ToldWhyNot: {
+            /** Timeline */
+            timeline: string;
+            /** Brand */
+            brand: string;
+            /** At Ms */
+            at_ms: number;
+            /** On Screen */
+            on_screen: boolean;
+            /** Seq */
+            seq: number | null;
+            /** Looked At */
+            looked_at: number | null;
+            /** Passed */
+            passed: components["schemas"]["ShownLoss"][];
+            /** Losses */
+            losses: components["schemas"]["ShownLoss"][];
+            /** Lines */
+            lines: components["schemas"]["ShownLine"][];
+        };
+        /**
          * TrialAnswer
          * @description What a stage gives on some frames.
          */
@@ -4274,6 +5276,37 @@ export interface components {
             first_ms: number;
             /** Last Ms */
             last_ms: number;
+        };
+        /**
+         * WhyAnswer
+         * @description The proof of an exposure, and what made it.
+         */
+        WhyAnswer: {
+            why: components["schemas"]["ToldWhy"];
+            /**
+             * Picture Url
+             * @description the frame with the brand's boxes
+             */
+            picture_url: string;
+            /**
+             * Page Url
+             * @description a page that shows it all
+             */
+            page_url: string;
+        };
+        /**
+         * WhyNotAnswer
+         * @description Where a brand was lost that the report does not have.
+         */
+        WhyNotAnswer: {
+            why_not: components["schemas"]["ToldWhyNot"];
+            /**
+             * Picture Url
+             * @description the frame with the text that was read; null: there is no frame
+             */
+            picture_url: string | null;
+            /** Page Url */
+            page_url: string | null;
         };
     };
     responses: never;
@@ -7097,6 +8130,1036 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ToldDiff"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    comparison_page: {
+        parameters: {
+            query: {
+                /** @description TIMELINE for its report, TIMELINE:STAGE, scenario:LABEL, or TIMELINE:STAGE@NUMBER, an entry's `reference`; rows are compared where they are still stored */
+                before: string;
+                /** @description TIMELINE for its report, TIMELINE:STAGE, scenario:LABEL, or TIMELINE:STAGE@NUMBER, an entry's `reference`; rows are compared where they are still stored */
+                after: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": unknown;
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    why_it_is_there: {
+        parameters: {
+            query: {
+                /** @description a name or an alias */
+                brand: string;
+                /** @description none: the best frame of the longest exposure */
+                at_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhyAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    why_it_is_not_there: {
+        parameters: {
+            query: {
+                /** @description a name or an alias */
+                brand: string;
+                /** @description on the timeline's clock */
+                at_ms: number;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhyNotAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    why_picture: {
+        parameters: {
+            query: {
+                /** @description a name or an alias */
+                brand: string;
+                /** @description none: the best frame of the longest exposure */
+                at_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    why_not_picture: {
+        parameters: {
+            query: {
+                /** @description a name or an alias */
+                brand: string;
+                /** @description on the timeline's clock */
+                at_ms: number;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    similar_detections: {
+        parameters: {
+            query: {
+                seq: number;
+                x: number;
+                y: number;
+                w: number;
+                h: number;
+                /** @description `next_cursor` of the answer before */
+                cursor?: string | null;
+                /** @description rows in an answer at most */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DetectionRow_"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    report_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+                /** @description as an answer gave it */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_exports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportFormat"][];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    download_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+                format: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_costs: {
+        parameters: {
+            query?: {
+                /** @description a row for each; days are of UTC */
+                by?: "provider" | "timeline" | "day";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostsAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_cache: {
+        parameters: {
+            query?: {
+                /** @description of this timeline only */
+                timeline?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    clear_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_brands: {
+        parameters: {
+            query?: {
+                /** @description of this status only */
+                status?: components["schemas"]["Status"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandAnswer"][];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    add_brand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBrand"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_brand: {
+        parameters: {
+            query: {
+                /** @description a name or an alias */
+                name: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    confirm_brands: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrandNames"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandAnswer"][];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    exclude_brands: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrandNames"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandAnswer"][];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    add_aliases: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrandTexts"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    remove_aliases: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrandTexts"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    merge_brands: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrandMerge"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    brand_reference: {
+        parameters: {
+            query: {
+                /** @description a name or an alias */
+                name: string;
+                /** @description of the picture */
+                file: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    put_brand_reference: {
+        parameters: {
+            query: {
+                /** @description a name or an alias */
+                name: string;
+                /** @description of the picture */
+                file: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/jpeg": unknown;
+                "image/png": unknown;
+                "image/svg+xml": unknown;
+                "image/webp": unknown;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReferenceKept"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    try_references: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BrandTestBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrandOutcome"];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */
