@@ -18,6 +18,7 @@ def benches(clips: Path | None) -> list[list[str]]:
         ["bench.regions"],
         ["bench.service"],
         ["bench.try_stage"],
+        ["bench.api"],
         ["bench.memory"],
         ["bench.registry"],
         ["bench.costs"],

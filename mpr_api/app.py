@@ -29,6 +29,7 @@ from mpr_api.routes import (
     evidence,
     exports,
     frames,
+    gpu,
     history,
     jobs,
     overlays,
@@ -40,6 +41,7 @@ from mpr_api.routes import (
     sources,
     tables,
     timelines,
+    uploads,
 )
 from mpr_api.world.backend import Backend
 from mpr_api.world.event_feed import EventFeed
@@ -66,6 +68,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     exports.router,
     exports.upkeep,
     brands.router,
+    uploads.router,
+    gpu.router,
 )
 STOP_S = 3
 """How long requests that are being answered may take when the server is to end."""

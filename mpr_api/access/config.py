@@ -30,6 +30,9 @@ class ApiConfig:
         media_url: the folder or bucket that uploads go to and new media come from.
         roots: folders and beginnings of addresses (s3://bucket/, https://host/) that sources may be in.
         body_bytes: of a request at most, uploads apart.
+        upload_folder: where uploads lie until they are whole.
+        upload_bytes: of an uploaded file at most.
+        replays_per_s, uploads_per_s: of one client, over some time.
     """
 
     host: str = DEFAULT_HOST
@@ -40,6 +43,10 @@ class ApiConfig:
     media_url: str = ""
     roots: tuple[str, ...] = ()
     body_bytes: int = 8 * 2**20
+    upload_folder: str = ""
+    upload_bytes: int = 200 * 2**30
+    replays_per_s: float = 30.0
+    uploads_per_s: float = 10.0
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> ApiConfig:
@@ -57,6 +64,7 @@ class ApiConfig:
             read_token=_token(environ, READ_TOKEN),
             origins=tuple(_list(environ.get(ORIGINS, ""))),
             media_url=media_url,
+            upload_folder=str(state_folder() / "uploads"),
             roots=tuple(_list(environ.get(ROOTS, "")) or default_roots),
         ).checked()
 

@@ -35,9 +35,10 @@ class Refused(MprError):
 
     kind = "refused"
 
-    def __init__(self, status: int, what: str, remedy: str = "") -> None:
+    def __init__(self, status: int, what: str, remedy: str = "", retry_after_s: int | None = None) -> None:
         super().__init__(what, remedy)
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 def answer(status: int, sentence: str, kind: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -78,7 +79,8 @@ def status_of_error(error: MprError) -> int:
 async def _of_mpr(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, MprError)
     status = status_of_error(error)
-    return JSONResponse(error.body(), status, {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None)
+    after_s = error.retry_after_s if isinstance(error, Refused) else RETRY_AFTER_S if status == 503 else None
+    return JSONResponse(error.body(), status, None if after_s is None else {"Retry-After": str(after_s)})
 
 
 async def _of_validation(_: Request, error: Exception) -> JSONResponse:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter
+from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel, Field, JsonValue
 
-from gpu_service.errors import BadInput
+from gpu_service.errors import BadInput, MprError
 from gpu_service.pictures import encode_png
 from gpu_service.routines import DebugPictures
+from mpr_api.access.refusals import ErrorAnswer, status_of_error
+from mpr_api.routes.events import HEADERS
 from mpr_api.routes.jobs import target_of
-from mpr_api.world.backend import LOG, Backend, Shared, StageOfPath, TimelineId, stage_named
+from mpr_api.world.backend import LOG, Asking, Backend, Client, Shared, StageOfPath, TimelineId, stage_named
+from mpr_api.world.turns import Superseded, Tell, TrialProgress
 from mpr_assets.definitions import BY_NAME
 from mpr_assets.engine.overrides import FrameChoice, Overrides
 from mpr_assets.engine.stage import Stage
@@ -36,6 +43,7 @@ class TryBody(BaseModel):
         None, min_length=1, max_length=MOST_FRAMES, description="by seq; null: a few over the whole timeline"
     )
     debug: bool = Field(False, description="whether overlays are drawn too")
+    stream: bool = Field(False, description="whether the answer is a stream of events, which tells the progress")
 
 
 class TrialAnswer(BaseModel):
@@ -94,11 +102,42 @@ class ReplayStageAnswer(BaseModel):
     debug: dict[int, DebugOverlays]
 
 
-@router.post("/timeline/{timeline}/try/{stage}")
-def try_on_frames(timeline: TimelineId, stage: StageOfPath, body: TryBody, backend: Shared) -> TrialAnswer:
-    """Run a stage on some frames with other settings; gives its rows, and overlays where they are asked for."""
+@router.post(
+    "/timeline/{timeline}/try/{stage}",
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "with `stream`: `progress`, then `end` or `error`"},
+        409: {"model": ErrorAnswer, "description": "a newer request with the same MPR-Client took its place"},
+        429: {"model": ErrorAnswer, "description": "more often than the server answers"},
+    },
+)
+def try_on_frames(
+    timeline: TimelineId, stage: StageOfPath, body: TryBody, backend: Shared, client: Asking
+) -> TrialAnswer:
+    """Run a stage on some frames with other settings; gives its rows, and overlays where they are asked for.
+
+    With the header MPR-Client a newer request cancels those before it (409, `superseded`). With `stream` the answer is
+    a stream of events: what takes over 2 s tells `progress`, then comes `end` with the answer, or `error`.
+    """
+    backend.spec(timeline)
+    backend.replays.take(client.host)
+    if body.stream:
+        return EventSourceResponse(  # type: ignore[return-value]  # the answer goes over the stream
+            _streamed(lambda tell, gone: _answer(backend, timeline, stage, body, client, tell, gone)), headers=HEADERS
+        )
+    return _answer(backend, timeline, stage, body, client)
+
+
+def _answer(
+    backend: Backend,
+    timeline: str,
+    stage: Stage,
+    body: TryBody,
+    client: Client,
+    tell: Tell | None = None,
+    gone: threading.Event | None = None,
+) -> TrialAnswer:
     began_s = time.perf_counter()
-    trial = _try(backend, timeline, stage, body.overrides, body.frames, debug=body.debug)
+    trial = _try(backend, timeline, stage, body.overrides, body.frames, client, body.debug, tell, gone)
     took_ms = (time.perf_counter() - began_s) * 1000
     return TrialAnswer(
         timeline=timeline,
@@ -114,11 +153,42 @@ def try_on_frames(timeline: TimelineId, stage: StageOfPath, body: TryBody, backe
     )
 
 
+async def _streamed(work: Callable[[Tell, threading.Event], TrialAnswer]) -> AsyncIterator[bytes]:
+    """What a trial tells, as it goes over the wire. It is broken off when the client goes away."""
+    loop, gone = asyncio.get_running_loop(), threading.Event()
+    waiting: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue()
+
+    def put(told: tuple[str, str] | None) -> None:
+        loop.call_soon_threadsafe(waiting.put_nowait, told)
+
+    def tell(what: str, done: int, total: int) -> None:
+        put(("progress", json.dumps({"what": what, "done": done, "total": total})))
+
+    def run() -> None:
+        try:
+            answer = work(tell, gone)
+            put(("end", answer.model_dump_json()))
+        except MprError as error:
+            put(("error", json.dumps(error.body() | {"status": status_of_error(error)})))
+        finally:
+            put(None)
+
+    working = loop.run_in_executor(None, run)
+    try:
+        while (told := await waiting.get()) is not None:
+            yield format_sse_event(event=told[0], data_str=told[1])
+        await working
+    finally:
+        gone.set()
+
+
 @router.post("/replay-stage")
-def replay_stage(body: ReplayStageBody, backend: Shared) -> ReplayStageAnswer:
+def replay_stage(body: ReplayStageBody, backend: Shared, client: Asking) -> ReplayStageAnswer:
     """The same in the older service's shape; a stage without boxes has no regions."""
     stage, timeline = stage_named(body.stage), _timeline_of(backend, body)
-    trial = _try(backend, timeline, stage, body.config_overrides, body.frame_refs, debug=body.debug)
+    backend.spec(timeline)
+    backend.replays.take(client.host)
+    trial = _try(backend, timeline, stage, body.config_overrides, body.frame_refs, client, body.debug)
     regions: dict[int, list[FoundRegion]] = {seq: [] for seq in trial.seqs}
     if stage.has_boxes:
         for row in trial.rows.iter_rows(named=True):
@@ -139,13 +209,30 @@ def _try(
     stage: Stage,
     settings: Mapping[str, JsonValue],
     frames: list[int] | None,
-    *,
+    client: Client,
     debug: bool,
+    tell: Tell | None = None,
+    gone: threading.Event | None = None,
 ) -> Trial:
-    backend.spec(timeline)
     choice = None if frames is None else FrameChoice.parse(",".join(map(str, frames)))
-    overrides = Overrides(settings, choice)
-    return try_stage(stage, timeline, BY_NAME, backend.resources, overrides=overrides, debug=debug, log=LOG)
+    with backend.turns.of(client.name) as turn:
+
+        def check() -> None:
+            turn.check()
+            if gone is not None and gone.is_set():
+                raise Superseded
+
+        return try_stage(
+            stage,
+            timeline,
+            BY_NAME,
+            backend.resources,
+            overrides=Overrides(settings, choice),
+            debug=debug,
+            log=LOG,
+            progress=TrialProgress(check, tell),
+            tables=backend.table,
+        )
 
 
 def _timeline_of(backend: Backend, body: ReplayStageBody) -> str:

@@ -8,11 +8,22 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
+from mpr_api.access.roots import within
 from mpr_api.world.backend import Backend, Shared
-from mpr_api.world.media_library import KnownSource, ProbeData, SourceChunk, known_sources, source_of
+from mpr_api.world.media_library import (
+    KnownSource,
+    ProbeData,
+    SourceChunk,
+    forget_source,
+    known_sources,
+    register_source,
+    registered_sources,
+    source_id,
+    source_of,
+)
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_specs
-from mpr_resources.media.probe import probe
+from mpr_resources.media.probe import Probe, probe
 from mpr_resources.media.sources import Sources
 
 router = APIRouter(tags=["sources"])
@@ -33,6 +44,31 @@ class SourceAnswer(BaseModel):
     probe: ProbeData | None = Field(description="what it really is; null: no timeline of it was materialized yet")
 
 
+class NewSource(BaseModel):
+    address: str = Field(
+        min_length=1, max_length=4000, description="path, or address in MPR_SOURCE_ROOTS", examples=["/media/a.mp4"]
+    )
+
+
+@router.post("/sources", status_code=201)
+def create_source(body: NewSource, backend: Shared) -> SourceAnswer:
+    """Register a video by its path or address, within the allowed roots; it is looked at first."""
+    backend.uploads.take("sources")
+    address = within(body.address, backend.config.roots)
+    looked = probe(Sources(backend.resources.storage.s3_endpoint_url).at(address))
+    register_source(backend.storage, address)
+    answer = _answer(source_of(_known(backend), source_id(address)))
+    answer.probe = answer.probe or _probe_data(looked)
+    return answer
+
+
+@router.delete("/sources/{source}", status_code=204)
+def remove_source(source: SourceId, backend: Shared) -> None:
+    """Take back that a source was registered. The file stays, and so do timelines that show it."""
+    source_of(_known(backend), source)
+    forget_source(backend.storage, source)
+
+
 @router.get("/sources")
 def list_sources(backend: Shared) -> list[SourceAnswer]:
     """Every source that is registered or lies in the media store, by address."""
@@ -46,15 +82,7 @@ def show_source(source: SourceId, backend: Shared) -> SourceAnswer:
     answer = _answer(found)
     if answer.probe is None:
         looked = probe(Sources(backend.resources.storage.s3_endpoint_url).at(found.address))
-        answer.probe = ProbeData(
-            version=looked.version,
-            duration_ms=looked.duration_ms,
-            fps=f"{looked.fps.numerator}/{looked.fps.denominator}",
-            codec=looked.codec,
-            width_px=looked.width_px,
-            height_px=looked.height_px,
-            rotation_deg=looked.rotation_deg,
-        )
+        answer.probe = _probe_data(looked)
     return answer
 
 
@@ -64,9 +92,21 @@ def source_chunks(source: SourceId, backend: Shared) -> list[SourceChunk]:
     return list(source_of(_known(backend), source).chunks)
 
 
+def _probe_data(looked: Probe) -> ProbeData:
+    return ProbeData(
+        version=looked.version,
+        duration_ms=looked.duration_ms,
+        fps=f"{looked.fps.numerator}/{looked.fps.denominator}",
+        codec=looked.codec,
+        width_px=looked.width_px,
+        height_px=looked.height_px,
+        rotation_deg=looked.rotation_deg,
+    )
+
+
 def _known(backend: Backend) -> list[KnownSource]:
     specs = load_specs(backend.storage, registered(backend.instance))
-    return known_sources(specs, backend.media, backend.tables)
+    return known_sources(specs, backend.media, backend.tables, registered_sources(backend.storage))
 
 
 def _answer(source: KnownSource) -> SourceAnswer:

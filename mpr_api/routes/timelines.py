@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, JsonValue
 from gpu_service.errors import MprError
 from mpr_api.access.roots import within
 from mpr_api.world.backend import LOG, Backend, Shared, TimelineId
-from mpr_api.world.media_library import known_sources, source_of
+from mpr_api.world.media_library import known_sources, registered_sources, source_of
 from mpr_assets.definitions import STAGES
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, seconds_of
 from mpr_assets.freshness.config_versions import observe
@@ -170,7 +170,7 @@ def _addresses(backend: Backend, sources: list[str]) -> list[str]:
         if len(source) == 16 and all(sign in "0123456789abcdef" for sign in source):
             if known is None:
                 specs = load_specs(backend.storage, registered(backend.instance))
-                known = known_sources(specs, backend.media, backend.tables)
+                known = known_sources(specs, backend.media, backend.tables, registered_sources(backend.storage))
             found.append(source_of(known, source).address)
         else:
             found.append(within(source, backend.config.roots))

@@ -8,15 +8,19 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import uuid
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
 
 import dagster as dg
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Header, Path, Request
 
 from gpu_service.errors import NotThere
 from mpr_api.access.config import ApiConfig
+from mpr_api.access.rates import Rate
 from mpr_api.world.frame_pictures import FramePictures
+from mpr_api.world.turns import Turns
 from mpr_assets.definitions import BY_NAME, JOB, STAGES, definitions
 from mpr_assets.engine.resources import RunResources
 from mpr_assets.engine.stage import Stage
@@ -30,6 +34,8 @@ from mpr_resources.storage.table_cache import TableCache
 from mpr_resources.storage.tables import StageTable
 
 LOG = logging.getLogger("mpr.api")
+AT_ONCE = 60
+"""So many requests of a client may come without a pause."""
 
 
 class Backend:
@@ -40,6 +46,9 @@ class Backend:
         self.config = config
         self.instance = instance
         self.resources = resources
+        self.turns = Turns()
+        self.replays = Rate("replays", config.replays_per_s, AT_ONCE)
+        self.uploads = Rate("uploads", config.uploads_per_s, AT_ONCE)
         self._watch = ConfigWatch(STAGES)
         self._watch_lock = threading.Lock()
 
@@ -102,6 +111,28 @@ def _backend(request: Request) -> Backend:
 
 Shared = Annotated[Backend, Depends(_backend)]
 """A handler's argument: the backend."""
+
+
+def _client(
+    request: Request,
+    mpr_client: Annotated[
+        str | None,
+        Header(max_length=100, description="a name of one's own: of requests with it the newest alone is answered"),
+    ] = None,
+) -> Client:
+    return Client(mpr_client or uuid.uuid4().hex, request.client.host if request.client else "")
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who asks. `name`: as it calls itself, else one of this request alone; `host`: its address."""
+
+    name: str
+    host: str
+
+
+Asking = Annotated[Client, Depends(_client)]
+"""A handler's argument: who asks."""
 
 TimelineId = Annotated[
     str, Path(alias="timeline", max_length=400, description="name of a timeline", examples=["match"])

@@ -6,6 +6,7 @@ A source's id is a hash of its address, so that every process gives the same one
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from gpu_service.errors import MprError, NotThere
 from gpu_service.masking import without_secrets
 from mpr_assets.automation.new_media import is_media
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import Storage
 from mpr_resources.storage.table_cache import TableCache
 
@@ -61,7 +63,7 @@ def source_id(address: str) -> str:
 
 
 def known_sources(
-    specs: Mapping[str, TimelineSpec | MprError], media: Storage, tables: TableCache
+    specs: Mapping[str, TimelineSpec | MprError], media: Storage, tables: TableCache, registered: Iterable[str] = ()
 ) -> list[KnownSource]:
     """All sources by their addresses.
 
@@ -69,8 +71,10 @@ def known_sources(
         specs: of the registered timelines; those that cannot be read have no sources.
         media: the media store.
         tables: where it stands what the materialized timelines' sources are.
+        registered: addresses of those that somebody registered; see `registered_sources`.
     """
-    found = {source.address: source for source in _of_store(media)}
+    found = {address: _of_chunk(ChunkSpec(source=address, start_ms=None, end_ms=None)) for address in registered}
+    found |= {source.address: source for source in _of_store(media)}
     probes: dict[str, ProbeData] = {}
     for timeline, spec in sorted(specs.items()):
         if isinstance(spec, MprError):
@@ -82,6 +86,22 @@ def known_sources(
         if not all(chunk.source in probes for chunk in spec.chunks):
             probes |= _probed(tables, timeline)
     return [replace(found[address], probe=probes.get(address)) for address in sorted(found)]
+
+
+def registered_sources(storage: Storage) -> list[str]:
+    """The addresses that were registered."""
+    keys = storage.list(Keys.source("").rstrip("/"))
+    return sorted(json.loads(text)["address"] for text in storage.get_many(keys))
+
+
+def register_source(storage: Storage, address: str) -> None:
+    """Have a source known that no timeline need have."""
+    storage.put(Keys.source(f"{source_id(address)}.json"), json.dumps({"address": address}).encode())
+
+
+def forget_source(storage: Storage, name: str) -> None:
+    """Take back that a source was registered; its id is the name. Timelines and the media store keep it."""
+    storage.delete([Keys.source(f"{name}.json")])
 
 
 def source_of(sources: Iterable[KnownSource], wanted: str) -> KnownSource:

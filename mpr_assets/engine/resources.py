@@ -17,10 +17,12 @@ from mpr_resources.storage.io_manager import StorageResource
 
 
 class LocatedInference(Inference, Protocol):
-    """Inference that says where it is. `url`: of its host; empty: this process."""
+    """Inference that says where it is. `url`: of its hosts, commas between; empty: this process. `token`: theirs."""
 
     @property
     def url(self) -> str: ...
+    @property
+    def token(self) -> str: ...
 
 
 class RunResources(Protocol):

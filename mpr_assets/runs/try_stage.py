@@ -6,9 +6,10 @@ How the result is presented is up to the caller.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeAlias
 
 import polars as pl
 
@@ -22,6 +23,7 @@ from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import Stage
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES, StageRun
 from mpr_assets.overlays.overlay_store import draw_overlays
+from mpr_resources.progress import Progress
 from mpr_resources.storage.scratch import ScratchStorage
 from mpr_resources.storage.tables import (
     StageTable,
@@ -35,6 +37,8 @@ FRAMES_TRIED = 3
 """Frames that are tried where none are named."""
 TABLES_KEPT = 8
 """Parsed tables that are held from try to try: more than any stage reads."""
+ReadStored: TypeAlias = Callable[[str, str], StageTable]
+"""Gives the stored table of a stage of a timeline."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ def try_stage(
     overrides: Overrides = NO_OVERRIDES,
     debug: bool = False,
     log: logging.Logger | None = None,
+    progress: Progress | None = None,
+    tables: ReadStored | None = None,
 ) -> Trial:
     """Run a stage on some frames of a timeline.
 
@@ -79,6 +85,8 @@ def try_stage(
         overrides: settings laid over the profile's, and the frames; where none are named, a few over the whole
             timeline.
         debug: whether overlays are drawn too.
+        progress: is told as frames are done, and may break the trial off; None: that of the resources.
+        tables: reads the stored tables; None: from the storage, each parsed once while it stays the same.
 
     Raises:
         BadInput: the stage does not go by frames, or a frame or an override cannot be.
@@ -90,13 +98,16 @@ def try_stage(
     # The frames are chosen here, by a table that may be parsed already.
     of_all = replace(overrides, frames=None)
     run = stage_run(stage, timeline, of_all, resources, log or logging.getLogger(__name__))
-    scenes = _input(run, stages, KEPT_FRAMES).rows
+    if progress is not None:
+        run = replace(run, progress=progress)
+    read = tables or (lambda name, of: read_table(run.storage, name, of, _parse_once))
+    scenes = _input(run, stages, read, KEPT_FRAMES).rows
     frames = overrides.frames
     only = _a_few(scenes) if frames is None else frames.of(dict(scenes.select("seq", "kept_seq").iter_rows()))
     run = replace(run, only=only, overrides=replace(run.overrides, frames=frames))
     key = hash_of([run.settings.model_dump(mode="json"), sorted(run.only or ())])
     run = replace(run, storage=ScratchStorage(run.storage), fingerprint=key)
-    inputs = {name: _input(run, stages, name) for name in stage.inputs}
+    inputs = {name: _input(run, stages, read, name) for name in stage.inputs}
     seqs = tuple(sorted(run.only or ()))
     if run.skipped is None:
         result = stage.body(run, **inputs)
@@ -104,12 +115,15 @@ def try_stage(
         check_schema(rows, stage.schema, stage.name)
     else:
         rows, counts = pl.DataFrame(schema=dict(stage.schema)), {}
-    overlays = _overlays(stage, run, rows, inputs, stages) if debug and run.skipped is None else {}
+    overlays: dict[int, DebugPictures] = {}
+    if debug and run.skipped is None:
+        index = inputs.get(FRAME_INDEX) or _input(run, stages, read, FRAME_INDEX)
+        overlays = _overlays(stage, run, rows, inputs, index)
     return Trial(seqs, rows, run.settings, run.overrides, counts, overlays, key)
 
 
-def _input(run: StageRun, stages: Mapping[str, Stage], name: str) -> StageTable:
-    table = read_table(run.storage, name, run.timeline, _parse_once)
+def _input(run: StageRun, stages: Mapping[str, Stage], read: ReadStored, name: str) -> StageTable:
+    table = read(name, run.timeline)
     refuse_incompatible({name: table}, stages)
     return table
 
@@ -130,9 +144,8 @@ def _overlays(
     run: StageRun,
     rows: pl.DataFrame,
     inputs: Mapping[str, StageTable],
-    stages: Mapping[str, Stage],
+    index: StageTable,
 ) -> dict[int, DebugPictures]:
-    index = inputs.get(FRAME_INDEX) or _input(run, stages, FRAME_INDEX)
     return {
         frame.seq: draw_overlays(stage, run, frame, rows, inputs) for frame in run.frames(index, sorted(run.only or ()))
     }

@@ -87,6 +87,11 @@ class Keys:
         return f"annotations/{timeline}/{name}"
 
     @staticmethod
+    def source(name: str) -> str:
+        """A source that somebody registered and no timeline need have."""
+        return f"sources/{name}"
+
+    @staticmethod
     def truth(timeline: str) -> str:
         return Keys.annotation(timeline, "truth.json")
 

@@ -128,6 +128,13 @@ class Storage:
         except STORE_ERRORS as error:
             raise self._explain(error, "write", key) from error
 
+    def put_file(self, key: str, file: Path) -> None:
+        """Store a file of this machine under the key, in parts where it is large, replacing what was there at once."""
+        try:
+            obstore.put(self.store, key, file)
+        except STORE_ERRORS as error:
+            raise self._explain(error, "write", key) from error
+
     def create(self, key: str, data: bytes) -> bool:
         """Store the bytes under the key if nothing is there: of several who try at once one does. Gives whether."""
         try:

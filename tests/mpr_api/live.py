@@ -69,5 +69,7 @@ def served(backend: Backend) -> Iterator[str]:
 def config_of(world: World, **more: object) -> ApiConfig:
     """The API's settings for tests: media beside the storage, inputs may be registered."""
     media = world.storage_folder.parent / "media"
-    settings = {"media_url": str(media), "roots": (str(media), str(world.inputs)), **more}
+    uploads = str(world.storage_folder.parent / "uploads")
+    roots = (str(media), str(world.inputs))
+    settings = {"media_url": str(media), "upload_folder": uploads, "roots": roots, **more}
     return ApiConfig(**settings)  # type: ignore[arg-type]

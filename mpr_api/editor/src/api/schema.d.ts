@@ -77,7 +77,11 @@ export interface paths {
          */
         get: operations["list_sources"];
         put?: never;
-        post?: never;
+        /**
+         * Create Source
+         * @description Register a video by its path or address, within the allowed roots; it is looked at first.
+         */
+        post: operations["create_source"];
         delete?: never;
         options?: never;
         head?: never;
@@ -98,7 +102,11 @@ export interface paths {
         get: operations["show_source"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Remove Source
+         * @description Take back that a source was registered. The file stays, and so do timelines that show it.
+         */
+        delete: operations["remove_source"];
         options?: never;
         head?: never;
         patch?: never;
@@ -516,6 +524,9 @@ export interface paths {
         /**
          * Try On Frames
          * @description Run a stage on some frames with other settings; gives its rows, and overlays where they are asked for.
+         *
+         *     With the header MPR-Client a newer request cancels those before it (409, `superseded`). With `stream` the answer is
+         *     a stream of events: what takes over 2 s tells `progress`, then comes `end` with the answer, or `error`.
          */
         post: operations["try_on_frames"];
         delete?: never;
@@ -1567,6 +1578,74 @@ export interface paths {
          * @description Look for a brand in pictures by all its references, and by each alone: which of them work.
          */
         post: operations["try_references"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/uploads/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Upload
+         * @description How far an upload is.
+         */
+        get: operations["show_upload"];
+        /**
+         * Upload
+         * @description Send a video, whole or a part of it; where it is broken off, what was received stays.
+         */
+        put: operations["upload"];
+        post?: never;
+        /**
+         * Discard Upload
+         * @description Forget what was received of an upload that is not whole.
+         */
+        delete: operations["discard_upload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/gpu/{routine}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gpu Routine
+         * @description Run a routine on the inference host; its own /docs has the bodies.
+         */
+        post: operations["gpu_routine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/gpu/{routine}/debug": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gpu Routine Debug
+         * @description The same with the pictures of its steps.
+         */
+        post: operations["gpu_routine_debug"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3700,6 +3779,15 @@ export interface components {
                 };
             };
         };
+        /** NewSource */
+        NewSource: {
+            /**
+             * Address
+             * @description path, or address in MPR_SOURCE_ROOTS
+             * @example /media/a.mp4
+             */
+            address: string;
+        };
         /**
          * NewTimeline
          * @description What a timeline is to be made of.
@@ -5257,6 +5345,12 @@ export interface components {
              * @default false
              */
             debug: boolean;
+            /**
+             * Stream
+             * @description whether the answer is a stream of events, which tells the progress
+             * @default false
+             */
+            stream: boolean;
         };
         /**
          * UnlistedText
@@ -5276,6 +5370,23 @@ export interface components {
             first_ms: number;
             /** Last Ms */
             last_ms: number;
+        };
+        /**
+         * UploadState
+         * @description How far an upload is. `offset`: bytes that were received, from which it goes on.
+         */
+        UploadState: {
+            /** Name */
+            name: string;
+            /** Offset */
+            offset: number;
+            /** Complete */
+            complete: boolean;
+            /**
+             * Source Id
+             * @description of the whole file in the media store
+             */
+            source_id: string | null;
         };
         /**
          * WhyAnswer
@@ -5471,6 +5582,48 @@ export interface operations {
             };
         };
     };
+    create_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSource"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     show_source: {
         parameters: {
             query?: never;
@@ -5491,6 +5644,45 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SourceAnswer"];
                 };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    remove_source: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description id of a source */
+                source: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What was asked cannot be done: the sentence says why. */
             "4XX": {
@@ -6613,7 +6805,10 @@ export interface operations {
     try_on_frames: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description a name of one's own: of requests with it the newest alone is answered */
+                "mpr-client"?: string | null;
+            };
             path: {
                 /** @description name of a timeline */
                 timeline: string;
@@ -6628,13 +6823,32 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Successful Response */
+            /** @description with `stream`: `progress`, then `end` or `error` */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["TrialAnswer"];
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description a newer request with the same MPR-Client took its place */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description more often than the server answers */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */
@@ -6660,7 +6874,10 @@ export interface operations {
     replay_stage: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description a name of one's own: of requests with it the newest alone is answered */
+                "mpr-client"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9160,6 +9377,276 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BrandOutcome"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description of the file */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadState"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    upload: {
+        parameters: {
+            query?: {
+                /** @description whether a file of this name is replaced */
+                replace?: boolean;
+            };
+            header?: {
+                /** @description of a part: bytes FIRST-LAST/TOTAL */
+                "content-range"?: string | null;
+                /** @description a name of one's own: of requests with it the newest alone is answered */
+                "mpr-client"?: string | null;
+            };
+            path: {
+                /** @description of the file */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": unknown;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadState"];
+                };
+            };
+            /** @description another place is to be sent, or the file is there already */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    discard_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description of the file */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    gpu_routine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description of a routine */
+                routine: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+                "multipart/form-data": unknown;
+            };
+        };
+        responses: {
+            /** @description as the host answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description the host is away, failed, or there is none */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    gpu_routine_debug: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description of a routine */
+                routine: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+                "multipart/form-data": unknown;
+            };
+        };
+        responses: {
+            /** @description as the host answers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description the host is away, failed, or there is none */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */
