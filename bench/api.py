@@ -37,6 +37,7 @@ from mpr_api.access.config import ApiConfig
 from mpr_api.app import create_app, server_of
 from mpr_api.world.backend import Backend
 from mpr_assets.stages.detect_edges import DetectEdgesSettings
+from mpr_resources.brands.registry import Registry
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache, PictureFolder
 from mpr_resources.storage.tables import from_parquet
@@ -214,17 +215,19 @@ def hostile() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
         config = Path(folder) / "schemathesis.toml"
         config.write_text(toml)
-        with api_at(prepare(Path(folder)), instance) as url:
+        resources = prepare(Path(folder))
+        resources.profiles.registry = Registry(f"sqlite:///{folder}/registry.sqlite")
+        with api_at(resources, instance) as url:
             command = [str(Path(sys.executable).parent / "st"), "--config-file", str(config), "run"]
             command += [f"{url}/openapi.json", "--max-examples", "10", "--phases", "examples,fuzzing"]
             command += ["--checks", "not_a_server_error,status_code_conformance,response_schema_conformance"]
             command += ["--exclude-path-regex", "/(events|stream|gpu)", "--request-timeout", "60"]
             done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
             alive = httpx2.get(f"{url}/health").status_code == 200
-    said = [line.strip() for line in done.stdout.splitlines() if "generated" in line or line.strip().startswith("- ")]
+    said = [line.strip() for line in done.stdout.splitlines() if "generated" in line or line.strip().startswith("- ST")]
     if done.returncode:
         print(done.stdout, done.stderr, file=sys.stderr)
-    return {"figure": "hostile", "clean": done.returncode == 0, "alive_after": alive, "said": said[:40]}
+    return {"figure": "hostile", "clean": done.returncode == 0, "alive_after": alive, "said": said}
 
 
 FIGURES: dict[str, Callable[[], dict[str, Any]]] = {"replay": replay, "listeners": listeners, "hostile": hostile}
