@@ -6,17 +6,23 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock clean
+.PHONY: help demo test test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock sbom clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
 
-# The lock file names every package, so nothing is resolved here; rapidocr's wish for the display build of OpenCV is
-# answered by the headless one, which is why dependencies are not looked up again.
-.venv/installed: requirements.lock pyproject.toml
+# The lock files name every package by the hashes of its files, so nothing is resolved here; rapidocr's wish for the
+# display build of OpenCV is answered by the headless one, which is why dependencies are not looked up again.
+# requirements.lock is what MPR needs, with the extras that its tests cover; requirements-dev.lock what its development does.
+LOCKS := requirements.lock requirements-dev.lock
+LOCKED := $(addprefix --requirement ,$(LOCKS))
+# pip takes no constraints with hashes where it installs something without.
+VERSIONS := sed -n 's/ \\$$//; /^[a-z0-9]/p' $(LOCKS) | sort --unique
+
+.venv/installed: $(LOCKS) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MPR needs Python 3.11 or newer; run: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(LOCKED)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -77,10 +83,11 @@ test-services: .venv/installed ## the tests against a real S3 server and Postgre
 test-replay: .venv/installed ## what every setting makes stale, through a real daemon; takes most of an hour
 	$(BIN)/python -m tests.replay_matrix
 
-.venv-ray/installed: requirements.lock pyproject.toml
+.venv-ray/installed: $(LOCKS) pyproject.toml
 	$(PYTHON) -m venv .venv-ray
-	.venv-ray/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
-	.venv-ray/bin/pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+	.venv-ray/bin/pip install --quiet --disable-pip-version-check --no-deps $(LOCKED)
+	$(VERSIONS) > .venv-ray/versions.txt
+	.venv-ray/bin/pip install --quiet --disable-pip-version-check --constraint .venv-ray/versions.txt \
 		$$(grep -oE '"(dagster-ray|ray\[default\])[^"]*"' pyproject.toml | tr -d '"')
 	.venv-ray/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
@@ -90,12 +97,13 @@ test-ray: .venv-ray/installed ## two timelines on a Ray cluster of two nodes, wh
 		--override-ini filterwarnings=default --override-ini timeout=600 tests/ray
 
 # The order matters: see requirements-gpu.lock. pip takes the torch that its settings offer, for a GPU or for the CPU.
-.venv-gpu/installed: requirements.lock requirements-gpu.lock
+.venv-gpu/installed: $(LOCKS) requirements-gpu.lock
 	$(PYTHON) -m venv .venv-gpu
-	.venv-gpu/bin/pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+	$(VERSIONS) > .venv-gpu/versions.txt
+	.venv-gpu/bin/pip install --quiet --disable-pip-version-check --constraint .venv-gpu/versions.txt \
 		"$$(grep '^torch==' requirements-gpu.lock)"
 	.venv-gpu/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements-gpu.lock
-	.venv-gpu/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	.venv-gpu/bin/pip install --quiet --disable-pip-version-check --no-deps $(LOCKED)
 	touch $@
 
 test-gpu: .venv-gpu/installed ## the tests of the heavy engines, in an environment of their own; a GPU is not needed
@@ -115,9 +123,22 @@ bench: .venv/installed editor ## what is measured against what, one JSON line ea
 eval: .venv/installed ## score the clips in CLIPS=FOLDER against their truth; DEGRADED=1: degraded copies of them; ARGS=--help
 	$(BIN)/python -m bench.clips $(CLIPS) $(if $(DEGRADED),--degraded) $(ARGS)
 
-lock: ## write requirements.lock anew from pyproject.toml
-	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra graph --extra gpu --group dev --universal --no-emit-index-url --no-annotate --upgrade --output-file requirements.lock
+.venv-tools/installed:
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.8 cyclonedx-bom==7.5.0
+	touch $@
+
+LOCK := .venv-tools/bin/uv pip compile --quiet --universal --no-emit-index-url --no-annotate --generate-hashes $(ARGS)
+lock: .venv-tools/installed ## bring the lock files in line with pyproject.toml; ARGS=--upgrade: by the newest versions
+	$(LOCK) pyproject.toml --extra graph --extra gpu --extra team --extra cloud --extra logos --output-file requirements.lock
+	$(LOCK) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+# Of an environment that has what requirements.lock names and nothing more, for the packages' own files tell their licences.
+sbom: .venv-tools/installed requirements.lock ## sbom.json: what is installed with MPR, as CycloneDX
+	$(PYTHON) -m venv --clear .venv-sbom
+	.venv-sbom/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	.venv-tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file sbom.json .venv-sbom/bin/python
 
 clean: ## forget the virtual environment and all that the demo stored
-	rm -rf .venv .venv-gpu .venv-ray .mpr build *.egg-info
+	rm -rf .venv .venv-gpu .venv-ray .venv-tools .venv-sbom .mpr build *.egg-info

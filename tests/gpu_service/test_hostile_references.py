@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import resource
 import struct
 import threading
@@ -45,6 +46,7 @@ def png_header(width_px: int, height_px: int, bits: int = 8) -> bytes:
 
 FILTERS = "".join(f'<feTurbulence baseFrequency="0.{n}" numOctaves="9999999"/>' for n in range(1, 60))
 USES = "".join(f'<g id="g{n}">{"".join(f"""<use href="#g{n - 1}"/>""" for _ in range(10))}</g>' for n in range(1, 9))
+LAUGHS = '<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 99}">' for n in range(1, 9))
 BOMB = base64.b64encode(png_header(30_000, 30_000)).decode()
 
 DRAWN = {
@@ -61,6 +63,10 @@ DRAWN = {
     ),
     "picture within": svg(f'{SHAPE}<image width="9" height="9" href="data:image/png;base64,{DOT}"/>'),
     "link": svg(f'<a href="https://example.com">{SHAPE}</a>'),
+    "style sheet elsewhere, which is left": b'<?xml-stylesheet href="http://127.0.0.1:9/a.css"?>' + svg(SHAPE),
+    "use of itself": svg(f'<g id="a"><use href="#a"/></g><use href="#a"/>{SHAPE}'),
+    "sides without end": svg(SHAPE).replace(b"viewBox", b'width="4000000000" height="4000000000" viewBox'),
+    "letters without end": svg(f'<text font-size="1e9" y="9">A</text>{SHAPE}'),
 }
 REFUSED = {
     "nothing": (b"", "cannot be read"),
@@ -75,6 +81,19 @@ REFUSED = {
         b'<!DOCTYPE svg [<!ENTITY p "SECRET">]>' + svg('<image width="9" height="9" href="&p;"/>'),
         "refers to another file",
     ),
+    "entity of a file": (
+        b'<!DOCTYPE svg [<!ENTITY p SYSTEM "SECRET">]>' + svg(f"<desc>&p;</desc>{SHAPE}"),
+        "unknown entity reference",
+    ),
+    "document type elsewhere": (
+        b'<!DOCTYPE svg SYSTEM "http://127.0.0.1:9/a.dtd" [<!ENTITY % p SYSTEM "SECRET"> %p;]>' + svg(SHAPE),
+        "not an SVG picture that can be drawn",
+    ),
+    "billion laughs": (
+        f"<!DOCTYPE svg [{LAUGHS}]>".encode() + svg(f"<desc>&a8;</desc>{SHAPE}"),
+        "limit on input amplification",
+    ),
+    "packed": (gzip.compress(svg(SHAPE)), "cannot be read"),
     "drawing within": (
         svg(f'<image href="data:image/svg+xml;base64,{base64.b64encode(svg(SHAPE)).decode()}"/>'),
         "refers to another file",
