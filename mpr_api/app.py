@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from gpu_service.distribution import VERSION
+from gpu_service.host.slow_clients import HeadersInTime
 from mpr_api import editor_page
 from mpr_api.access import refusals
 from mpr_api.access.config import ApiConfig
@@ -177,4 +178,4 @@ def server_of(app: FastAPI, **settings: Any) -> uvicorn.Server:
             app.state.feed.close()
             super().handle_exit(sig, frame)
 
-    return Server(uvicorn.Config(app, timeout_graceful_shutdown=STOP_S, **settings))
+    return Server(uvicorn.Config(app, http=HeadersInTime, timeout_graceful_shutdown=STOP_S, **settings))

@@ -7,6 +7,7 @@ becomes of a file and takes no file twice.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import hmac
 import os
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gpu_service.errors import BadInput, MprError
+from gpu_service.host.slow_clients import HeadersInTime, take_all_file_descriptors
 from mpr_assets.automation.new_media import SIDECAR, is_media
 from mpr_assets.definitions import media_resource, storage_resource
 from mpr_resources.storage.notices import leave
@@ -28,6 +30,7 @@ from mpr_resources.storage.store import Storage
 
 TOKEN = "MPR_WEBHOOK_TOKEN"
 MOST_BYTES = 1_000_000
+BODY_TIMEOUT_S = 30.0
 CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 
 
@@ -104,10 +107,14 @@ def webhook_app(storage: Storage, media_url: str, token: str) -> Starlette:
         if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
             return _said(401, "The bearer token is missing or wrong.", "refused")
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                return _said(413, f"The event is larger than {MOST_BYTES} bytes.", "bad_input")
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MOST_BYTES:
+                        return _said(413, f"The event is larger than {MOST_BYTES} bytes.", "bad_input")
+        except TimeoutError:
+            return _said(408, f"The event did not arrive within {BODY_TIMEOUT_S:g} s.", "busy")
         try:
             event = BucketEvent.model_validate_json(bytes(body))
         except ValidationError as error:
@@ -140,7 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app = webhook_app(storage_resource(os.environ).storage, media.url if media else "", os.environ.get(TOKEN, ""))
     except MprError as error:
         parser.exit(2, f"mpr: {error}\n")
-    uvicorn.run(app, host=asked.host, port=asked.port)
+    take_all_file_descriptors()
+    uvicorn.run(app, host=asked.host, port=asked.port, http=HeadersInTime)
 
 
 if __name__ == "__main__":

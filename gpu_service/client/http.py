@@ -23,6 +23,7 @@ import msgpack
 from pydantic import BaseModel, Field, ValidationError
 
 from gpu_service.client.away import away_sentence
+from gpu_service.client.background import Background
 from gpu_service.client.hosts import Host, Hosts
 from gpu_service.client.retry_after import retry_after_s
 from gpu_service.errors import (
@@ -60,9 +61,9 @@ class ClientConfig(Settings):
     """How patient the client is, and how much it asks for at once."""
 
     connect_timeout_s: float = Field(5.0, gt=0, description="to open a connection")
-    write_timeout_s: float = Field(30.0, gt=0, description="to send a part of the request")
-    read_timeout_s: float = Field(120.0, gt=0, description="for a host to start its answer, time in its queue included")
-    pool_timeout_s: float = Field(30.0, gt=0, description="for a free connection")
+    answer_timeout_s: float = Field(
+        120.0, gt=0, description="for a request and its whole answer, time in the host's queue included"
+    )
     give_up_after_s: float = Field(60.0, ge=0, description="after the first failure, retry for this long, then fail")
     batch_pictures: int = Field(8, ge=1, description="most pictures in one request")
     batch_mb: float = Field(16.0, gt=0, description="a request is sent once its pictures reach this size, in MB")
@@ -86,8 +87,8 @@ class _Request:
         return parts + [("reference", (str(i), encoded, "application/octet-stream")) for i, encoded in enumerate(sent)]
 
 
-_Post: TypeAlias = Callable[[httpx2.AsyncClient, str, httpx2.Timeout], Awaitable[httpx2.Response]]
-"""Sends a request to a URL within these time-outs."""
+_Post: TypeAlias = Callable[[httpx2.AsyncClient, str], Awaitable[httpx2.Response]]
+"""Sends a request to a URL."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class HttpInference:
         if not (token.isascii() and token.isprintable() and token == token.strip()):
             raise BadInput("INFERENCE_TOKEN has characters that a bearer token cannot have", "use letters and digits")
         self._token = token
-        self._background: _Background | None = None
+        self._background: Background | None = None
         self._starting = threading.Lock()
 
     def map(
@@ -229,7 +230,7 @@ class HttpInference:
     def _start(self, coroutine: Coroutine[object, None, T]) -> Future[T]:
         with self._starting:
             if self._background is None:
-                self._background = _Background(self._http_client)
+                self._background = Background(self._http_client)
             return self._background.start(coroutine)
 
     def _wait(self, coroutine: Coroutine[object, None, T]) -> T:
@@ -250,20 +251,22 @@ class HttpInference:
             ),
             # Certificates take 0.1 s to read, and only https needs them; redirects are not followed.
             verify=any(host.url.startswith("https:") for host in self._hosts.all),
+            # The rest is under the clock of the whole request.
+            timeout=httpx2.Timeout(None, connect=config.connect_timeout_s),
             trust_env=False,  # hosts of one's own network: no proxy between
         )
 
     async def _send(self, request: _Request) -> tuple[Host, bytes]:
-        async def post(http: httpx2.AsyncClient, url: str, timeout: httpx2.Timeout) -> httpx2.Response:
-            response = await http.post(url, files=request.files(()), timeout=timeout)
+        async def post(http: httpx2.AsyncClient, url: str) -> httpx2.Response:
+            response = await http.post(url, files=request.files(()))
             missing = _missing(response)
-            return await http.post(url, files=request.files(missing), timeout=timeout) if missing else response
+            return await http.post(url, files=request.files(missing)) if missing else response
 
         return await self._until_answered(request.path, post)
 
     async def _send_json(self, path: str, body: bytes) -> tuple[Host, bytes]:
-        async def post(http: httpx2.AsyncClient, url: str, timeout: httpx2.Timeout) -> httpx2.Response:
-            return await http.post(url, content=body, headers={"Content-Type": "application/json"}, timeout=timeout)
+        async def post(http: httpx2.AsyncClient, url: str) -> httpx2.Response:
+            return await http.post(url, content=body, headers={"Content-Type": "application/json"})
 
         return await self._until_answered(path, post)
 
@@ -279,8 +282,10 @@ class HttpInference:
             if pause_s:
                 await asyncio.sleep(pause_s if left_s is None else min(pause_s, max(left_s, 0)))
             host.in_flight += 1
+            answer_timeout_s = self._answer_timeout_s(left_s)
             try:
-                response = await post(http, host.url + path, self._timeout(left_s))
+                async with asyncio.timeout(answer_timeout_s):
+                    response = await post(http, host.url + path)
                 trouble = f"it answers {response.status_code}" if response.status_code in TRANSIENT_STATUSES else ""
                 if not trouble:
                     host.answered()
@@ -290,71 +295,29 @@ class HttpInference:
                 trouble = _described(error)
                 if host.leave_out():
                     log.warning(away_sentence(host.url, error))
+            except TimeoutError:
+                trouble = f"no whole answer within {answer_timeout_s:.3g} s"
+                if host.leave_out():
+                    log.warning(f"The inference host {host.url} gave {trouble}; trying again.")
             finally:
                 host.in_flight -= 1
             failing_since = began if failing_since is None else failing_since
-            if time.monotonic() - failing_since >= self._config.give_up_after_s:
-                raise self._given_up(path, host, trouble)
+            failing_s = time.monotonic() - failing_since
+            if failing_s >= self._config.give_up_after_s:
+                raise self._given_up(path, host, failing_s, trouble)
 
-    def _timeout(self, left_s: float | None) -> httpx2.Timeout:
-        """The four time-outs, cut to what is left before giving up, though to no less than a second."""
-        config = self._config
-        most_s = float("inf") if left_s is None else max(1.0, left_s)
-        return httpx2.Timeout(
-            connect=min(config.connect_timeout_s, most_s),
-            write=min(config.write_timeout_s, most_s),
-            read=min(config.read_timeout_s, most_s),
-            pool=min(config.pool_timeout_s, most_s),
-        )
+    def _answer_timeout_s(self, left_s: float | None) -> float:
+        """One clock for all of a request, so that an answer in drips ends too; cut to what is left before giving up."""
+        most_s = self._config.answer_timeout_s
+        return most_s if left_s is None else min(most_s, max(1.0, left_s))
 
-    def _given_up(self, path: str, host: Host, trouble: str) -> HostAway:
+    def _given_up(self, path: str, host: Host, failing_s: float, trouble: str) -> HostAway:
         which = f"The inference host {host.url}" if len(self._hosts.all) == 1 else f"No inference host of {self._hosts}"
         verb = "has not answered" if len(self._hosts.all) == 1 else "has answered"
         return HostAway(
-            f"{which} {verb} {path} for {self._config.give_up_after_s:g} s (the last time: {trouble})",
+            f"{which} {verb} {path} for {failing_s:.1f} s (the last time: {trouble})",
             f"see that it runs (curl {host.url}/health), then start the stage again",
         )
-
-
-class _Background:
-    """An event loop on a daemon thread, with the connections that belong to it."""
-
-    def __init__(self, make_client: Callable[[], httpx2.AsyncClient]) -> None:
-        self.http = make_client()
-        self._requests: set[asyncio.Task[object]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._live, name="inference-client", daemon=True)
-        self._thread.start()
-
-    def start(self, coroutine: Coroutine[object, None, T]) -> Future[T]:
-        return asyncio.run_coroutine_threadsafe(self._tracked(coroutine), self._loop)
-
-    async def _tracked(self, coroutine: Coroutine[object, None, T]) -> T:
-        task = asyncio.current_task()
-        assert task is not None
-        self._requests.add(task)
-        try:
-            return await coroutine
-        finally:
-            self._requests.discard(task)
-
-    def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(timeout=10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
-
-    async def _end(self) -> None:
-        """Cancel the requests; what they have started themselves, they end themselves."""
-        for request in self._requests:
-            request.cancel()
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.gather(*others, return_exceptions=True)
-        await self.http.aclose()
-
-    def _live(self) -> None:
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
 
 
 def _request(

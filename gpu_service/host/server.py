@@ -10,6 +10,7 @@ import uvicorn
 from gpu_service.host.app import create_app
 from gpu_service.host.config import ServiceConfig
 from gpu_service.host.registry import ROUTINES
+from gpu_service.host.slow_clients import HeadersInTime, take_all_file_descriptors
 
 log = logging.getLogger("gpu_service")
 
@@ -28,8 +29,10 @@ def serve(config: ServiceConfig) -> None:
     app = create_app(ROUTINES, config)
     if config.open_to_all and not config.token:
         log.warning("no INFERENCE_TOKEN is set: anyone who can reach %s:%d can use this host", config.host, config.port)
+    take_all_file_descriptors()
     uvicorn.run(
         app,
+        http=HeadersInTime,
         host=config.host,
         port=config.port,
         log_level=config.log_level,

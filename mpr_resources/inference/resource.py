@@ -52,8 +52,8 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         ge=0,
         description="the stage fails when no host has answered for this long; it can be run again",
     )
-    read_timeout_s: float = Field(
-        default=120.0, gt=0, description="for a host to start an answer, time in its queue included"
+    answer_timeout_s: float = Field(
+        default=120.0, gt=0, description="for a request and its whole answer, time in the host's queue included"
     )
     requests_in_flight: int = Field(default=4, ge=1, description="concurrent requests to each host")
     lossless: bool = Field(default=True, description="pictures without encoded bytes are sent as PNG; false: as JPEG")
@@ -122,7 +122,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self._opened is None:
             config = ClientConfig(
                 give_up_after_s=self.give_up_after_s,
-                read_timeout_s=self.read_timeout_s,
+                answer_timeout_s=self.answer_timeout_s,
                 requests_in_flight=self.requests_in_flight,
                 lossless=self.lossless,
             )

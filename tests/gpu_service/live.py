@@ -16,6 +16,7 @@ from gpu_service.errors import BadInput, MissingEngine, TransientError
 from gpu_service.host.app import create_app
 from gpu_service.host.batching import AnyRoutine
 from gpu_service.host.config import ServiceConfig
+from gpu_service.host.slow_clients import HeadersInTime
 from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.settings import Settings
 from gpu_service.wire import Message
@@ -105,7 +106,9 @@ def live_server(
     app = create_app(routines or {"mean": MEAN}, config)
     port = port or free_port()
     server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app, host="127.0.0.1", port=port, http=HeadersInTime, log_level="error", timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

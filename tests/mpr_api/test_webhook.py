@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 
 from gpu_service.errors import BadInput
+from mpr_api import webhook
 from mpr_api.webhook import (
     MOST_BYTES,
     BucketEvent,
@@ -68,7 +70,7 @@ def test_a_webhook_that_cannot_work_does_not_start(tmp_path: Path, url: str, tok
         webhook_app(Storage.open(str(tmp_path)), url, token)
 
 
-def post(storage: Storage, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+def post(storage: Storage, body: bytes | AsyncIterator[bytes], headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
     async def answer() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=webhook_app(storage, "s3://media/in", "secret"))
         async with httpx2.AsyncClient(transport=transport, base_url="http://webhook") as http:
@@ -97,6 +99,20 @@ def test_what_is_refused(tmp_path: Path, body: bytes, headers: dict[str, str], s
     kind = "refused" if status == 401 else "bad_input"
     assert (code, answer["error"][: len(said)], answer["kind"]) == (status, said, kind)
     assert list(noticed(storage)) == []
+
+
+def test_an_event_that_does_not_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "BODY_TIMEOUT_S", 0.2)
+
+    async def drips() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.05)
+
+    assert post(Storage.open(str(tmp_path)), drips(), BEARER) == (
+        408,
+        {"error": "The event did not arrive within 0.2 s.", "kind": "busy"},
+    )
 
 
 def test_an_event_leaves_a_notice_of_each_file(tmp_path: Path) -> None:
