@@ -28,7 +28,7 @@ from gpu_service import models
 from gpu_service.models import ModelFiles
 from gpu_service.pictures import Image
 from gpu_service.routines.objects.boxes import ObjectSettings
-from gpu_service.routines.objects.clip import Clip
+from gpu_service.routines.objects.clip import Encoder
 from gpu_service.routines.objects.onnx_detector import OnnxDetector
 from gpu_service.routines.objects.yolo import Yolo
 from gpu_service.routines.vlm import Vlm, VlmSettings
@@ -160,7 +160,7 @@ def bench_clip(folder: Path, big: bool, batches: Sequence[int], count: int, torc
 
     vision = CLIP_L14 if big else CLIP_B32
     make_clip(folder / "clip", [], steps=0, vision=vision, text=CLIP_B32_TEXT)
-    engine = Clip(folder / "clip")
+    engine = Encoder("clip", folder / "clip")
     clock = Clock(torch)
     clock.watch(engine, "_unit", "model")
     pieces = crops(count)

@@ -95,7 +95,9 @@ def _print_detection(one: FoundDetection) -> None:
         )
     for found in one.objects:
         reference = f", reference {found.reference}" if found.reference else ""
-        terminal.out.print(f"  {found.label} of detect_objects: {found.confidence:.3f} by {found.engine}{reference}")
+        followed = ", followed by its pixels from another frame" if found.followed else ""
+        by = f"{found.engine}{reference}{followed}"
+        terminal.out.print(f"  {found.label} of detect_objects: {found.confidence:.3f} by {by}")
     for crop in one.crops:
         x, y, w, h = crop.box
         terminal.out.print(

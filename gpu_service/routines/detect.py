@@ -27,13 +27,15 @@ from gpu_service.routines.objects import clip, onnx_detector, yolo
 from gpu_service.settings import Settings
 from gpu_service.wire import NoItem, ObjectFinding, ObjectsAnswer
 
-Engine: TypeAlias = Literal["logo_match", "logo_embed", "yolo", "onnx", "clip"]
+Engine: TypeAlias = Literal["logo_match", "logo_embed", "yolo", "onnx", "clip", "siglip", "dinov2"]
 ENGINE_SETTINGS: dict[Engine, type[Settings]] = {
     "logo_match": logo.LogoMatchSettings,
     "logo_embed": embed.LogoEmbedSettings,
     "yolo": yolo.YoloSettings,
     "onnx": onnx_detector.OnnxSettings,
     "clip": clip.ClipSettings,
+    "siglip": clip.SiglipSettings,
+    "dinov2": clip.Dinov2Settings,
 }
 
 
@@ -42,15 +44,15 @@ LOGO_ENGINES: frozenset[Engine] = frozenset({"logo_match", "logo_embed"})
 
 
 class DetectSettings(
-    logo.LogoMatchSettings, embed.LogoEmbedSettings, yolo.YoloSettings, onnx_detector.OnnxSettings, clip.ClipSettings
+    logo.LogoMatchSettings, embed.LogoEmbedSettings, yolo.YoloSettings, onnx_detector.OnnxSettings, clip.NamingSettings
 ):
     """Which engines run, and how."""
 
     engines: tuple[Engine, ...] = Field(
         default=("logo_match",),
-        max_length=5,
-        description="engines run on every frame, in this order; logo_match and logo_embed confirm each other; clip "
-        "names what earlier engines found",
+        max_length=7,
+        description="engines, in this order; logo_match and logo_embed confirm each other; clip, siglip and dinov2 "
+        "name what earlier engines found",
     )
 
     def without_effect(self) -> dict[str, str]:
@@ -75,9 +77,9 @@ def _find(
             return yolo.find_objects(batch.images, settings)
         case "onnx":
             return onnx_detector.find_objects(batch.images, settings)
-        case "clip":
+        case "clip" | "siglip" | "dinov2":
             regions = [[finding.box for finding in findings] for findings in before]
-            return clip.name_regions(batch.images, regions, batch.references, settings)
+            return clip.name_regions(batch.images, regions, batch.references, settings, engine)
 
 
 @cache
@@ -164,8 +166,8 @@ def _engine_identity(engine: Engine, settings: DetectSettings) -> str:
             return yolo.identity(settings)
         case "onnx":
             return onnx_detector.identity(settings)
-        case "clip":
-            return clip.identity(settings)
+        case "clip" | "siglip" | "dinov2":
+            return clip.identity(settings, engine)
 
 
 def _max_batch(settings: DetectSettings) -> int:

@@ -74,7 +74,8 @@ class FoundLine:
 @dataclass(frozen=True)
 class FoundObject:
     """A logo or an object as `detect_objects` has it. `reference`: the picture or brand that it was compared with.
-    `quad`: corners in px of the reference's pose, where the engine gives one.
+    `quad`: corners in px of the reference's pose, where the engine gives one. `followed`: by its pixels from another
+    frame, on which the engine found it.
     """
 
     engine: str
@@ -83,6 +84,7 @@ class FoundObject:
     confidence: float
     box: list[int]
     quad: list[float]
+    followed: bool
 
 
 @dataclass(frozen=True)
@@ -258,6 +260,7 @@ def _objects(results: StoredResults, seq: int, box: XYWH, brand: str) -> list[Fo
             row["confidence"],
             list(_box(row)),
             list(row.get("quad") or []),
+            bool(row.get("followed")),
         )
         for row in here.iter_rows(named=True)
         if _box(row) == box

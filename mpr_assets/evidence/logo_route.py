@@ -50,8 +50,17 @@ def logo_loss(
     here = at_frame(results.rows(LOGOS), [seq])
     meant = [brands.named(label) for label in here["label"]]
     found = here.filter(pl.Series([one is not None and one.name == brand.name for one in meant], dtype=pl.Boolean))
-    if not found.is_empty():
+    hints = found.filter("hint") if "hint" in found.columns else found.clear()
+    if found.height > hints.height:
         return _below(results, seq, brand, brands, found)
+    if not hints.is_empty():
+        best = float(hints["confidence"].max())  # type: ignore[arg-type]
+        return Loss(
+            LOGOS,
+            Reason.NO_LOGO,
+            f"A logo of {brand.name} was found on frame {seq} at {best:.3f}, below logo_threshold = "
+            f"{settings.logo_threshold:g}, and nothing like its name is read there.",
+        )
     pictures = "The reference picture" if len(own) == 1 else f"None of the {len(own)} reference pictures"
     found_not = "was not found" if len(own) == 1 else "was found"
     weak = " ".join(one.sentence for one in weak_references(own))

@@ -1,27 +1,33 @@
-"""The `detect_objects` stage: boxes with labels in the kept frames, logos first of all.
+"""The `detect_objects` stage: boxes with labels in the kept frames, logos first of all; logos are followed over frames.
 
-The engines are in `gpu_service.routines.detect`; this turns their answers into the stage's table.
+The engines are in `gpu_service.routines.detect`, following is in `mpr_assets.logos`; this turns what both say into the
+stage's table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
+from pydantic import Field
 
+from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference, Reference
 from gpu_service.routines.detect import DETECT, LOGO_ENGINES, DetectSettings
 from gpu_service.routines.logos.logo_set import weak_references
-from gpu_service.wire import NoItem, Quad
+from gpu_service.wire import NoItem, ObjectFinding, Quad
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.logos.following import LogoFollower
+from mpr_assets.logos.searching import Searching
 from mpr_assets.overlays import preview_sheet
 from mpr_resources.brands.brand_file import references_hash
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
-CODE_VERSION = "2.2"
+CODE_VERSION = "3.0"
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "seq": pl.Int64,
@@ -34,11 +40,51 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "confidence": pl.Float64,
     "engine": pl.Utf8,
     "reference": pl.Utf8,
+    "followed": pl.Boolean,
+    "hint": pl.Boolean,
 }
 
 
 class DetectObjectsSettings(DetectSettings, StageSettings):
-    """Settings of `detect_objects`."""
+    """What is looked for, on which frames, and how logos are followed between them."""
+
+    hint_threshold: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="logos below logo_threshold and of at least this score are hints: match_brands takes them where "
+        "the brand, or something like it, is read there, and only there; 1: no hints",
+    )
+    search_every: int = Field(
+        2,
+        ge=1,
+        le=50,
+        description="of so many kept frames in succession at least one is searched for logos, which are followed "
+        "forwards and backwards over the others; 1: all, and all where an engine finds more than logos",
+    )
+    search_new_detail: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="share of a frame's detail which, not in the last frame searched, has it searched; the first "
+        "frame of a shot always is",
+    )
+    follow_similarity: float = Field(
+        0.7,
+        ge=0.3,
+        le=1,
+        description="correlation of its pixels at which a logo counts as still there; 1: logos are not followed",
+    )
+
+    def without_effect(self) -> dict[str, str]:
+        """Of engines that are not named; of searching, where every frame is searched."""
+        idle = super().without_effect()
+        if not LOGO_ENGINES & set(self.engines):
+            reason = f"engines is {', '.join(self.engines) or 'empty'}"
+            return idle | dict.fromkeys(
+                ("hint_threshold", "search_every", "search_new_detail", "follow_similarity"), reason
+            )
+        return idle | ({"search_new_detail": "search_every is 1"} if self.search_every == 1 else {})
 
 
 def routine_settings(settings: DetectObjectsSettings) -> DetectSettings:
@@ -47,24 +93,62 @@ def routine_settings(settings: DetectObjectsSettings) -> DetectSettings:
 
 
 def detect_objects(
-    frames: Iterable[Frame], inference: Inference, settings: DetectObjectsSettings, references: Sequence[Reference]
+    frames: Iterable[tuple[Frame, int]],
+    inference: Inference,
+    settings: DetectObjectsSettings,
+    references: Sequence[Reference],
 ) -> pl.DataFrame:
-    """What was found in each frame: a table of `SCHEMA`, boxes in pixels of the full frame, in the frames' order.
+    """What is in each frame: a table of `SCHEMA`, boxes in pixels of the full frame, in the frames' order.
 
     Frames are not touched at all when no engine could find anything: logos alone are asked for and none is given.
+
+    Args:
+        frames: the kept frames in order, each with the number of its shot. Logos are not followed from shot to shot.
 
     Raises:
         BadInput: a reference or a frame cannot be read.
     """
-    if not references and set(settings.engines) <= LOGO_ENGINES:
+    logos_alone = set(settings.engines) <= LOGO_ENGINES
+    if not references and logos_alone:
         return pl.DataFrame(schema=SCHEMA)
-    pictures = ((frame.seq, frame.picture, NoItem()) for frame in frames)
-    rows: list[tuple[object, ...]] = []
-    for seq, answer in inference.map(DETECT, pictures, routine_settings(settings), references):
-        rows += [
-            (seq, *f.box.xywh, _flat(f.quad), f.label, f.confidence, f.engine, f.reference) for f in answer.objects
-        ]
+    searching = Searching(settings.search_every if logos_alone else 1, settings.search_new_detail)
+    follower = LogoFollower(settings.logo_threshold, settings.follow_similarity)
+    found: list[tuple[int, ObjectFinding, bool, bool]] = []
+    for frame, shot, answer in _looked_through(frames, searching, inference, settings, references):
+        logos = None if answer is None else [one for one in answer if one.engine in LOGO_ENGINES]
+        follower.step(frame.seq, shot, frame.picture.pixels, logos)
+        found += [(frame.seq, one, False, False) for one in answer or () if one.engine not in LOGO_ENGINES]
+    found += [(one.seq, one.finding, one.followed, one.hint) for one in follower.finish()]
+    rows = [
+        (seq, *f.box.xywh, _flat(f.quad), f.label, f.confidence, f.engine, f.reference, *how) for seq, f, *how in found
+    ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("seq", "label", "x", "y", "w", "h", maintain_order=True)
+
+
+def _looked_through(
+    frames: Iterable[tuple[Frame, int]],
+    searching: Searching,
+    inference: Inference,
+    settings: DetectObjectsSettings,
+    references: Sequence[Reference],
+) -> Iterator[tuple[Frame, int, tuple[ObjectFinding, ...] | None]]:
+    """All frames in order, each with its shot and what a search of it found; None: it is not searched."""
+    waiting: deque[tuple[Frame, int]] = deque()
+
+    def searched() -> Iterator[tuple[int, Picture, NoItem]]:
+        for frame, shot in frames:
+            waiting.append((frame, shot))
+            if searching.next(shot, frame.picture.pixels):
+                yield frame.seq, frame.picture, NoItem()
+
+    lenient = min(settings.logo_threshold, settings.hint_threshold)
+    asked = routine_settings(settings).model_copy(update={"logo_threshold": lenient})
+    for seq, answer in inference.map(DETECT, searched(), asked, references):
+        while waiting[0][0].seq != seq:
+            yield *waiting.popleft(), None
+        yield *waiting.popleft(), answer.objects
+    while waiting:
+        yield *waiting.popleft(), None
 
 
 def _flat(quad: Quad | None) -> list[float] | None:
@@ -103,6 +187,8 @@ def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[
         "only its box is known",
         "engine": "what found it",
         "reference": "the brand whose reference picture was found; empty: none",
+        "followed": "whether it was followed to this frame from another by its pixels; false: found by a search of it",
+        "hint": "whether it is a logo below logo_threshold, which counts only where its brand is read there",
     },
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes"),
@@ -115,9 +201,17 @@ def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[
 def stage(run: StageRun[DetectObjectsSettings], extract_frames: StageTable, filter_scenes: StageTable) -> Result:
     """Logos and objects of each kept frame."""
     references = run.references()
-    frames = run.kept_frames(extract_frames, filter_scenes)
+    shots: dict[int, int] = dict(filter_scenes.rows.select("seq", "shot").iter_rows())
+    frames = ((frame, shots[frame.seq]) for frame in run.kept_frames(extract_frames, filter_scenes))
     weak = weak_sentences(run.settings, references)
     for sentence in weak:
         run.log(sentence)
     objects = detect_objects(frames, run.inference, run.settings, references)
-    return Result(objects, {"objects": objects.height, "references": len(references)}, notes=weak)
+    kinds = {name: int(objects[name].sum()) for name in ("followed", "hint")}
+    counts: dict[str, int | float] = {
+        "objects": objects.height - kinds["hint"],
+        "followed": kinds["followed"],
+        "hints": kinds["hint"],
+        "references": len(references),
+    }
+    return Result(objects, counts, notes=weak)

@@ -24,6 +24,7 @@ from gpu_service.routines.ocr.engine import OcrSettings
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.logos.confirming import either, is_near, reading_near
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.consensus import AgreedName, Weight, agreed_names, nearest_words
 from mpr_assets.text.detections import DETECTION_COLUMNS, DETECTION_SCHEMA
@@ -44,10 +45,10 @@ from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.storage.tables import NamedRow, StageTable, TableHeader
 
-CODE_VERSION = "2.2"
+CODE_VERSION = "2.3"
 SCHEMA = DETECTION_SCHEMA
 
-LOGO_ENGINES = frozenset({"logo_match", "logo_embed", "clip"})
+LOGO_ENGINES = frozenset({"logo_match", "logo_embed", "clip", "siglip", "dinov2"})
 """Engines whose labels are brands; those of the others are brands only where they are in the list."""
 
 
@@ -62,6 +63,13 @@ class MatchBrandsSettings(StageSettings):
     )
     min_object_confidence: float = Field(
         0.0, ge=0, le=1, description="minimum confidence of a logo or an object; below it it is a candidate"
+    )
+    min_confirmed_confidence: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="minimum confidence of a hint of a logo together with what is read there; see "
+        "detect_objects.hint_threshold",
     )
     exact_letters: int = Field(4, ge=1, le=20, description="maximum length of names that must match exactly")
     one_edit_letters: int = Field(7, ge=1, le=40, description="maximum length of names that may differ by one edit")
@@ -114,11 +122,15 @@ def match_brands(
     Returns:
         A table of `DETECTION_SCHEMA`, sorted by frame, brand (candidates last) and place. A detection is one brand at
         one place of one frame; its box is the part of the line, or of several lines, that bears the name, its
-        confidence that of the reading times the likeness to the name. Reasons of candidates: `excluded` (the text does
+        confidence that of the reading times the likeness to the name; that of a logo beside which the name is read, or
+        something like it, is higher for it. Reasons of candidates: `excluded` (the text does
         not mean the brand, or never means one), `low_confidence`, `number` (digits without letters), `too_short`
         (fewer than two letters), `near_miss:BRAND`, `no_brand`.
     """
-    rows = [*_text_rows(lines, brands, settings), *_object_rows(objects, brands, settings)]
+    index = NameIndex(brands.brands, settings.tolerance, brands.languages)
+    logos = _logos(objects, brands)
+    texts = [_confirmed(row, logos) for row in _text_rows(lines, index, brands, settings)]
+    rows = [*texts, *_object_rows(objects, lines, index, brands, settings)]
     table = pl.DataFrame(rows, schema=DETECTION_SCHEMA, orient="row")
     order = ["seq", "brand", "y", "x", "h", "w", "source", "text", "confidence", "reason", "track"]
     return table.sort(order, nulls_last=True)
@@ -194,8 +206,9 @@ class _Find:
 Row = tuple[int, int, int, int, int, str | None, float, str, str, str, int | None, Sequence[float] | None, float | None]
 
 
-def _text_rows(lines: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings) -> Iterator[Row]:
-    index = NameIndex(brands.brands, settings.tolerance, brands.languages)
+def _text_rows(
+    lines: pl.DataFrame, index: NameIndex, brands: BrandList, settings: MatchBrandsSettings
+) -> Iterator[Row]:
     index.read(lines["text"].unique().to_list())
     if settings.max_joined_lines > 1:
         # All at once, for one by one they take much longer; each distinct text once, and frames are not kept.
@@ -441,20 +454,52 @@ def _words(find: _Find) -> set[tuple[int, int]]:
     return {(line, word) for line, start, end in find.parts for word in range(start, end)}
 
 
-def _object_rows(objects: pl.DataFrame, brands: BrandList, settings: MatchBrandsSettings) -> Iterator[Row]:
-    """Logos, and objects whose label names a brand. Other objects are no candidates: a person is no brand unread."""
+def _logos(objects: pl.DataFrame, brands: BrandList) -> dict[tuple[int, str], list[tuple[XYWH, float]]]:
+    """Boxes and confidences of logos, hints too, by frame and brand."""
+    found: dict[tuple[int, str], list[tuple[XYWH, float]]] = {}
+    rows = objects.filter(pl.col("engine").is_in(sorted(LOGO_ENGINES)))
+    for seq, label, confidence, *box in rows.select("seq", "label", "confidence", "x", "y", "w", "h").iter_rows():
+        brand = brands.named(label)
+        found.setdefault((seq, brand.name if brand else label), []).append(((*box,), confidence))
+    return found
+
+
+def _confirmed(row: Row, logos: Mapping[tuple[int, str], Sequence[tuple[XYWH, float]]]) -> Row:
+    """A row of a text, the surer where its brand's logo is near."""
+    box = (row[1], row[2], row[3], row[4])
+    near = [sure for logo, sure in logos.get((row[0], row[5] or ""), ()) if is_near(logo, box)]
+    return (*row[:6], round(either(row[6], max(near)), 4), *row[7:]) if near else row
+
+
+def _object_rows(
+    objects: pl.DataFrame, lines: pl.DataFrame, index: NameIndex, brands: BrandList, settings: MatchBrandsSettings
+) -> Iterator[Row]:
+    """Logos, and objects whose label names a brand. Other objects are no candidates: a person is no brand unread.
+
+    A logo near which its brand is read is the surer for it; a hint of one counts with such a reading alone.
+    """
+    seqs = objects.filter(pl.col("engine").is_in(sorted(LOGO_ENGINES)))["seq"].unique()
+    read = dict(_frames(lines.filter(pl.col("seq").is_in(seqs.implode()))))
     for row in objects.iter_rows(named=True):
         is_logo, label = row["engine"] in LOGO_ENGINES, row["label"]
         brand = brands.named(label)
         any_label = is_logo and (brands.any_logo or not brands.brands) and not brands.never_means_one(label)
-        if brand is not None or any_label:
-            yield _object_row(row, brand.name if brand else label, "logo" if is_logo else "object", settings)
+        if brand is None and not any_label:
+            continue
+        name, confidence = brand.name if brand else label, row["confidence"]
+        if is_logo:
+            box = (row["x"], row["y"], row["w"], row["h"])
+            reading = reading_near(box, name, read.get(row["seq"], ()), index)
+            confidence = round(either(confidence, reading), 4)
+            if row.get("hint") and (not reading or confidence < settings.min_confirmed_confidence):
+                continue
+        yield _object_row(row, name, confidence, "logo" if is_logo else "object", settings)
 
 
-def _object_row(row: NamedRow, brand: str, source: str, settings: MatchBrandsSettings) -> Row:
-    low = row["confidence"] < settings.min_object_confidence
+def _object_row(row: NamedRow, brand: str, confidence: float, source: str, settings: MatchBrandsSettings) -> Row:
+    low = confidence < settings.min_object_confidence
     place = (row["seq"], row["x"], row["y"], row["w"], row["h"])
-    found = (None if low else brand, row["confidence"], source, "", "low_confidence" if low else "", None)
+    found = (None if low else brand, confidence, source, "", "low_confidence" if low else "", None)
     return (*place, *found, row["quad"], None)
 
 

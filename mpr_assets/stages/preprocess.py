@@ -112,7 +112,7 @@ def crop_groups(
     Args:
         frames: the kept frames, by seq. Of a frame without regions and objects the pixels are not touched.
         regions: the table of `detect_edges`.
-        objects: the table of `detect_objects`.
+        objects: the table of `detect_objects`. Nothing is cut out for hints.
         shots: the table of `filter_scenes`; it has every frame. No group goes beyond its shot.
         inference: where crops are made.
         settings: of the routine and the stage.
@@ -139,6 +139,7 @@ def crop_groups(
 
 def _wanted(boxes: pl.DataFrame, source: str) -> dict[int, list[_CropRequest]]:
     by_frame: dict[int, list[_CropRequest]] = {}
+    boxes = boxes.filter(~pl.col("hint")) if "hint" in boxes.columns else boxes
     for seq, x, y, w, h, label, confidence in boxes.select(
         "seq", "x", "y", "w", "h", "label", "confidence"
     ).iter_rows():

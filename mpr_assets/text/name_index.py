@@ -248,6 +248,10 @@ class NameIndex:
                 near[key] = min(near.get(key, missed), missed)
         return close, near
 
+    def is_common(self, text: str) -> bool:
+        """Whether all its words, but for very short ones, are in a dictionary."""
+        return self._are_words([word.text for word in fold(text, repair=True).words])
+
     def misses(self, text: str, brand: str) -> list[Miss]:
         """How far each run of words of a text is from the brand's names, and why it is none; the nearest first."""
         words, normal = (folded := fold(text, repair=True)).words, folded.normal

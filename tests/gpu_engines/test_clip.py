@@ -34,15 +34,20 @@ def bars(size: int = 64) -> Image:
     return image
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lessons() -> list[tuple[Image, str]]:
+    """Pictures, and the texts that go with them."""
     others = SETTINGS.clip_other
     pairs = [(disc(size), "the Disc logo") for size in range(40, 100, 10)]
     pairs += [(bars(size), "the Bars logo") for size in range(40, 100, 10)]
     pairs += [(texture(seed), others[-1]) for seed in range(8)]
     pairs += [(plain((20, 120 + seed, 20), seed), "grass") for seed in range(6)]
     pairs += [(plain((25 * seed, 25 * seed, 25 * seed), seed), "a plain surface") for seed in range(10)]
-    return make_clip(tmp_path_factory.mktemp("clip") / "tiny", pairs)
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("clip") / "tiny", lessons())
 
 
 @pytest.fixture(autouse=True)

@@ -19,10 +19,15 @@ from transformers import (
     CLIPImageProcessor,
     CLIPModel,
     CLIPProcessor,
+    Dinov2Config,
+    Dinov2Model,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
+    SiglipConfig,
+    SiglipModel,
+    SiglipProcessor,
 )
 
 from gpu_service import models
@@ -110,11 +115,33 @@ def make_clip(
     return folder
 
 
+def make_siglip(folder: Path, pairs: Sequence[tuple[Image, str]], steps: int = 80) -> Path:
+    """As `make_clip`."""
+    torch.manual_seed(0)
+    tokenizer = _tokenizer()
+    words = {"vocab_size": len(tokenizer), "max_position_embeddings": 77, **TOKENS, **CLIP_TEXT}
+    model = SiglipModel(SiglipConfig(text_config={**words, "projection_size": 32}, vision_config=dict(VISION)))
+    model.logit_scale.data.fill_(np.log(10))  # as a SigLIP starts to learn
+    processor = SiglipProcessor(image_processor=_picture_sizes(VISION), tokenizer=tokenizer)
+    _teach_clip(model, processor, pairs, steps)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def make_dinov2(folder: Path) -> Path:
+    """A random DINOv2, in whose vectors equal pictures are equal."""
+    torch.manual_seed(0)
+    Dinov2Model(Dinov2Config(mlp_ratio=2, **VISION)).save_pretrained(folder)
+    _picture_sizes(VISION).save_pretrained(folder)
+    return folder
+
+
 def _teach_clip(model: Any, processor: Any, pairs: Sequence[tuple[Image, str]], steps: int) -> None:
     pictures = [models.pil_picture(image) for image, _ in pairs]
     texts = sorted({text for _, text in pairs})
     owners = torch.tensor([texts.index(text) for _, text in pairs])
-    inputs = processor(text=texts, images=pictures, padding=True, return_tensors="pt")
+    inputs = processor(text=texts, images=pictures, padding="max_length", return_tensors="pt")
 
     def loss() -> Any:
         return torch.nn.functional.cross_entropy(model(**inputs).logits_per_image, owners)

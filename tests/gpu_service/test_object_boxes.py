@@ -144,5 +144,5 @@ def test_long_regions_are_looked_at_piece_by_piece(region: Box, tiles: list[tupl
 def test_pieces_with_one_name_become_one_finding() -> None:
     tiles = [Box(x=x, y=0, w=20, h=10) for x in (0, 10, 60, 200)]
     shares = np.array([[0.7, 0.1], [0.9, 0.1], [0.1, 0.8], [0.3, 0.3]], np.float32)
-    found = clip._named(tiles, shares, ["Ada", "Bee"], 0.6)
+    found = clip._named(tiles, shares, ["Ada", "Bee"], 0.6, "clip")
     assert [(f.label, f.confidence, f.box.x, f.box.w) for f in found] == [("Ada", 0.9, 0, 30), ("Bee", 0.8, 60, 20)]

@@ -1,13 +1,14 @@
-"""Names for regions by CLIP: which brand's name and reference pictures a region is closest to, or none of them.
+"""Names for regions by CLIP, SigLIP or DINOv2: which brand a region is closest to, or none.
 
-CLIP has no boxes and finds something everywhere when it must, so it sees regions that other detectors propose, and
-"other" is always among the answers. Runs in torch through transformers. A region's probabilities are
+These models have no boxes and find something everywhere when they must, so they see regions that other detectors
+propose, and "other" is always among the answers. They run in torch through transformers. A region's probabilities are
 
     p   softmax over its likeness to the brands' names and to the words of `clip_other`, and
-    q   softmax over its likeness to each brand's closest reference picture and the fixed likeness `clip_likeness`;
+    q   softmax over its likeness to each brand's closest reference picture and a fixed likeness, as `clip_likeness`;
 
-a brand's confidence is their mean, or p alone where the brand has no picture. As no brand can have more than what the
-others and "other" leave it, a threshold of at least 0.5 means likelier than all else together.
+a brand's confidence is their mean, or p alone where the brand has no picture. DINOv2 knows no words: there it is q
+alone. As no brand can have more than what the others and "other" leave it, a threshold of at least 0.5 means likelier
+than all else together.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -36,7 +37,7 @@ from gpu_service.wire import Box, ObjectFinding
 Floats: TypeAlias = NDArray[np.float32]
 Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
 
-ENGINE = "the engine `clip`"
+RegionEngine: TypeAlias = Literal["clip", "siglip", "dinov2"]
 VERSION = "1"
 
 REFERENCE_SCALE = 30.0
@@ -50,11 +51,19 @@ REMEMBERED = 8
 """Sets of brands whose embeddings are kept with the model."""
 
 
-class ClipSettings(Settings):
-    """How regions are named."""
+class RegionSettings(Settings):
+    """How regions are named, by whichever model."""
 
-    clip_model: str = Field("", max_length=100, description="for `clip`: short name of a model of the host")
-    clip_threshold: float = Field(0.6, ge=0.5, le=1, description="minimum confidence to name a region")
+    clip_threshold: float = Field(
+        0.6, ge=0.5, le=1, description="minimum confidence to name a region, for siglip and dinov2 too"
+    )
+    clip_boards: bool = Field(True, description="also name boards found by the algorithm of detect_edges")
+    clip_batch: int = Field(64, ge=1, le=1024, description="regions in one batch")
+
+
+class WordSettings(RegionSettings):
+    """What is said to models that know words."""
+
     clip_brands: tuple[Name, ...] = Field(
         (), max_length=1000, description="brands to search for in addition to those with reference pictures"
     )
@@ -65,39 +74,76 @@ class ClipSettings(Settings):
         max_length=100,
         description="classes for regions that show no brand",
     )
+
+
+class ClipSettings(WordSettings):
+    """How CLIP names regions."""
+
+    clip_model: str = Field("", max_length=100, description="for `clip`: short name of a model of the host")
     clip_likeness: float = Field(
         0.75, ge=-1, le=1, description="cosine similarity to a reference picture at which the probability is 0.5"
     )
-    clip_boards: bool = Field(True, description="also name boards found by the algorithm of detect_edges")
-    clip_batch: int = Field(64, ge=1, le=1024, description="regions in one batch")
 
 
-class Clip:
-    """One CLIP in memory. Safe to be called by several threads, one at a time."""
+class SiglipSettings(WordSettings):
+    """How SigLIP names regions."""
 
-    def __init__(self, path: Path) -> None:
-        transformers = models.package("transformers", ENGINE, "torch")
-        self._torch = models.package("torch", ENGINE, "torch")
+    siglip_model: str = Field("", max_length=100, description="for `siglip`: short name of a model of the host")
+    siglip_likeness: float = Field(0.75, ge=-1, le=1, description="as clip_likeness, for `siglip`")
+
+
+class Dinov2Settings(RegionSettings):
+    """How DINOv2 names regions."""
+
+    dinov2_model: str = Field("", max_length=100, description="for `dinov2`: short name of a model of the host")
+    dinov2_likeness: float = Field(0.6, ge=-1, le=1, description="as clip_likeness, for `dinov2`")
+
+
+class NamingSettings(ClipSettings, SiglipSettings, Dinov2Settings):
+    """Settings of all three."""
+
+
+class Encoder:
+    """A model in memory that makes vectors of pictures, and of texts where it knows words.
+
+    Safe to be called by several threads, one at a time.
+    """
+
+    def __init__(self, engine: RegionEngine, path: Path) -> None:
+        transformers = models.package("transformers", _what(engine), "torch")
+        self._torch = models.package("torch", _what(engine), "torch")
         self._device = models.torch_device()
-        self._processor: Any = transformers.AutoProcessor.from_pretrained(str(path), local_files_only=True)
+        self._engine = engine
         self._model: Any = transformers.AutoModel.from_pretrained(str(path), local_files_only=True)
         self._model.to(self._device).eval()
-        self.text_scale = math.exp(self._model.logit_scale.item())
+        if engine == "dinov2":
+            self._pictures_in: Any = transformers.AutoImageProcessor.from_pretrained(str(path), local_files_only=True)
+        else:
+            processor: Any = transformers.AutoProcessor.from_pretrained(str(path), local_files_only=True)
+            self._pictures_in, self._texts_in = processor.image_processor, processor.tokenizer
+            self.text_scale = math.exp(self._model.logit_scale.item())
         self._lock = threading.RLock()
         self._remembered: OrderedDict[tuple[object, ...], tuple[Floats, Floats]] = OrderedDict()
+
+    @property
+    def knows_words(self) -> bool:
+        return self._engine != "dinov2"
 
     def pictures(self, crops: Sequence[Image], batch: int) -> Floats:
         """Unit vectors (n, d) of pictures, each put whole in the middle of a square."""
         squares = [models.pil_picture(_square(crop)) for crop in crops]
+        features = self._model.get_image_features if self.knows_words else self._model
         parts = []
         for start in range(0, len(squares), batch):
-            inputs = self._processor.image_processor(images=squares[start : start + batch], return_tensors="pt")
-            parts.append(self._unit(self._model.get_image_features, inputs))
+            inputs = self._pictures_in(images=squares[start : start + batch], return_tensors="pt")
+            parts.append(self._unit(features, inputs))
         return np.concatenate(parts)
 
     def texts(self, texts: Sequence[str]) -> Floats:
         """Unit vectors (n, d) of texts."""
-        inputs = self._processor.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        # SigLIP was trained on texts filled up to one length.
+        filled = "max_length" if self._engine == "siglip" else True
+        inputs = self._texts_in(list(texts), padding=filled, truncation=True, return_tensors="pt")
         return self._unit(self._model.get_text_features, inputs)
 
     def _unit(self, features: Any, inputs: Any) -> Floats:
@@ -106,14 +152,16 @@ class Clip:
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
     def known(
-        self, brands: Sequence[str], references: Sequence[Reference], settings: ClipSettings
+        self, brands: Sequence[str], references: Sequence[Reference], settings: NamingSettings
     ) -> tuple[Floats, Floats]:
-        """Vectors of the brands' prompts followed by those of `clip_other`, and of the reference pictures."""
+        """Vectors of the brands' prompts followed by those of `clip_other`, and of the reference pictures; of what
+        there is none, none."""
         key = (tuple(brands), tuple(r.sha256 for r in references), settings.clip_prompt, settings.clip_other)
         with self._lock:
             if key not in self._remembered:
                 prompts = [settings.clip_prompt.replace("{}", brand) for brand in brands]
-                texts = self.texts([*prompts, *settings.clip_other])
+                none = np.zeros((0, 1), np.float32)
+                texts = self.texts([*prompts, *settings.clip_other]) if self.knows_words else none
                 logos = [read_logo(reference) for reference in references]
                 seen = self.pictures([logo.pixels for logo in logos], settings.clip_batch) if logos else texts[:0]
                 # A blank picture is like nothing: the null vector.
@@ -135,11 +183,23 @@ def _square(crop: Image) -> Image:
     return square
 
 
+def _what(engine: RegionEngine) -> str:
+    return f"the engine `{engine}`"
+
+
+def _model_of(engine: RegionEngine, settings: NamingSettings) -> tuple[str, str]:
+    """The short name of its model, and the setting that has it."""
+    setting = f"{engine}_model"
+    name: str = getattr(settings, setting)
+    return name, setting
+
+
 def name_regions(
     images: Sequence[Image],
     regions: Sequence[Sequence[Box]],
     references: Sequence[Reference],
-    settings: ClipSettings,
+    settings: NamingSettings,
+    engine: RegionEngine = "clip",
 ) -> list[list[ObjectFinding]]:
     """The brands that the pieces of each picture's regions show, sorted by brand, then surest first.
 
@@ -150,19 +210,24 @@ def name_regions(
         MissingEngine: transformers or torch is not installed, or the model is not here.
         BadInput: a reference cannot be read.
     """
-    clip = models.load("clip", settings.clip_model, "clip_model", Clip)
-    brands = sorted({reference.brand for reference in references} | set(settings.clip_brands))
+    encoder = models.load(engine, *_model_of(engine, settings), lambda path: Encoder(engine, path))
+    named = {reference.brand for reference in references}
+    brands = sorted(named | set(settings.clip_brands) if encoder.knows_words else named)
     tiles = [_tiles(image, some, settings) for image, some in zip(images, regions, strict=True)]
     crops = [_cut(image, box) for image, some in zip(images, tiles, strict=True) for box in some]
     if not brands or not crops:
         return [[] for _ in images]
-    texts, pictures = clip.known(brands, references, settings)
+    texts, pictures = encoder.known(brands, references, settings)
     owners = np.array([brands.index(reference.brand) for reference in references], np.intp)
-    seen = clip.pictures(crops, settings.clip_batch)
-    shares = confidences(seen, texts, len(brands), clip.text_scale, pictures, owners, settings.clip_likeness)
+    seen = encoder.pictures(crops, settings.clip_batch)
+    likeness: float = getattr(settings, f"{engine}_likeness")
+    if encoder.knows_words:
+        shares = confidences(seen, texts, len(brands), encoder.text_scale, pictures, owners, likeness)
+    else:
+        shares = by_pictures(seen, pictures, owners, len(brands), likeness)[0]
     found, start = [], 0
     for some in tiles:
-        found.append(_named(some, shares[start : start + len(some)], brands, settings.clip_threshold))
+        found.append(_named(some, shares[start : start + len(some)], brands, settings.clip_threshold, engine))
         start += len(some)
     return found
 
@@ -186,11 +251,19 @@ def confidences(
     p = _softmax(np.asarray(seen @ texts.T * text_scale, np.float32))[:, :brand_count]
     if not len(owners):
         return p
+    q, has_picture = by_pictures(seen, pictures, owners, brand_count, likeness)
+    return np.where(has_picture, (p + q) / 2, p).astype(np.float32)
+
+
+def by_pictures(
+    seen: Floats, pictures: Floats, owners: NDArray[np.intp], brand_count: int, likeness: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """q (n, brands) of the head of this file, and which brands have a picture."""
     alike = np.full((len(seen), brand_count), -np.inf, np.float32)
     np.maximum.at(alike.T, owners, pictures @ seen.T)
     other = np.full((len(seen), 1), likeness, np.float32)
     q = _softmax(np.concatenate([alike, other], axis=1) * np.float32(REFERENCE_SCALE))[:, :brand_count]
-    return np.where(np.isfinite(alike), (p + q) / 2, p).astype(np.float32)
+    return q, np.isfinite(alike)
 
 
 def _softmax(logits: Floats) -> Floats:
@@ -198,7 +271,7 @@ def _softmax(logits: Floats) -> Floats:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
-def _tiles(image: Image, regions: Sequence[Box], settings: ClipSettings) -> list[Box]:
+def _tiles(image: Image, regions: Sequence[Box], settings: RegionSettings) -> list[Box]:
     """Pieces to look at: regions, long ones cut into overlapping pieces twice as wide as high. Each piece once."""
     boards = [region.box for region in find_boards(image, EdgeSettings()).regions] if settings.clip_boards else []
     tiles: dict[Box, None] = {}
@@ -217,7 +290,9 @@ def _cut(image: Image, box: Box) -> Image:
     return image[max(0, box.y) : box.y + box.h, max(0, box.x) : box.x + box.w]
 
 
-def _named(tiles: Sequence[Box], shares: Floats, brands: Sequence[str], threshold: float) -> list[ObjectFinding]:
+def _named(
+    tiles: Sequence[Box], shares: Floats, brands: Sequence[str], threshold: float, engine: RegionEngine
+) -> list[ObjectFinding]:
     """One finding for each place: overlapping pieces with one name become their common box."""
     named: dict[str, list[tuple[Box, float]]] = {}
     for box, share in zip(tiles, shares, strict=True):
@@ -232,18 +307,18 @@ def _named(tiles: Sequence[Box], shares: Floats, brands: Sequence[str], threshol
             box, confidence = Box(x=x, y=y, w=w, h=h), max(confidence, sure)
         places.append((box, confidence))
     found = [
-        ObjectFinding(box=box, label=brand, confidence=round(min(1.0, sure), 4), engine="clip")
+        ObjectFinding(box=box, label=brand, confidence=round(min(1.0, sure), 4), engine=engine)
         for brand, places in named.items()
         for box, sure in places
     ]
     return sorted(found, key=lambda f: (f.label, -f.confidence, f.box.x, f.box.y))
 
 
-def identity(settings: ClipSettings) -> str:
+def identity(settings: NamingSettings, engine: RegionEngine = "clip") -> str:
     """Engine, versions and model.
 
     Raises:
         MissingEngine: see `name_regions`.
     """
-    version = models.version("transformers", ENGINE, "torch")
-    return f"clip/{VERSION}/{version}/{models.identity(settings.clip_model, 'clip_model')}"
+    version = models.version("transformers", _what(engine), "torch")
+    return f"{engine}/{VERSION}/{version}/{models.identity(*_model_of(engine, settings))}"

@@ -19,7 +19,11 @@ RANGES = {
     "one end": ("escalate_cloud", "max_usd_day", ["at least 0"]),
     "steps": ("detect_objects", "object_side_px", ["32 to 4096 and a multiple of 32"]),
     "choices": ("filter_scenes", "detector", ["one of content, adaptive, hash, histogram"]),
-    "choices of a list": ("detect_objects", "engines", ["one of logo_match, logo_embed, yolo, onnx, clip"]),
+    "choices of a list": (
+        "detect_objects",
+        "engines",
+        ["one of logo_match, logo_embed, yolo, onnx, clip, siglip, dinov2"],
+    ),
 }
 
 

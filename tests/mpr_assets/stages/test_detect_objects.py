@@ -25,8 +25,8 @@ from tests.gpu_service.test_detect import (
 )
 
 
-def frame(seq: int, pixels: np.ndarray) -> Frame:
-    return Frame(seq, seq * 500, Picture(pixels=pixels))
+def frame(seq: int, pixels: np.ndarray) -> tuple[Frame, int]:
+    return Frame(seq, seq * 500, Picture(pixels=pixels)), 0
 
 
 def test_no_frames_give_an_empty_table() -> None:
@@ -36,7 +36,7 @@ def test_no_frames_give_an_empty_table() -> None:
 
 
 def test_without_references_the_frames_are_not_touched() -> None:
-    def frames() -> Iterator[Frame]:
+    def frames() -> Iterator[tuple[Frame, int]]:
         pytest.fail("a frame was read")
         yield
 
@@ -50,16 +50,42 @@ def test_rows_follow_the_frames_and_name_brand_engine_and_reference() -> None:
     one(pictures[0])
     truth = two_instances(pictures[2])
     frames = [frame(seq, pixels) for seq, pixels in zip((3, 4, 7), pictures, strict=True)]
-    table = detect_objects(frames, LocalInference(), DetectObjectsSettings(), (KITE, COMB))
+    settings = DetectObjectsSettings(search_every=1)
+    table = detect_objects(frames, LocalInference(), settings, (KITE, COMB))
     assert table.schema == pl.Schema(SCHEMA)
     assert table["seq"].to_list() == [3, 7, 7]
     assert set(table.select("label", "engine", "reference").rows()) == {("Kite", "logo_match", "kite.png")}
+    assert not table["followed"].any()
+    assert not table["hint"].any()
     for row, (_, box) in zip(table.rows(named=True)[1:], truth, strict=True):
         assert [row[k] for k in "xywh"] == pytest.approx([box.x, box.y, box.w, box.h], abs=4)
     for row, (_, box) in zip(table.rows(named=True)[1:], truth, strict=True):
         corners = [(box.x, box.y), (box.x + box.w, box.y), (box.x + box.w, box.y + box.h), (box.x, box.y + box.h)]
         assert row["quad"] == pytest.approx([float(value) for corner in corners for value in corner], abs=4)
-    assert table.equals(detect_objects(frames, LocalInference(), DetectObjectsSettings(), (KITE, COMB)))
+    assert table.equals(detect_objects(frames, LocalInference(), settings, (KITE, COMB)))
+
+
+def test_frames_between_searches_are_filled_from_both_sides() -> None:
+    pictures = [ground("textured") for _ in range(6)]
+    for pixels in pictures[1:5]:
+        one(pixels)
+    frames = [frame(seq, pixels) for seq, pixels in enumerate(pictures)]
+    table = detect_objects(
+        frames, LocalInference(), DetectObjectsSettings(search_every=3, follow_similarity=0.8), (KITE, COMB)
+    )
+    assert table.select("seq", "followed").rows() == [(1, True), (2, True), (3, False), (4, True)]
+    assert set(table.select("label", "engine", "reference").rows()) == {("Kite", "logo_match", "kite.png")}
+    assert not table["hint"].any()
+
+
+def test_a_logo_below_the_threshold_is_a_hint() -> None:
+    pixels = ground("plain")
+    one(pixels)
+    settings = DetectObjectsSettings(logo_threshold=1.0, hint_threshold=0.5)
+    [row] = detect_objects([frame(0, pixels)], LocalInference(), settings, (KITE,)).rows(named=True)
+    assert (row["label"], row["hint"], row["followed"]) == ("Kite", True, False)
+    none = settings.model_copy(update={"hint_threshold": 1.0})
+    assert detect_objects([frame(0, pixels)], LocalInference(), none, (KITE,)).is_empty()
 
 
 @pytest.mark.parametrize(
