@@ -30,6 +30,7 @@ from mpr_assets.stages import compile_report
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_live.processes import end_with_parent, told_to_end
+from mpr_resources.dagster_internals import keep_engines
 from mpr_resources.storage.tables import read_table
 
 LOOK_S = 0.1
@@ -132,6 +133,7 @@ class Worker:
 def work(name: str, told: threading.Event) -> None:
     """Analyse the session's windows until none comes any more, or the process is told to end."""
     store = SessionStore(storage_resource(os.environ).storage, name)
+    keep_engines()
     with dagster_instance() as instance:
         worker = Worker(instance, store)
         while not told.is_set():

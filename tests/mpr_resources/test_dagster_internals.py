@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -25,9 +26,13 @@ from dagster._core.scheduler.instigation import (
     SensorInstigatorData,
 )
 from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.base import RunStorage
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.daemon import SensorDaemon, get_default_daemon_logger
+from sqlalchemy import Engine
 
 from bench import structure
 from mpr_resources.dagster_internals import (
@@ -35,6 +40,7 @@ from mpr_resources.dagster_internals import (
     IDLE_MESSAGES,
     HealthCheckedRunLauncher,
     events_after,
+    keep_engines,
     last_event_id,
     latest_events,
     materialized_in,
@@ -60,6 +66,9 @@ IMPORTED = {
     "dagster._core.origin": "DEFAULT_DAGSTER_ENTRY_POINT JobPythonOrigin RepositoryPythonOrigin",
     "dagster._core.remote_origin": "ManagedGrpcPythonEnvCodeLocationOrigin RemoteRepositoryOrigin",
     "dagster._core.storage.event_log": "SqlEventLogStorage SqlEventLogStorageTable",
+    "dagster._core.storage.event_log.sqlite": "sqlite_event_log",
+    "dagster._core.storage.runs.sqlite": "sqlite_run_storage",
+    "dagster._core.storage.schedules.sqlite": "sqlite_schedule_storage",
     "dagster._core.storage.tags": "BACKFILL_ID_TAG GRPC_INFO_TAG MAX_RETRIES_TAG PARENT_RUN_ID_TAG PARTITION_NAME_TAG "
     "RETRY_ON_ASSET_OR_OP_FAILURE_TAG ROOT_RUN_ID_TAG SCHEDULE_NAME_TAG SENSOR_NAME_TAG",
     "dagster._core.types.loadable_target_origin": "LoadableTargetOrigin",
@@ -333,3 +342,23 @@ def test_a_launcher_that_says_why_a_run_is_gone(instance: dg.DagsterInstance, re
     found = launcher.check_run_worker_health(dg.DagsterRun("mpr", str(uuid.uuid4())))
     expected = WorkerStatus.NOT_FOUND if reason else WorkerStatus.RUNNING
     assert (launcher.supports_check_run_worker_health, found.status, found.msg) == (True, expected, reason)
+
+
+def test_storages_keep_an_engine_for_each_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[str] = []
+    for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+
+        def counted(url: str, make: Callable[..., Engine] = module.create_engine, **how: Any) -> Engine:
+            made.append(url)
+            return make(url, **how)
+
+        monkeypatch.setattr(module, "create_engine", counted)
+    keep_engines()
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        for value in ("one", "two"):
+            write_value(instance, "key", value)
+            instance.add_dynamic_partitions("timelines", [value])
+        assert read_values(instance, ["key"]) == {"key": "two"}
+        assert sorted(instance.get_dynamic_partitions("timelines")) == ["one", "two"]
+    assert made
+    assert len(set(made)) == len(made)
