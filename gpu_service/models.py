@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import json
 import threading
 from collections.abc import Callable
@@ -29,6 +30,8 @@ M = TypeVar("M")
 
 HUB = "hub:"
 """Before a name of the Hugging Face hub, `hub:owner/name` or `hub:owner/name@revision`, in place of a path."""
+PACKAGE = "package:"
+"""Before a place within an installed Python package that carries a model, `package:name/folder`."""
 
 
 class ModelFiles(Settings):
@@ -36,7 +39,8 @@ class ModelFiles(Settings):
 
     files: dict[str, str] = Field(
         default_factory=dict,
-        description="short name -> path of a file or folder, or hub:owner/name[@revision] for a hub model",
+        description="short name -> path of a file or folder, hub:owner/name[@revision] for a hub model, or "
+        "package:name/folder for one that a Python package carries",
     )
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="device; auto: the GPU if there is one"
@@ -97,7 +101,7 @@ def find(name: str, setting: str) -> Path:
     where = _host.files[name]
     if where.startswith(HUB):
         return _snapshot(name, where.removeprefix(HUB))
-    path = Path(where)
+    path = _in_package(name, where.removeprefix(PACKAGE)) if where.startswith(PACKAGE) else Path(where)
     if not path.exists():
         raise MissingEngine(
             f"The model `{name}`, which `{setting}` requests, is not at the path in "
@@ -105,6 +109,18 @@ def find(name: str, setting: str) -> Path:
             "correct the path",
         )
     return path
+
+
+def _in_package(name: str, place: str) -> Path:
+    package_name, _, inner = place.partition("/")
+    spec = importlib.util.find_spec(package_name) if package_name.isidentifier() else None
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    if not folders:
+        raise MissingEngine(
+            f"The package {package_name!r}, which carries the model `{name}`, is not installed on this host",
+            "install it, or give the model's path in --models (or INFERENCE_MODELS)",
+        )
+    return Path(folders[0]) / inner
 
 
 def _known() -> str:

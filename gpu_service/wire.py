@@ -178,6 +178,27 @@ class VlmAnswer(Message):
     text: str = Field("", description="what the model wrote")
 
 
+class TranscribeItem(Message):
+    """What is known of a piece of sound before it is heard."""
+
+    hotwords: str = Field("", max_length=5000, description="names that are likely to be said, with commas between")
+
+
+class SpokenWord(Message):
+    """A word that was said, on the clock of its piece of sound."""
+
+    text: str
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(ge=0)
+    confidence: float = Field(ge=0, le=1)
+
+
+class TranscribeAnswer(Message):
+    words: tuple[SpokenWord, ...] = ()
+    speech_ms: int = Field(0, ge=0, description="how long somebody speaks in it")
+    language: str = Field("", description="code of the language; empty: nobody speaks")
+
+
 S = TypeVar("S", bound=Settings)
 I = TypeVar("I", bound=Message)
 A = TypeVar("A", bound=Message)
@@ -213,7 +234,8 @@ class SingleCall(Message, Generic[S, I]):
     """One picture as JSON: for a browser or for curl. Many pictures go faster as multipart."""
 
     image_b64: str = Field(
-        description="JPEG, PNG or WebP file in base64; a data: URL is fine", json_schema_extra={"format": "byte"}
+        description="JPEG, PNG or WebP file in base64, of sound a WAV file; a data: URL is fine",
+        json_schema_extra={"format": "byte"},
     )
     settings: S | None = Field(None, description="the routine's defaults when left out")
     item: I | None = Field(None, description="the defaults when left out")

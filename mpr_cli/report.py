@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -106,6 +107,15 @@ class ReportedText:
 
 
 @dataclass(frozen=True)
+class MentionedBrand:
+    """A brand that is said, so many times; `first_ms` is on the timeline's clock."""
+
+    brand: str
+    times: int
+    first_ms: int
+
+
+@dataclass(frozen=True)
 class OverriddenStage:
     stage: str
     overrides: dict[str, object]
@@ -117,7 +127,8 @@ class ShownReport(Document):
     what was read and is in no list of brands. `overridden`: stages made with settings for one run. `link`: opens the
     page in a browser, for `link_ms` where it is signed for so long; null where the storage has no address of the web.
     `measures`: of the brands, in their order; none where an earlier version made the report. `counting_rule`: what
-    counts. `currency`: of the rate card; null without one.
+    counts. `currency`: of the rate card; null without one. `mentions`: brands that are said, the most often said
+    first; they are no part of the time on screen.
     """
 
     timeline: str
@@ -131,6 +142,7 @@ class ShownReport(Document):
     measures: list[MeasuredBrand]
     counting_rule: str
     currency: str | None
+    mentions: list[MentionedBrand]
 
     def show(self) -> None:
         if self.stale is not None:
@@ -138,9 +150,12 @@ class ShownReport(Document):
         print_brands(self.brands)
         print_measures(self.measures, self.counting_rule, self.currency)
         if self.unlisted:
-            named = [f"{one.text}, seen {one.times} time{'' if one.times == 1 else 's'}" for one in self.unlisted]
+            named = [f"{one.text}, seen {_times(one.times)}" for one in self.unlisted]
             more = [f"and {len(named) - UNLISTED} more"] if len(named) > UNLISTED else []
             terminal.out.print(f"Not in your list: {'; '.join([*named[:UNLISTED], *more])}.")
+        if self.mentions:
+            said = [f"{one.brand} {_times(one.times)}, first at {clock(one.first_ms)}" for one in self.mentions]
+            terminal.out.print(f"Said: {'; '.join(said)}.")
         for one in self.overridden:
             terminal.out.print(f"{one.stage} was made with {assignments(one.overrides)}.")
         terminal.out.print(f"\nReport: {self.page}")
@@ -194,6 +209,7 @@ def report_of(timeline: str, stale: Staleness | None = None, card: RateCard | No
         measures=_measured(told, costs),
         counting_rule=told.get("counting_rule", "all"),
         currency=card.currency if card is not None else told_card["currency"] if told_card else None,
+        mentions=_mentioned(told),
     )
 
 
@@ -318,6 +334,20 @@ def _measured(told: Mapping[str, Any], costs: Mapping[str, float | None]) -> lis
                 MeasuredBrand(**{name: one.get(name) for name in FROM_REPORT}, placement=longest, media_equivalent=cost)
             )
     return found
+
+
+def _mentioned(told: Mapping[str, Any]) -> list[MentionedBrand]:
+    """The brands that are said by a `report.json`, the most often said first."""
+    firsts: dict[str, int] = {}
+    said = told.get("mentions", [])
+    for one in said:
+        firsts.setdefault(one["brand"], one["start_ms"])
+    times = Counter(one["brand"] for one in said)
+    return [MentionedBrand(brand, number, firsts[brand]) for brand, number in times.most_common()]
+
+
+def _times(number: int) -> str:
+    return f"{number} time{'' if number == 1 else 's'}"
 
 
 def _told(store: Storage, timeline: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from mpr_assets.engine.stage import Stage
 PACKAGES = [name for name in structure.PACKAGES if (ROOT / name).is_dir()]
 """Each may import itself and those before it."""
 ROOMS = {
-    "gpu_service": "masking distribution errors settings svg_process boxes pictures likeness wire models routines "
-    "client host",
+    "gpu_service": "masking distribution errors settings svg_process boxes pictures sound likeness wire models "
+    "routines client host",
     "mpr_resources": "environment names dagster_internals step_failure run_queue heartbeat yaml_files storage progress "
     "database media brands profiles inference cloud",
     "mpr_assets": "timelines annotations engine freshness overlays text logos crops compare report corrections "

@@ -43,6 +43,7 @@ from gpu_service.routines import (
     T,
 )
 from gpu_service.settings import Settings
+from gpu_service.sound import Sound
 from gpu_service.wire import (
     Failure,
     IdentityAnswer,
@@ -121,7 +122,7 @@ class HttpInference:
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[T, Picture, I]],
+        pictures: Iterable[tuple[T, Picture | Sound, I]],
         settings: S,
         references: Sequence[Reference] = (),
     ) -> Iterator[tuple[T, A]]:
@@ -135,7 +136,7 @@ class HttpInference:
         waiting: deque[tuple[list[T], Future[tuple[Host, bytes]]]] = deque()
         identities: dict[str, str] = {}
         try:
-            for batch in self._batches(pictures):
+            for batch in self._batches(pictures, min(routine.max_in_request, self._config.batch_pictures)):
                 while waiting and (len(waiting) >= most or waiting[0][1].done()):
                     yield from self._answers(routine, *waiting.popleft(), identities)
                 request = _request(routine, f"/{routine.name}", batch, settings, references)
@@ -149,7 +150,7 @@ class HttpInference:
     def debug(
         self,
         routine: Routine[S, I, A],
-        picture: Picture,
+        picture: Picture | Sound,
         item: I,
         settings: S,
         references: Sequence[Reference] = (),
@@ -185,10 +186,10 @@ class HttpInference:
 
     # From pictures to requests, from responses to answers: in the caller's thread.
 
-    def _bytes(self, picture: Picture) -> bytes:
-        return picture.lossless if self._config.lossless else picture.encoded
+    def _bytes(self, picture: Picture | Sound) -> bytes:
+        return picture.lossless if self._config.lossless and isinstance(picture, Picture) else picture.encoded
 
-    def _batches(self, pictures: Iterable[tuple[T, Picture, I]]) -> Iterator[_Batch[T, I]]:
+    def _batches(self, pictures: Iterable[tuple[T, Picture | Sound, I]], most: int) -> Iterator[_Batch[T, I]]:
         batch: _Batch[T, I] = _Batch([], [], [])
         size = 0
         for token, picture, item in pictures:
@@ -197,7 +198,7 @@ class HttpInference:
             batch.pictures.append(encoded)
             batch.items.append(item)
             size += len(encoded)
-            if len(batch.pictures) >= self._config.batch_pictures or size >= self._config.batch_mb * 1e6:
+            if len(batch.pictures) >= most or size >= self._config.batch_mb * 1e6:
                 yield batch
                 batch, size = _Batch([], [], []), 0
         if batch.pictures:

@@ -42,7 +42,7 @@ from gpu_service.host.service import (
     Service,
 )
 from gpu_service.pictures import encode_png
-from gpu_service.routines import Reference
+from gpu_service.routines import PICTURE, Reference
 from gpu_service.settings import Settings
 from gpu_service.wire import (
     DebugResponse,
@@ -236,7 +236,7 @@ async def _run(service: Service, routine: AnyRoutine, request: Request, *, debug
     """Read, check and run a request; gives what makes its answer."""
     with service.budget.lease() as lease:
         asked = await _read(service, routine, request, lease)
-        _check_pictures(asked.pictures, service.config, debug=debug)
+        _check_pictures(asked.pictures, routine, service.config, debug=debug)
         items = _items(asked.items, len(asked.pictures), routine)
         settings = _or_default(asked.settings, routine.settings, "settings")
         work = Work(
@@ -309,13 +309,13 @@ def _inline_references(references: Iterable[InlineReference]) -> tuple[Reference
     )
 
 
-def _check_pictures(pictures: list[bytes], config: ServiceConfig, *, debug: bool) -> None:
+def _check_pictures(pictures: list[bytes], routine: AnyRoutine, config: ServiceConfig, *, debug: bool) -> None:
     most = config.debug_pictures if debug else config.request_pictures
     if not pictures:
         raise Refusal(422, "There is no picture in the request; send at least one part `picture`.")
     if len(pictures) > most:
         raise Refusal(413, f"There are {len(pictures)} pictures in the request; this host takes {most} at a time.")
-    for index, picture in enumerate(pictures):
+    for index, picture in enumerate(pictures if routine.takes is PICTURE else ()):
         check_picture(picture, index, config)
 
 

@@ -22,10 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+from numpy.typing import NDArray
+
 from gpu_service.errors import BadInput
 from gpu_service.host.refusals import Refusal
-from gpu_service.pictures import Image, decode
 from gpu_service.routines import (
+    SOUND,
     Batch,
     DebugPictures,
     Reference,
@@ -75,7 +77,7 @@ class _Entry:
     arrived: float
     future: asyncio.Future[BatchResult]
     decode_ms: float = 0.0
-    image: Image | None = field(default=None, repr=False)
+    image: NDArray[Any] | None = field(default=None, repr=False)
 
 
 Observer: TypeAlias = Callable[[str, int, Phases], None]
@@ -169,7 +171,7 @@ class Runner:
         return BatchResult(answer, pictures, ms)
 
     def _answers(
-        self, work: Work, images: Sequence[Image], items: Sequence[Message]
+        self, work: Work, images: Sequence[NDArray[Any]], items: Sequence[Message]
     ) -> list[tuple[Message, DebugPictures]]:
         """Call the routine; the very first call, which loads the model, alone, so that it is loaded once."""
         if (work.routine.name, work.identity) in self.loaded:
@@ -259,10 +261,13 @@ class Runner:
                 entry.future.set_result(BatchResult(answer, pictures, ms))
 
 
-def _decoded(work: Work, index: int) -> Image:
+def _decoded(work: Work, index: int) -> NDArray[Any]:
+    medium = work.routine.takes
     try:
-        return decode(work.pictures[index])
+        return medium.decode(work.pictures[index])
     except BadInput as error:
+        if medium is SOUND:
+            raise BadInput(f"Sound {index} cannot be decoded: {error}") from error
         raise BadInput(f"Picture {index} cannot be decoded: it is cut short or damaged.") from error
 
 
@@ -272,7 +277,7 @@ def _decode(entry: _Entry) -> None:
     entry.decode_ms = (time.monotonic() - began) * 1000
 
 
-def _call(work: Work, images: Sequence[Image], items: Sequence[Message]) -> list[tuple[Message, DebugPictures]]:
+def _call(work: Work, images: Sequence[NDArray[Any]], items: Sequence[Message]) -> list[tuple[Message, DebugPictures]]:
     batch = Batch(images, items, work.settings, work.references)
     answers = work.routine.debug(batch) if work.debug else [(answer, {}) for answer in work.routine.run(batch)]
     if len(answers) != len(images):

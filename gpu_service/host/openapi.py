@@ -16,12 +16,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gpu_service.host.batching import AnyRoutine
-from gpu_service.pictures import FORMATS
+from gpu_service.routines import SOUND
 from gpu_service.wire import (
     Failure,
 )
 
-PICTURE_TYPES = ", ".join(f"image/{name.lower()}" for name in FORMATS)
 SCHEMAS = "#/components/schemas/"
 
 DESCRIPTION = """Pixels in, findings out.
@@ -53,8 +52,10 @@ FAILURES: dict[int | str, dict[str, object]] = {
 }
 
 
-def small_picture_b64() -> str:
-    """A grey 64 x 48 PNG in base64: the picture of the examples."""
+def small_file_b64(routine: AnyRoutine) -> str:
+    """In base64, what the examples send: a grey 64 x 48 PNG, or a little silence."""
+    if routine.takes is SOUND:
+        return base64.b64encode(SOUND.blank()).decode()
     file = io.BytesIO()
     PillowImage.new("RGB", (64, 48), (90, 120, 90)).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()
@@ -76,7 +77,7 @@ def call_body(routine: AnyRoutine, most_pictures: int, most_references: int) -> 
                     **files,
                     "minItems": 1,
                     "maxItems": most_pictures,
-                    "description": "JPEG, PNG or WebP files",
+                    "description": "JPEG, PNG or WebP files; of sound, WAV files of one channel, 16 bits, 16 kHz",
                 },
                 "reference": {
                     **files,
@@ -87,11 +88,11 @@ def call_body(routine: AnyRoutine, most_pictures: int, most_references: int) -> 
         },
         "encoding": {
             "request": {"contentType": "application/json"},
-            "picture": {"contentType": PICTURE_TYPES},
+            "picture": {"contentType": routine.takes.types},
             "reference": {"contentType": "application/octet-stream"},
         },
     }
-    json = {"schema": _ref(single), "example": {"image_b64": small_picture_b64()}}
+    json = {"schema": _ref(single), "example": {"image_b64": small_file_b64(routine)}}
     content = {"multipart/form-data": multipart, "application/json": json}
     return {"requestBody": {"required": True, "content": content}}
 

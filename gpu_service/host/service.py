@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
-import numpy as np
 from pydantic import Field, JsonValue, ValidationError
 
 from gpu_service.distribution import VERSION
@@ -21,7 +20,6 @@ from gpu_service.host.bodies import BodyBudget
 from gpu_service.host.config import MB, ServiceConfig
 from gpu_service.host.metrics import Metrics
 from gpu_service.host.reference_store import ReferenceStore
-from gpu_service.pictures import encode_png
 from gpu_service.settings import Settings
 from gpu_service.wire import Message
 
@@ -97,13 +95,12 @@ class Service:
         return identity
 
     async def _load_chosen(self) -> None:
-        """Run each chosen routine once on a blank picture."""
-        picture = encode_png(np.zeros((64, 64, 3), np.uint8))
+        """Run each chosen routine once on a blank picture, or on silence."""
         for name, settings in self._preload.items():
             routine = self._routines[name]
             try:
                 identity = await self.identity(routine, settings)
-                await self.runner.run(Work(routine, settings, identity, [picture], [routine.item()]))
+                await self.runner.run(Work(routine, settings, identity, [routine.takes.blank()], [routine.item()]))
             except Exception as error:
                 self._failed[name] = str(error)
                 log.error("%s cannot be loaded: %s", name, error)

@@ -9,10 +9,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from gpu_service.pictures import Image, Picture
+import numpy as np
+from numpy.typing import NDArray
+
+from gpu_service.pictures import FORMATS, Image, Picture, decode, encode_png
 from gpu_service.settings import Settings
+from gpu_service.sound import RATE_HZ, Sound, decode_wav, encode_wav
 from gpu_service.wire import Call, DebugResponse, IdentityCall, Message, RoutineResponse, SingleCall
 
 S = TypeVar("S", bound=Settings)
@@ -35,10 +39,39 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Batch(Generic[S, I]):
-    """Pictures to work on at once, with what the routine is told of each."""
+class Medium:
+    """What a routine takes.
 
-    images: Sequence[Image]
+    Attributes:
+        name: of one of them, in messages.
+        types: media types of the files in which they travel, with commas between.
+        decode: pixels or samples of such a file; raises `BadInput` where it is none.
+        blank: a small file with nothing in it.
+    """
+
+    name: str
+    types: str
+    decode: Callable[[bytes], NDArray[Any]]
+    blank: Callable[[], bytes]
+
+
+PICTURE = Medium(
+    "picture",
+    ", ".join(f"image/{name.lower()}" for name in FORMATS),
+    decode,
+    lambda: encode_png(np.zeros((64, 64, 3), np.uint8)),
+)
+SOUND = Medium("sound", "audio/wav", decode_wav, lambda: encode_wav(np.zeros(RATE_HZ // 10, np.int16)))
+
+
+@dataclass(frozen=True)
+class Batch(Generic[S, I]):
+    """Pictures to work on at once, with what the routine is told of each.
+
+    `images`: the pixels of each, see `Image`; of a routine that takes sound the samples, see `Samples`.
+    """
+
+    images: Sequence[NDArray[Any]]
     items: Sequence[I]
     settings: S
     references: Sequence[Reference] = ()
@@ -65,6 +98,8 @@ class Routine(Generic[S, I, A]):
         max_batch: pictures worth giving to `run` at once under these settings. 1: it runs on the CPU, and may be called
             by several threads at a time. More: it runs on an accelerator; the service gathers pictures of several
             requests up to this number, and calls it from one thread.
+        takes: pictures, or sound.
+        max_in_request: of them worth sending at once; fewer where one alone takes seconds.
     """
 
     name: str
@@ -75,6 +110,8 @@ class Routine(Generic[S, I, A]):
     debug: Callable[[Batch[S, I]], list[tuple[A, DebugPictures]]]
     identity: Callable[[S], str]
     max_batch: Callable[[S], int] = one_by_one
+    takes: Medium = PICTURE
+    max_in_request: int = 64
 
     # What travels over HTTP: see `gpu_service.wire`. A type checker does not follow models made of a field's value.
 
@@ -105,7 +142,7 @@ class Inference(Protocol):
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[T, Picture, I]],
+        pictures: Iterable[tuple[T, Picture | Sound, I]],
         settings: S,
         references: Sequence[Reference] = (),
     ) -> Iterator[tuple[T, A]]:
@@ -113,8 +150,9 @@ class Inference(Protocol):
 
         Args:
             routine: what is done to each picture.
-            pictures: each as (token, picture, item). A token is anything by which the caller knows the picture again,
-                as its frame's `seq`; it stays in this process and is held until its answer is there.
+            pictures: each as (token, picture, item), or with a sound where the routine takes that. A token is anything
+                by which the caller knows the picture again, as its frame's `seq`; it stays in this process and is held
+                until its answer is there.
             settings: of the routine.
             references: pictures of brands, for all pictures alike.
 
@@ -126,7 +164,7 @@ class Inference(Protocol):
     def debug(
         self,
         routine: Routine[S, I, A],
-        picture: Picture,
+        picture: Picture | Sound,
         item: I,
         settings: S,
         references: Sequence[Reference] = (),

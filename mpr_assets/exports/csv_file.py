@@ -1,4 +1,4 @@
-"""`exposures.csv`, a row for each exposure."""
+"""`exposures.csv`, a row for each exposure; and how any table becomes CSV."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ def exposures_csv(exposures: pl.DataFrame) -> str:
     A spreadsheet would run a brand's or a file's name that starts with `=`, `+`, `-` or `@` as a formula; such a name
     gets an apostrophe before it. `report.json` and the Parquet table have every name as it is.
     """
-    columns = [*CSV_FIRST, *(name for name in exposures.columns if name not in CSV_FIRST)]
+    return csv_text(exposures.select(*CSV_FIRST, *(name for name in exposures.columns if name not in CSV_FIRST)))
+
+
+def csv_text(rows: pl.DataFrame) -> str:
+    """A table as CSV, its columns' names first."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(columns)
-    for row in exposures.select(columns).iter_rows():
+    writer.writerow(rows.columns)
+    for row in rows.iter_rows():
         writer.writerow([_inert(cell) if isinstance(cell, str) else cell for cell in row])
     return out.getvalue()
 

@@ -18,6 +18,7 @@ from mpr_assets.exports.json_file import report_json
 from mpr_assets.exports.otio_file import otio
 from mpr_assets.exports.parquet_file import parquet
 from mpr_assets.exports.ro_crate_file import ro_crate
+from mpr_assets.exports.speech_files import captions_webvtt, mentions_csv
 from mpr_assets.exports.srt_file import srt
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.exports.webvtt_file import webvtt
@@ -38,6 +39,8 @@ FormatName: TypeAlias = Literal[
     "cvat",
     "fcpxml",
     "ro-crate",
+    "mentions",
+    "captions",
 ]
 
 
@@ -75,6 +78,8 @@ FORMATS: dict[FormatName, Format] = {
     "cvat": Format("cvat.xml", cvat),
     "fcpxml": Format("fcpxml", fcpxml),
     "ro-crate": Format("crate.zip", ro_crate),
+    "mentions": Format("mentions.csv", mentions_csv),
+    "captions": Format("captions.vtt", captions_webvtt),
 }
 
 

@@ -13,11 +13,13 @@ from mpr_assets.report.measured import Measured
 from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.report.model import (
     BrandReport,
+    Caption,
     Counted,
     Counts,
     Evidence,
     EvidenceBox,
     Exposure,
+    Mention,
     Report,
     ReportChunk,
     ReportSource,
@@ -53,8 +55,12 @@ def build_report(
     unlisted: tuple[UnlistedText, ...],
     rule: RuleName = "all",
     card: RateCard | None = None,
+    said: tuple[tuple[Mention, ...], tuple[Caption, ...]] = ((), ()),
 ) -> Report:
-    """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names."""
+    """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names.
+
+    `said`: the mentions, and the lines of the transcript.
+    """
     exposures = measured.exposures
     evidence = _evidence(exposures, detections, frames, subject)
     columns = [name for name in Exposure.model_fields if name != "evidence"]
@@ -98,6 +104,8 @@ def build_report(
         rate_card=card,
         counted=tuple(_counted(name, exposures) for name in RULES),
         unlisted=unlisted,
+        mentions=said[0],
+        captions=said[1],
         stages=tuple(subject.stages),
     )
 

@@ -182,6 +182,25 @@ class UnlistedText(ReportModel):
     last_ms: int
 
 
+class Mention(ReportModel):
+    """A brand that is said, `[start_ms, end_ms)` on the timeline's clock. It is no part of the time on screen."""
+
+    brand: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+    text: str = Field(description="the words as they were heard")
+    context: str = Field(description="the words around it")
+
+
+class Caption(ReportModel):
+    """A line of the transcript."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
 class Counts(ReportModel):
     frames: int
     kept_frames: int
@@ -220,4 +239,6 @@ class Report(ReportModel):
     )
     counted: tuple[Counted, ...] = Field((), description="what counts by each rule")
     unlisted: tuple[UnlistedText, ...] = Field((), description="what was read and is not in the list, longest first")
+    mentions: tuple[Mention, ...] = Field((), description="brands that are said, in the order of time")
+    captions: tuple[Caption, ...] = Field((), description="the transcript in lines; empty: nothing was transcribed")
     stages: tuple[StageProvenance, ...]

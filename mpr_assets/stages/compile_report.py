@@ -34,6 +34,7 @@ from mpr_assets.report.exposures import (
     exposures,
     frame_spans,
 )
+from mpr_assets.report.heard import NOTHING_HEARD, Heard, captions, mentions
 from mpr_assets.report.mark_spans import marks_of
 from mpr_assets.report.measured import NOTHING_AROUND, MeasureSettings, measure
 from mpr_assets.report.media_equivalent import RateCard
@@ -63,6 +64,9 @@ SCHEMA = MEASURED_SCHEMA
 
 AROUND = ("field_segmentation", "detect_edges", "detect_objects")
 """Stages that tell what brands stand on."""
+
+SPEECH = ("transcribe", "match_speech")
+"""Stages that tell what is said."""
 
 DETECTING = (match_brands.stage, escalate_vlm.stage, escalate_cloud.stage, corrections.stage)
 """Stages whose detections make up the report."""
@@ -128,6 +132,7 @@ def compile_report(
     card: RateCard | None = None,
     times: Callable[[Sequence[str]], Mapping[str, StageTime]] = _no_times,
     read: Callable[[str], bytes] = _no_frame,
+    heard: Heard = NOTHING_HEARD,
 ) -> ReportFiles:
     """Compile a timeline's report.
 
@@ -143,6 +148,7 @@ def compile_report(
         around: what else was found on frames; it tells what brands stand on.
         card: the user's rate card; None: nothing is said in money.
         times: of the stages. read: gives the bytes of a frame by its key; both for exports that hold them.
+        heard: what was said.
 
     Raises:
         ValueError: the tables do not fit together.
@@ -152,7 +158,9 @@ def compile_report(
     stream = pictures or (lambda seqs: ((seq, picture(seq)) for seq in seqs))
     measured = measure(found, detections, frames, spans, chunks, settings, stream, around, motion, card)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
-    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, settings.counting_rule, card)
+    said = mentions(heard), captions(heard)
+    rule = settings.counting_rule
+    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, rule, card, said)
     page = render_page(report, spans, picture, settings, subject.stage_of_source)
     marks = partial(marks_of, measured.exposures, detections, frames, spans)
     tables = ReportTables(report, measured.exposures, measured.brands, Behind(marks, times, read, page.encode))
@@ -318,7 +326,7 @@ def _depends_on(run: StageRun[CompileReportSettings]) -> dict[str, str]:
         "end_uncertainty_ms": "how far off the end may be, before or after, in ms",
     },
     code_version=CODE_VERSION,
-    inputs=("timeline", "extract_frames", "filter_scenes", *AROUND, *(one.name for one in DETECTING)),
+    inputs=("timeline", "extract_frames", "filter_scenes", *AROUND, *SPEECH, *(one.name for one in DETECTING)),
     depends_on=_depends_on,
     complete=_report_holds,
     files=Keys.report,
@@ -335,6 +343,8 @@ def stage(
     field_segmentation: StageTable,
     detect_edges: StageTable,
     detect_objects: StageTable,
+    transcribe: StageTable,
+    match_speech: StageTable,
     **detecting: StageTable,
 ) -> Result:
     """The report's files into storage, the exposures as the table."""
@@ -365,6 +375,7 @@ def stage(
         None if run.settings.rate_card is None else load_file(_rate_card(run), RateCard),
         partial(stage_times, run.storage, run.timeline),
         run.storage.get,
+        Heard(match_speech.rows, transcribe.rows),
     )
     files = {**compiled.files, PAGE: compiled.report_html.encode()}
     for name, data in files.items():

@@ -28,6 +28,7 @@ from gpu_service.routines import (
     S,
     T,
 )
+from gpu_service.sound import Sound
 
 
 def open_inference(urls: str = "", token: str = "", config: ClientConfig | None = None) -> Inference:
@@ -86,7 +87,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[T, Picture, I]],
+        pictures: Iterable[tuple[T, Picture | Sound, I]],
         settings: S,
         references: Sequence[Reference] = (),
     ) -> Iterator[tuple[T, A]]:
@@ -96,7 +97,7 @@ class InferenceResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def debug(
         self,
         routine: Routine[S, I, A],
-        picture: Picture,
+        picture: Picture | Sound,
         item: I,
         settings: S,
         references: Sequence[Reference] = (),

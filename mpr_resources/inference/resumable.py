@@ -22,6 +22,7 @@ from gpu_service.routines import (
     S,
     T,
 )
+from gpu_service.sound import Sound
 from mpr_resources.storage.journal import Journal
 
 
@@ -43,7 +44,7 @@ class ResumableInference:
     def map(
         self,
         routine: Routine[S, I, A],
-        pictures: Iterable[tuple[T, Picture, I]],
+        pictures: Iterable[tuple[T, Picture | Sound, I]],
         settings: S,
         references: Sequence[Reference] = (),
     ) -> Iterator[tuple[T, A]]:
@@ -54,7 +55,7 @@ class ResumableInference:
     def debug(
         self,
         routine: Routine[S, I, A],
-        picture: Picture,
+        picture: Picture | Sound,
         item: I,
         settings: S,
         references: Sequence[Reference] = (),
@@ -70,7 +71,7 @@ class ResumableInference:
         self,
         call: int,
         routine: Routine[S, I, A],
-        pictures: Iterator[tuple[T, Picture, I]],
+        pictures: Iterator[tuple[T, Picture | Sound, I]],
         settings: S,
         references: Sequence[Reference],
     ) -> Iterator[tuple[T, A]]:

@@ -21,10 +21,10 @@ from mpr_assets.timelines.partitions import timelines
 from tests.world import NAMES
 
 
-def test_there_are_fourteen_stages_each_an_asset_partitioned_by_timeline() -> None:
+def test_there_are_sixteen_stages_each_an_asset_partitioned_by_timeline() -> None:
     specs = {spec.key.to_user_string(): spec for spec in definitions({}).resolve_all_asset_specs()}
     assert set(NAMES) <= set(specs)
-    assert len(NAMES) == 14
+    assert len(NAMES) == 16
     for stage in STAGES:
         spec = specs[stage.name]
         assert spec.partitions_def == timelines
@@ -45,7 +45,8 @@ def test_the_job_runs_every_stage_in_one_process() -> None:
 def test_stages_on_the_inference_host_share_its_pool() -> None:
     graph = definitions({}).resolve_asset_graph()
     pools = {stage.name: graph.get(dg.AssetKey(stage.name)).pools for stage in STAGES}
-    on_the_host = {"field_segmentation", "detect_edges", "detect_objects", "preprocess", "run_ocr", "escalate_vlm"}
+    on_the_host = {"field_segmentation", "detect_edges", "detect_objects", "preprocess", "run_ocr", "transcribe"}
+    on_the_host |= {"escalate_vlm"}
     assert pools == {name: {"gpu"} if name in on_the_host else set() for name in NAMES}
 
 

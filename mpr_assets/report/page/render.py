@@ -22,7 +22,7 @@ from markupsafe import Markup
 from pydantic import Field, JsonValue
 
 from gpu_service.settings import Settings
-from mpr_assets.report.model import BrandReport, Exposure, Report
+from mpr_assets.report.model import BrandReport, Exposure, Mention, Report
 from mpr_assets.report.page.colours import brand_colours
 from mpr_assets.report.page.data import found_by, page_data
 from mpr_assets.report.page.pictures import Card, GetPicture, evidence_pictures, film
@@ -131,6 +131,7 @@ def render_page(
         ticks=_ticks(report.duration_ms),
         units=LANE_UNITS,
         cuts=_marks_path(report.cuts_ms, report.duration_ms),
+        said=_said(report),
         edges=_marks_path([chunk.timeline_start_ms for chunk in report.chunks[1:]], report.duration_ms),
         any_ms=_any_brand_ms(report),
         bridged=any(one.inferred for brand in report.brands for one in brand.exposures),
@@ -272,7 +273,16 @@ def _template() -> Template:
     return environment.get_template("page.html")
 
 
-def _lane_path(exposures: Sequence[Exposure], duration_ms: int) -> str:
+def _said(report: Report) -> list[tuple[str, int, str]]:
+    """Of each brand that is said, how often and the marks of its lane; the one said most often first."""
+    of_brand: dict[str, list[Mention]] = {}
+    for one in report.mentions:
+        of_brand.setdefault(one.brand, []).append(one)
+    most = sorted(of_brand.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    return [(brand, len(times), _lane_path(times, report.duration_ms)) for brand, times in most]
+
+
+def _lane_path(exposures: Sequence[Exposure | Mention], duration_ms: int) -> str:
     """Bars as an SVG path of horizontal lines; neighbours that touch at this scale are one."""
     bars: list[list[int]] = []
     for one in exposures:

@@ -127,7 +127,7 @@ def test_every_column_says_what_it_holds(finished: tuple[World, Ran]) -> None:
 
 def test_skipped_stages_are_told_apart(finished: tuple[World, Ran]) -> None:
     tagged = {name for name, made in finished[1].materialized.items() if "mpr/skipped" in (made.tags or {})}
-    assert tagged == {"escalate_vlm", "escalate_cloud", "corrections", "evaluation"}
+    assert tagged == {"transcribe", "escalate_vlm", "escalate_cloud", "corrections", "evaluation"}
     assert all(next(iter(finished[1].metadata(name))) == "skipped" for name in tagged)
 
 
@@ -135,6 +135,7 @@ def test_stages_that_are_off_say_why(finished: tuple[World, Ran]) -> None:
     world, ran = finished
     said = {stage: ran.metadata(stage).get("skipped") for stage in NAMES}
     assert {stage: why for stage, why in said.items() if why} == {
+        "transcribe": "transcribe.enabled is false in the profile",
         "escalate_vlm": "escalate_vlm.enabled is false in the profile",
         "escalate_cloud": "escalate_cloud.enabled is false in the profile",
         "corrections": "no correction is given (mpr correct)",

@@ -10,6 +10,7 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +34,7 @@ from mpr_assets.exports.formats import FORMATS, FormatName, formats_named
 from mpr_assets.exports.names import one_line
 from mpr_assets.exports.tables import ReportTables
 from mpr_assets.exports.xlsx_file import MOST_ROWS, xlsx
+from mpr_assets.report.model import Caption, Mention
 from tests.mpr_assets.exports.reports import NAMES, tables
 
 FPS = 24
@@ -173,9 +175,12 @@ READERS: Mapping[FormatName, tuple[Callable[[bytes], dict[str, int]], Callable[[
 }
 """How each is read back, and how it writes a name."""
 
+OF_SPEECH: list[FormatName] = ["mentions", "captions"]
+"""They hold what is said, and no exposure."""
+
 
 def test_every_format_has_its_name_its_reader_and_a_file_of_its_own() -> None:
-    assert [*FORMATS] == [*get_args(FormatName)] == [*READERS]
+    assert [*FORMATS] == [*get_args(FormatName)] == [*READERS, *OF_SPEECH]
     assert (
         len({one.suffix for one in FORMATS.values()})
         == len({one.stored_name for one in FORMATS.values()})
@@ -187,6 +192,20 @@ def test_every_format_has_its_name_its_reader_and_a_file_of_its_own() -> None:
 def test_totals_are_those_of_the_report(name: FormatName) -> None:
     read, written = READERS[name]
     assert read(FORMATS[name].make(REPORT)) == expected(written)
+
+
+def test_what_is_said() -> None:
+    said = Mention(brand="=Acme", start_ms=200, end_ms=700, confidence=0.8, text="acme <b>", context="by acme <b>")
+    line = Caption(start_ms=0, end_ms=900, text="by acme <b> --> now")
+    heard = replace(REPORT, report=REPORT.report.model_copy(update={"mentions": (said,), "captions": (line,)}))
+    [row] = csv.DictReader(io.StringIO(FORMATS["mentions"].make(heard).decode(), newline=""))
+    assert row == {**{name: str(value) for name, value in said.model_dump().items()}, "brand": "'=Acme"}
+    [cue] = webvtt.from_string(FORMATS["captions"].make(heard).decode())
+    assert (cue.start, cue.end, html.unescape(cue.raw_text)) == ("00:00:00.000", "00:00:00.900", line.text)
+    cues = webvtt.from_string(FORMATS["webvtt"].make(heard).decode())
+    assert ("00:00:00.200", "=Acme (said)") in [(one.start, one.raw_text) for one in cues]
+    assert FORMATS["mentions"].make(REPORT).decode().split() == ["brand,start_ms,end_ms,confidence,text,context"]
+    assert FORMATS["captions"].make(REPORT) == b"WEBVTT\n"
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -2083,6 +2083,18 @@ export interface components {
             /** Bins */
             bins: components["schemas"]["CalibrationBin"][];
         };
+        /**
+         * Caption
+         * @description A line of the transcript.
+         */
+        Caption: {
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Text */
+            text: string;
+        };
         /** ChangedFigure */
         ChangedFigure: {
             /** Name */
@@ -3627,6 +3639,30 @@ export interface components {
             h: number;
         };
         /**
+         * Mention
+         * @description A brand that is said, `[start_ms, end_ms)` on the timeline's clock. It is no part of the time on screen.
+         */
+        Mention: {
+            /** Brand */
+            brand: string;
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Confidence */
+            confidence: number;
+            /**
+             * Text
+             * @description the words as they were heard
+             */
+            text: string;
+            /**
+             * Context
+             * @description the words around it
+             */
+            context: string;
+        };
+        /**
          * Mistake
          * @description An unbroken time in which a brand was missed, or claimed and not there.
          */
@@ -4342,6 +4378,18 @@ export interface components {
              * @default []
              */
             unlisted: components["schemas"]["UnlistedText"][];
+            /**
+             * Mentions
+             * @description brands that are said, in the order of time
+             * @default []
+             */
+            mentions: components["schemas"]["Mention"][];
+            /**
+             * Captions
+             * @description the transcript in lines; empty: nothing was transcribed
+             * @default []
+             */
+            captions: components["schemas"]["Caption"][];
             /** Stages */
             stages: components["schemas"]["StageProvenance"][];
         };
