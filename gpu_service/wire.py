@@ -178,6 +178,12 @@ class VlmAnswer(Message):
     text: str = Field("", description="what the model wrote")
 
 
+class VectorAnswer(Message):
+    """A crop as numbers: the product of two crops' vectors is their likeness, -1 to 1."""
+
+    values: tuple[float, ...]
+
+
 class TranscribeItem(Message):
     """What is known of a piece of sound before it is heard."""
 

@@ -31,7 +31,7 @@ ROOMS = {
     "mpr_live": "places processes sources recording ingest worker supervisor control",
     "mpr_api": "access world routes editor_page app webhook",
     "mpr_cli": "exit_status terminal document arguments progress_display report export truth evaluation correct "
-    "materialize new_timeline run init timeline live profile brands cache control costs history diff why "
+    "materialize new_timeline run init timeline live profile brands similar cache control costs history diff why "
     "why_not query airings replay scenarios doctor watch serve app",
 }
 """Folders and files of each package, in the order in which they may import one another: those before them."""

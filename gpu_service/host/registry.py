@@ -9,8 +9,10 @@ from gpu_service.routines.ocr.routine import OCR
 from gpu_service.routines.preprocess import PREPROCESS
 from gpu_service.routines.segment_field import SEGMENT_FIELD
 from gpu_service.routines.transcribe import TRANSCRIBE
+from gpu_service.routines.vectors import VECTORS
 from gpu_service.routines.vlm import VLM
 
 ROUTINES: dict[str, AnyRoutine] = {
-    routine.name: routine for routine in (SEGMENT_FIELD, DETECT_EDGES, DETECT, PREPROCESS, OCR, VLM, TRANSCRIBE)
+    routine.name: routine
+    for routine in (SEGMENT_FIELD, DETECT_EDGES, DETECT, PREPROCESS, OCR, VLM, TRANSCRIBE, VECTORS)
 }

@@ -31,6 +31,11 @@ class Keys:
         return f"cache/timelines/{timeline}/crops/{fingerprint[:16]}"
 
     @staticmethod
+    def vectors(timeline: str) -> str:
+        """The vectors of a timeline's crops and texts; whoever misses them makes them again."""
+        return f"cache/timelines/{timeline}/vectors.parquet"
+
+    @staticmethod
     def overlay(timeline: str, run: str, stage: str, seq: int, name: str) -> str:
         return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}_{name}.png"
 

@@ -280,7 +280,7 @@ def test_info_and_metrics(http: httpx2.Client) -> None:
 
 def test_the_document_names_every_routine_and_its_settings() -> None:
     document = create_app(ROUTINES, ServiceConfig(preload={})).openapi()
-    names = ["segment_field", "detect_edges", "detect", "preprocess", "ocr", "vlm"]
+    names = ["segment_field", "detect_edges", "detect", "preprocess", "ocr", "vlm", "transcribe", "vectors"]
     paths = [f"/{name}{suffix}" for name in names for suffix in ("", "/debug", "/identity")]
     assert list(document["paths"]) == ["/health", "/info", "/metrics", *paths]
     content = document["paths"]["/ocr"]["post"]["requestBody"]["content"]
@@ -291,7 +291,7 @@ def test_the_document_names_every_routine_and_its_settings() -> None:
     assert references <= set(document["components"]["schemas"])
 
 
-@pytest.mark.parametrize("name", [name for name in ROUTINES if name != "vlm"])  # which needs a model to be named
+@pytest.mark.parametrize("name", [name for name in ROUTINES if name not in ("vlm", "transcribe")])  # which need a model
 def test_every_routine_answers_with_its_defaults(everything: httpx2.Client, name: str) -> None:
     picture = encode_png(np.full((120, 160, 3), 60, np.uint8))
     said = post(everything, [picture], path=f"/{name}")
