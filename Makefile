@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock sbom clean
+.PHONY: help demo test test-long test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock sbom clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -76,6 +76,9 @@ serve: .venv/installed $(DAGSTER_HOME)/dagster.yaml editor ## the API and the ed
 
 test: .venv/installed ## the tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile
+
+test-long: .venv/installed ## tests that take minutes: killed processes, stores of earlier versions, the wheel
+	$(BIN)/pytest --numprocesses auto --dist loadfile --override-ini addopts=-q tests/long
 
 test-services: .venv/installed ## the tests against a real S3 server and PostgreSQL, which it starts and stops
 	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q --override-ini timeout=400 tests/services

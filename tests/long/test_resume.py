@@ -231,7 +231,7 @@ import os, signal, sys
 from pathlib import Path
 import dagster as dg
 from mpr_assets.stages import extract_frames
-from tests.mpr_assets.engine.test_resume import Mortal
+from tests.long.test_resume import Mortal
 from tests.world import World
 stage, lives, inputs, storage = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
