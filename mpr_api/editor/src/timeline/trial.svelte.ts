@@ -1,11 +1,9 @@
 // Trying a stage's settings on the frame in view: the latest value wins, late answers are dropped.
-import { answered, api, type Schemas } from '../api/client'
+import { tryOnFrames, type TrialAnswer } from '../api/try_on_frames'
 import { BrowserTrial } from '../opencv/browser_trial'
 import { runsHere } from '../opencv/wish'
 import type { Json } from '../settings/fields'
 import { compare } from './compare'
-
-type Answer = Schemas['TrialAnswer']
 
 export interface Wish {
   timeline: string
@@ -28,7 +26,7 @@ export interface Here {
 }
 
 export class Trial {
-  answer = $state.raw<Answer | null>(null)
+  answer = $state.raw<TrialAnswer | null>(null)
   failure = $state('')
   busy = $state(false)
   by = $state<'browser' | 'server'>('server')
@@ -37,7 +35,7 @@ export class Trial {
   private running: AbortController | null = null
   private next: Wish | null = null
   private readonly browser = new BrowserTrial()
-  private foundHere: { wish: string; rows: Answer['rows'] } | null = null
+  private foundHere: { wish: string; rows: TrialAnswer['rows'] } | null = null
 
   /** While one try runs, only the newest wish waits. */
   run(wish: Wish): void {
@@ -69,25 +67,19 @@ export class Trial {
     else this.busy = false
   }
 
-  private askServer({ timeline, stage, seq, overrides, debug }: Wish, signal: AbortSignal): Promise<Answer> {
-    return answered(
-      api.POST('/detect/timeline/{timeline}/try/{stage}', {
-        params: { path: { timeline, stage } },
-        body: { frames: [seq], overrides: overrides as never, debug },
-        signal,
-      }),
-    )
+  private askServer({ timeline, stage, seq, overrides, debug }: Wish, signal: AbortSignal): Promise<TrialAnswer> {
+    return tryOnFrames(timeline, stage, { frames: [seq], overrides, debug }, signal)
   }
 
   /** Null where the browser cannot: the server is asked then. */
-  private async askBrowser(wish: Wish, here: Here): Promise<Answer | null> {
+  private async askBrowser(wish: Wish, here: Here): Promise<TrialAnswer | null> {
     const { timeline, stage, seq, overrides } = wish
     if (!runsHere(stage, here.settings)) return null
     try {
       const field = stage === 'detect_edges' ? await here.field() : []
       const { rows, tookMs } = await this.browser.rows(here.url, { stage, seq, settings: here.settings, field })
       const without_effect = this.answer?.without_effect ?? {}
-      return { timeline, stage, frames: [seq], settings: here.settings, overrides, without_effect, rows, counts: {}, overlays: {}, took_ms: tookMs } as Answer
+      return { timeline, stage, frames: [seq], settings: here.settings, overrides, without_effect, rows, counts: {}, overlays: {}, took_ms: tookMs } as TrialAnswer
     } catch (error) {
       console.warn('OpenCV.js:', (error as Error).message)
       return null
@@ -95,7 +87,7 @@ export class Trial {
   }
 
   /** Compares with what the browser found of the same wish. */
-  private check(wish: Wish, answer: Answer): void {
+  private check(wish: Wish, answer: TrialAnswer): void {
     if (this.foundHere?.wish !== named(wish)) return
     const { gained, lost, changed } = compare(this.foundHere.rows, answer.rows)
     const boxes = gained.length + lost.length + changed.length
