@@ -230,7 +230,7 @@ DOWNSTREAM = {
     "timeline": NAMES,
     "compile_report": ["compile_report", "evaluation"],
     "escalate_vlm": NAMES[NAMES.index("escalate_vlm") :],
-    "preprocess": NAMES[NAMES.index("preprocess") :],
+    "preprocess": [name for name in NAMES[NAMES.index("preprocess") :] if name not in ("transcribe", "match_speech")],
 }
 
 

@@ -228,7 +228,7 @@ SELECTIONS: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "from match_brands": (
         "match_brands",
         {},
-        NAMES[NAMES.index("match_brands") :],
+        [name for name in NAMES[NAMES.index("match_brands") :] if name != "match_speech"],
     ),
     "alone": ("run_ocr", {"only": True}, ["run_ocr"]),
     "through itself": ("run_ocr", {"through": "run_ocr"}, ["run_ocr"]),
