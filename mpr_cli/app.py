@@ -87,7 +87,8 @@ COMMANDS = {
     "profile": CommandInfo("mpr_cli.profile", "List, show, validate and duplicate profiles."),
     "brands": CommandInfo("mpr_cli.brands", "Show and change the registry of brands that all timelines share."),
     "similar": CommandInfo(
-        "mpr_cli.similar", "Find the places of a timeline that look like a box in a frame, or like a picture."
+        "mpr_cli.similar",
+        "Find the places of a timeline that look like a box in a frame, or like a picture, with a contact sheet.",
     ),
     "cache": CommandInfo("mpr_cli.cache", "List and clear what can be recomputed: frames, crops, overlays."),
     "stop": CommandInfo(

@@ -135,6 +135,13 @@ def _joined(words: Sequence[NamedRow]) -> str:
     return " ".join(word["text"] for word in words)
 
 
+def _brands(run: StageRun[MatchSpeechSettings]) -> dict[str, str]:
+    """None where the profile has nothing transcribed: another list of brands then changes nothing."""
+    transcribe = run.profile.section("transcribe")
+    assert isinstance(transcribe, StageSettings)
+    return {"brands": run.brand_list().version} if transcribe.enabled else {}
+
+
 @declare_stage(
     name="match_speech",
     description="Matches what is said with the brands: mentions, each with its time.",
@@ -151,7 +158,7 @@ def _joined(words: Sequence[NamedRow]) -> str:
     },
     code_version=CODE_VERSION,
     inputs=("transcribe",),
-    depends_on=lambda run: {"brands": run.brand_list().version},
+    depends_on=_brands,
 )
 def stage(run: StageRun[MatchSpeechSettings], transcribe: StageTable) -> Result:
     """The mentions of all chunks."""

@@ -50,7 +50,7 @@ def test_the_report_in_every_format(api: httpx2.Client) -> None:
     assert [one["format"] for one in listed] == [*FORMATS]
     for one in listed:
         file = api.get(one["url"])
-        assert (file.status_code, len(file.content) > 20) == (200, True), one
+        assert (file.status_code, file.content != b"") == (200, True), one
         assert one["file_name"] in file.headers["content-disposition"]
     assert api.get(f"{MATCH}/files/report.html").headers["content-type"] == "text/html; charset=utf-8"
     difference = api.get("/detect/diff.html", params={"before": "match", "after": "match"})

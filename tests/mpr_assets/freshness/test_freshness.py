@@ -295,11 +295,10 @@ def another_file(matrix: Matrix) -> None:
 
 
 OF_ONE, OF_ALL = TIMELINES["one"], ALL
-BRANDS = below("match_brands") | {"match_speech"}
 OUTSIDE: dict[str, tuple[Any, list[str], set[str]]] = {
-    "another brand": (brands("brands: [Acme, Beta, Gamma]\n"), OF_ONE, BRANDS),
-    "an alias": (brands("brands: [{name: Acme, aliases: [Acme Corp]}, Beta]\n"), OF_ONE, BRANDS),
-    "a brand less": (brands("brands: [Acme]\n"), OF_ONE, BRANDS),
+    "another brand": (brands("brands: [Acme, Beta, Gamma]\n"), OF_ONE, below("match_brands")),
+    "an alias": (brands("brands: [{name: Acme, aliases: [Acme Corp]}, Beta]\n"), OF_ONE, below("match_brands")),
+    "a brand less": (brands("brands: [Acme]\n"), OF_ONE, below("match_brands")),
     "brands in another order": (brands("# of today\nbrands: [{name: Beta}, Acme]\n"), OF_ONE, set()),
     "a logo of a brand": (logo("Acme"), OF_ONE, below("detect_objects")),
     "a logo of a brand that nobody looks for": (logo("Other"), OF_ONE, set()),
@@ -440,8 +439,7 @@ def test_settings_that_cannot_be_told_are_left_out(matrix: Matrix, caplog: pytes
     assert {stage for stage in (one.name for one in NODES) if stage not in config["one-0"]} == {
         "detect_objects",
         "match_brands",
-        "match_speech",
         "compile_report",
         "evaluation",
     }
-    assert len(caplog.messages) == 4 + 2 * len(TIMELINES["one"]), "once a profile, or once a timeline"
+    assert len(caplog.messages) == 3 + 2 * len(TIMELINES["one"]), "once a profile, or once a timeline"
