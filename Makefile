@@ -77,8 +77,8 @@ serve: .venv/installed $(DAGSTER_HOME)/dagster.yaml editor ## the API and the ed
 test: .venv/installed ## the tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile
 
-test-long: .venv/installed ## tests that take minutes: killed processes, stores of earlier versions, the wheel
-	$(BIN)/pytest --numprocesses auto --dist loadfile --override-ini addopts=-q tests/long
+test-long: .venv/installed ## tests that take minutes: the API, killed processes, stores of earlier versions, the wheel
+	$(BIN)/pytest --numprocesses auto --dist loadfile --override-ini addopts=-q tests/long tests/mpr_api
 
 test-services: .venv/installed ## the tests against a real S3 server and PostgreSQL, which it starts and stops
 	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q --override-ini timeout=400 tests/services
