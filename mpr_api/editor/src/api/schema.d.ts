@@ -3324,7 +3324,8 @@ export interface components {
         /**
          * FoundObject
          * @description A logo or an object as `detect_objects` has it. `reference`: the picture or brand that it was compared with.
-         *     `quad`: corners in px of the reference's pose, where the engine gives one.
+         *     `quad`: corners in px of the reference's pose, where the engine gives one. `followed`: by its pixels from another
+         *     frame, on which the engine found it.
          */
         FoundObject: {
             /** Engine */
@@ -3339,6 +3340,8 @@ export interface components {
             box: number[];
             /** Quad */
             quad: number[];
+            /** Followed */
+            followed: boolean;
         };
         /** FoundRegion */
         FoundRegion: {
