@@ -25,7 +25,7 @@ LEARNT_EVERY, TRIED_AT = 2, 1
 """Even frames are learnt, odd ones tried."""
 TILE_PX = 256
 TILES_A_BRAND = 18
-EPOCHS = 12
+EPOCHS = 18
 
 
 @dataclass(frozen=True)
