@@ -30,7 +30,7 @@ def ingest(name: str, address: str) -> int:
     store = SessionStore(storage(), name)
     session = store.session()
     recording = Recording(store, session, scratch_folder(name))
-    reading = Reading(session, address, recording.last if session.kind == "file" else None)
+    reading = Reading(session, address, recording.last)
     try:
         while not told.is_set():
             match reading.get(LOOK_S):

@@ -21,7 +21,6 @@ SILENT_S = 15.0
 """A session that has not said so for this long has no process."""
 
 Status = Literal["starting", "active", "stopping", "inactive", "error"]
-Behind = Literal["queue", "thin", "skip"]
 
 
 class LiveObject(BaseModel):
@@ -41,8 +40,6 @@ class LiveSession(LiveObject):
     window_ms: int = Field(ge=500, le=600_000)
     speed: float = Field(1.0, gt=0, le=1000, description="of a file: how many times as fast as real time it is played")
     loop: bool = False
-    behind: Behind = Field("queue", description="what is done where analysis falls behind")
-    behind_ms: int = Field(60_000, ge=0, description="lag from which that is done, in ms of the session")
     started_s: float = Field(description="by the clock of the machine, in seconds since 1970")
 
 

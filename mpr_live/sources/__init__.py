@@ -1,1 +1,1 @@
-"""Where packets come from: files, servers that are pulled, publishers that are listened for."""
+"""Where packets come from."""

@@ -21,12 +21,10 @@ class CopiedStreams:
     sound: AudioStream | None
 
     @classmethod
-    def of(cls, container: InputContainer) -> CopiedStreams | None:
-        """The first picture and the first sound; None: there is no picture."""
-        if not container.streams.video:
-            return None
+    def of(cls, container: InputContainer, video: VideoStream) -> CopiedStreams:
+        """One video stream and the first sound."""
         sounds = [one for one in container.streams.audio if one.codec_context.name in SOUND_CODECS]
-        return cls(container, container.streams.video[0], sounds[0] if sounds else None)
+        return cls(container, video, sounds[0] if sounds else None)
 
     @property
     def all(self) -> list[VideoStream | AudioStream]:

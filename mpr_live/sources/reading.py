@@ -13,18 +13,18 @@ from fractions import Fraction
 from typing import TypeAlias
 
 import av
-from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from gpu_service.errors import BadInput, MprError, TransientError
+from gpu_service.errors import MprError, TransientError
 from mpr_assets.sessions.session import LiveSession, Window
 from mpr_live.sources.copied_streams import CopiedStreams
+from mpr_resources.media.opening import open_video
+from mpr_resources.media.sources import LocalFile
+from mpr_resources.media.streams import ANY_STREAM
 
 HELD = 1000
 """Packets that wait to be taken, at most."""
-OPEN_S, READ_S = 15.0, 15.0
-"""How long a server that is pulled may take to answer, and to send something more."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Reading:
     """What comes from a session's source."""
 
     def __init__(self, session: LiveSession, address: str, last: Window | None) -> None:
-        """`address`: with what is secret in it. `last`: the window that a file is gone on with after."""
+        """`address`: a path. `last`: the window that the file is gone on with after."""
         self._session = session
         self._address = address
         self._last = last
@@ -70,41 +70,43 @@ class Reading:
 
     def _read(self) -> None:
         try:
-            if self._session.kind == "file":
-                self._play()
-            else:
-                self._pull()
+            self._play()
             self._put(Ended())
         except MprError as error:
             self._put(Ended(error))
         except av.FFmpegError as error:
             self._put(Ended(TransientError(f"The source cannot be read any more ({error.strerror})")))
 
-    # Sources are not closed here: packets that wait to be taken still refer to their streams, and close them at last.
+    # Of a source only the file is closed: packets that wait to be taken refer to their streams, and close them at last.
 
     def _play(self) -> None:
         again = False
         while not self._over.is_set():
-            container = av.open(self._address)
-            streams = _copied(container, self._session.source)
-            resume_pts = self._resume_pts(streams) if not again else None
-            self._put(Opened(streams, goes_on=resume_pts is not None))
-            pace = PlayingPace(self._session.speed)
-            for packet in container.demux(*streams.all):
-                if self._over.is_set():
-                    return
-                if packet.dts is None:
-                    continue
-                if resume_pts is not None:
-                    is_video = packet.stream.index == streams.video.index
-                    if not (is_video and packet.is_keyframe and packet.pts is not None and packet.pts >= resume_pts):
-                        continue
-                    resume_pts = None
-                pace.wait(packet.dts * packet.time_base, self._over)
-                self._put(packet)
+            file = LocalFile(self._address)
+            file.check()
+            video = open_video(file, ANY_STREAM)
+            with video.file:
+                self._play_once(CopiedStreams.of(video.container, video.stream), again=again)
             if not self._session.loop:
                 return
             again = True
+
+    def _play_once(self, streams: CopiedStreams, *, again: bool) -> None:
+        resume_pts = self._resume_pts(streams) if not again else None
+        self._put(Opened(streams, goes_on=resume_pts is not None))
+        pace = PlayingPace(self._session.speed)
+        for packet in streams.container.demux(*streams.all):
+            if self._over.is_set():
+                return
+            if packet.dts is None:
+                continue
+            if resume_pts is not None:
+                is_video = packet.stream.index == streams.video.index
+                if not (is_video and packet.is_keyframe and packet.pts is not None and packet.pts >= resume_pts):
+                    continue
+                resume_pts = None
+            pace.wait(packet.dts * packet.time_base, self._over)
+            self._put(packet)
 
     def _resume_pts(self, streams: CopiedStreams) -> int | None:
         """Where a file that was recorded up to a window is gone on with, in its own units; it is wound on to there."""
@@ -113,16 +115,6 @@ class Reading:
         end_pts = self._last.end_pts
         streams.container.seek(max(0, end_pts - 1), stream=streams.video)
         return end_pts
-
-    def _pull(self) -> None:
-        container = av.open(self._address, timeout=(OPEN_S, READ_S))
-        streams = _copied(container, self._session.source)
-        self._put(Opened(streams, goes_on=False))
-        for packet in container.demux(*streams.all):
-            if self._over.is_set():
-                return
-            if packet.dts is not None:
-                self._put(packet)
 
     def _put(self, what: Came) -> None:
         while not self._over.is_set():
@@ -149,10 +141,3 @@ class PlayingPace:
         due_s = began_s + float(at_s - first_s) / self._speed
         if due_s > now_s:
             over.wait(due_s - now_s)
-
-
-def _copied(container: InputContainer, source: str) -> CopiedStreams:
-    streams = CopiedStreams.of(container)
-    if streams is None:
-        raise BadInput(f"{source} has no picture", "choose a source with video")
-    return streams

@@ -54,4 +54,13 @@ def test_a_source_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     came = Reading(SESSION, str(sound), None).get(5)
     assert isinstance(came, Ended)
     assert isinstance(came.error, BadInput)
-    assert str(came.error) == "clip has no picture; choose a source with video."
+    assert str(came.error) == f"{sound} holds only sound; name a file that holds video."
+
+
+def test_a_list_that_names_another_file_is_refused(clip: Path) -> None:
+    playlist = clip.with_name("list.mp4")
+    playlist.write_text(f"ffconcat version 1.0\nfile {clip.name}\n")
+    came = Reading(SESSION, str(playlist), None).get(5)
+    assert isinstance(came, Ended)
+    assert isinstance(came.error, BadInput)
+    assert "it names other media, which are not followed" in str(came.error)
