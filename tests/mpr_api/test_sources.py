@@ -110,9 +110,11 @@ def test_routines_of_the_inference_host(api: httpx2.Client, api_world: World) ->
     assert nowhere.json()["error"].startswith("There is no inference host")
     host = HTTPServer(("127.0.0.1", 0), Host)
     Thread(target=host.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{host.server_port}"
+    address = f"http://***@127.0.0.1:{host.server_port}"
     resources = resources_of(api_world)
-    object.__setattr__(resources, "inference", InferenceResource(url=address, token="t"))
+    object.__setattr__(
+        resources, "inference", InferenceResource(url=address.replace("***", "someone:canary"), token="t")
+    )
     with served(Backend(config_of(api_world), api_world.instance, resources)) as url, httpx2.Client(timeout=60) as http:
         told = http.post(f"{url}/detect/gpu/segment_field/debug", json={"a": 1})
         assert told.json() == {"path": "/segment_field/debug", "body": {"a": 1}}
