@@ -47,6 +47,9 @@ class ModelFiles(Settings):
     )
 
 
+VARIANTS_KEPT = 4
+"""Of a model that is loaded in several ways, by the number of its threads for one, which requests may choose."""
+
 _host = ModelFiles()
 _guard = threading.Lock()
 _locks: dict[tuple[str, str], threading.Lock] = {}
@@ -184,6 +187,7 @@ def load(kind: str, name: str, setting: str, make: Callable[[Path], M]) -> M:
         held = _held.get(key)
         if held and held[0] == seal:
             model: M = held[1]
+            _hold(kind, str(path), seal, model)
             return model
         try:
             model = make(path)
@@ -195,8 +199,18 @@ def load(kind: str, name: str, setting: str, make: Callable[[Path], M]) -> M:
                 f"`{kind.partition(' ')[0]}`: "
                 f"{one_line(error)}."
             ) from error
-        _held[key] = seal, model
+        _hold(kind, str(path), seal, model)
         return model
+
+
+def _hold(kind: str, path: str, seal: str, model: object) -> None:
+    """Keep the model, and of its engine's others at this path those that were used last."""
+    with _guard:
+        _held.pop((kind, path), None)
+        _held[kind, path] = seal, model
+        variants = [key for key in _held if key[1] == path and key[0].partition(" ")[0] == kind.partition(" ")[0]]
+        for key in variants[:-VARIANTS_KEPT]:
+            del _held[key]
 
 
 def identity(name: str, setting: str) -> str:

@@ -17,11 +17,13 @@ import uvicorn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gpu_service.errors import BadInput, MprError
+from gpu_service.host.callers import NoForeignPages
 from gpu_service.host.slow_clients import HeadersInTime, take_all_file_descriptors
 from mpr_assets.automation.new_media import SIDECAR, is_media
 from mpr_assets.definitions import media_resource, storage_resource
@@ -30,6 +32,7 @@ from mpr_resources.storage.store import Storage
 
 TOKEN = "MPR_WEBHOOK_TOKEN"
 MOST_BYTES = 1_000_000
+MOST_KEY_BYTES = 1024
 BODY_TIMEOUT_S = 30.0
 CREATED = ("ObjectCreated:", "s3:ObjectCreated:")
 
@@ -75,9 +78,19 @@ def noticed_keys(event: BucketEvent, bucket: str, prefix: str) -> list[str]:
         if not record.event_name.startswith(CREATED) or record.s3.bucket.name != bucket or not key.startswith(prefix):
             continue
         media = key.removeprefix(prefix).removesuffix(SIDECAR)
-        if is_media(media):
+        if _is_key(media) and is_media(media):
             keys[media] = None
     return list(keys)
+
+
+def _is_key(key: str) -> bool:
+    """Whether it can name an object below a prefix: no longer than S3 lets it be, without `..`, and printable."""
+    try:
+        size_bytes = len(key.encode())
+    except UnicodeEncodeError:  # half of a character's pair
+        return False
+    parts = key.split("/")
+    return size_bytes <= MOST_KEY_BYTES and key.isprintable() and not {"", ".", ".."}.intersection(parts)
 
 
 def bucket_of(media_url: str) -> tuple[str, str]:
@@ -129,7 +142,9 @@ def webhook_app(storage: Storage, media_url: str, token: str) -> Starlette:
             return JSONResponse(error.body(), 503)
         return JSONResponse({"noticed": len(keys), "ignored": len(event.records) - len(keys)}, 202)
 
-    return Starlette(routes=[Route("/", take, methods=["POST"])])
+    # Its token is asked for under whatever name it is reached.
+    guard = Middleware(NoForeignPages, to="the webhook", loopback_only=False)
+    return Starlette(routes=[Route("/", take, methods=["POST"])], middleware=[guard])
 
 
 def _said(status: int, sentence: str, kind: str) -> JSONResponse:

@@ -34,6 +34,7 @@ from gpu_service.host.bodies import (
     read_bytes,
     read_parts,
 )
+from gpu_service.host.callers import NoForeignPages
 from gpu_service.host.config import ServiceConfig
 from gpu_service.host.refusals import Refusal, from_error, from_validation
 from gpu_service.host.service import (
@@ -84,6 +85,9 @@ def create_app(routines: Mapping[str, AnyRoutine], config: ServiceConfig) -> Fas
     for routine in routines.values():
         _add_routine(app, service, routine, guarded)
     openapi.install(app, routines.values())
+    app.add_middleware(
+        NoForeignPages, to="the inference host", loopback_only=not config.token and not config.open_to_all
+    )
     return app
 
 

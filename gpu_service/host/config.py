@@ -7,7 +7,6 @@ read in `from_arguments`, which only the command calls.
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field, JsonValue, ValidationError
 
 from gpu_service.errors import BadInput
+from gpu_service.host.callers import is_loopback
 from gpu_service.models import parse_files
 from gpu_service.settings import Settings
 
@@ -96,19 +96,12 @@ def from_arguments(arguments: Sequence[str], environment: Mapping[str, str]) -> 
         raise BadInput(
             f"--{name.replace('_', '-')} (or {PREFIX}{name.upper()}) is not usable: {first['msg']}."
         ) from error
-    if not config.token and not config.open_to_all and not _is_loopback(config.host):
+    if not config.token and not config.open_to_all and not is_loopback(config.host):
         raise BadInput(
             f"Without a token, whoever reaches {config.host} could use this host",
             f"set {PREFIX}TOKEN, listen on 127.0.0.1, or allow it with --open-to-all true",
         )
     return config
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _preload(text: str) -> dict[str, dict[str, JsonValue]]:

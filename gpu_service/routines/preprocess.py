@@ -8,6 +8,7 @@ Which crops of several frames show the same thing is decided by the stage, not h
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 import cv2
@@ -58,6 +59,8 @@ LEAST_STROKE_PX = 12
 MOST_CROP_PX = 9_000_000
 MOST_CROP_SIDE_PX = 32_000
 """No crop is larger, whatever is asked for; a 4K frame fits."""
+MOST_PX = 500_000_000
+"""Of all crops of a picture together: some seconds of work, and 60 crops of whole 4K frames."""
 MOST_SHOWN = 32
 """Crops in a debug picture."""
 
@@ -275,10 +278,27 @@ def _answer(crop: Crop) -> CropAnswer:
     )
 
 
+def _crops(image: Image, item: PreprocessItem, settings: CropSettings) -> Iterator[Crop]:
+    total_px = 0
+    for what in item.crops:
+        crop = cut(image, what, settings)
+        total_px += crop.pixels.shape[0] * crop.pixels.shape[1]
+        if total_px > MOST_PX:
+            raise BadInput(
+                f"The {len(item.crops)} crops of one picture come to more than {MOST_PX // 10**6} megapixels",
+                "ask for fewer",
+            )
+        yield crop
+
+
 def run(batch: Batch[CropSettings, PreprocessItem]) -> list[PreprocessAnswer]:
-    """An answer's crops are in the order of its item's."""
+    """An answer's crops are in the order of its item's.
+
+    Raises:
+        BadInput: a box lies outside its picture, a quad has no area, or the crops of a picture are too many pixels.
+    """
     return [
-        PreprocessAnswer(crops=tuple(_answer(cut(image, what, batch.settings)) for what in item.crops))
+        PreprocessAnswer(crops=tuple(_answer(crop) for crop in _crops(image, item, batch.settings)))
         for image, item in zip(batch.images, batch.items, strict=True)
     ]
 
@@ -287,7 +307,7 @@ def debug(batch: Batch[CropSettings, PreprocessItem]) -> list[tuple[PreprocessAn
     """`cuts`: what was cut, on the frame; grey where plain. `crops`: the crops one below the other."""
     answers: list[tuple[PreprocessAnswer, DebugPictures]] = []
     for image, item in zip(batch.images, batch.items, strict=True):
-        crops = [cut(image, what, batch.settings) for what in item.crops]
+        crops = list(_crops(image, item, batch.settings))
         cuts = image.copy()
         for crop in crops:
             height, width = crop.pixels.shape[:2]

@@ -5,12 +5,12 @@ Read from the environment in `from_environ` alone, which the command calls.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_service.errors import BadInput
+from gpu_service.host.callers import is_loopback
 from mpr_resources.environment import project_folder, state_folder
 
 TOKEN, READ_TOKEN = "MPR_API_TOKEN", "MPR_API_READ_TOKEN"
@@ -88,16 +88,6 @@ class ApiConfig:
             if scheme not in ("http", "https") or not rest or "/" in rest or "*" in rest:
                 raise BadInput(f"{origin!r} in {ORIGINS} is not an origin", "write it like https://tools.example")
         return self
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def root_folder(root: str) -> Path | None:

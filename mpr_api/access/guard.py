@@ -10,18 +10,17 @@ import hashlib
 import hmac
 import time
 from typing import Literal
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mpr_api.access.config import ApiConfig, is_loopback
+from gpu_service.host.callers import SAFE_METHODS, is_foreign_page, names_this_machine
+from mpr_api.access.config import ApiConfig
 from mpr_api.access.refusals import answer
 
 COOKIE = "mpr_login"
 COOKIE_S = 7 * 24 * 3600
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 GUARDED = ("/detect", "/api")
 OPEN = frozenset({"/detect/login", "/detect/logout", "/detect/session"})
 """Paths of the API that are answered without a token."""
@@ -102,9 +101,9 @@ class Access:
         """Status and sentence; None: it may be answered."""
         config, path = self._config, short_path(request.url.path)
         host = request.headers.get("host", "")
-        if not config.token and not is_loopback(_host_name(host)):
+        if not config.token and not names_this_machine(host):
             return 403, "Without a token the API answers to localhost and 127.0.0.1 only; set MPR_API_TOKEN to open it."
-        if request.method not in SAFE_METHODS and not self._from_here(request, host):
+        if is_foreign_page(request.method, request.headers.get("origin"), host, config.origins):
             return 403, "Pages of other servers may change nothing here; MPR_API_ORIGINS lists those that may."
         size = request.headers.get("content-length", "")
         if size.isdecimal() and int(size) > config.body_bytes and not path.startswith(UPLOADS):
@@ -117,19 +116,6 @@ class Access:
         if role == "read" and request.method not in SAFE_METHODS:
             return 403, "The read-only token changes nothing; use the other one."
         return None
-
-    def _from_here(self, request: Request, host: str) -> bool:
-        """Whether no page asks, or one that may."""
-        origin = request.headers.get("origin")
-        return origin is None or urlsplit(origin).netloc == host or origin in self._config.origins
-
-
-def _host_name(host: str) -> str:
-    """Of `name:port` and `[address]:port`."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
 
 
 def _limited(receive: Receive, most: int) -> Receive:

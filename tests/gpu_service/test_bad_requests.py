@@ -142,6 +142,16 @@ BAD: dict[str, tuple[Bad, int, str]] = {
         422,
         "at `item.crops.0.box.x`",
     ),
+    "more crops than a frame has": (
+        Bad("/preprocess", body={"image_b64": GOOD_B64, "item": {"crops": [{"box": BOX}] * 501}}),
+        422,
+        "at `item.crops`: Tuple should have at most 500 items",
+    ),
+    "more threads than any machine has": (
+        Bad("/ocr", body={"image_b64": GOOD_B64, "settings": {"threads": 257}}),
+        422,
+        "at `settings.threads`",
+    ),
     "reference that is not base64": (
         Bad("/detect", body={"image_b64": GOOD_B64, "references": [{"brand": "a", "name": "b", "image_b64": "!"}]}),
         422,

@@ -129,6 +129,17 @@ def test_many_threads_load_a_model_once_and_anew_when_its_file_changes(tmp_path:
     assert made == [b"1", b"22"]
 
 
+def test_of_a_model_in_many_variants_those_are_kept_that_were_used_last(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"1")
+    models.use(ModelFiles(files={"m": str(file)}))
+    made: list[str] = []
+    for threads in ("1", "2", "3", "4", "1", "5", "1", "2"):
+        models.load(f"variants {threads}", "m", "x", lambda _, threads=threads: made.append(threads) or threads)  # type: ignore[misc]
+    assert made == ["1", "2", "3", "4", "5", "2"]
+    assert [kind for kind, path in models._held if path == str(file)] == [f"variants {n}" for n in "4512"]
+
+
 def test_a_damaged_model_is_named_with_what_is_wrong(tmp_path: Path) -> None:
     file = tmp_path / "boards.onnx"
     file.write_bytes(b"no model")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, decode
-from gpu_service.routines import Batch
+from gpu_service.routines import Batch, preprocess
 from gpu_service.routines.preprocess import (
     PREPROCESS,
     Crop,
@@ -242,3 +242,15 @@ def test_routine_answers_in_order_and_shows_its_work() -> None:
     assert [list(pictures) for _, pictures in shown] == [["cuts", "crops"], ["cuts", "crops"]]
     assert shown[1][1]["cuts"].shape == image.shape
     assert PREPROCESS.identity(batch.settings) == f"preprocess/1/opencv-{cv2.__version__}"
+
+
+def test_crops_of_too_many_pixels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preprocess, "MOST_PX", 2_000_000)
+    image = np.zeros((1000, 1000, 3), np.uint8)
+    whole = CropBox(box=Box(x=0, y=0, w=1000, h=1000))
+    two, three = (PreprocessItem(crops=(whole,) * count) for count in (2, 3))
+    settings = CropSettings(straighten=False)
+    assert [len(answer.crops) for answer in PREPROCESS.run(Batch([image], [two], settings))] == [2]
+    for routine in (PREPROCESS.run, PREPROCESS.debug):
+        with pytest.raises(BadInput, match=r"The 3 crops of one picture come to more than 2 megapixels; ask for fewer"):
+            routine(Batch([image], [three], settings))

@@ -43,6 +43,13 @@ def record(key: str, event: str = "ObjectCreated:Put", bucket: str = "media") ->
         pytest.param([record("other/a.mp4")], [], id="beside the prefix"),
         pytest.param([record("in/a.mp4", bucket="x")], [], id="another bucket"),
         pytest.param([record("in/a.mp4", "ObjectRemoved:Delete")], [], id="deleted"),
+        pytest.param([record("in/../a.mp4"), record("in/%2e%2e/a.mp4")], [], id="out of the prefix"),
+        pytest.param([record("in/x/../../a.mp4"), record("in/./a.mp4")], [], id="out of it further in"),
+        pytest.param([record("in//a.mp4"), record("in/x//a.mp4")], [], id="a folder without name"),
+        pytest.param([record("in/a%00.mp4"), record("in/a%0A.mp4")], [], id="unprintable"),
+        pytest.param([record("in/\ud800.mp4")], [], id="half a character"),
+        pytest.param([record("in/" + "a" * 1020 + ".mp4")], ["a" * 1020 + ".mp4"], id="as long as S3 lets it be"),
+        pytest.param([record("in/" + "a" * 1021 + ".mp4")], [], id="longer"),
     ],
 )
 def test_which_files_an_event_is_about(records: list[dict[str, Any]], keys: list[str]) -> None:
@@ -91,12 +98,19 @@ def post(storage: Storage, body: bytes | AsyncIterator[bytes], headers: dict[str
         pytest.param(b"{}", {}, 401, "The bearer token is missing or wrong.", id="no token"),
         pytest.param(b"{}", {"Authorization": "Bearer x"}, 401, "The bearer token is missing", id="another token"),
         pytest.param(b"{}", {"Authorization": "secret"}, 401, "The bearer token is missing", id="no bearer"),
+        pytest.param(
+            b"{}",
+            {**BEARER, "Origin": "https://evil.example"},
+            403,
+            "Pages of other servers may ask nothing",
+            id="page",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path: Path, body: bytes, headers: dict[str, str], status: int, said: str) -> None:
     storage = Storage.open(str(tmp_path))
     code, answer = post(storage, body, headers)
-    kind = "refused" if status == 401 else "bad_input"
+    kind = "refused" if status in (401, 403) else "bad_input"
     assert (code, answer["error"][: len(said)], answer["kind"]) == (status, said, kind)
     assert list(noticed(storage)) == []
 

@@ -11,7 +11,7 @@ import importlib.util
 import os
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +130,7 @@ def _own_model(kind: str, threads: int) -> _Model:
         return _fetched(kind, threads)
 
 
-@cache
+@lru_cache(2 * models.VARIANTS_KEPT)
 def _fetched(kind: str, threads: int) -> _Model:
     """PaddleOCR's default, which it fetches at the first call and keeps in ~/.paddlex."""
     try:

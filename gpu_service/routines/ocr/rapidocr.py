@@ -37,9 +37,6 @@ QUAD_STEP = 8
 
 READER_HEIGHT_PX = 48
 
-THREAD_COUNTS_KEPT = 4
-"""The package's models take some 50 MB in memory, and a request may name any number of threads."""
-
 _loading = threading.Lock()
 
 
@@ -132,12 +129,12 @@ class _Reader(_Model):
         self.characters = with_blank_and_space(written, answer.shape[2])
 
 
-@lru_cache(THREAD_COUNTS_KEPT)
+@lru_cache(models.VARIANTS_KEPT)
 def _own_finder(threads: int) -> _Model:
     return _Model(_folder() / FINDER, threads)
 
 
-@lru_cache(THREAD_COUNTS_KEPT)
+@lru_cache(models.VARIANTS_KEPT)
 def _own_reader(threads: int) -> _Reader:
     return _Reader(_folder() / READER, threads)
 
