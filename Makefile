@@ -81,7 +81,7 @@ test-long: .venv/installed ## tests that take minutes: the API, killed processes
 	$(BIN)/pytest --numprocesses auto --dist loadfile --override-ini addopts=-q tests/long tests/mpr_api
 
 test-services: .venv/installed ## the tests against a real S3 server and PostgreSQL, which it starts and stops
-	$(BIN)/python -m tests.services.servers $(BIN)/pytest --override-ini addopts=-q --override-ini timeout=400 tests/services
+	$(BIN)/python -m tests.services.servers $(BIN)/pytest --numprocesses 2 --dist loadfile --override-ini addopts=-q --override-ini timeout=400 tests/services
 
 test-replay: .venv/installed ## what every setting makes stale, through a real daemon; takes most of an hour
 	$(BIN)/python -m tests.replay_matrix
