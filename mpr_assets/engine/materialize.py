@@ -60,19 +60,21 @@ def materialize_stage(
     started_s = time.monotonic()
     result = _made(stage, run, inputs) if skipped is None else Result(pl.DataFrame(schema=dict(stage.schema)))
     check_schema(result.rows, stage.schema, stage.name)
+    why = skipped or result.nothing_to_do
     settings = run.settings.model_dump(mode="json")
     header = TableHeader(
         stage=stage.name,
         timeline=run.timeline,
         profile=run.spec.profile,
         fingerprint=run.fingerprint,
-        data_version=data_version_of(result.rows, skipped or "", result.content),
+        data_version=data_version_of(result.rows, why, result.content),
         code_version=stage.code_version,
         settings=settings,
         overrides=run.overrides.record(),
         model=upstream.get("model", ""),
         upstream=upstream,
-        skipped=skipped,
+        skipped=why or None,
+        nothing_to_do=bool(result.nothing_to_do),
     )
     if skipped is None:
         run.keep_seconds(header, time.monotonic() - started_s)

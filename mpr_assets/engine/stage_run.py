@@ -46,12 +46,14 @@ class Result:
         counts: figures worth showing.
         content: hash of what it stored beside its table, where the table does not tell that apart.
         notes: sentences worth showing.
+        nothing_to_do: why there was nothing to do in what the stage was given: it counts as skipped. Empty: there was.
     """
 
     rows: pl.DataFrame
     counts: dict[str, int | float] = field(default_factory=dict)
     content: str = ""
     notes: tuple[str, ...] = ()
+    nothing_to_do: str = ""
 
 
 @dataclass(frozen=True)

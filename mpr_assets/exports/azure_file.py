@@ -9,32 +9,32 @@ from mpr_resources.media.clock import clock
 
 
 def azure(tables: ReportTables) -> bytes:
-    """UTF-8. The shape knows brands that were read or heard, so whatever was found in the picture is `Ocr`; it has no
-    box, no frame and no size, and one confidence a brand: that of its surest detection."""
+    """UTF-8. The shape knows brands that were read or heard: whatever was found in the picture is `Ocr`, what was said
+    `Transcript`. It has no box, no frame and no size, and one confidence a brand: that of its surest detection or
+    mention."""
     report = tables.report
+    instances: dict[str, list[dict[str, str]]] = {}
+    surest: dict[str, float] = {}
+    for brand in report.brands:
+        surest[brand.brand] = brand.max_confidence
+        instances[brand.brand] = [_instance("Ocr", one.start_ms, one.end_ms) for one in brand.exposures]
+    for said in report.mentions:
+        surest[said.brand] = max(surest.get(said.brand, 0.0), said.confidence)
+        instances.setdefault(said.brand, []).append(_instance("Transcript", said.start_ms, said.end_ms))
     brands = [
         {
             "id": number,
-            "name": brand.brand,
+            "name": name,
             "referenceId": "",
             "referenceUrl": "",
             "referenceType": "",
             "description": "",
             "tags": [],
-            "confidence": brand.max_confidence,
+            "confidence": surest[name],
             "isCustom": True,
-            "instances": [
-                {
-                    "brandType": "Ocr",
-                    "start": clock(one.start_ms),
-                    "end": clock(one.end_ms),
-                    "adjustedStart": clock(one.start_ms),
-                    "adjustedEnd": clock(one.end_ms),
-                }
-                for one in brand.exposures
-            ],
+            "instances": of_brand,
         }
-        for number, brand in enumerate(report.brands, start=1)
+        for number, (name, of_brand) in enumerate(instances.items(), start=1)
     ]
     insights = {"duration": clock(report.duration_ms), "brands": brands}
     index = {
@@ -43,3 +43,8 @@ def azure(tables: ReportTables) -> bytes:
         "videos": [{"insights": insights}],
     }
     return f"{json.dumps(index, ensure_ascii=False, indent=1)}\n".encode()
+
+
+def _instance(kind: str, start_ms: int, end_ms: int) -> dict[str, str]:
+    start, end = clock(start_ms), clock(end_ms)
+    return {"brandType": kind, "start": start, "end": end, "adjustedStart": start, "adjustedEnd": end}

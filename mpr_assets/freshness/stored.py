@@ -98,7 +98,7 @@ def _config_version(stage: Stage, header: TableHeader) -> str:
         return UNKNOWN
     if Overrides.from_record(header.overrides).frames is not None:
         return UNKNOWN
-    switch = {"enabled": False} if header.skipped else {}
+    switch = {"enabled": False} if header.switched_off else {}
     return config_version(hashed_settings(stage.name, settings) | switch, outside(stage, header))
 
 
@@ -139,10 +139,11 @@ def what_changed(stage: Stage, header: TableHeader, now: StageRun) -> list[str]:
     before = defaults | current_names(stage.settings, header.settings)
     settings = differing_settings(stage.settings, before, now.settings.model_dump(mode="json"))
     told = [f"{name} {was} → {is_now}" for name, (was, is_now) in settings.items() if name in defaults]
-    if header.skipped is None and now.skipped is None:
+    before_off = header.switched_off
+    if before_off is None and now.skipped is None:
         return told + changed_outside(outside(stage, header), stage.depends_on(now))
-    if "enabled" not in settings and now.skipped != header.skipped:
-        told.append(f"skipped now: {now.skipped}" if now.skipped else f"no longer skipped: {header.skipped}")
+    if "enabled" not in settings and now.skipped != before_off:
+        told.append(f"skipped now: {now.skipped}" if now.skipped else f"no longer skipped: {before_off}")
     return told
 
 

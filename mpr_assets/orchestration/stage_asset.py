@@ -56,7 +56,8 @@ from mpr_resources.storage.tables import (
 )
 
 SKIPPED_TAG = "mpr/skipped"
-"""On the materialization of a stage that was not made: its profile or the environment switches it off."""
+"""On the materialization of a stage that was not made: switched off by its profile or the environment, or with nothing
+to do."""
 PREVIEWS = 3
 OWNERS = ["team:mpr"]
 Metadata: TypeAlias = (

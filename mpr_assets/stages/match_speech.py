@@ -16,13 +16,14 @@ from pydantic import Field
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
-from mpr_assets.text.name_index import Hit, NameIndex
+from mpr_assets.text.name_index import NameIndex
 from mpr_assets.text.names import Tolerance
+from mpr_assets.text.sounds import TAG, SoundIndex
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.brands.folding import fold
 from mpr_resources.storage.tables import NamedRow, StageTable
 
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 SOURCE = "speech"
 PAUSE_MS = 1_500
 """Words that are farther apart are no name."""
@@ -65,8 +66,10 @@ def match_speech(words: pl.DataFrame, brands: BrandList, settings: MatchSpeechSe
         A table of `SCHEMA`. A longer name claims its words; a name that stands in words excluded for its brand, or that
         are never a brand, is none. The confidence is the mean of the words', times the likeness to the name.
     """
-    index = NameIndex(brands.brands, settings.tolerance, brands.languages)
-    rows = [row for said in _utterances(words) for row in _mentions(said, index, brands, settings)]
+    names = _Names(
+        NameIndex(brands.brands, settings.tolerance, brands.languages), SoundIndex(brands.brands, brands.languages)
+    )
+    rows = [row for said in _utterances(words) for row in _mentions(said, names, brands, settings)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row").sort("start_ms", "end_ms", "brand")
 
 
@@ -84,51 +87,66 @@ def _utterances(words: pl.DataFrame) -> Iterator[list[NamedRow]]:
 
 
 @dataclass(frozen=True)
-class _Said:
-    """A name in an utterance: the words `start` to `end` of it, half-open."""
+class _Names:
+    """The brands' names as they are spelt, and as they sound."""
 
-    hit: Hit
+    spelt: NameIndex
+    sounding: SoundIndex
+
+
+@dataclass(frozen=True)
+class _Said:
+    """A name in an utterance: the words `start` to `end` of it, half-open. `score`: likeness to the name, 0 to 1."""
+
+    brand: str
+    excluded: bool
+    letters: int
+    cost: float
+    score: float
     start: int
     end: int
 
 
 def _mentions(
-    said: Sequence[NamedRow], index: NameIndex, brands: BrandList, settings: MatchSpeechSettings
+    said: Sequence[NamedRow], names: _Names, brands: BrandList, settings: MatchSpeechSettings
 ) -> Iterator[tuple[object, ...]]:
-    found = list(_names_in(said, index))
-    excluded = [one for one in found if one.hit.name.excluded]
+    found = list(_names_in(said, names))
+    excluded = [one for one in found if one.excluded]
     used: set[int] = set()
     for one in sorted(found, key=_rank):
         words = range(one.start, one.end)
-        name = one.hit.name
-        bars = [other for other in excluded if other.hit.name.brand == name.brand]
-        if name.excluded or used & {*words} or any(other.start < one.end and one.start < other.end for other in bars):
+        bars = [other for other in excluded if other.brand == one.brand]
+        if one.excluded or used & {*words} or any(other.start < one.end and one.start < other.end for other in bars):
             continue
         heard = said[one.start : one.end]
         text = _joined(heard)
-        confidence = min(1.0, one.hit.score * sum(word["confidence"] for word in heard) / len(heard))
+        confidence = min(1.0, one.score * sum(word["confidence"] for word in heard) / len(heard))
         if confidence < settings.min_confidence or brands.never_means_one(text):
             continue
         used |= {*words}
         around = said[max(0, one.start - CONTEXT_WORDS) : one.end + CONTEXT_WORDS]
         times = heard[0]["start_ms"], max(word["end_ms"] for word in heard)
-        yield name.brand, *times, round(confidence, 4), SOURCE, text, _joined(around), heard[0]["chunk"]
+        yield one.brand, *times, round(confidence, 4), SOURCE, text, _joined(around), heard[0]["chunk"]
 
 
-def _names_in(said: Sequence[NamedRow], index: NameIndex) -> Iterator[_Said]:
-    parsed = index[_joined(said)]
+def _names_in(said: Sequence[NamedRow], names: _Names) -> Iterator[_Said]:
+    parsed = names.spelt[_joined(said)]
     # Of each folded word the spoken one that it is part of: "Coca-Cola" is one spoken word and two folded ones.
     owners = [at for at, word in enumerate(said) for _ in fold(word["text"], repair=True).words]
     if len(owners) != len(parsed.folded.words):  # folded together they may be others: an address without its www
         return
     for hit in parsed.hits:
-        yield _Said(hit, owners[hit.start], owners[hit.end - 1] + 1)
+        name = hit.name
+        at = owners[hit.start], owners[hit.end - 1] + 1
+        yield _Said(name.brand, name.excluded, name.letters, hit.cost, hit.score, *at)
+    for one in names.sounding.find([word.text for word in parsed.folded.words]):
+        at = owners[one.start], owners[one.end - 1] + 1
+        yield _Said(one.name.brand, False, len(one.name.key), one.edits, one.likeness, *at)
 
 
 def _rank(one: _Said) -> tuple[float, float, str, int]:
     """The longest first, misheard letters taken off threefold; independent of the order of brands."""
-    name = one.hit.name
-    return 3 * one.hit.cost - name.letters, one.hit.cost, name.brand, one.start
+    return 3 * one.cost - one.letters, one.cost, one.brand, one.start
 
 
 def _joined(words: Sequence[NamedRow]) -> str:
@@ -163,4 +181,7 @@ def _brands(run: StageRun[MatchSpeechSettings]) -> dict[str, str]:
 def stage(run: StageRun[MatchSpeechSettings], transcribe: StageTable) -> Result:
     """The mentions of all chunks."""
     found = match_speech(transcribe.rows, run.brand_list(), run.settings)
-    return Result(found, {"mentions": found.height, "brands_mentioned": found["brand"].n_unique()})
+    short = SoundIndex(run.brand_list().brands).too_short if transcribe.header.skipped is None else []
+    notes = [f"{key!r} has too few sounds to be found by its sound: its tag {TAG!r} does nothing." for key in short]
+    counts = {"mentions": found.height, "brands_mentioned": found["brand"].n_unique()}
+    return Result(found, {**counts}, notes=tuple(notes))

@@ -20,7 +20,9 @@ from gpu_service.wire import TranscribeAnswer, TranscribeItem
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
+from mpr_assets.report.source_names import source_names
 from mpr_assets.timelines.chunks import stream_place
+from mpr_assets.timelines.spec import ChunkSpec
 from mpr_resources.media.sound import SoundSpan, count_pieces, has_sound, pieces
 from mpr_resources.storage.tables import NamedRow, StageTable
 
@@ -146,12 +148,15 @@ def _outside(run: StageRun[TranscribeSettings]) -> dict[str, str]:
 def stage(run: StageRun[TranscribeSettings], timeline: StageTable) -> Result:
     """The words of all chunks."""
     spans, silent = [], []
+    shown = source_names([*run.spec.chunks, *(ChunkSpec(source=source) for source in timeline.rows["source"])])
     for chunk in timeline.rows.iter_rows(named=True):
         span = _span(run, chunk)
         if has_sound(span.source, span.place):
             spans.append((chunk["chunk"], span))
         else:
-            silent.append(f"{span.source.name} has no sound: nothing is heard in chunk {chunk['chunk']}.")
+            silent.append(f"{shown[chunk['source']]} has no sound: nothing is heard in chunk {chunk['chunk']}.")
+    if not spans:
+        return Result(pl.DataFrame(schema=SCHEMA), nothing_to_do=" ".join(silent))
     names = ", ".join(brand.name for brand in run.brand_list().brands) if run.settings.hotwords else ""
     heard = _heard(spans, run.inference, run.settings, TranscribeItem(hotwords=names[:5000]))
     total = sum(count_pieces(span, PIECE_MS, OVERLAP_MS) for _, span in spans)

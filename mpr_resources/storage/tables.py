@@ -30,7 +30,8 @@ class TableHeader(BaseModel):
         fingerprint, data_version: see `mpr_assets.engine.versions`, where all hashes are explained.
         upstream: data version of each input, by stage.
         overrides: settings of this run that differ from the profile.
-        skipped: why the stage was switched off, or None.
+        skipped: why the stage was switched off or had nothing to do, or None.
+        nothing_to_do: it was not switched off: there was nothing to do in what it was given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,12 @@ class TableHeader(BaseModel):
     model: str
     upstream: dict[str, str]
     skipped: str | None
+    nothing_to_do: bool = False
+
+    @property
+    def switched_off(self) -> str | None:
+        """Why the stage was switched off; None: it was not."""
+        return None if self.nothing_to_do else self.skipped
 
     @model_validator(mode="before")
     @classmethod

@@ -204,6 +204,9 @@ def test_what_is_said() -> None:
     assert (cue.start, cue.end, html.unescape(cue.raw_text)) == ("00:00:00.000", "00:00:00.900", line.text)
     cues = webvtt.from_string(FORMATS["webvtt"].make(heard).decode())
     assert ("00:00:00.200", "=Acme (said)") in [(one.start, one.raw_text) for one in cues]
+    [*seen, spoken] = json.loads(FORMATS["azure"].make(heard))["videos"][0]["insights"]["brands"]
+    assert [one["brandType"] for brand in seen for one in brand["instances"]] == ["Ocr"] * REPORT.exposures.height
+    assert (spoken["name"], spoken["confidence"], spoken["instances"][0]["brandType"]) == ("=Acme", 0.8, "Transcript")
     assert FORMATS["mentions"].make(REPORT).decode().split() == ["brand,start_ms,end_ms,confidence,text,context"]
     assert FORMATS["captions"].make(REPORT) == b"WEBVTT\n"
 

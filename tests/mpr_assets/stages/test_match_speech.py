@@ -20,6 +20,10 @@ brands:
     exclude: [Acme Street]
   - name: Coca-Cola
   - Uber
+  - name: Mirvane
+    tags: [sounds-like]
+    exclude: [mere vein clinic]
+  - name: Zalando
 """
 
 
@@ -56,6 +60,10 @@ SAID = {
     "two chunks": (words("Coca", "Cola", chunks=[0, 1]), []),
     "hardly heard": (words("Uber", confidence=0.3), []),
     "never one": (words("Uber"), []),
+    "by its sound": (words("by", "mere", "vein,", "tonight"), [("Mirvane", 450, 1300, "mere vein,")]),
+    "by its sound, excluded": (words("mere", "vein", "clinic"), []),
+    "sounds of common words": (words("more", "of", "when"), []),
+    "a sound that is not looked for": (words("by", "zah", "lando"), []),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +22,12 @@ SECONDS = 3
 
 
 def write_sound(
-    path: Path, blocks: Sequence[tuple[float, Sequence[float]]], *, layout: str = "mono", tracks: int = 1
+    path: Path,
+    blocks: Sequence[tuple[float, Sequence[float]]],
+    *,
+    layout: str = "mono",
+    tracks: int = 1,
+    codec: str = "pcm_s16le",
 ) -> Path:
     """Three seconds of pictures with blocks of sound: where each begins in s, and the clicks in it, from its start.
 
@@ -30,7 +36,7 @@ def write_sound(
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=5)
         video.width, video.height, video.pix_fmt = 160, 96, "yuv420p"
-        sounds = [container.add_stream("pcm_s16le", rate=RATE, layout=layout) for _ in range(tracks)]
+        sounds = [container.add_stream(codec, rate=RATE, layout=layout) for _ in range(tracks)]
         packets = [
             packet
             for number in range(5 * SECONDS)
@@ -94,6 +100,17 @@ def test_pieces_reach_into_one_another_and_cover_the_span(tmp_path: Path) -> Non
         assert starts[-1] + len(found[-1][1]) // 16 == end_ms - start_ms
     loud = [at for at, samples in pieces(span(path), 1000, 200) if np.abs(samples).max(initial=0) > 10_000]
     assert loud == [0, 800]
+
+
+def test_damage_is_told_with_its_time_or_counts_as_silence(tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "clip.mkv", [(0.0, (0.5, 2.5))], codec="flac")
+    with av.open(str(path)) as container:
+        blocks = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+    half = blocks[len(blocks) // 2]
+    path.write_bytes(path.read_bytes().replace(half, bytes(len(half))))
+    with pytest.raises(BadInput, match=r"The sound of .*clip.mkv cannot be decoded at 00:00:01.*; copy the file again"):
+        list(decoded(span(path)))
+    assert clicks_ms(replace(span(path), allow_damage=True)) == pytest.approx([500, 2500], abs=30)
 
 
 def test_tracks(tmp_path: Path) -> None:
