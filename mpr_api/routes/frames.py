@@ -16,6 +16,7 @@ from mpr_api.world.backend import Backend, Shared, TimelineId
 from mpr_api.world.frame_pictures import MAX_WIDTH, MIN_WIDTH
 from mpr_assets.definitions import BY_NAME
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES
+from mpr_assets.timelines.chunks import timeline_ms
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import hash_of
 
@@ -40,6 +41,7 @@ FrameRow: Any = row_of_stage(
 class FramePage(Page[FrameRow]):
     """The frames of a window of time."""
 
+    duration_ms: int = Field(description="of the whole timeline")
     version: str = Field(description="to be sent as `?v=` with a frame's path: its picture may then be kept for good")
 
 
@@ -64,7 +66,9 @@ def list_frames(
         none = {"shot": pl.Int32, "kept": pl.Boolean, "kept_seq": pl.Int64, "reason": pl.Utf8}
         rows = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in none.items())
     shown = between(rows, start_ms, end_ms)
-    return page(shown, hash_of(versions), cursor, limit, version=index.header.fingerprint[:16])
+    duration_ms = timeline_ms(backend.table("timeline", timeline).rows)
+    version = index.header.fingerprint[:16]
+    return page(shown, hash_of(versions), cursor, limit, duration_ms=duration_ms, version=version)
 
 
 @router.get(

@@ -6,6 +6,7 @@ section is in `mpr_assets.engine.open_run`; how the launchpad shows them, in `mp
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -43,9 +44,6 @@ class FrameChoice:
             spans.append((int(form[1]), int(form[2] or form[1])))
         return cls(tuple(_joined(sorted(spans))))
 
-    def __contains__(self, seq: int) -> bool:
-        return any(first <= seq <= last for first, last in self.spans)
-
     def __str__(self) -> str:
         return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in self.spans)
 
@@ -62,7 +60,8 @@ class FrameChoice:
         if self.spans[-1][1] > last:
             there = f"has frames 0 to {last}" if kept_seqs else "has no frames"
             raise BadInput(f"The frames {self} are not all in the timeline, which {there}", "choose among those")
-        return frozenset(kept for seq, kept in kept_seqs.items() if seq in self)
+        chosen = itertools.chain.from_iterable(range(first, last + 1) for first, last in self.spans)
+        return frozenset(kept_seqs[seq] for seq in chosen if seq in kept_seqs)
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -103,7 +103,8 @@ def try_stage(
     read = tables or (lambda name, of: read_table(run.storage, name, of, _parse_once))
     scenes = _input(run, stages, read, KEPT_FRAMES).rows
     frames = overrides.frames
-    only = _a_few(scenes) if frames is None else frames.of(dict(scenes.select("seq", "kept_seq").iter_rows()))
+    kept_seqs = dict(zip(scenes["seq"].to_list(), scenes["kept_seq"].to_list(), strict=True))
+    only = _a_few(scenes) if frames is None else frames.of(kept_seqs)
     run = replace(run, only=only, overrides=replace(run.overrides, frames=frames))
     key = hash_of([run.settings.model_dump(mode="json"), sorted(run.only or ())])
     run = replace(run, storage=ScratchStorage(run.storage), fingerprint=key)

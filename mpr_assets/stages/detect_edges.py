@@ -64,7 +64,8 @@ def _item(polygons: Mapping[int, list[list[float]]], frame: Frame) -> EdgesItem:
 
 
 def _debug(run: StageRun[DetectEdgesSettings], frame: Frame, inputs: Mapping[str, StageTable]) -> DebugPictures:
-    item = _item(_polygons(inputs["field_segmentation"].rows), frame)
+    fields = inputs["field_segmentation"].rows.filter(pl.col("seq") == frame.seq)
+    item = _item(_polygons(fields), frame)
     return run.inference.debug(DETECT_EDGES, frame.picture, item, run.settings)[1]
 
 
@@ -90,5 +91,5 @@ def stage(
 ) -> Result:
     """The regions of each kept frame."""
     frames = run.kept_frames(extract_frames, filter_scenes)
-    regions = detect_edges(frames, field_segmentation.rows, run.inference, run.settings)
+    regions = detect_edges(frames, run.limited(field_segmentation.rows), run.inference, run.settings)
     return Result(regions, {"regions": regions.height, "frames_with_regions": regions["seq"].n_unique()})

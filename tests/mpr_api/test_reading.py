@@ -55,6 +55,7 @@ def test_frames_in_order_with_the_kept_one_that_stands_for_each(api: httpx2.Clie
         (3, 1500, 3),
     ]
     assert "phash" not in frames["rows"][0]
+    assert frames["duration_ms"] == ok(api.get("/detect/timeline/match"))["duration_ms"] == 2000
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,16 @@ export async function answered<T>(asked: Promise<Answer<T>>): Promise<T> {
   throw new ApiError(sentence ?? `The server answered ${answer.response.status}.`, answer.response.status)
 }
 
+/** What was asked for; null where it was not made yet. */
+export async function whereMade<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null
+    throw error
+  }
+}
+
 interface Page<R> {
   rows: R[]
   next_cursor: string | null

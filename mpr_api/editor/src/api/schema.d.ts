@@ -3381,6 +3381,11 @@ export interface components {
              */
             data_version: string;
             /**
+             * Duration Ms
+             * @description of the whole timeline
+             */
+            duration_ms: number;
+            /**
              * Version
              * @description to be sent as `?v=` with a frame's path: its picture may then be kept for good
              */

@@ -101,9 +101,12 @@ function inRuns(pool: Pool, edges: Mat, leastPx: number): Mat {
     if (area > MOST_EDGE_PX) break
     if (widths[label]! >= leastPx) keep[label] = 255
   }
-  const kept = pool.keep(new cv.Mat(edges.rows, edges.cols, cv.CV_8U!))
+  const kept = pool.keep(cv.Mat.zeros(edges.rows, edges.cols, cv.CV_8U!))
   const [to, from] = [kept.data, labels.data32S]
-  for (let i = 0; i < to.length; i++) to[i] = keep[from[i]!]!
+  for (let i = 0; i < from.length; i++) {
+    const label = from[i]!
+    if (label !== 0) to[i] = keep[label]!
+  }
   return kept
 }
 

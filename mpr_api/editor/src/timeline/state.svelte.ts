@@ -1,5 +1,5 @@
 // What the timeline view knows: the timeline, its frames, the tables of stages as they are looked at, and the head.
-import { allRows, answered, api, type Schemas } from '../api/client'
+import { allRows, answered, api, whereMade, type Schemas } from '../api/client'
 import { page } from '../state/page.svelte'
 import type { Row } from './shapes'
 
@@ -18,7 +18,9 @@ export class TimelineState {
   /** Rows of the stage in view, by `seq`. */
   rows = $state.raw<Map<number, Row[]>>(new Map())
   rowsOf = $state('')
-  failure = $state('')
+  private loadFailure = $state('')
+  private rowsFailure = $state('')
+  durationMs = $state(0)
   head = $state(0)
   private wanted = ''
   private fields = new Map<number, Promise<[number, number][]>>()
@@ -33,8 +35,8 @@ export class TimelineState {
     return page.place.stage ?? FIRST_STAGE
   }
 
-  get durationMs(): number {
-    return this.detail?.duration_ms ?? 0
+  get failure(): string {
+    return this.loadFailure || this.rowsFailure
   }
 
   /** Rows for the frame at the head: of the kept frame that stands for it. */
@@ -44,22 +46,20 @@ export class TimelineState {
     return this.rows.get(frame.kept_seq ?? frame.seq) ?? []
   }
 
+  /** All side by side: to judge what is stale takes longest, and nothing else waits for it. */
   async load(): Promise<void> {
     this.fields = new Map()
     try {
-      const params = { path: { timeline: this.id } }
-      const [detail, stages] = await Promise.all([
-        answered(api.GET('/detect/timeline/{timeline}', { params })),
-        answered(api.GET('/detect/config/stages')),
+      await Promise.all([
+        this.loadDetail(),
+        answered(api.GET('/detect/config/stages')).then((stages) => (this.stages = stages)),
+        this.loadFrames(),
+        this.loadExposures(),
+        this.loadRows(this.stage),
       ])
-      this.stages = stages
-      if (detail.frames !== null) await this.loadFrames()
-      if (detail.stages.some((stage) => stage.stage === 'compile_report' && stage.state !== 'missing')) await this.loadExposures()
-      this.detail = detail
-      this.failure = ''
-      await this.loadRows(this.stage)
+      this.loadFailure = ''
     } catch (error) {
-      this.failure = (error as Error).message
+      this.loadFailure = (error as Error).message
     }
   }
 
@@ -69,24 +69,29 @@ export class TimelineState {
   }
 
   private async loadFrames(): Promise<void> {
-    const { rows, first } = await allRows((cursor) =>
-      answered(api.GET('/detect/timeline/{timeline}/frames', { params: { path: { timeline: this.id }, query: { cursor } } })),
+    const made = await whereMade(
+      allRows((cursor) =>
+        answered(api.GET('/detect/timeline/{timeline}/frames', { params: { path: { timeline: this.id }, query: { cursor } } })),
+      ),
     )
-    this.frames = rows
-    this.version = first.version
+    this.frames = made?.rows ?? []
+    this.version = made?.first.version ?? ''
+    this.durationMs = made?.first.duration_ms ?? 0
     const wanted = page.place.frame
-    if (wanted !== null) this.head = Math.max(0, rows.findIndex((frame) => frame.seq === wanted))
+    if (wanted !== null) this.head = Math.max(0, this.frames.findIndex((frame) => frame.seq === wanted))
   }
 
   private async loadExposures(): Promise<void> {
-    const { rows } = await allRows((cursor) =>
-      answered(
-        api.GET('/detect/timeline/{timeline}/exposures', {
-          params: { path: { timeline: this.id }, query: { cursor, limit: MOST_ROWS } },
-        }),
+    const made = await whereMade(
+      allRows((cursor) =>
+        answered(
+          api.GET('/detect/timeline/{timeline}/exposures', {
+            params: { path: { timeline: this.id }, query: { cursor, limit: MOST_ROWS } },
+          }),
+        ),
       ),
     )
-    this.exposures = rows
+    this.exposures = made?.rows ?? []
   }
 
   /** The stage's table; an answer for a stage that is no longer in view is dropped. */
@@ -109,11 +114,11 @@ export class TimelineState {
         else bySeq.set(row.seq, [row])
       }
       this.rows = bySeq
-      this.failure = ''
+      this.rowsFailure = ''
     } catch (error) {
       if (this.wanted !== stage) return
       this.rows = new Map()
-      this.failure = (error as Error).message
+      this.rowsFailure = (error as Error).message
     }
     this.rowsOf = stage
   }
