@@ -33,6 +33,8 @@ from mpr_api.routes import (
     gpu,
     history,
     jobs,
+    live,
+    old_live,
     overlays,
     replay_stage,
     run_control,
@@ -46,6 +48,7 @@ from mpr_api.routes import (
 )
 from mpr_api.world.backend import Backend
 from mpr_api.world.event_feed import EventFeed
+from mpr_api.world.live_feed import LiveFeed
 from mpr_assets.runs.local_instance import PATIENCE_S, dagster_instance, resources
 from mpr_resources.dagster_internals import daemon_is_alive
 from mpr_resources.environment import GRAPH
@@ -71,6 +74,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     brands.router,
     uploads.router,
     gpu.router,
+    live.router,
 )
 STOP_S = 3
 """How long requests that are being answered may take when the server is to end."""
@@ -105,6 +109,7 @@ def create_app(backend: Backend) -> FastAPI:
     )
     app.state.backend = backend
     app.state.feed = EventFeed(backend)
+    app.state.live_feed = LiveFeed(backend)
     refusals.install(app)
     for prefix in PREFIXES:
         for router in ROUTERS:
@@ -114,6 +119,8 @@ def create_app(backend: Backend) -> FastAPI:
                 include_in_schema=prefix == PREFIXES[0],
                 responses=FAILURES,  # type: ignore[arg-type]  # its keys may be "4XX"
             )
+
+    app.include_router(old_live.router)
 
     @app.get("/health", tags=["session"])
     def health() -> dict[str, str]:
@@ -176,6 +183,7 @@ def server_of(app: FastAPI, **settings: Any) -> uvicorn.Server:
     class Server(uvicorn.Server):
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             app.state.feed.close()
+            app.state.live_feed.close()
             super().handle_exit(sig, frame)
 
     return Server(uvicorn.Config(app, http=HeadersInTime, timeout_graceful_shutdown=STOP_S, **settings))

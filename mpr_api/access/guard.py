@@ -12,7 +12,7 @@ import time
 from typing import Literal
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gpu_service.host.callers import SAFE_METHODS, is_foreign_page, names_this_machine
@@ -59,7 +59,7 @@ def role_of_cookie(config: ApiConfig, value: str, now_s: float) -> Role | None:
     return "write" if role == "write" else "read"
 
 
-def role_of(config: ApiConfig, request: Request) -> Role | None:
+def role_of(config: ApiConfig, request: HTTPConnection) -> Role | None:
     """What the request may do: change things, read, or nothing."""
     if not config.token:
         return "write"
@@ -83,6 +83,12 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on."""
+        if scope["type"] == "websocket":
+            if self._may_connect(HTTPConnection(scope)):
+                await self._app(scope, receive, send)
+            else:  # told before it is accepted, which is answered with 403
+                await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -116,6 +122,15 @@ class Access:
         if role == "read" and request.method not in SAFE_METHODS:
             return 403, "The read-only token changes nothing; use the other one."
         return None
+
+    def _may_connect(self, asking: HTTPConnection) -> bool:
+        """Whether a WebSocket may be opened. A page could read what is told over it, so none of another server may."""
+        host, origin = asking.headers.get("host", ""), asking.headers.get("origin")
+        if not self._config.token and not names_this_machine(host):
+            return False
+        if is_foreign_page("CONNECT", origin, host, self._config.origins):
+            return False
+        return role_of(self._config, asking) is not None
 
 
 def _limited(receive: Receive, most: int) -> Receive:

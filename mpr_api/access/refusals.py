@@ -17,6 +17,7 @@ from starlette.types import ExceptionHandler
 
 from gpu_service.errors import BadInput, HostAway, MprError, NotThere, TransientError
 from mpr_assets.runs.run_lock import AtWork
+from mpr_live.control import TooMany
 from mpr_resources.storage.store import MissingObject
 
 LOG = logging.getLogger("mpr.api")
@@ -65,7 +66,7 @@ def status_of_error(error: MprError) -> int:
             return error.status
         case NotThere() | MissingObject():
             return 404
-        case AtWork():
+        case AtWork() | TooMany():
             return 409
         case BadInput():
             return 400

@@ -1652,6 +1652,190 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Live
+         * @description All sessions, by name.
+         */
+        get: operations["list_live"];
+        put?: never;
+        /**
+         * Start Live
+         * @description Begin a session, or go on with one that broke off; 409 where as many run as may, and says which.
+         */
+        post: operations["start_live"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Live
+         * @description How a session is, and how far it has come.
+         */
+        get: operations["show_live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop Live
+         * @description Have a session end: its last window is closed and analysed before it does.
+         */
+        post: operations["stop_live"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live Report
+         * @description The brands so far, over all windows.
+         */
+        get: operations["live_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}/live.m3u8": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live Playlist
+         * @description The last windows, for players that follow the session.
+         */
+        get: operations["live_playlist"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}/session.m3u8": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whole Playlist
+         * @description All windows: it grows while the session runs, and is video on demand afterwards.
+         */
+        get: operations["whole_playlist"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}/windows/{number}.mp4": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Window File
+         * @description A window, or some bytes of it.
+         */
+        get: operations["window_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}/windows/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Window Result
+         * @description What was found in a window, picture by picture; the same as the event `detection` has.
+         */
+        get: operations["window_result"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live Events
+         * @description `segment` (a window is closed), `detection` (what was found in it), `stream` (how the session is), `end`.
+         */
+        get: operations["live_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -3624,6 +3808,146 @@ export interface components {
             error: string | null;
         };
         JsonValue: unknown;
+        /**
+         * LiveAnswer
+         * @description A session. Times in ms of the session; `lag_ms`: received and not analysed yet.
+         */
+        LiveAnswer: {
+            /** Name */
+            name: string;
+            /** Source */
+            source: string;
+            /** Profile */
+            profile: string;
+            /** Window Ms */
+            window_ms: number;
+            /**
+             * Status
+             * @description starting, active, stopping, inactive or error
+             */
+            status: string;
+            /**
+             * Reason
+             * @description why it is so
+             */
+            reason: string;
+            /**
+             * Epoch
+             * @description of its clock, from 0; -1 before the first picture
+             */
+            epoch: number;
+            /**
+             * Windows
+             * @description closed so far
+             */
+            windows: number;
+            /**
+             * Analysed
+             * @description of them, those that had their turn
+             */
+            analysed: number;
+            /** Recorded Ms */
+            recorded_ms: number;
+            /** Lag Ms */
+            lag_ms: number;
+            /** Restarts */
+            restarts: number;
+            /**
+             * Happened
+             * @description the last things worth telling
+             */
+            happened: string[];
+            /**
+             * Zero At Ms
+             * @description when the session's time was 0, since 1970, UTC; null: not yet
+             */
+            zero_at_ms: number | null;
+            /**
+             * Live Playlist
+             * @description path of the playlist that slides
+             */
+            live_playlist: string;
+            /**
+             * Whole Playlist
+             * @description path of the playlist of all windows; video on demand once it has ended
+             */
+            whole_playlist: string;
+        };
+        /**
+         * LiveDetection
+         * @description A brand in a picture; its box is px of the picture. `track`: the same for the same mark, within a window.
+         */
+        LiveDetection: {
+            /** Brand */
+            brand: string;
+            /** Confidence */
+            confidence: number;
+            /** Source */
+            source: string;
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** W */
+            w: number;
+            /** H */
+            h: number;
+            /** Track */
+            track: number | null;
+        };
+        /**
+         * LiveFrame
+         * @description What was found from a picture on: pts of its epoch, in its units, and time of the session.
+         */
+        LiveFrame: {
+            /** Pts */
+            pts: number;
+            /** Session Ms */
+            session_ms: number;
+            /** Detections */
+            detections: components["schemas"]["LiveDetection"][];
+        };
+        /**
+         * LiveResult
+         * @description What became of a window. `frames`: in order, each holds until the next; a window that was not analysed has none,
+         *     and `status` says so.
+         */
+        LiveResult: {
+            /** Session */
+            session: string;
+            /** Number */
+            number: number;
+            /** Timeline Id */
+            timeline_id: string;
+            /** Epoch */
+            epoch: number;
+            /**
+             * Status
+             * @description analysed, failed or skipped
+             */
+            status: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Thinned
+             * @description whether fewer frames than the profile says were looked at
+             */
+            thinned: boolean;
+            /** Run Id */
+            run_id: string;
+            /**
+             * Lag Ms
+             * @description from the window's end to its result
+             */
+            lag_ms: number;
+            /**
+             * Done At Ms
+             * @description since 1970, UTC
+             */
+            done_at_ms: number;
+            /** Frames */
+            frames: components["schemas"]["LiveFrame"][];
+        };
         /** Login */
         Login: {
             /**
@@ -3822,6 +4146,52 @@ export interface components {
                     [key: string]: components["schemas"]["JsonValue"];
                 };
             };
+        };
+        /**
+         * NewSession
+         * @description What a live session is to be made of.
+         */
+        NewSession: {
+            /**
+             * Source
+             * @description a path in MPR_SOURCE_ROOTS
+             * @example /media/match.mp4
+             */
+            source: string;
+            /**
+             * Name
+             * @description its windows are timelines NAME-000000, …
+             * @example derby
+             */
+            name: string;
+            /**
+             * Profile
+             * @default generic
+             */
+            profile: string;
+            /**
+             * Brands
+             * @description path of a brand file; null: the profile's
+             */
+            brands?: string | null;
+            /**
+             * Window Ms
+             * @description a window ends at the next keyframe after
+             * @default 10000
+             */
+            window_ms: number;
+            /**
+             * Speed
+             * @description of a file: how many times as fast as real time
+             * @default 1
+             */
+            speed: number;
+            /**
+             * Loop
+             * @description of a file: whether it begins again at its end
+             * @default false
+             */
+            loop: boolean;
         };
         /** NewSource */
         NewSource: {
@@ -4603,6 +4973,86 @@ export interface components {
              * @example 0.9.0
              */
             version: string;
+        };
+        /**
+         * SessionBrand
+         * @description A brand, with its exposures in the order of time.
+         */
+        SessionBrand: {
+            /** Brand */
+            brand: string;
+            /** Seconds */
+            seconds: number;
+            /**
+             * Share
+             * @description of recorded time
+             */
+            share: number;
+            /** Exposures */
+            exposures: components["schemas"]["SessionExposure"][];
+        };
+        /**
+         * SessionExposure
+         * @description An unbroken stay on screen, `[start_ms, end_ms)` on the session's clock.
+         */
+        SessionExposure: {
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Seen Ms */
+            seen_ms: number;
+            /** Inferred Ms */
+            inferred_ms: number;
+            /** Confidence */
+            confidence: number;
+            /** Start Uncertainty Ms */
+            start_uncertainty_ms: number;
+            /** End Uncertainty Ms */
+            end_uncertainty_ms: number;
+            /**
+             * Timeline
+             * @description the window's timeline that has the frame which proves it best
+             */
+            timeline: string;
+            /**
+             * Seq
+             * @description that frame's number there
+             */
+            seq: number;
+        };
+        /**
+         * SessionReport
+         * @description What was found in a session so far; `final`: no window comes any more, and every one had its turn.
+         */
+        SessionReport: {
+            /** Session */
+            session: string;
+            /** Profile */
+            profile: string;
+            /** Final */
+            final: boolean;
+            /** Windows */
+            windows: number;
+            /** Analysed */
+            analysed: number;
+            /**
+             * Failed
+             * @description timelines of windows that are not in the report
+             * @default []
+             */
+            failed: string[];
+            /**
+             * Recorded Ms
+             * @description analysed so far
+             * @default 0
+             */
+            recorded_ms: number;
+            /**
+             * Brands
+             * @default []
+             */
+            brands: components["schemas"]["SessionBrand"][];
         };
         /**
          * Setting
@@ -9704,6 +10154,449 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveAnswer"][];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    start_live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSession"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    show_live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    stop_live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    live_report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionReport"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    live_playlist: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a media playlist of HLS (RFC 8216) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apple.mpegurl": unknown;
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    whole_playlist: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a media playlist of HLS (RFC 8216) */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apple.mpegurl": unknown;
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    window_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+                /** @description of a window, from 0 */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
+            };
+            /** @description the asked bytes of it */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "video/mp4": unknown;
+                };
+            };
+            /** @description it has no such bytes */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    window_result: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+                /** @description of a window, from 0 */
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveResult"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    live_events: {
+        parameters: {
+            query?: {
+                /** @description the same, where no header can be sent */
+                last_event_id?: string | null;
+                /** @description window to begin with; none: the first that is in live.m3u8 */
+                start?: number | null;
+            };
+            header?: {
+                /** @description the last id that was seen; a browser sends it by itself */
+                "last-event-id"?: string | null;
+            };
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description events, until the stream is closed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": unknown;
+                };
+            };
+            /** @description the session has ended, and all of it was seen: do not come back */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What was asked cannot be done: the sentence says why. */
             "4XX": {

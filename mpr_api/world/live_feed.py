@@ -1,0 +1,318 @@
+"""What is told of a live session: `segment`, `detection`, `stream`, `end`, made of what is stored of it alone.
+
+So every process tells the same, and a listener that was away is told what it missed: an event's id says how many
+segments and how many detections were told up to it. The messages of the older analyser are in `old_live_messages`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import polars as pl
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from pydantic import BaseModel, Field
+
+from gpu_service.errors import BadInput, MprError
+from mpr_api.world.backend import LOG, Backend
+from mpr_assets.corrections.applied import without_rejected
+from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES
+from mpr_assets.sessions.session import Analysed, Window, timeline_of
+from mpr_assets.sessions.session_store import SessionStore
+from mpr_assets.stages import corrections
+from mpr_assets.stages.compile_report import DETECTING
+from mpr_live.control import AT_WORK, SessionStatus, status_of
+from mpr_live.playlists import LISTED
+from mpr_resources.storage.store import MissingObject
+
+LOOK_S = 0.25
+AFTER_ERROR_S = 5.0
+PING_S = 15.0
+LONGEST_S = 3600.0
+"""A stream is ended after so long; a page then listens anew by itself."""
+AT_ONCE = 20
+"""So many windows are told of before others have their turn."""
+ID = re.compile("([0-9]{1,7})[.]([0-9]{1,7})")
+
+
+class LiveEpoch(BaseModel):
+    """A stretch of the session with one clock: its picture of `start_pts` is at `start_ms` of the session."""
+
+    number: int
+    start_pts: int
+    start_ms: int
+    time_base: tuple[int, int] = Field(description="seconds of a unit of pts, as numerator and denominator")
+
+
+class LiveWindow(BaseModel):
+    """A window that is closed; times of the session in ms, half-open."""
+
+    session: str
+    number: int
+    timeline_id: str
+    epoch: LiveEpoch
+    start_pts: int
+    end_pts: int
+    start_ms: int
+    end_ms: int
+    closed_at_ms: int = Field(description="since 1970, UTC")
+    codec: str
+    width_px: int
+    height_px: int
+
+
+class LiveDetection(BaseModel):
+    """A brand in a picture; its box is px of the picture. `track`: the same for the same mark, within a window."""
+
+    brand: str
+    confidence: float
+    source: str
+    x: int
+    y: int
+    w: int
+    h: int
+    track: int | None
+
+
+class LiveFrame(BaseModel):
+    """What was found from a picture on: pts of its epoch, in its units, and time of the session."""
+
+    pts: int
+    session_ms: int
+    detections: list[LiveDetection]
+
+
+class LiveResult(BaseModel):
+    """What became of a window. `frames`: in order, each holds until the next; a window that was not analysed has none,
+    and `status` says so."""
+
+    session: str
+    number: int
+    timeline_id: str
+    epoch: int
+    status: str = Field(description="analysed, failed or skipped")
+    reason: str
+    thinned: bool = Field(description="whether fewer frames than the profile says were looked at")
+    run_id: str
+    lag_ms: int = Field(description="from the window's end to its result")
+    done_at_ms: int = Field(description="since 1970, UTC")
+    frames: list[LiveFrame]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a session stood at a look: its status, and how many windows are closed and had their turn."""
+
+    status: SessionStatus
+    closed: int
+    analysed: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.status.state.status not in AT_WORK
+
+
+class LiveFeed:
+    """The sessions as this process tells of them; one look serves all who listen. Thread-safe."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._looked: dict[str, tuple[float, asyncio.Task[Standing]]] = {}
+        self._closing = False
+
+    def close(self) -> None:
+        """End all streams; from any thread."""
+        self._closing = True
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    async def standing(self, session: str) -> Standing:
+        """How the session is, looked at no more often than every `LOOK_S`.
+
+        Raises:
+            NotThere: there is none of this name.
+        """
+        now_s = time.monotonic()
+        looked = self._looked.get(session)
+        if looked is None or (looked[1].done() and now_s - looked[0] >= LOOK_S):
+            looked = (now_s, asyncio.create_task(asyncio.to_thread(self._look, session)))
+            self._looked = {name: one for name, one in self._looked.items() if now_s - one[0] < PING_S}
+            self._looked[session] = looked
+        return await asyncio.shield(looked[1])
+
+    def _look(self, session: str) -> Standing:
+        status = status_of(self._backend.storage, session)
+        return Standing(status, status.ingest.windows, status.analysed)
+
+    async def listen(self, session: str, told: tuple[int, int] | None) -> AsyncIterator[bytes]:
+        """What is told of the session, as it goes over the wire, with comments that keep the connection open.
+
+        Args:
+            told: as many segments and detections the listener has; None: it begins with what a player may show.
+        """
+        end_s = time.monotonic() + LONGEST_S
+        spoke_s = time.monotonic()
+        said: dict[str, Any] = {}
+        place: tuple[int, int] | None = told
+        while not self._closing and time.monotonic() < end_s:
+            try:
+                standing = await self.standing(session)
+                first = max(0, standing.closed - LISTED)
+                place = place or (first, min(first, standing.analysed))
+                batch = await asyncio.to_thread(self._batch, session, place, standing)
+            except MprError as error:
+                LOG.warning("The live session %s cannot be read: %s", session, error)
+                await asyncio.sleep(AFTER_ERROR_S)
+                continue
+            for name, data, place in batch:
+                yield _encoded(name, data, place)
+            how = stream_event(standing)
+            if how != said:
+                yield _encoded("stream", how, None)
+            elif batch:
+                pass
+            elif time.monotonic() - spoke_s > PING_S:
+                yield KEEPALIVE_COMMENT
+            else:
+                if standing.is_over and place >= (standing.closed, standing.analysed):
+                    yield _encoded("end", {"session": session, "status": how["status"]}, place)
+                    return
+                await asyncio.sleep(LOOK_S)
+                continue
+            said, spoke_s = how, time.monotonic()
+
+    def _batch(
+        self, session: str, place: tuple[int, int], standing: Standing
+    ) -> list[tuple[str, BaseModel, tuple[int, int]]]:
+        """What comes next, at most `AT_ONCE`: a window before what was found in it."""
+        store = SessionStore(self._backend.storage, session)
+        segments, detections = place
+        events: list[tuple[str, BaseModel, tuple[int, int]]] = []
+        while len(events) < AT_ONCE:
+            if detections < min(standing.analysed, segments):
+                window, found = store.window(detections), store.analysed(detections)
+                detections += 1
+                if window is not None and found is not None:
+                    events.append(("detection", self.result(session, window, found), (segments, detections)))
+            elif segments < standing.closed:
+                window = store.window(segments)
+                segments += 1
+                if window is not None:
+                    events.append(("segment", told_window(session, window), (segments, detections)))
+            else:
+                break
+        return events
+
+    def window(self, session: str, number: int) -> tuple[LiveWindow, LiveResult] | None:
+        """A window and what was found in it; None: it had no turn yet."""
+        store = SessionStore(self._backend.storage, session)
+        window, found = store.window(number), store.analysed(number)
+        if window is None or found is None:
+            return None
+        return told_window(session, window), self.result(session, window, found)
+
+    def result(self, session: str, window: Window, found: Analysed) -> LiveResult:
+        """What was found in a window."""
+        timeline = timeline_of(session, window.number)
+        try:
+            frames = list(self._frames(timeline, window)) if found.status == "analysed" else []
+        except MissingObject:  # it was deleted since
+            frames = []
+        return LiveResult(
+            session=session,
+            number=window.number,
+            timeline_id=timeline,
+            epoch=window.epoch.number,
+            status=found.status,
+            reason=found.reason,
+            thinned=found.thinned,
+            run_id=found.run_id,
+            lag_ms=found.lag_ms,
+            done_at_ms=round(found.done_s * 1000),
+            frames=frames,
+        )
+
+    def _frames(self, timeline: str, window: Window) -> Iterator[LiveFrame]:
+        chunk = self._backend.table("timeline", timeline).rows.row(0, named=True)
+        unit = Fraction(chunk["time_base_num"], chunk["time_base_den"]) / window.epoch.time_base
+        index = self._backend.table(FRAME_INDEX, timeline).rows.select("seq", "source_pts")
+        kept = self._backend.table(KEPT_FRAMES, timeline).rows.select("seq", "kept_seq")
+        tables = {one.name: self._backend.table(one.name, timeline).rows for one in DETECTING}
+        rows = without_rejected(pl.concat([*tables.values()]), tables[corrections.stage.name])
+        of_frame: dict[int, list[LiveDetection]] = {}
+        for row in rows.drop_nulls("brand").iter_rows(named=True):
+            shown = {name: row[name] for name in LiveDetection.model_fields}
+            of_frame.setdefault(row["seq"], []).append(LiveDetection(**shown))
+        before: int | None = None
+        for _, source_pts, kept_seq in index.join(kept, on="seq", maintain_order="left").iter_rows():
+            if kept_seq == before:
+                continue
+            before = kept_seq
+            pts = round(source_pts * unit)
+            yield LiveFrame(pts=pts, session_ms=window.epoch.session_ms(pts), detections=of_frame.get(kept_seq, []))
+
+
+def told_window(session: str, window: Window) -> LiveWindow:
+    """A window as it is told."""
+    epoch = window.epoch
+    return LiveWindow(
+        session=session,
+        number=window.number,
+        timeline_id=timeline_of(session, window.number),
+        epoch=LiveEpoch(
+            number=epoch.number,
+            start_pts=epoch.start_pts,
+            start_ms=epoch.start_ms,
+            time_base=(epoch.time_base_num, epoch.time_base_den),
+        ),
+        start_pts=window.start_pts,
+        end_pts=window.end_pts,
+        start_ms=window.start_ms,
+        end_ms=window.end_ms,
+        closed_at_ms=round(window.closed_s * 1000),
+        codec=window.codec,
+        width_px=window.width_px,
+        height_px=window.height_px,
+    )
+
+
+def stream_event(standing: Standing) -> dict[str, Any]:
+    """How the session is."""
+    one = standing.status
+    return {
+        "session": one.name,
+        "status": one.state.status,
+        "reason": one.state.reason,
+        "windows": standing.closed,
+        "analysed": standing.analysed,
+        "recorded_ms": one.ingest.recorded_ms,
+        "lag_ms": one.lag_ms,
+        "happened": list(one.ingest.happened),
+    }
+
+
+def told_so_far(text: str | None) -> tuple[int, int] | None:
+    """What an event's id says; None: there is none.
+
+    Raises:
+        BadInput: it is none of this API's.
+    """
+    if text is None or text == "":
+        return None
+    form = ID.fullmatch(text)
+    if form is None:
+        raise BadInput("Last-Event-ID is not an id that this API gave out", "leave it out to begin anew")
+    return int(form[1]), int(form[2])
+
+
+def _encoded(name: str, data: BaseModel | dict[str, Any], place: tuple[int, int] | None) -> bytes:
+    text = data.model_dump_json() if isinstance(data, BaseModel) else json.dumps(data, ensure_ascii=False)
+    return format_sse_event(data_str=text, event=name, id=None if place is None else f"{place[0]}.{place[1]}")
