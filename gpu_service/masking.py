@@ -23,12 +23,15 @@ _BESIDE_SIG = r"s[eprstv]|sip|spr|sdd|srt|sk(?:[estv]|oid|tid)"
 """What Azure signs by `sig`."""
 _SECRETS = (
     r"[\w.-]*(?:token|secret|passw|pwd|credential|signature|session|jwt|auth)[\w.-]*|(?:api|access)?[_-]?key|pass"
+    r"|passphrase|streamid"
 )
 """Parameters that may hold a secret, or say which object is meant."""
 
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*)://[^\s'\"`<>]+", re.IGNORECASE)
 _USER = re.compile(r"(?<=://)[^/?#]*@")
 _PASSWORD = re.compile(r"(?<=://)([^/?#:@]*):[^/?#]*@")
+_STREAM_KEY = re.compile(r"(://[^/]*/[^/]+/)[^\s]+")
+"""What follows the application in an address of RTMP: who knows it may publish."""
 _VALUE = re.compile(rf"([?&](?:{_SIGNATURES}|{_SECRETS})=)[^&#]*", re.IGNORECASE)
 _SIGNATURE = re.compile(_SIGNATURES, re.IGNORECASE)
 _OF_AZURE = re.compile(_BESIDE_SIG)
@@ -43,6 +46,8 @@ def masked(text: str) -> str:
     'http://***@host:8000 answers /ocr with 500'
     >>> masked("postgresql://mpr:word@host/mpr and https://host/a.mp4?id=7&X-Amz-Signature=ab12")
     'postgresql://mpr:***@host/mpr and https://host/a.mp4?id=7&X-Amz-Signature=***'
+    >>> masked("rtmp://me:word@host/live/KEY?x=1 and srt://host:9000?passphrase=word")
+    'rtmp://me:***@host/live/*** and srt://host:9000?passphrase=***'
     """
     return _ADDRESS.sub(_hidden, text)
 
@@ -52,6 +57,8 @@ def _hidden(found: re.Match[str]) -> str:
     if scheme in ("http", "https"):
         address = _USER.sub(f"{HIDDEN}@", address)
     address = _PASSWORD.sub(rf"\1:{HIDDEN}@", address)
+    if scheme in ("rtmp", "rtmps"):
+        address = _STREAM_KEY.sub(rf"\1{HIDDEN}", address)
     return address if scheme in ("s3", "file") else _VALUE.sub(rf"\1{HIDDEN}", address)  # in their names ? is a letter
 
 

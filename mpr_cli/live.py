@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,30 +69,36 @@ class LiveList(Document):
 
 @app.command("start")
 def live_start(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="a video file, played in real time")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="a video file, played in real time; an address to pull; rtmp://127.0.0.1:1935/live/KEY listens; "
+            "- reads an address from stdin",
+        ),
+    ],
     name: Annotated[str, typer.Option(help="name of the session; its windows are timelines NAME-000000, ...")],
     profile: Annotated[str, typer.Option(help="the profile with the stages' settings")] = "generic",
     brands: Annotated[Path | None, typer.Option(help="brand file; the profile's own by default")] = None,
     window: Annotated[str, typer.Option(help="length of a window, like 10s; it ends at the next keyframe")] = "10s",
     speed: Annotated[float, typer.Option(min=0.01, max=1000, help="of a file: times as fast as real time")] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="of a file: begin again at its end")] = False,
+    pull: Annotated[bool, typer.Option("--pull", help="pull from the rtmp server of this machine, not listen")] = False,
 ) -> LiveStatus:
     """Record a live stream and find its brands while it runs; see docs/live.md."""
     from mpr_assets.runs.local_instance import profiles
     from mpr_assets.runs.local_storage import storage
     from mpr_assets.sessions.session import LiveSession
     from mpr_live.control import start
+    from mpr_live.sources.addresses import read_address
 
     folder = profiles()
     folder.references(folder.load(profile), brands)
-    path = Path(source)
-    if not path.is_file():
-        raise BadInput(f"{source} is no file", "check the path")
-    address = str(path.absolute())
+    address = read_address(sys.stdin.readline().strip() if source == "-" else source, pull=pull)
     asked = LiveSession(
         name=name,
-        source=address,
-        kind="file",
+        source=address.shown,
+        kind=address.kind,
         profile=profile,
         brands=None if brands is None else str(brands.absolute()),
         window_ms=_window_ms(window),
@@ -99,7 +106,7 @@ def live_start(
         loop=loop,
         started_s=time.time(),
     )
-    return _shown(start(storage(), asked, address))
+    return _shown(start(storage(), asked, address.whole))
 
 
 @app.command("list")

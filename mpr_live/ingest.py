@@ -18,7 +18,7 @@ from mpr_assets.sessions.session_store import SessionStore
 from mpr_live.places import scratch_folder
 from mpr_live.processes import AGAIN, UNUSABLE, end_with_parent, told_to_end
 from mpr_live.recording.windows import Recording
-from mpr_live.sources.reading import Ended, Opened, Reading
+from mpr_live.sources.reading import Away, Ended, Opened, Reading
 
 LOG = logging.getLogger("mpr.live")
 LOOK_S = 0.2
@@ -38,6 +38,8 @@ def ingest(name: str, address: str) -> int:
                     pass
                 case Opened(streams, goes_on):
                     recording.opened(streams, goes_on=goes_on)
+                case Away(reason):
+                    recording.away(reason)
                 case Ended(None):
                     recording.end()
                     return 0

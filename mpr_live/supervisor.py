@@ -110,7 +110,7 @@ class Supervisor:
                     self._stop()
                 if self._worker.ended is not None and self._stopping:
                     break
-                self._say(self._status())
+                self._say(*self._status())
         finally:
             self._ingest.end()
             self._worker.end()
@@ -120,10 +120,13 @@ class Supervisor:
         else:
             self._say("inactive", "" if self._ingest.ended is not None else "its supervisor was told to end")
 
-    def _status(self) -> Status:
+    def _status(self) -> tuple[Status, str]:
         if self._stopping:
-            return "stopping"
-        return "active" if self._store.ingest().epoch >= 0 else "starting"
+            return "stopping", ""
+        ingest = self._store.ingest()
+        if ingest.away:
+            return "starting", ingest.away
+        return ("active" if ingest.epoch >= 0 else "starting"), ""
 
     def _stop(self) -> None:
         self._stopping = True

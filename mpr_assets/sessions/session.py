@@ -62,6 +62,7 @@ class Ingest(LiveObject):
     lost_packets: int = Field(0, description="packets that belong to no window, as before the first keyframe")
     recorded_ms: int = Field(0, description="end of the last window, on the session's clock")
     received_ms: int = Field(0, description="of what came last, on the session's clock")
+    away: str = Field("", description="why nothing comes at present; empty: something does, or nothing was tried yet")
     happened: tuple[str, ...] = Field((), description="the last things worth telling, each with its session time")
     ended: bool = False
 

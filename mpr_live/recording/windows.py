@@ -65,6 +65,8 @@ class Recording:
     def opened(self, streams: CopiedStreams, *, goes_on: bool = False) -> None:
         """The source is open; its packets follow. `goes_on`: its clock is the one of the last epoch."""
         self.close()
+        if self._state.away:
+            self._tell(away="")
         self._streams = streams
         self._last_dts = None
         if goes_on and self._epoch is not None:
@@ -129,6 +131,14 @@ class Recording:
         self._number += 1
         self._recorded_ms = max(self._recorded_ms, window.end_ms)
         self._tell(windows=self._number, recorded_ms=self._recorded_ms, received_ms=self._recorded_ms)
+
+    def away(self, reason: str) -> None:
+        """The source is not there at present: the open window ends."""
+        self.close()
+        if self._state.away != reason:
+            if self._state.epoch >= 0 and not self._state.away:
+                self.happened(f"the source is away: {reason}")
+            self._tell(away=reason)
 
     def end(self) -> None:
         """Close the last window and say that none follows."""

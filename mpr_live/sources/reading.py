@@ -1,6 +1,7 @@
 """Packets of a source as they come, read in a thread of their own: a call into FFmpeg cannot be interrupted.
 
-A file is played at its own pace. What becomes of the packets is in `mpr_live.recording`.
+A file is played at its own pace. A stream that breaks off is opened again, after longer and longer waits. What becomes
+of the packets is in `mpr_live.recording`.
 """
 
 from __future__ import annotations
@@ -8,23 +9,33 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
 import av
+from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from gpu_service.errors import MprError, TransientError
+from gpu_service.errors import BadInput, MprError, TransientError
 from mpr_assets.sessions.session import LiveSession, Window
+from mpr_live.sources.addresses import LiveStream, stream_at
 from mpr_live.sources.copied_streams import CopiedStreams
-from mpr_resources.media.opening import open_video
+from mpr_live.sources.limits import Hostile, Limits
+from mpr_live.sources.rtmp_listener import NoPublisher
+from mpr_resources.media.opening import open_video, reason, video_stream
 from mpr_resources.media.sources import LocalFile
 from mpr_resources.media.streams import ANY_STREAM
 
 HELD = 1000
 """Packets that wait to be taken, at most."""
+HELD_BYTES = 64_000_000
+"""So many bytes of them, one packet more or less."""
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+STEADY_S = 10.0
+"""A stream that has come for so long is opened again as if it had never failed."""
 
 
 @dataclass(frozen=True)
@@ -36,46 +47,112 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Away:
+    """The source is not there at present, for a reason; it is tried again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """The source has come to its end; or, with an error, it cannot be read any more."""
 
     error: MprError | None = None
 
 
-Came: TypeAlias = "Opened | Packet[Stream] | Ended"
+Came: TypeAlias = "Opened | Packet[Stream] | Away | Ended"
 
 
 class Reading:
     """What comes from a session's source."""
 
     def __init__(self, session: LiveSession, address: str, last: Window | None) -> None:
-        """`address`: a path. `last`: the window that the file is gone on with after."""
+        """`address`: with what is secret in it. `last`: the window that a file is gone on with after."""
         self._session = session
         self._address = address
         self._last = last
         self._came: queue.Queue[Came] = queue.Queue(HELD)
+        self._held_bytes = 0
         self._over = threading.Event()
+        self._limits = Limits()
+        self._stream: LiveStream | None = None
         threading.Thread(target=self._read, name="reading", daemon=True).start()
 
     def get(self, timeout_s: float) -> Came | None:
         """What came next; None: nothing came for so long."""
         try:
-            return self._came.get(timeout=timeout_s)
+            came = self._came.get(timeout=timeout_s)
         except queue.Empty:
             return None
+        if isinstance(came, Packet):
+            self._held_bytes -= came.size
+        return came
 
     def close(self) -> None:
         """Take nothing more. The thread may go on waiting for its source; it ends with the process."""
         self._over.set()
+        if self._stream is not None:
+            self._stream.close()
 
     def _read(self) -> None:
         try:
-            self._play()
+            if self._session.kind == "file":
+                self._play()
+            else:
+                with closing(stream_at(self._address, self._session.kind, self._limits)) as self._stream:
+                    self._take_in(self._stream)
             self._put(Ended())
         except MprError as error:
             self._put(Ended(error))
         except av.FFmpegError as error:
             self._put(Ended(TransientError(f"The source cannot be read any more ({error.strerror})")))
+
+    def _take_in(self, stream: LiveStream) -> None:
+        """Take a stream in until it is over, opening it again where it breaks off."""
+        waits_s, has_come, listens, said = SHORTEST_WAIT_S, False, self._session.kind == "listen", ""
+        while not self._over.is_set():
+            began_s, before = time.monotonic(), self._limits.pictures
+            try:
+                self._limits.begun()
+                with stream.opened() as container:
+                    self._take_once(container)
+                why = "it ended"
+            except NoPublisher as error:
+                if said != str(error):
+                    said = str(error)
+                    self._put(Away(said))
+                continue
+            except (MprError, av.FFmpegError) as error:
+                if isinstance(error, av.FFmpegError):
+                    error = BadInput(f"{self._session.source} cannot be read as a stream ({reason(error)})")
+                if isinstance(error, Hostile) or (isinstance(error, BadInput) and not has_come and not listens):
+                    raise error from None
+                why = str(error)
+            if stream.is_over:
+                return
+            has_come, said = has_come or self._limits.pictures > before, why
+            self._put(Away(why))
+            if time.monotonic() - began_s >= STEADY_S and self._limits.pictures > before:
+                waits_s = SHORTEST_WAIT_S
+            self._over.wait(waits_s)
+            waits_s = min(LONGEST_WAIT_S, 2 * waits_s)
+
+    def _take_once(self, container: InputContainer) -> None:
+        try:
+            video = video_stream("It", container, ANY_STREAM)
+        except BadInput as error:  # a picture may come yet
+            raise TransientError(error.what) from None
+        self._limits.size(video.codec_context.width, video.codec_context.height)
+        streams = CopiedStreams.of(container, video)
+        self._put(Opened(streams, goes_on=False))
+        for packet in container.demux(*streams.all):
+            if self._over.is_set():
+                return
+            if packet.dts is None:
+                continue
+            if packet.stream_index == video.index:
+                self._limits.picture(packet.dts * packet.time_base, packet.size)
+            self._put(packet)
 
     # Of a source only the file is closed: packets that wait to be taken refer to their streams, and close them at last.
 
@@ -119,9 +196,14 @@ class Reading:
     def _put(self, what: Came) -> None:
         while not self._over.is_set():
             try:
+                if self._held_bytes > HELD_BYTES:
+                    self._over.wait(0.05)
+                    continue
                 self._came.put(what, timeout=0.5)
             except queue.Full:
                 continue
+            if isinstance(what, Packet):
+                self._held_bytes += what.size
             return
 
 

@@ -95,7 +95,7 @@ def _opened(source: Source, file: io.RawIOBase, place: StreamPlace) -> OpenVideo
             "copy it again or convert it to MP4",
         ) from error
     try:
-        return OpenVideo(container, _video_stream(source.name, container, place), file)
+        return OpenVideo(container, video_stream(source.name, container, place), file)
     except BadInput:
         container.close()
         raise
@@ -122,7 +122,12 @@ def is_cover(stream: VideoStream) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def _video_stream(source: str, container: InputContainer, place: StreamPlace) -> VideoStream:
+def video_stream(source: str, container: InputContainer, place: StreamPlace) -> VideoStream:
+    """A video stream of an open container. `source`: as messages show it.
+
+    Raises:
+        BadInput: it holds no video, or no such stream.
+    """
     if container.format.name in PICTURES:
         raise BadInput(f"{source} is a picture or a text, not a video", "name a video file")
     streams = [
