@@ -2,8 +2,8 @@
 
     python -m tests.browser.editor_server COMMAND...      runs the command with them, and stops them
 
-The command finds the page at `MPR_EDITOR_URL` and a browser at `CHROMIUM`. Chromium is fetched from Debian's packages
-where it is not installed, which takes a user who may.
+The command finds the page at `MPR_EDITOR_URL`, a browser at `CHROMIUM` and this Python at `MPR_PYTHON`. Chromium is
+fetched from Debian's packages where it is not installed, which takes a user who may.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def main() -> int:
         stack.enter_context(running(environ, "dagster_daemon", "dagster._daemon", "run", "-w", ROOT / "workspace.yaml"))
         stack.enter_context(running(environ, "mpr_serve", "mpr_cli", "serve", "--port", str(port)))
         wait_for(f"{url}/health")
-        return subprocess.run(sys.argv[1:], env=environ | {"MPR_EDITOR_URL": url}, check=False).returncode
+        environ |= {"MPR_EDITOR_URL": url, "MPR_PYTHON": sys.executable}
+        return subprocess.run(sys.argv[1:], env=environ, check=False).returncode
 
 
 def world(folder: Path) -> dict[str, str]:

@@ -1,8 +1,12 @@
 // The page in a browser, against a live server with a finished timeline: what a user does and sees.
 import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { createServer, type AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, it } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { chromium, type Browser, type Page } from 'playwright-core'
 
 const URL = process.env.MPR_EDITOR_URL!
@@ -30,6 +34,26 @@ beforeEach(async () => {
 })
 
 const head = () => page.getByRole('slider', { name: 'Time', exact: true }).getAttribute('aria-valuetext')
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
+
+/** Another server of the same world, which a test may kill. */
+async function serve(port: number): Promise<ChildProcess> {
+  const server = spawn(process.env.MPR_PYTHON!, ['-m', 'mpr_cli', 'serve', '--port', String(port)], { stdio: 'ignore' })
+  for (let i = 0; i < 300; i++) {
+    assert.equal(server.exitCode, null, 'the server runs')
+    if (await fetch(`http://127.0.0.1:${port}/health`).then((answer) => answer.ok, () => false)) return server
+    await setTimeout(200)
+  }
+  server.kill('SIGKILL')
+  throw new Error('the server does not answer')
+}
 
 async function open(url: string): Promise<void> {
   await page.goto(url)
@@ -235,25 +259,48 @@ describe('a timeline', () => {
     assert.deepEqual(complaints, [])
   })
 
-  it('goes on where it was when the server is away in the middle of a drag, and says so meanwhile', async () => {
+  it('says so when the server is killed in the middle of a drag, and goes on by itself when it is back', async () => {
+    const port = await freePort()
+    let server = await serve(port)
+    try {
+      await open(FRAME_2.replace(URL, `http://127.0.0.1:${port}`))
+      const stage = page.getByRole('complementary', { name: 'Stage' })
+      const slider = stage.getByRole('slider', { name: 'min_confidence, slider' })
+      const drag = (value: number) =>
+        slider.evaluate((input: HTMLInputElement, value) => {
+          input.value = String(value)
+          input.dispatchEvent(new Event('input', { bubbles: true }))
+        }, value)
+      await drag(0.6)
+      await stage.getByText('gained', { exact: false }).first().waitFor()
+      server.kill('SIGKILL')
+      await drag(0.7)
+      await stage.getByRole('alert').getByText('The server does not answer').waitFor()
+      await drag(1)
+      server = await serve(port)
+      await stage.getByText(/[0-9]+ lost/).waitFor()
+      await stage.getByRole('alert').waitFor({ state: 'detached' })
+      assert.equal(await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).inputValue(), '1')
+    } finally {
+      server.kill('SIGKILL')
+    }
+  })
+
+  it('names itself when it tries settings, so that the newest wish of a page is answered', async () => {
+    const names: string[] = []
+    page.on('request', (request) => {
+      if (request.url().includes('/try/')) names.push(request.headers()['mpr-client'] ?? '')
+    })
     await open(FRAME_2)
     const stage = page.getByRole('complementary', { name: 'Stage' })
-    const slider = stage.getByRole('slider', { name: 'min_confidence, slider' })
-    const drag = (value: number) =>
-      slider.evaluate((input: HTMLInputElement, value) => {
-        input.value = String(value)
-        input.dispatchEvent(new Event('input', { bubbles: true }))
-      }, value)
-    await drag(0.6)
-    await stage.getByText('gained', { exact: false }).first().waitFor()
-    await page.route('**/detect/**', (route) => route.abort('connectionrefused'))
-    await drag(0.7)
-    await stage.getByRole('alert').getByText('The server does not answer').waitFor()
-    await page.unroute('**/detect/**')
-    await drag(1)
-    await stage.getByText(/[0-9]+ lost/).waitFor()
-    await stage.getByRole('alert').waitFor({ state: 'detached' })
-    assert.equal(await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).inputValue(), '1')
+    for (const value of ['0.9', '1']) {
+      await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).fill(value)
+      await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).press('Tab')
+      await stage.getByText(/[0-9]+ (gained|lost)/).first().waitFor()
+      await page.waitForFunction(() => !document.querySelector('[data-busy=true]'))
+    }
+    assert.match(names[0]!, /^[0-9a-f]{20,} trial$/)
+    assert.deepEqual([...new Set(names)], [names[0]])
   })
 
   it('is open twice: what one tab has judged, the other shows when it looks', async () => {

@@ -1,4 +1,5 @@
 // Trying a stage's settings on the frame in view: the latest value wins, late answers are dropped.
+import { ApiError } from '../api/client'
 import { tryOnFrames, type TrialAnswer } from '../api/try_on_frames'
 import { BrowserTrial } from '../opencv/browser_trial'
 import { runsHere } from '../opencv/wish'
@@ -25,6 +26,11 @@ export interface Here {
   field: () => Promise<[number, number][]>
 }
 
+/** What has been tried for longer gives way to a newer wish; before, it ends, as one would see nothing while one drags. */
+const LET_END_MS = 1000
+/** Until a server that does not answer is asked again. */
+const ASK_AGAIN_MS = 1000
+
 export class Trial {
   answer = $state.raw<TrialAnswer | null>(null)
   failure = $state('')
@@ -33,6 +39,8 @@ export class Trial {
   /** How often the server was asked what the browser had found, how often it found otherwise, and boxes of the last time. */
   checks = $state.raw({ made: 0, otherwise: 0, boxes: 0 })
   private running: AbortController | null = null
+  private beganMs = 0
+  private again: ReturnType<typeof setTimeout> | undefined
   private next: Wish | null = null
   private readonly browser = new BrowserTrial()
   private foundHere: { wish: string; rows: TrialAnswer['rows'] } | null = null
@@ -40,13 +48,17 @@ export class Trial {
   /** While one try runs, only the newest wish waits. */
   run(wish: Wish): void {
     if (wish.here && runsHere(wish.stage, wish.here.settings)) this.browser.start()
-    if (this.running) this.next = wish
+    if (this.running && performance.now() - this.beganMs < LET_END_MS) this.next = wish
     else void this.ask(wish)
   }
 
   private async ask(wish: Wish): Promise<void> {
+    clearTimeout(this.again)
+    this.running?.abort()
     const control = new AbortController()
     this.running = control
+    this.beganMs = performance.now()
+    this.next = null
     this.busy = true
     try {
       const here = wish.here && this.browser.ready ? await this.askBrowser(wish, wish.here) : null
@@ -57,7 +69,7 @@ export class Trial {
         else this.check(wish, answer)
       }
     } catch (error) {
-      if (this.running === control && !control.signal.aborted) this.failure = (error as Error).message
+      if (this.running === control && !control.signal.aborted) this.failed(error as Error, wish)
     }
     if (this.running !== control) return
     this.running = null
@@ -67,8 +79,14 @@ export class Trial {
     else this.busy = false
   }
 
+  private failed(error: Error, wish: Wish): void {
+    this.failure = error.message
+    const away = error instanceof ApiError && error.status === 0
+    if (away) this.again = setTimeout(() => void this.ask(wish), ASK_AGAIN_MS)
+  }
+
   private askServer({ timeline, stage, seq, overrides, debug }: Wish, signal: AbortSignal): Promise<TrialAnswer> {
-    return tryOnFrames(timeline, stage, { frames: [seq], overrides, debug }, signal)
+    return tryOnFrames('trial', timeline, stage, { frames: [seq], overrides, debug }, signal)
   }
 
   /** Null where the browser cannot: the server is asked then. */
@@ -97,6 +115,7 @@ export class Trial {
 
   /** Nothing is tried any more; what is under way is forgotten. */
   clear(): void {
+    clearTimeout(this.again)
     this.running?.abort()
     this.running = this.next = this.foundHere = null
     this.answer = null
