@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -18,12 +19,13 @@ from mpr_api.access.refusals import Refused
 from mpr_api.access.roots import within
 from mpr_api.routes.events import HEADERS, STREAM, LastEventId
 from mpr_api.world.backend import Backend, Shared
-from mpr_api.world.live_feed import LiveFeed, LiveResult, told_so_far
+from mpr_api.world.live_feed import LiveFeed, LiveResult, LiveWindow, told_so_far, told_window
 from mpr_assets.sessions.session import LiveSession, Window
 from mpr_assets.sessions.session_report import REPORT, SessionReport
 from mpr_assets.sessions.session_store import SessionStore
 from mpr_live import control
 from mpr_live.playlists import LISTED, MIME_TYPE, SEGMENT_TYPE, playlist
+from mpr_live.sources.addresses import read_address
 from mpr_resources.storage.store import MissingObject
 
 router = APIRouter(tags=["live"])
@@ -48,13 +50,17 @@ class NewSession(BaseModel):
     """What a live session is to be made of."""
 
     source: str = Field(
-        min_length=1, max_length=4000, description="a path in MPR_SOURCE_ROOTS", examples=["/media/match.mp4"]
+        min_length=1,
+        max_length=4000,
+        description="a path in MPR_SOURCE_ROOTS, or the address of a stream",
+        examples=["/media/match.mp4", "https://host/live.m3u8"],
     )
     name: str = Field(max_length=90, description="its windows are timelines NAME-000000, …", examples=["derby"])
     profile: str = Field("generic", max_length=200)
     brands: str | None = Field(None, max_length=4000, description="path of a brand file; null: the profile's")
     window_ms: int = Field(10_000, ge=500, le=600_000, description="a window ends at the next keyframe after")
     speed: float = Field(1.0, gt=0, le=1000, description="of a file: how many times as fast as real time")
+    pull: bool = Field(False, description="of rtmp at this machine: pull from the server there, not listen")
     loop: bool = Field(False, description="of a file: whether it begins again at its end")
 
 
@@ -84,12 +90,13 @@ def start_live(body: NewSession, backend: Shared) -> LiveAnswer:
     """Begin a session, or go on with one that broke off; 409 where as many run as may, and says which."""
     profiles = backend.resources.profiles
     brands = None if body.brands is None else FilePath(within(body.brands, backend.config.roots))
-    address = within(body.source, backend.config.roots)
+    is_file = "://" not in body.source
+    address = read_address(within(body.source, backend.config.roots) if is_file else body.source, pull=body.pull)
     profiles.references(profiles.load(body.profile), brands)
     asked = LiveSession(
         name=body.name,
-        source=address,
-        kind="file",
+        source=address.shown,
+        kind=address.kind,
         profile=body.profile,
         brands=None if brands is None else str(brands),
         window_ms=body.window_ms,
@@ -97,7 +104,7 @@ def start_live(body: NewSession, backend: Shared) -> LiveAnswer:
         loop=body.loop,
         started_s=time.time(),
     )
-    return _answer(backend, control.start(backend.storage, asked, address))
+    return _answer(backend, control.start(backend.storage, asked, address.whole))
 
 
 @router.get("/live")
@@ -138,6 +145,17 @@ def live_playlist(session: SessionName, backend: Shared) -> Response:
 def whole_playlist(session: SessionName, backend: Shared) -> Response:
     """All windows: it grows while the session runs, and is video on demand afterwards."""
     return _playlist(backend, session, sliding=False)
+
+
+@router.get("/live/{session}/windows")
+def list_windows(
+    session: SessionName,
+    backend: Shared,
+    start: Annotated[int, Query(ge=0, le=999_999, description="number of the first")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="windows in an answer at most")] = 100,
+) -> list[LiveWindow]:
+    """The windows that are closed, in order."""
+    return [told_window(session, one) for one in islice(_store(backend, session).windows(start), limit)]
 
 
 @router.get("/live/{session}/windows/{number}.mp4", response_class=Response, responses=SEGMENT)

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,8 +23,13 @@ from pathlib import Path
 import dagster as dg
 
 from bench import browser
+from mpr_assets.report.exposures import ExposureSettings
+from mpr_assets.sessions.session import Analysed, LiveState
+from mpr_assets.sessions.session_report import make_session_report
+from mpr_assets.sessions.session_store import INGEST, STATE
 from mpr_resources.environment import ROOT, dagster_settings
 from tests.gpu_service.live import free_port
+from tests.live_sessions import analyse, record, write_clock
 from tests.world import World, write_inputs
 
 START_S = 60
@@ -53,7 +57,21 @@ def world(folder: Path) -> dict[str, str]:
         made = World(folder / "inputs", folder / "storage", instance)
         made.register()
         assert made.run().success
+        live_session(made, folder)
         return {**made.environ, "DAGSTER_HOME": str(folder / "dagster"), "PYTHONPATH": str(ROOT)}
+
+
+def live_session(made: World, folder: Path) -> None:
+    """`derby`, a session of two epochs that has ended; of its four windows the first is analysed."""
+    store = record(made, folder / "scratch", "derby", write_clock(folder / "clock.mp4", 100))
+    analyse(made, store, 0)
+    store.put_analysed(Analysed(number=0, status="analysed", lag_ms=1500))
+    store.put_analysed(Analysed(number=1, status="failed", reason="run_ocr failed"))
+    for number in (2, 3):
+        store.put_analysed(Analysed(number=number, status="skipped", reason="the analysis was 9 s behind"))
+    store.put(INGEST, store.ingest().model_copy(update={"ended": True}))
+    store.put(STATE, LiveState(status="inactive"))
+    make_session_report(store, ExposureSettings())
 
 
 @contextmanager
@@ -78,7 +96,7 @@ def wait_for(url: str) -> None:
     while time.monotonic() < until_s:
         try:
             urllib.request.urlopen(url, timeout=5)
-        except urllib.error.URLError:
+        except OSError:
             time.sleep(0.2)
         else:
             return

@@ -15,51 +15,21 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from mpr_api.world.backend import Backend
-from mpr_assets.sessions.session import Analysed, Ingest, LiveSession, LiveState
-from mpr_assets.sessions.session_store import INGEST, SESSION, STATE, SessionStore
-from mpr_assets.timelines.partitions import register
-from mpr_live.recording.windows import Recording
-from mpr_live.sources.copied_streams import CopiedStreams
-from mpr_live.worker import window_spec
+from mpr_assets.sessions.session import Analysed, Ingest, LiveState
+from mpr_assets.sessions.session_store import INGEST, STATE, SessionStore
+from tests.live_sessions import analyse, record
 from tests.mpr_api.live import config_of, resources_of, served
 from tests.world import BRAND, World
 
 TOKEN = "live-token"
 
 
-def recorded(world: World, scratch: Path, name: str) -> SessionStore:
-    """A session of the world's clip, in two windows, the second of another epoch; nothing is analysed."""
-    store = SessionStore(world.storage, name)
-    session = LiveSession(
-        name=name,
-        source="clip",
-        kind="file",
-        profile="board",
-        brands=str(world.inputs / "brands.yaml"),
-        window_ms=2000,
-        started_s=1_800_000_000,
-    )
-    store.put(SESSION, session)
-    recording = Recording(store, session, scratch, lambda: 1_800_000_001.0)
-    for _ in range(2):
-        with av.open(str(world.inputs / "clip.mp4")) as container:
-            streams = CopiedStreams.of(container, container.streams.video[0])
-            recording.opened(streams)
-            for packet in container.demux(*streams.all):
-                if packet.dts is not None:
-                    recording.add(packet)
-            recording.close()
-    return store
-
-
 @pytest.fixture(scope="module")
 def derby(api_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SessionStore]:
     """Its first window is analysed, its second failed, and it has ended."""
-    store = recorded(api_world, tmp_path_factory.mktemp("scratch"), "derby")
-    window = store.window(0)
-    assert window is not None
-    register(api_world.instance, store.storage, window_spec(store, store.session(), window))
-    assert api_world.run(timeline="derby-000000").success
+    clip = api_world.inputs / "clip.mp4"
+    store = record(api_world, tmp_path_factory.mktemp("scratch"), "derby", clip)
+    analyse(api_world, store, 0)
     store.put_analysed(
         Analysed(number=0, status="analysed", run_id="r", lag_ms=1500, exposures=1, done_s=1_800_000_004)
     )
@@ -223,6 +193,8 @@ def test_a_session_is_started_within_the_roots_and_up_to_the_limit(
     asked = {"source": str(api_world.inputs / "clip.mp4"), "name": "cup", "profile": "board"}
     outside = api.post("/detect/live", json=asked | {"source": "/etc/passwd"})
     assert (outside.status_code, outside.json()["kind"]) == (403, "refused")
+    other = api.post("/detect/live", json=asked | {"source": "ftp://user:secret@host/a.mp4"})
+    assert (other.status_code, "secret" in other.text) == (400, False)
     assert api.post("/detect/live", json=asked | {"profile": "ghost"}).status_code == 404
     assert api.post("/detect/live", json=asked | {"name": "../cup"}).status_code == 400
     monkeypatch.setenv("MPR_LIVE_STREAMS", "0")
@@ -286,7 +258,7 @@ def test_the_older_socket_opens_to_those_alone_who_may_read(two_urls: list[str],
 
 
 def test_the_playlist_of_a_session_that_runs_slides(api: httpx2.Client, api_world: World, tmp_path: Path) -> None:
-    store = recorded(api_world, tmp_path, "cup")
+    store = record(api_world, tmp_path, "cup", api_world.inputs / "clip.mp4")
     try:
         store.put(INGEST, Ingest(windows=2, epoch=1))
         text = api.get("/detect/live/cup/live.m3u8").text

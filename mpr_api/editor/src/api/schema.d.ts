@@ -1776,6 +1776,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/live/{session}/windows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Windows
+         * @description The windows that are closed, in order.
+         */
+        get: operations["list_windows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/detect/live/{session}/windows/{number}.mp4": {
         parameters: {
             query?: never;
@@ -3896,6 +3916,26 @@ export interface components {
             track: number | null;
         };
         /**
+         * LiveEpoch
+         * @description A stretch of the session with one clock: its picture of `start_pts` is at `start_ms` of the session.
+         */
+        LiveEpoch: {
+            /** Number */
+            number: number;
+            /** Start Pts */
+            start_pts: number;
+            /** Start Ms */
+            start_ms: number;
+            /**
+             * Time Base
+             * @description seconds of a unit of pts, as numerator and denominator
+             */
+            time_base: [
+                number,
+                number
+            ];
+        };
+        /**
          * LiveFrame
          * @description What was found from a picture on: pts of its epoch, in its units, and time of the session.
          */
@@ -3947,6 +3987,38 @@ export interface components {
             done_at_ms: number;
             /** Frames */
             frames: components["schemas"]["LiveFrame"][];
+        };
+        /**
+         * LiveWindow
+         * @description A window that is closed; times of the session in ms, half-open.
+         */
+        LiveWindow: {
+            /** Session */
+            session: string;
+            /** Number */
+            number: number;
+            /** Timeline Id */
+            timeline_id: string;
+            epoch: components["schemas"]["LiveEpoch"];
+            /** Start Pts */
+            start_pts: number;
+            /** End Pts */
+            end_pts: number;
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /**
+             * Closed At Ms
+             * @description since 1970, UTC
+             */
+            closed_at_ms: number;
+            /** Codec */
+            codec: string;
+            /** Width Px */
+            width_px: number;
+            /** Height Px */
+            height_px: number;
         };
         /** Login */
         Login: {
@@ -4154,8 +4226,9 @@ export interface components {
         NewSession: {
             /**
              * Source
-             * @description a path in MPR_SOURCE_ROOTS
+             * @description a path in MPR_SOURCE_ROOTS, or the address of a stream
              * @example /media/match.mp4
+             * @example https://host/live.m3u8
              */
             source: string;
             /**
@@ -4186,6 +4259,12 @@ export interface components {
              * @default 1
              */
             speed: number;
+            /**
+             * Pull
+             * @description of rtmp at this machine: pull from the server there, not listen
+             * @default false
+             */
+            pull: boolean;
             /**
              * Loop
              * @description of a file: whether it begins again at its end
@@ -10438,6 +10517,52 @@ export interface operations {
                 };
                 content: {
                     "application/vnd.apple.mpegurl": unknown;
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_windows: {
+        parameters: {
+            query?: {
+                /** @description number of the first */
+                start?: number;
+                /** @description windows in an answer at most */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveWindow"][];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */

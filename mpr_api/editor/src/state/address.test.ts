@@ -5,6 +5,8 @@ const PLACES: [string, string, Place][] = [
   ['nothing', '', NOWHERE],
   ['a timeline', '?timeline=match', { ...NOWHERE, timeline: 'match' }],
   ['a frame of it', '?timeline=match&stage=run_ocr&frame=12', { ...NOWHERE, timeline: 'match', stage: 'run_ocr', frame: 12 }],
+  ['a live session', '?live=derby', { ...NOWHERE, live: 'derby' }],
+  ['the list of them', '?live=', { ...NOWHERE, live: '' }],
   ['a panel', '?timeline=match&panel=review', { ...NOWHERE, timeline: 'match', panel: 'review' }],
   ['names of any script', '?timeline=%E8%A9%A6%E5%90%88+%26+a&brand=%D7%90', { ...NOWHERE, timeline: '試合 & a', brand: 'א' }],
 ]

@@ -5,6 +5,8 @@ const PANELS: readonly string[] = ['review', 'history'] satisfies Panel[]
 
 export interface Place {
   timeline: string | null
+  /** Name of a live session; empty: the list of them. */
+  live: string | null
   stage: string | null
   /** Number of the frame (`seq`). */
   frame: number | null
@@ -14,7 +16,7 @@ export interface Place {
   panel: Panel | null
 }
 
-export const NOWHERE: Place = { timeline: null, stage: null, frame: null, brand: null, panel: null }
+export const NOWHERE: Place = { timeline: null, live: null, stage: null, frame: null, brand: null, panel: null }
 
 /** The place that a query like `?timeline=match&frame=12` names; what it does not name is null. */
 export function placeOf(query: string): Place {
@@ -22,6 +24,7 @@ export function placeOf(query: string): Place {
   const frame = given.get('frame')
   return {
     timeline: given.get('timeline') || null,
+    live: given.get('live'),
     stage: given.get('stage') || null,
     frame: frame !== null && /^\d{1,9}$/.test(frame) ? Number(frame) : null,
     brand: given.get('brand') || null,
@@ -31,6 +34,7 @@ export function placeOf(query: string): Place {
 
 /** The query that names the place; empty for the library. */
 export function queryOf(place: Place): string {
+  if (place.live !== null) return `?${new URLSearchParams({ live: place.live })}`
   if (place.timeline === null) return ''
   const named = new URLSearchParams({ timeline: place.timeline })
   if (place.stage !== null) named.set('stage', place.stage)
