@@ -139,13 +139,16 @@ class LiveBrand:
 
 @dataclass(frozen=True)
 class LiveReport(Document):
-    """`final`: no window is to come. `left_out`: timelines of windows that could not be analysed."""
+    """`final`: no window is to come. `left_out`: timelines of windows that could not be analysed; `skipped_ms`: of
+    windows that were not, as the analysis was behind.
+    """
 
     name: str
     final: bool
     windows: int
     analysed: int
     recorded_ms: int
+    skipped_ms: int
     left_out: list[str]
     brands: list[LiveBrand]
 
@@ -157,6 +160,8 @@ class LiveReport(Document):
         terminal.print_table(("brand", "exposures", "seconds", "share", "first"), rows)
         so_far = "" if self.final else " so far"
         terminal.out.print(f"{clock(self.recorded_ms)} in {self.analysed} of {self.windows} windows{so_far}.")
+        if self.skipped_ms:
+            terminal.out.print(f"{clock(self.skipped_ms)} more was not analysed, as the analysis was behind.")
         for one in self.left_out:
             terminal.out.print(f"{one} is left out: mpr status {one}")
 
@@ -179,7 +184,16 @@ def live_report(name: Name) -> LiveReport:
         LiveBrand(one.brand, one.seconds, one.share, [[shown.start_ms, shown.end_ms] for shown in one.exposures])
         for one in found.brands
     ]
-    return LiveReport(name, found.final, found.windows, found.analysed, found.recorded_ms, list(found.failed), brands)
+    return LiveReport(
+        name,
+        found.final,
+        found.windows,
+        found.analysed,
+        found.recorded_ms,
+        found.skipped_ms,
+        list(found.failed),
+        brands,
+    )
 
 
 @app.command("stop")

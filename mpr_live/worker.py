@@ -11,9 +11,11 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from datetime import datetime
 
 import dagster as dg
+from pydantic import JsonValue
 
 from gpu_service.errors import MprError
 from gpu_service.masking import masked
@@ -26,11 +28,13 @@ from mpr_assets.runs.up_to_date import up_to_date
 from mpr_assets.sessions.session import Analysed, LiveSession, Window, timeline_of
 from mpr_assets.sessions.session_report import goes_on
 from mpr_assets.sessions.session_store import SessionStore
-from mpr_assets.stages import compile_report
+from mpr_assets.stages import compile_report, extract_frames
 from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_live.lag import WindowTurn, turn_of
 from mpr_live.processes import end_with_parent, told_to_end
 from mpr_resources.dagster_internals import keep_engines
+from mpr_resources.profiles.profile import Profile
 from mpr_resources.storage.tables import read_table
 
 LOOK_S = 0.1
@@ -63,6 +67,7 @@ class Worker:
         self._instance = instance
         self._store = store
         self._session = store.session()
+        self._resources = resources(patience_s=PATIENCE_S)
         self._number = store.windows_analysed()
         self._report_due_s = 0.0
         self._reported: int | None = None
@@ -99,13 +104,21 @@ class Worker:
     def _analyse(self, window: Window) -> Analysed:
         began_s = time.time()
         name = timeline_of(self._session.name, window.number)
-        run_id, status, reason = "", "analysed", ""
+        run_id, status, reason, turn = "", "analysed", "", WindowTurn()
         try:
+            profile = self._resources.profiles.load(self._session.profile)
+            turn = turn_of(profile, began_s - window.closed_s, ended=self._store.ingest().ended)
+            if turn.skipped is not None:
+                LOG.warning("%s is not analysed: %s", name, turn.skipped)
+                lag_ms = round((began_s - window.closed_s) * 1000)
+                return Analysed(
+                    number=window.number, status="skipped", reason=turn.skipped, lag_ms=lag_ms, done_s=began_s
+                )
             register(self._instance, self._store.storage, window_spec(self._store, self._session, window))
             with run_lock(self._instance, name):
-                stored = up_to_date(self._instance, STAGES, name, resources(patience_s=PATIENCE_S), LOG)
+                stored = up_to_date(self._instance, STAGES, name, self._resources, LOG)
             if stored is None:
-                run_id = run_here(self._instance, name, command=COMMAND).run_id
+                run_id = run_here(self._instance, name, command=COMMAND, config=_thinned(profile, turn)).run_id
         except StageFailed as error:
             run_id, status, reason = error.run_id, "failed", error.sentence
         except MprError as error:
@@ -119,6 +132,7 @@ class Worker:
                 "status": status,
                 "reason": reason,
                 "run_id": run_id,
+                "thinned": turn.thinned > 1,
                 "seconds": round(now_s - began_s, 3),
                 "goes_on": not reason and goes_on(self._store.storage, self._session.name, window.number),
                 "lag_ms": round((now_s - window.closed_s) * 1000),
@@ -128,6 +142,15 @@ class Worker:
                 "done_s": now_s,
             }
         )
+
+
+def _thinned(profile: Profile, turn: WindowTurn) -> Mapping[str, Mapping[str, JsonValue]]:
+    """The settings of a run that looks at fewer frames."""
+    if turn.thinned == 1:
+        return {}
+    sampling = profile.section(extract_frames.stage.name)
+    assert isinstance(sampling, extract_frames.ExtractFramesSettings)
+    return {extract_frames.stage.name: {"fps": sampling.fps / turn.thinned}}
 
 
 def work(name: str, told: threading.Event) -> None:

@@ -70,7 +70,8 @@ class SessionReport(BaseModel):
     final: bool
     windows: int
     analysed: int
-    failed: tuple[str, ...] = Field((), description="timelines of windows that are not in the report")
+    failed: tuple[str, ...] = Field((), description="timelines of windows that could not be analysed")
+    skipped_ms: int = Field(0, description="of windows that were left out, as the analysis was behind")
     recorded_ms: int = Field(0, description="analysed so far")
     brands: tuple[SessionBrand, ...] = ()
 
@@ -113,12 +114,15 @@ def make_session_report(store: SessionStore, settings: ExposureSettings) -> Sess
     windows: list[WindowTables] = []
     indexes: dict[int, StageTable] = {}
     left_out: list[str] = []
-    taken = 0
+    taken = skipped_ms = 0
     for window in store.windows():
         found = store.analysed(window.number)
         if found is None:
             break
         taken += 1
+        if found.status == "skipped":
+            skipped_ms += window.end_ms - window.start_ms
+            continue
         if found.status != "analysed":
             left_out.append(timeline_of(session.name, window.number))
             continue
@@ -132,6 +136,7 @@ def make_session_report(store: SessionStore, settings: ExposureSettings) -> Sess
         windows=ingest.windows,
         analysed=len(windows),
         failed=tuple(left_out),
+        skipped_ms=skipped_ms,
     )
     if one is not None:
         found_in = exposures(

@@ -29,6 +29,13 @@ class Profile(Settings):
         "on_request", description="automatic: stages made stale by a changed setting are rematerialized automatically"
     )
 
+    live_lag: Literal["queue", "thin", "skip"] = Field(
+        "queue",
+        description="what becomes of a live stream's windows that have waited for longer than live_lag_s; queue: they "
+        "wait on; thin: fewer frames a second are looked at; skip: they are not analysed, and count as such",
+    )
+    live_lag_s: float = Field(30, ge=1, le=3600, description="that a window may wait after its end, in seconds")
+
     @property
     def stages(self) -> list[str]:
         """The stages in their order: they are the sections."""

@@ -5117,10 +5117,16 @@ export interface components {
             analysed: number;
             /**
              * Failed
-             * @description timelines of windows that are not in the report
+             * @description timelines of windows that could not be analysed
              * @default []
              */
             failed: string[];
+            /**
+             * Skipped Ms
+             * @description of windows that were left out, as the analysis was behind
+             * @default 0
+             */
+            skipped_ms: number;
             /**
              * Recorded Ms
              * @description analysed so far
