@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -28,7 +29,7 @@ import dagster as dg
 import httpx2
 import numpy as np
 
-from bench.service import free_port
+from bench.service import free_port, service
 from bench.try_stage import TIMELINE, prepare
 from gpu_service.routines import Batch
 from gpu_service.routines.detect_edges import DETECT_EDGES
@@ -38,6 +39,7 @@ from mpr_api.app import create_app, server_of
 from mpr_api.world.backend import Backend
 from mpr_assets.stages.detect_edges import DetectEdgesSettings
 from mpr_resources.brands.registry import Registry
+from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureCache, PictureFolder
 from mpr_resources.storage.tables import from_parquet
@@ -47,6 +49,7 @@ MOST = 1.3
 ROUNDS = 40
 DRAG_S, A_SECOND = 10.0, 10
 LISTENERS, EVENTS = 200, 40
+ENDLESS = "/detect/events"
 
 
 @contextlib.contextmanager
@@ -209,25 +212,53 @@ def _memory_mb(process: int) -> int:
 
 
 def hostile() -> dict[str, Any]:
-    """The streams of events do not end, and the inference host is not there: those paths are left out."""
-    toml = '[checks.positive_data_acceptance]\nexpected-statuses = ["2xx", "4xx"]\n'
-    toml += '[checks.negative_data_rejection]\nexpected-statuses = ["4xx"]\n'
-    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance:
-        config = Path(folder) / "schemathesis.toml"
-        config.write_text(toml)
+    """Every operation but the one whose stream does not end, which is opened here instead; then what reads a timeline
+    once more, of one that is there.
+    """
+    passes = {
+        "any": ("", ()),
+        "there": (f'[parameters]\n"path.timeline" = "{TIMELINE}"\n', ("--include-method", "GET")),
+    }
+    with tempfile.TemporaryDirectory() as folder, dg.DagsterInstance.ephemeral() as instance, service() as host:
         resources = prepare(Path(folder))
+        resources.inference = InferenceResource(url=host)
         resources.profiles.registry = Registry(f"sqlite:///{folder}/registry.sqlite")
         with api_at(resources, instance) as url:
-            command = [str(Path(sys.executable).parent / "st"), "--config-file", str(config), "run"]
-            command += [f"{url}/openapi.json", "--max-examples", "10", "--phases", "examples,fuzzing"]
-            command += ["--checks", "not_a_server_error,status_code_conformance,response_schema_conformance"]
-            command += ["--exclude-path-regex", "/(events|stream|gpu)", "--request-timeout", "60"]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+            document = httpx2.get(f"{url}/openapi.json", timeout=60).json()
+            told = {name: _schemathesis(url, Path(folder), *one) for name, one in passes.items()}
+            with httpx2.stream("GET", url + ENDLESS, timeout=60) as answer:
+                opened = (answer.status_code, answer.headers["content-type"].partition(";")[0])
             alive = httpx2.get(f"{url}/health").status_code == 200
-    said = [line.strip() for line in done.stdout.splitlines() if "generated" in line or line.strip().startswith("- ST")]
+    return {
+        "figure": "hostile",
+        "clean": all(one["clean"] for one in told.values()) and opened == (200, "text/event-stream"),
+        "operations": sum(len(operations) for operations in document["paths"].values()),
+        "tested": told["any"]["tested"] + 1,
+        "alive_after": alive,
+        **told,
+    }
+
+
+def _schemathesis(url: str, folder: Path, parameters: str, only: tuple[str, ...]) -> dict[str, Any]:
+    """One run of it. `parameters`: of its configuration; `only`: options that select operations."""
+    toml = '[checks.positive_data_acceptance]\nexpected-statuses = ["2xx", "4xx"]\n'
+    toml += '[checks.negative_data_rejection]\nexpected-statuses = ["4xx"]\n'
+    config = folder / "schemathesis.toml"
+    config.write_text(toml + parameters)
+    command = [str(Path(sys.executable).parent / "st"), "--config-file", str(config), "run", f"{url}/openapi.json"]
+    command += ["--max-examples", "10", "--phases", "examples,fuzzing", *only]
+    command += ["--checks", "not_a_server_error,status_code_conformance,response_schema_conformance"]
+    command += ["--exclude-path", ENDLESS, "--request-timeout", "60"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
     if done.returncode:
         print(done.stdout, done.stderr, file=sys.stderr)
-    return {"figure": "hostile", "clean": done.returncode == 0, "alive_after": alive, "said": said}
+    tested, cases = (re.search(form, done.stdout) for form in (r"Tested: ([0-9]+)", r"([0-9]+) generated"))
+    return {
+        "clean": done.returncode == 0,
+        "tested": int(tested[1]) if tested else 0,
+        "cases": int(cases[1]) if cases else 0,
+        "said": [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("- ST")],
+    }
 
 
 FIGURES: dict[str, Callable[[], dict[str, Any]]] = {"replay": replay, "listeners": listeners, "hostile": hostile}

@@ -2,8 +2,8 @@
 
     python -m tests.browser.editor_server COMMAND...      runs the command with them, and stops them
 
-The command finds the page at `MPR_EDITOR_URL`, a browser at `CHROMIUM` and this Python at `MPR_PYTHON`. Chromium is
-fetched from Debian's packages where it is not installed, which takes a user who may.
+The command finds the page at `MPR_EDITOR_URL`, a browser at `CHROMIUM`, this Python at `MPR_PYTHON` and a
+video at `MPR_CLIP`. Chromium is fetched from Debian's packages where it is not installed, which takes a user who may.
 """
 
 from __future__ import annotations
@@ -21,16 +21,22 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 
 from bench import browser
 from mpr_assets.report.exposures import ExposureSettings
 from mpr_assets.sessions.session import Analysed, LiveState
 from mpr_assets.sessions.session_report import make_session_report
 from mpr_assets.sessions.session_store import INGEST, STATE
+from mpr_resources.cloud import ledger
+from mpr_resources.database.connection import Database
 from mpr_resources.environment import ROOT, dagster_settings
+from mpr_resources.storage.keys import Keys
+from mpr_resources.storage.store import Storage
+from mpr_resources.storage.tables import StageTable, read_table, to_parquet
 from tests.gpu_service.live import free_port
 from tests.live_sessions import analyse, record, write_clock
-from tests.world import World, write_inputs
+from tests.world import BRAND, TIMELINE, World, write_inputs
 
 START_S = 60
 
@@ -58,7 +64,40 @@ def world(folder: Path) -> dict[str, str]:
         made.register()
         assert made.run().success
         live_session(made, folder)
-        return {**made.environ, "DAGSTER_HOME": str(folder / "dagster"), "PYTHONPATH": str(ROOT)}
+        said_and_paid(made)
+        return {
+            **made.environ,
+            "DAGSTER_HOME": str(folder / "dagster"),
+            "MPR_MEDIA_URL": str(folder / "media"),
+            "MPR_CLIP": str(folder / "inputs" / "clip.mp4"),
+            "PYTHONPATH": str(ROOT),
+        }
+
+
+def said_and_paid(made: World) -> None:
+    """What the stages that are off would have left: a mention in the sound, a request to a provider."""
+    storage = Storage.open(str(made.storage_folder))
+    stored = read_table(storage, "match_speech", TIMELINE)
+    mention = {"brand": BRAND, "start_ms": 600, "end_ms": 1400, "confidence": 0.8, "source": "speech"}
+    rows = pl.DataFrame([{**mention, "text": BRAND, "context": f"by {BRAND}", "chunk": 0}], schema=stored.rows.schema)
+    storage.put(Keys.table("match_speech", TIMELINE), to_parquet(StageTable(rows, stored.header)))
+    row = ledger.LedgerRow(
+        id=ledger.new_id(1),
+        time_ms=1,
+        timeline=TIMELINE,
+        stage="escalate_cloud",
+        provider="groq",
+        model="m",
+        crops=2,
+        tokens_in=300,
+        tokens_out=20,
+        tokens_cached=0,
+        micro_usd=123_456,
+        milliseconds=900,
+        outcome=ledger.ANSWERED,
+        run="r",
+    )
+    Database(made.environ["MPR_DATABASE_URL"]).write(lambda connection: ledger.enter(connection, [row]))
 
 
 def live_session(made: World, folder: Path) -> None:

@@ -60,6 +60,20 @@ async function open(url: string): Promise<void> {
   await page.getByText('found by').waitFor()
 }
 
+/** A file dropped on the page. */
+async function drop(name: string, content: Buffer): Promise<void> {
+  const dropped = await page.evaluateHandle(
+    ([name, base64]) => {
+      const bytes = Uint8Array.from(atob(base64!), (letter) => letter.charCodeAt(0))
+      const transfer = new DataTransfer()
+      transfer.items.add(new File([bytes], name!))
+      return transfer
+    },
+    [name, content.toString('base64')],
+  )
+  await page.locator('main').dispatchEvent('drop', { dataTransfer: dropped })
+}
+
 /** The header's loudest breaches of accessibility rules. */
 async function breaches(): Promise<string[]> {
   const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -83,6 +97,44 @@ describe('the library', () => {
     await card.waitFor()
     assert.deepEqual(complaints, [])
   })
+
+  it('takes a video that is dropped, and analyses it', async () => {
+    await page.goto(URL)
+    const videos = page.getByRole('region', { name: 'Videos without a timeline' })
+    await videos.getByText('or drop them here').waitFor()
+    await drop('dropped one.mp4', await readFile(process.env.MPR_CLIP!))
+    await videos.getByRole('button', { name: 'Analyse dropped one.mp4' }).click()
+    await page.waitForURL(/timeline=dropped/)
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await page.getByText('The run ended: canceled.').waitFor({ timeout: 90_000 })
+  })
+
+  it('goes on with an upload that was broken off, and says what is no video', async () => {
+    await page.goto(URL)
+    const videos = page.getByRole('region', { name: 'Videos without a timeline' })
+    await videos.getByText('or drop them here').waitFor()
+    const began: string[] = []
+    await page.route('**/detect/uploads/**', (route) => {
+      const range = route.request().headers()['content-range']
+      if (range) began.push(range.split(/[ -]/)[1]!)
+      return began.length === 2 ? route.abort('connectionreset') : route.continue()
+    })
+    await drop('none.mp4', Buffer.alloc(9_000_000, 'no video'))
+    await videos.getByRole('button', { name: 'Analyse none.mp4' }).click()
+    await videos.getByRole('alert').getByText('none.mp4').waitFor()
+    assert.deepEqual(began, ['0', '4194304', '4194304', '8388608'])
+    await drop('none.mp4', Buffer.from('other'))
+    await videos.getByText('in the media store already').waitFor()
+  })
+
+  it('tells what was paid for', async () => {
+    await page.goto(URL)
+    await page.getByText('Costs of cloud providers').click()
+    await page.getByRole('row', { name: 'groq/m 1 0 2 300 20 $0.12' }).waitFor()
+    await page.getByRole('combobox', { name: 'for each' }).selectOption('timeline')
+    await page.getByRole('row', { name: 'match 1 0 2 300 20 $0.12' }).waitFor()
+    assert.deepEqual(complaints, [])
+  })
 })
 
 describe('a timeline', () => {
@@ -102,6 +154,25 @@ describe('a timeline', () => {
     await page.reload()
     await page.getByText('found by').waitFor()
     assert.equal(await head(), found)
+    assert.deepEqual(complaints, [])
+  })
+
+  it('has what is said in a lane of its own, and says it where it is', async () => {
+    await open(FRAME_2)
+    await page.getByText('said: Acme Motors').waitFor()
+    await page.keyboard.press('0')
+    await page.getByText('said: Acme Motors').waitFor({ state: 'detached' })
+    const lanes = (await page.getByRole('slider', { name: 'Time', exact: true }).boundingBox())!
+    const drawn = await page.evaluate(
+      ([width, y]) => {
+        const canvas = document.querySelector<HTMLCanvasElement>('canvas[role=slider]')!
+        const row = canvas.getContext('2d')!.getImageData(150, y!, width!, 1).data
+        const at = (share: number) => row.slice(4 * Math.round(share * width!), 4 * Math.round(share * width!) + 4).join()
+        return [0.1, 0.25, 0.35, 0.5, 0.65, 0.75, 0.9].map(at)
+      },
+      [Math.floor(lanes.width) - 150, 20 + 2.5 * 18],
+    )
+    assert.deepEqual(drawn.map((colour) => colour === drawn[3]), [false, false, true, true, true, false, false], 'from 0.6 to 1.4 of 2 s')
     assert.deepEqual(complaints, [])
   })
 
@@ -182,6 +253,20 @@ describe('a timeline', () => {
     assert.deepEqual(complaints, [])
   })
 
+  it('retries a run that a provider failed with another one', async () => {
+    await open(`${TIMELINE}&stage=escalate_cloud&frame=2`)
+    const stage = page.getByRole('complementary', { name: 'Stage' })
+    await stage.getByRole('checkbox', { name: 'enabled', exact: true }).check()
+    await stage.getByRole('button', { name: 'Run with these settings' }).click()
+    const run = page.getByRole('region', { name: 'Run', exact: true })
+    await run.getByText('The run ended: failure.').waitFor({ timeout: 150_000 })
+    await run.getByRole('alert').getByText('ANTHROPIC_API_KEY').waitFor()
+    await run.getByRole('textbox', { name: "Another provider's model" }).fill('groq/llama')
+    await run.getByRole('button', { name: 'Retry with it' }).click()
+    await run.getByRole('button', { name: 'Stop' }).waitFor()
+    await run.getByRole('alert').getByText('GROQ_API_KEY').waitFor({ timeout: 150_000 })
+  })
+
   it('goes through what was found, judges it, and takes that back', async () => {
     await open(`${FRAME_2}&panel=review`)
     const review = page.getByRole('region', { name: 'Review' })
@@ -250,6 +335,7 @@ describe('a timeline', () => {
     await open(`${FRAME_2}&panel=history`)
     const history = page.getByRole('region', { name: 'History' })
     await history.getByText('now', { exact: true }).waitFor()
+    await history.getByText('Cloud providers: 1 request, $0.12').waitFor()
     await history.getByRole('combobox', { name: 'Before' }).selectOption({ label: 'match:match_brands@1' })
     await history.getByRole('combobox', { name: 'After' }).selectOption({ label: 'match:match_brands@2' })
     await history.getByRole('button', { name: 'Compare' }).click()

@@ -9,6 +9,7 @@ describe('laneNames', () => {
   it('none', () => expect(laneNames([])).toEqual([]))
   it('the longest first, equal ones by name', () =>
     expect(laneNames([exposure('B', 0, 5), exposure('C', 0, 9), exposure('A', 0, 2), exposure('A', 4, 7)])).toEqual(['C', 'A', 'B']))
+  it('those that are only said last', () => expect(laneNames([exposure('B', 0, 5)], [{ brand: 'A' }, { brand: 'B' }])).toEqual(['B', 'A']))
 })
 
 it('a time has its place, and the place its time', () => {

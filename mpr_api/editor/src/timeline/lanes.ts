@@ -1,14 +1,14 @@
 // What the lanes under the picture show, in pixels: which brand has which lane, and what lies where. No canvas here.
-import type { Exposure, Frame } from './state.svelte'
+import type { Exposure, Frame, Mention } from './state.svelte'
 
 export interface Span {
   fromMs: number
   toMs: number
 }
 
-/** Brands by the time on screen, the longest first; each has a lane. */
-export function laneNames(exposures: Exposure[]): string[] {
-  const ms = new Map<string, number>()
+/** Brands by the time on screen, the longest first, those that are only said last; each has a lane. */
+export function laneNames(exposures: Pick<Exposure, 'brand' | 'start_ms' | 'end_ms'>[], mentions: Pick<Mention, 'brand'>[] = []): string[] {
+  const ms = new Map<string, number>(mentions.map(({ brand }) => [brand, 0]))
   for (const each of exposures) ms.set(each.brand, (ms.get(each.brand) ?? 0) + each.end_ms - each.start_ms)
   return [...ms].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).map(([brand]) => brand)
 }

@@ -6,6 +6,14 @@ import type { Row } from './shapes'
 export type Frame = Schemas['FrameRow']
 export type Exposure = Schemas['ExposureRow']
 
+/** A brand that is said. */
+export interface Mention {
+  brand: string
+  start_ms: number
+  end_ms: number
+  text: string
+}
+
 export const FIRST_STAGE = 'match_brands'
 const MOST_ROWS = 20_000
 
@@ -15,6 +23,7 @@ export class TimelineState {
   version = $state('')
   stages = $state.raw<Schemas['StageSchema'][]>([])
   exposures = $state.raw<Exposure[]>([])
+  mentions = $state.raw<Mention[]>([])
   /** Rows of the stage in view, by `seq`. */
   rows = $state.raw<Map<number, Row[]>>(new Map())
   rowsOf = $state('')
@@ -26,6 +35,12 @@ export class TimelineState {
   private fields = new Map<number, Promise<[number, number][]>>()
 
   constructor(readonly id: string) {}
+
+  /** Brands that are said while the frame at the head is on screen. */
+  get mentionsHere(): Mention[] {
+    const [from, to] = [this.frame?.timeline_ms ?? 0, this.frames[this.head + 1]?.timeline_ms ?? this.durationMs]
+    return this.mentions.filter((mention) => mention.start_ms < to && mention.end_ms > from)
+  }
 
   get frame(): Frame | undefined {
     return this.frames[this.head]
@@ -55,6 +70,7 @@ export class TimelineState {
         answered(api.GET('/detect/config/stages')).then((stages) => (this.stages = stages)),
         this.loadFrames(),
         this.loadExposures(),
+        this.loadMentions(),
         this.loadRows(this.stage),
       ])
       this.loadFailure = ''
@@ -94,17 +110,21 @@ export class TimelineState {
     this.exposures = made?.rows ?? []
   }
 
+  private async loadMentions(): Promise<void> {
+    const made = await whereMade(allRows((cursor) => this.table('match_speech', cursor)))
+    this.mentions = (made?.rows ?? []) as unknown as Mention[]
+  }
+
+  private table(stage: string, cursor: string | undefined) {
+    const params = { path: { timeline: this.id, stage }, query: { cursor, limit: MOST_ROWS } }
+    return answered(api.GET('/detect/timeline/{timeline}/tables/{stage}', { params }))
+  }
+
   /** The stage's table; an answer for a stage that is no longer in view is dropped. */
   async loadRows(stage: string): Promise<void> {
     this.wanted = stage
     try {
-      const { rows } = await allRows((cursor) =>
-        answered(
-          api.GET('/detect/timeline/{timeline}/tables/{stage}', {
-            params: { path: { timeline: this.id, stage }, query: { cursor, limit: MOST_ROWS } },
-          }),
-        ),
-      )
+      const { rows } = await allRows((cursor) => this.table(stage, cursor))
       if (this.wanted !== stage) return
       const bySeq = new Map<number, Row[]>()
       for (const row of rows as Row[]) {
