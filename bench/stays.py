@@ -99,6 +99,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", metavar="STAGE.SETTING=VALUE", default=[], help="repeatable")
     parser.add_argument("--step", type=float, default=0.5, metavar="SECONDS", help="between samples")
     parser.add_argument("--copies", type=Path, metavar="FOLDER", default=ROOT / ".mpr" / "eval")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="copy each broadcast's tables there")
     args = parser.parse_args()
     try:
         config = overrides(args.set, args.profile)
@@ -108,7 +109,7 @@ def main() -> int:
     clips = [varied_broadcast(seed, args.copies) for seed in args.seeds]
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            side = run_graph(clips, args.profile, config, None, Path(scratch))
+            side = run_graph(clips, args.profile, config, args.keep, Path(scratch))
         except SideFailed:
             return 1
         found = [(clip.video.parent, side.results[clip.name].exposures) for clip in clips]

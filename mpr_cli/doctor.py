@@ -27,6 +27,7 @@ from mpr_cli import terminal
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_resources.environment import dagster_home, database_url, profiles_path, s3_endpoint_url, storage_url
+from mpr_resources.visible import visible
 
 app = typer.Typer()
 
@@ -54,7 +55,7 @@ class Finding:
 
     def show(self) -> None:
         word = ("ok   ", "green") if self.ok else ("wrong", "red")
-        terminal.out.print(Text.assemble(word, f" {self.check:10} ", terminal.visible(self.detail)))
+        terminal.out.print(Text.assemble(word, f" {self.check:10} ", visible(self.detail)))
 
 
 @dataclass(frozen=True)

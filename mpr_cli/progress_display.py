@@ -10,8 +10,9 @@ from rich import progress as bars
 from rich.console import Console
 from rich.text import Text
 
-from mpr_cli.terminal import err, visible
+from mpr_cli.terminal import err
 from mpr_resources.progress import LogProgress, Pace, Progress
+from mpr_resources.visible import visible
 
 
 class BarProgress:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import unicodedata
 from collections.abc import Collection, Sequence
 from typing import Any, TextIO
 
@@ -18,14 +17,11 @@ from rich.console import Console
 from rich.text import Text
 
 from gpu_service.masking import masked
+from mpr_resources.visible import is_hidden, visible
 
 PIPE_WIDTH = 160
 GAP = "  "
 """Between two columns of a table."""
-
-HIDDEN = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode categories that no name needs: control characters, halves of characters, separators of lines."""
-BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class PlainConsole(Console):
@@ -36,19 +32,6 @@ class PlainConsole(Console):
 
     def render_str(self, text: str, **how: Any) -> Text:
         return super().render_str(visible(text), **how)
-
-
-def visible(text: str) -> str:
-    """The text with what a terminal would obey, or could not show, as an escape.
-
-    >>> visible("Ac\x1b[31mme\u202e")
-    'Ac\\x1b[31mme\\u202e'
-    """
-    return "".join(ascii(c)[1:-1] if c not in "\n\t" and _is_hidden(c) else c for c in text)
-
-
-def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in HIDDEN or character in BIDI_CONTROLS
 
 
 def styled(text: str, style: str = "") -> Text:
@@ -110,5 +93,5 @@ def show_warnings() -> None:
 def print_json(document: object, file: TextIO) -> None:
     """A JSON document in one line; what a terminal would obey in its texts is an escape of JSON's."""
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
-    file.write("".join(f"\\u{ord(c):04x}" if _is_hidden(c) else c for c in text) + "\n")
+    file.write("".join(f"\\u{ord(c):04x}" if is_hidden(c) else c for c in text) + "\n")
     file.flush()

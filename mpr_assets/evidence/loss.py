@@ -13,14 +13,14 @@ TRIED = frozenset({"detect_objects", "run_ocr", "match_brands"})
 
 
 class Reason(StrEnum):
-    """Why a brand is not in the report at a moment, in the order in which a run comes to it."""
+    """Why a brand is not in the report at a moment; the later in this list, the farther it came."""
 
     OUTSIDE = "outside"
     NOT_SAMPLED = "not_sampled"
     SWITCHED_OFF = "switched_off"
     NOT_LISTED = "not_listed"
-    NO_TEXT = "no_text"
     NO_REFERENCE = "no_reference"
+    NO_TEXT = "no_text"
     NO_LOGO = "no_logo"
     READ_AS = "read_as"
     NEAR_MISS = "near_miss"

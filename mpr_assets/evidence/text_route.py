@@ -91,7 +91,8 @@ def text_loss(results: StoredResults, seq: int, brand: Brand, brands: BrandList)
         return not found.filter((pl.col("seq") == seq) & (pl.col("brand") == brand.name)).is_empty()
 
     remedies: Sequence[Remedy] = ()
-    if fates or near or lines[0].edits <= ALIKE_SHARE * len(lines[0].name) or _parted(lines, brand):
+    like_it = fates or near or lines[0].edits <= ALIKE_SHARE * len(lines[0].name) or _parted(lines, brand)
+    if like_it and not any(one.fate is Fate.FOUND for one in fates):
         remedies = Remedies(MATCH, settings, lets_through).among(SETTINGS)
     if fates:
         return _lost_name(results, all_fates, brand, settings, seq, remedies)

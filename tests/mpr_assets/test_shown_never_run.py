@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from typing import TypeAlias
@@ -28,16 +30,29 @@ from mpr_assets.across.brand_history_page import history_page
 from mpr_assets.compare.snapshots import Comparison, Section, Snapshot
 from mpr_assets.compare.table_diff import compare
 from mpr_assets.definitions import BY_NAME
+from mpr_assets.evaluation.evaluate import Claimed, Known, evaluate
+from mpr_assets.evaluation.model import Evaluation
+from mpr_assets.evaluation.page import FrameEvidence, evaluation_page
+from mpr_assets.evidence.found import FoundObject, prove
+from mpr_assets.evidence.loss import Loss, Reason, quoted
+from mpr_assets.evidence.lost import lost
+from mpr_assets.evidence.makers import makers
+from mpr_assets.evidence.page import PlacePictures, why_not_page, why_page
 from mpr_assets.exports.csv_file import FORMULA_STARTS
 from mpr_assets.exports.formats import FORMATS, FormatName
 from mpr_assets.orchestration.markdown import bullets, table
 from mpr_assets.report.overview import overview
 from mpr_assets.report.page.diff import diff_page
 from mpr_cli import terminal
+from mpr_resources.brands.brand_file import BrandList
 from tests.hostile_names import HOSTILE
+from tests.mpr_assets.evidence.results import results
+from tests.mpr_assets.evidence.test_found import line
+from tests.mpr_assets.evidence.test_found import table as table_of
 from tests.mpr_assets.exports.reports import tables
 from tests.mpr_assets.report.tables import chunks, detection, detections
 from tests.mpr_assets.report.test_page import compiled
+from tests.mpr_assets.stages.test_evaluation import LOOKED_AT, SETTINGS, exposures, truth
 
 Names: TypeAlias = Sequence[str]
 HOSTILES = [*HOSTILE.values()]
@@ -45,18 +60,36 @@ HARMLESS = [f"Acme {letter}" for letter in "abcdefghijklmnopqrstuvwxyz"[: len(HO
 RUN = re.compile(r"\s*(javascript|vbscript)\s*:|\s*data:text", re.IGNORECASE)
 
 
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""What turns the direction of the text that follows, to the end of its paragraph or <bdi>."""
+
+
+ALONE = ("bdi", "title", "script", "style")
+"""Elements whose text stands by itself."""
+
+
 class Elements(HTMLParser):
-    """Tags with the names of their attributes, in their order; no address in them may be a script's."""
+    """Tags with the names of their attributes, in their order; no address in them may be a script's, and no text turns
+    that beside it.
+    """
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.found: list[tuple[str, ...]] = []
+        self._alone = 0
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, *(name for name, _ in attrs)))
         assert not any(RUN.match(value or "") for name, value in attrs if name in ("href", "src", "action"))
+        self._alone += tag in ALONE
+
+    def handle_endtag(self, tag: str) -> None:
+        self._alone -= tag in ALONE
+
+    def handle_data(self, data: str) -> None:
+        assert self._alone or TURNING.isdisjoint(data)
 
 
 def html(text: str) -> list[tuple[str, ...]]:
@@ -101,6 +134,45 @@ def history(names: Names) -> str:
     return history_page(pl.DataFrame(rows, schema=AIRINGS))
 
 
+def proofs(names: Names) -> str:
+    stored = results(detection(0), run_ocr=table_of("run_ocr", line(0, "Acme")))
+    proof = prove(stored, "Acme", None)
+    [first, *_] = made = makers(stored, BY_NAME, ["match_brands"], [])
+    logo = FoundObject("logo_match", "Acme", "Acme", 0.9, [1, 2, 3, 4], [], followed=False)
+    pages = []
+    for name in names:
+        told = [replace(first, who=name, model=name, skipped=name, settings={"a": name}, not_default=["a"]), *made]
+        logos = [replace(logo, label=name, reference=name)]
+        read = [replace(one, text=name, reading=name) for one in proof.detections[0].lines]
+        place = PlacePictures(replace(proof.detections[0], text=name, objects=logos, lines=read), None, [])
+        own = replace(proof, brand=name, exposure=replace(proof.exposure, media=name))
+        pages.append(why_page(name, own, told, None, [place], [], [name]))
+    return "\n".join(pages)
+
+
+def losses(names: Names) -> str:
+    stored = results(run_ocr=table_of("run_ocr", line(0, "Acme")))
+    found = lost(stored, "Acme", 0, BrandList(), [])
+    pages = []
+    for name in names:
+        said = Loss("match_brands", Reason.NOT_LISTED, f"{name} is not listed.", [], [f"mpr brands add {quoted(name)}"])
+        read = [replace(one, text=name, nearest=name, name=name) for one in found.lines]
+        pages.append(why_not_page(name, replace(found, brand=name, losses=[said, *found.losses], lines=read), None))
+    return "\n".join(pages)
+
+
+def evaluated(names: Names) -> str:
+    told = Known(truth(("Acme", 0, 4000)), [])
+    claimed = Claimed(exposures(("Bolt", 0, 4000, 0.9)), detections(), LOOKED_AT, 40.0, 10_000, BrandList())
+    made = evaluate("match", told, claimed, SETTINGS).model_dump_json()
+    pages = []
+    for name in names:
+        own = Evaluation.model_validate_json(json.dumps(name).join(re.split('"(?:Acme|Bolt|match|truth.csv)"', made)))
+        frames = FrameEvidence(LOOKED_AT, detections(detection(2, f"not {name}")), lambda *_: (), lambda _: None)
+        pages.append(evaluation_page(own, frames))
+    return "\n".join(pages)
+
+
 def picture_in_dagster(names: Names) -> str:
     made = tables(*names[:12])
     return overview(made.exposures, chunks(("a.mp4", 0, 4_000_000)), "report.html").svg
@@ -133,6 +205,9 @@ PLACES: dict[str, tuple[Callable[[Names], str], Callable[[str], object]]] = {
     "the report's page": (report_page, html),
     "the page of a comparison": (diff, html),
     "the page of all airings": (history, html),
+    "the pages of proofs": (proofs, html),
+    "the pages of losses": (losses, html),
+    "the pages of evaluations": (evaluated, html),
     "a picture in Dagster": (picture_in_dagster, xml),
     "a table in Dagster": (lambda names: table(["brand", "again"], [(name, name) for name in names]), markdown),
     "a list in Dagster": (bullets, markdown),

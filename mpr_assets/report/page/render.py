@@ -26,6 +26,7 @@ from mpr_assets.report.model import BrandReport, Exposure, Mention, Report
 from mpr_assets.report.page.colours import brand_colours
 from mpr_assets.report.page.data import found_by, page_data
 from mpr_assets.report.page.pictures import Card, GetPicture, evidence_pictures, film
+from mpr_resources.visible import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -251,7 +252,10 @@ def number(value: float) -> str:
 
 
 def html_environment() -> Environment:
-    """Templates of this folder; what they show is escaped, and a name that they do not know is an error."""
+    """Templates of this folder; what they show is escaped, and a name that they do not know is an error.
+
+    Text of others is to stand in a <bdi>; sentences that have some within them go through the filter `visible`.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here, since a page is seldom rendered
 
     environment = Environment(
@@ -262,6 +266,7 @@ def html_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["csp_hash"] = csp_hash
+    environment.filters["visible"] = visible
     return environment
 
 

@@ -81,7 +81,7 @@ CASES = {
         command='mpr brands add "Zarn" --logo PICTURE',
     ),
     "no text": Case(results(), "Velquora", "detect_objects", "no_logo", "The reference picture of Velquora was"),
-    "no text and no reference": Case(results(), "Zarn", "detect_objects", "no_reference", "Zarn has no reference"),
+    "no text and no reference": Case(results(), "Zarn", "run_ocr", "no_text", "No text was found on frame 0."),
     "not listed": Case(
         read("Nike"), "nike", "match_brands", "not_listed", "It would be found on this frame if it were",
         command='mpr brands add "nike"',
