@@ -270,6 +270,7 @@ def main() -> int:
         except SideFailed:
             return 1
         rows = [row_of(clip, graph, plain, args.kind, length_s(clip.video)) for clip in clips]
+        table = reliability(judged(clips, graph))
     for row in rows:
         print(row)
         for brand in row.brands if args.details else ():
@@ -277,7 +278,6 @@ def main() -> int:
             print(f"    {brand['brand']:64} {seconds}")
     figures = summary(rows, graph, plain)
     print(in_words(figures))
-    table = reliability(judged(clips, graph))
     if table is not None:
         print("\nof the detections of text with a confidence, the share that is right:")
         print(table)
