@@ -27,7 +27,7 @@ from mpr_cli import terminal
 from mpr_cli.document import Document
 from mpr_cli.exit_status import FAILED
 from mpr_resources.environment import dagster_home, database_url, profiles_path, s3_endpoint_url, storage_url
-from mpr_resources.visible import visible
+from mpr_resources.names import visible
 
 app = typer.Typer()
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from mpr_cli.terminal import err
+from mpr_resources.names import visible
 from mpr_resources.progress import LogProgress, Pace, Progress
-from mpr_resources.visible import visible
 
 
 class BarProgress:

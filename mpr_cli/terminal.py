@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gpu_service.masking import masked
-from mpr_resources.visible import is_hidden, visible
+from mpr_resources.names import is_hidden, visible
 
 PIPE_WIDTH = 160
 GAP = "  "

@@ -1,7 +1,7 @@
-"""What the name of a timeline, a scenario or a profile may hold, and a name made from a file's.
+"""What the name of a timeline, a scenario or a profile may hold, a name made from a file's, and how names are shown.
 
-A name is a word on the command line, a partition in Dagster, a folder and part of keys in the storage, where it stands
-in UTF-8 as it is.
+The name of a timeline is a word on the command line, a partition in Dagster, a folder and part of keys in the storage,
+where it stands in UTF-8 as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ MAX_BYTES = 200
 """File systems take 255 bytes a name, and something is added to it."""
 MADE_LENGTH = 80
 """Of a name that is made from a file's, which leaves room for what a user adds."""
+HIDDEN = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode categories that no name needs: control characters, halves of characters, separators of lines."""
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def check_name(name: str, kind: str) -> str:
@@ -82,3 +85,16 @@ def _readable(text: str, replacement: str) -> str:
         alone = _is_mark(character) and not (kept and (kept[-1].isalnum() or _is_mark(kept[-1])))
         kept.append(character if _allowed(character) and not alone else " ")
     return re.sub(" +", replacement, "".join(kept)).strip("-_")
+
+
+def visible(text: str) -> str:
+    """The text with what a terminal would obey, or could not show, as an escape.
+
+    >>> visible("Ac\x1b[31mme\u202e")
+    'Ac\\x1b[31mme\\u202e'
+    """
+    return "".join(ascii(c)[1:-1] if c not in "\n\t" and is_hidden(c) else c for c in text)
+
+
+def is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in HIDDEN or character in BIDI_CONTROLS

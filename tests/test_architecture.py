@@ -24,8 +24,8 @@ PACKAGES = [name for name in structure.PACKAGES if (ROOT / name).is_dir()]
 ROOMS = {
     "gpu_service": "masking distribution errors settings svg_process boxes pictures sound likeness wire models "
     "routines client host",
-    "mpr_resources": "environment names visible dagster_internals step_failure run_queue heartbeat yaml_files storage "
-    "progress database media brands profiles inference cloud",
+    "mpr_resources": "environment names dagster_internals step_failure run_queue heartbeat yaml_files storage progress "
+    "database media brands profiles inference cloud",
     "mpr_assets": "timelines annotations engine freshness overlays text logos crops compare report corrections "
     "evaluation exports escalation orchestration automation stages across sessions definitions runs evidence webhook",
     "mpr_live": "places processes lag sources recording ingest worker supervisor control playlists",

@@ -26,7 +26,7 @@ from mpr_assets.report.model import BrandReport, Exposure, Mention, Report
 from mpr_assets.report.page.colours import brand_colours
 from mpr_assets.report.page.data import found_by, page_data
 from mpr_assets.report.page.pictures import Card, GetPicture, evidence_pictures, film
-from mpr_resources.visible import visible
+from mpr_resources.names import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
