@@ -73,7 +73,7 @@ def live_start(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="a video file, played in real time; an address to pull; rtmp://127.0.0.1:1935/live/KEY listens; "
+            help="a video file, played in real time; an address to pull; rtmp:// or srt://127.0.0.1 listens; camera:/dev/video0; "
             "- reads an address from stdin",
         ),
     ],

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 PR_SET_PDEATHSIG = 1
 AGAIN, UNUSABLE = 1, 2
@@ -20,6 +21,17 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # it went just before
             sys.exit(1)
+
+
+def ending_with_parent() -> Callable[[], None] | None:
+    """What a process does first that is to end with this one; for `preexec_fn`. Linux alone can.
+
+    It ends with the thread that starts it: that one must last as long.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl  # looked up here: little may be done between fork and exec
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def told_to_end() -> threading.Event:

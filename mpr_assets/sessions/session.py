@@ -34,7 +34,7 @@ class LiveSession(LiveObject):
 
     name: str
     source: str = Field(description="path or address, without passwords and stream keys")
-    kind: Literal["file", "pull", "listen"]
+    kind: Literal["file", "pull", "listen", "camera"]
     profile: str
     brands: str | None = None
     window_ms: int = Field(ge=500, le=600_000)

@@ -25,6 +25,7 @@ from mpr_live.sources.addresses import LiveStream, stream_at
 from mpr_live.sources.copied_streams import CopiedStreams
 from mpr_live.sources.limits import Hostile, Limits
 from mpr_live.sources.rtmp_listener import NoPublisher
+from mpr_live.sources.transcoding import PLAYED, as_h264
 from mpr_resources.media.opening import open_video, reason, video_stream
 from mpr_resources.media.sources import LocalFile
 from mpr_resources.media.streams import ANY_STREAM
@@ -76,13 +77,16 @@ class Reading:
         self._over = threading.Event()
         self._limits = Limits()
         self._stream: LiveStream | None = None
-        threading.Thread(target=self._read, name="reading", daemon=True).start()
+        self._thread = threading.Thread(target=self._read, name="reading", daemon=True)
+        self._thread.start()
 
     def get(self, timeout_s: float) -> Came | None:
         """What came next; None: nothing came for so long."""
         try:
             came = self._came.get(timeout=timeout_s)
         except queue.Empty:
+            if not self._thread.is_alive() and self._came.empty():
+                raise TransientError("Reading the source has failed") from None
             return None
         if isinstance(came, Packet):
             self._held_bytes -= came.size
@@ -143,6 +147,10 @@ class Reading:
         except BadInput as error:  # a picture may come yet
             raise TransientError(error.what) from None
         self._limits.size(video.codec_context.width, video.codec_context.height)
+        if video.codec_context.name not in PLAYED:
+            with as_h264(container, video, self._limits) as transcoded:
+                self._take_once(transcoded)
+            return
         streams = CopiedStreams.of(container, video)
         self._put(Opened(streams, goes_on=False))
         for packet in container.demux(*streams.all):
