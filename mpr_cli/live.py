@@ -73,8 +73,8 @@ def live_start(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="a video file, played in real time; an address to pull; rtmp:// or srt://127.0.0.1 listens; camera:/dev/video0; "
-            "- reads an address from stdin",
+            help="a video file, played in real time; an address to pull; rtmp:// or srt://127.0.0.1 "
+            "listens; camera:/dev/video0; - reads an address from stdin",
         ),
     ],
     name: Annotated[str, typer.Option(help="name of the session; its windows are timelines NAME-000000, ...")],

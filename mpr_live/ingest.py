@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 
 import av
 
@@ -30,14 +31,18 @@ def ingest(name: str, address: str) -> int:
     store = SessionStore(storage(), name)
     session = store.session()
     recording = Recording(store, session, scratch_folder(name))
-    reading = Reading(session, address, recording.last)
+    return take_in(Reading(session, address, recording.last), recording, told)
+
+
+def take_in(reading: Reading, recording: Recording, told: threading.Event) -> int:
+    """Record what comes until nothing more does, or it is told to end; gives the exit status."""
     try:
         while not told.is_set():
             match reading.get(LOOK_S):
                 case None:
                     pass
-                case Opened(streams, goes_on):
-                    recording.opened(streams, goes_on=goes_on)
+                case Opened(streams, goes_on, why):
+                    recording.opened(streams, goes_on=goes_on, why=why)
                 case Away(reason):
                     recording.away(reason)
                 case Ended(None):

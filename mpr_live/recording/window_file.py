@@ -11,6 +11,7 @@ import struct
 from pathlib import Path
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.stream import Stream
 
@@ -37,10 +38,14 @@ class WindowFile:
         options = MUXER | {"video_track_timescale": str(ticks)}
         self._container = av.open(str(path), "w", format="mp4", options=options)
         self._streams: dict[int, Stream] = {
-            streams.video.index: self._container.add_stream_from_template(streams.video)
+            streams.video.index: self._container.add_stream_from_template(streams.picture)
         }
+        self._unframed: BitStreamFilterContext | None = None
         if streams.sound is not None:
             self._streams[streams.sound.index] = self._container.add_stream_from_template(streams.sound)
+            if streams.sound.codec_context.name == "aac" and not streams.sound.codec_context.extradata:
+                # A transport stream frames each packet of AAC; an MP4 has that once, in its header.
+                self._unframed = BitStreamFilterContext("aac_adtstoasc", streams.sound)
         self._video = streams.video.index
         self._hash = hashlib.sha256()
         self.video_packets = 0
@@ -55,8 +60,12 @@ class WindowFile:
         if packet.stream.index == self._video:
             self._hash.update(memoryview(packet))
             self.video_packets += 1
-        packet.stream = target
-        self._container.mux(packet)
+        packets = [packet]
+        if self._unframed is not None and packet.stream.index != self._video:
+            packets = self._unframed.filter(packet)
+        for one in packets:
+            one.stream = target
+            self._container.mux(one)
 
     def close(self) -> None:
         """Write what is held; the file is whole afterwards."""

@@ -59,26 +59,28 @@ class Recording:
         self._begins_epoch = "the session begins" if last is None else "taken up again"
         self._start_pts = self._end_pts = 0
         self._last_dts: int | None = None
+        self._picture_s: Fraction | None = None
+        self._sound_s: Fraction | None = None
         self._window_wall_s = 0.0
         self._size_px = (0, 0)
 
-    def opened(self, streams: CopiedStreams, *, goes_on: bool = False) -> None:
+    def opened(self, streams: CopiedStreams, *, goes_on: bool = False, why: str = "") -> None:
         """The source is open; its packets follow. `goes_on`: its clock is the one of the last epoch."""
         self.close()
         if self._state.away:
             self._tell(away="")
         self._streams = streams
-        self._last_dts = None
+        self._last_dts = self._picture_s = self._sound_s = None
         if goes_on and self._epoch is not None:
             self._begins_epoch = ""
         elif not self._begins_epoch:
-            self._begins_epoch = "the source was opened again"
+            self._begins_epoch = why or "the source was opened again"
 
     def add(self, packet: Packet[Stream]) -> None:
         """Take a packet."""
         assert self._streams is not None, "the source is open"
         if packet.stream.index != self._streams.video.index:
-            self._copy(packet)
+            self._add_sound(packet)
             return
         if packet.pts is None or packet.dts is None:
             return
@@ -86,7 +88,9 @@ class Recording:
             step_s = (packet.dts - self._last_dts) * packet.time_base
             if step_s < 0 or step_s > JUMP_S:
                 self._break(f"its clock jumped by {float(step_s):+.1f} s")
-        self._last_dts = packet.dts
+            elif step_s == 0 and not self._moved_on(packet):
+                return
+        self._last_dts, self._picture_s = packet.dts, packet.dts * packet.time_base
         if self._file is not None and self._is_over(packet, packet.pts):
             # It lasts until the next picture is shown; durations of packets are often left out.
             self._end_pts = max(packet.pts, self._start_pts + 1)
@@ -97,6 +101,28 @@ class Recording:
                 return
             self._begin(packet, packet.pts)
         self._end_pts = max(self._end_pts, packet.pts + (packet.duration or 0))
+        self._copy(packet)
+
+    def _moved_on(self, packet: Packet[Stream]) -> bool:
+        """Give a packet that comes at the time of the one before the next there is; whether that can be done."""
+        assert packet.dts is not None
+        assert packet.pts is not None
+        if packet.pts <= packet.dts:
+            self._count(lost=1)
+            return False
+        packet.dts += 1
+        return True
+
+    def _add_sound(self, packet: Packet[Stream]) -> None:
+        """Take a packet of sound, where its clock is that of the picture."""
+        if packet.dts is None:
+            return
+        at_s = packet.dts * packet.time_base
+        is_near = self._picture_s is not None and abs(at_s - self._picture_s) <= JUMP_S
+        if not is_near or (self._sound_s is not None and at_s <= self._sound_s):
+            self._count(lost=1)
+            return
+        self._sound_s = at_s
         self._copy(packet)
 
     def close(self) -> None:
@@ -122,7 +148,7 @@ class Recording:
             video_packets=file.video_packets,
             packets_hash=file.packets_hash,
             sha256=hashlib.sha256(data).hexdigest(),
-            codec=self._streams.video.codec_context.name if self._streams else "",
+            codec=self._streams.picture.codec_context.name if self._streams else "",
             width_px=self._size_px[0],
             height_px=self._size_px[1],
         )
@@ -168,7 +194,7 @@ class Recording:
             self._zero_s = self._window_wall_s
         if self._begins_epoch or self._epoch is None:
             self._begin_epoch(pts, packet.time_base)
-        context = self._streams.video.codec_context
+        context = self._streams.picture.codec_context
         self._size_px = (context.width, context.height)
         self._start_pts, self._end_pts = pts, pts
         self._scratch.mkdir(parents=True, exist_ok=True)
@@ -194,6 +220,7 @@ class Recording:
 
     def _break(self, why: str) -> None:
         self.close()
+        self._sound_s = None
         self._begins_epoch = self._begins_epoch or why
 
     def _copy(self, packet: Packet[Stream]) -> None:

@@ -14,17 +14,28 @@ SOUND_CODECS = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp2", "mp3", "o
 
 @dataclass(frozen=True)
 class CopiedStreams:
-    """The streams of an open source that are copied. `sound`: None where there is none that an MP4 can carry."""
+    """The streams of an open source that are copied.
+
+    Attributes:
+        sound: None where there is none that an MP4 can carry.
+        changed: what the picture has become since the source was opened; None: what it was then.
+    """
 
     container: InputContainer
     video: VideoStream
     sound: AudioStream | None
+    changed: VideoStream | None = None
 
     @classmethod
     def of(cls, container: InputContainer, video: VideoStream) -> CopiedStreams:
         """One video stream and the first sound."""
         sounds = [one for one in container.streams.audio if one.codec_context.name in SOUND_CODECS]
         return cls(container, video, sounds[0] if sounds else None)
+
+    @property
+    def picture(self) -> VideoStream:
+        """As the picture is now."""
+        return self.changed or self.video
 
     @property
     def all(self) -> list[VideoStream | AudioStream]:

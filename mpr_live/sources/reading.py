@@ -9,8 +9,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -24,6 +25,7 @@ from mpr_assets.sessions.session import LiveSession, Window
 from mpr_live.sources.addresses import LiveStream, stream_at
 from mpr_live.sources.copied_streams import CopiedStreams
 from mpr_live.sources.limits import Hostile, Limits
+from mpr_live.sources.parameter_sets import SEQUENCE, is_annex_b, sequence_parameters, stream_of
 from mpr_live.sources.rtmp_listener import NoPublisher
 from mpr_live.sources.transcoding import PLAYED, as_h264
 from mpr_resources.media.opening import open_video, reason, video_stream
@@ -41,10 +43,14 @@ STEADY_S = 10.0
 
 @dataclass(frozen=True)
 class Opened:
-    """The source is open. `goes_on`: its clock is the one that it was left at."""
+    """The source is open, or its picture has changed, for which `why` is a reason.
+
+    `goes_on`: its clock is the one that it was left at.
+    """
 
     streams: CopiedStreams
-    goes_on: bool
+    goes_on: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,14 +158,20 @@ class Reading:
                 self._take_once(transcoded)
             return
         streams = CopiedStreams.of(container, video)
-        self._put(Opened(streams, goes_on=False))
-        for packet in container.demux(*streams.all):
+        self._put(Opened(streams))
+        picture = Picture(streams)
+        for packet in _packets(streams):
             if self._over.is_set():
                 return
             if packet.dts is None:
                 continue
             if packet.stream_index == video.index:
                 self._limits.picture(packet.dts * packet.time_base, packet.size)
+                changed = picture.changed(packet)
+                if changed is not None:
+                    shown = changed.picture.codec_context
+                    self._limits.size(shown.width, shown.height)
+                    self._put(Opened(changed, why=f"its picture became {shown.width}x{shown.height}"))
             self._put(packet)
 
     # Of a source only the file is closed: packets that wait to be taken refer to their streams, and close them at last.
@@ -213,6 +225,40 @@ class Reading:
             if isinstance(what, Packet):
                 self._held_bytes += what.size
             return
+
+
+def _packets(streams: CopiedStreams) -> Iterator[Packet[Stream]]:
+    try:
+        yield from streams.container.demux(*streams.all)
+    except IndexError:  # PyAV's, of a stream that was not there at first
+        raise TransientError("other streams came in its place") from None
+
+
+class Picture:
+    """Watches whether a stream's picture becomes another."""
+
+    def __init__(self, streams: CopiedStreams) -> None:
+        self._streams = streams
+        self._codec = streams.video.codec_context.name
+        self._last: bytes | None = None
+
+    def changed(self, packet: Packet[Stream]) -> CopiedStreams | None:
+        """What the streams are from this packet on; None: what they were.
+
+        Raises:
+            TransientError: another, which only opening the source again can tell.
+        """
+        if packet.has_sidedata("new_extradata") and self._last is not None:
+            raise TransientError("its picture became another")
+        self._last = self._last or b""
+        if not packet.is_keyframe or self._codec not in SEQUENCE:
+            return None
+        data = bytes(packet)
+        said = sequence_parameters(self._codec, data) if is_annex_b(data) else b""
+        if not said or said == self._last:
+            return None
+        before, self._last = self._last, said
+        return replace(self._streams, changed=stream_of(self._codec, data)) if before else None
 
 
 class PlayingPace:

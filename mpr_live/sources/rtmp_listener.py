@@ -53,6 +53,7 @@ WINDOW_BYTES = 2_500_000
 HELD_BYTES = 8_000_000
 """So much waits to be read; then the publisher waits."""
 FLV_HEADER = b"FLV\x01\x05\0\0\0\x09\0\0\0\0"
+METADATA, PICTURE_BEGINS, CUT = "metadata", "picture", "cut"
 SET_DATA_FRAME = amf("@setDataFrame")
 
 
@@ -279,11 +280,12 @@ class Publisher:
         self._connection = connection
         self._limits = limits
         self._changed = threading.Condition()
-        self._parts: deque[bytes] = deque()
+        self._parts: deque[tuple[str, bytes]] = deque()
+        self._picture = b""
         self._bytes = 0
         self._ended = ""
         self._refused: MprError | None = None
-        self._begins: dict[str, bytes] = {}
+        self._begins: dict[str, bytes] = {}  # of what was read: what a file in its middle must begin with
 
     @property
     def has_more(self) -> bool:
@@ -294,13 +296,20 @@ class Publisher:
         body = message.body.removeprefix(SET_DATA_FRAME) if message.kind == DATA else message.body
         tag = flv_tag(message.kind, message.time_ms, body)
         what = _beginning(message.kind, body)
+        if message.kind == DATA and what != METADATA:
+            return  # cue points, captions: FFmpeg would make streams of them
         with self._changed:
-            if what:
-                self._begins[what] = flv_tag(message.kind, 0, body)
+            if what == METADATA and self._picture:
+                self._begins[METADATA] = tag
+                return
+            if what == PICTURE_BEGINS:
+                if self._picture not in (b"", body):
+                    self._parts.append((CUT, b""))
+                self._picture = body
             self._changed.wait_for(lambda: self._bytes < HELD_BYTES or self._ended)
             if self._ended:
                 raise ConnectionResetError(self._ended)
-            self._parts.append(tag)
+            self._parts.append((what, tag))
             self._bytes += len(tag)
             self._changed.notify_all()
 
@@ -310,12 +319,17 @@ class Publisher:
             return FlvFile(self, FLV_HEADER + b"".join(self._begins.values()))
 
     def read(self) -> bytes:
-        """What came next; nothing once it has ended."""
+        """What came next; nothing once it has ended, or where its picture becomes another."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._parts or self._ended, 1.0)
                 if self._parts:
-                    part = self._parts.popleft()
+                    what, part = self._parts.popleft()
+                    if what == CUT:
+                        self._begins.pop(PICTURE_BEGINS, None)
+                        return part
+                    if what:
+                        self._begins[what] = part
                     self._bytes -= len(part)
                     self._changed.notify_all()
                     break
@@ -349,13 +363,15 @@ class FlvFile(io.RawIOBase):
     def __init__(self, publisher: Publisher, begins: bytes) -> None:
         self._publisher = publisher
         self._held = begins
+        self._is_over = False
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        if not self._held:
+        if not self._held and not self._is_over:  # FFmpeg asks again at the end, and another file may have begun
             self._held = self._publisher.read()
+            self._is_over = not self._held
         taken, self._held = (self._held, b"") if size < 0 else (self._held[:size], self._held[size:])
         return taken
 
@@ -370,11 +386,11 @@ def flv_tag(kind: int, time_ms: int, body: bytes) -> bytes:
 def _beginning(kind: int, body: bytes) -> str:
     """Which of the parts that a decoder needs first it is; empty: none."""
     if kind == DATA and body.startswith(amf("onMetaData")):
-        return "metadata"
+        return METADATA
     if kind == PICTURE and len(body) > 1:
         is_enhanced = body[0] & 0x80
         if (is_enhanced and body[0] & 0x0F == 0) or (not is_enhanced and body[0] & 0x0F in (7, 12) and body[1] == 0):
-            return "picture"
+            return PICTURE_BEGINS
     if kind == SOUND and len(body) > 1 and body[0] >> 4 == 10 and body[1] == 0:
         return "sound"
     return ""

@@ -160,7 +160,7 @@ class Body(io.RawIOBase):
         self._stream = stream
         self._response = response
         self._limits = limits
-        self._parts = response.iter_raw(CHUNK_BYTES)
+        self._parts = response.iter_raw()  # as it comes: what trickles is not held back
         self._held = b""
         self._looked = False
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -18,6 +19,7 @@ from av.packet import Packet
 
 from mpr_assets.sessions.session import LiveSession
 from mpr_live.sources.reading import Away, Ended, Opened, Reading
+from mpr_live.sources.rtmp_messages import COMMAND, amf, chunked
 from tests.clips import write_clip
 
 
@@ -161,6 +163,46 @@ def taken(reading: Reading, *, within_s: float = 10, until_away: str = "", most:
                     break
     reading.close()
     return found
+
+
+def units(payload: bytes) -> tuple[bytes, ...]:
+    """The units of a packet of H.264, whether they are set apart by start codes or by their lengths."""
+    if payload.startswith((b"\0\0\1", b"\0\0\0\1")):
+        return tuple(one.rstrip(b"\0") for one in payload.split(b"\0\0\1") if one.rstrip(b"\0"))
+    found = []
+    while payload:
+        end = 4 + int.from_bytes(payload[:4], "big")
+        found.append(payload[4:end].rstrip(b"\0"))
+        payload = payload[end:]
+    return tuple(found)
+
+
+def publish(address: str, *files: Path) -> None:
+    """Publish FLV files one after another within one connection, each with its own beginning."""
+    parts = urlsplit(address)
+    app, _, key = parts.path.strip("/").partition("/")
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 5) as connection:
+        file = connection.makefile("rb")
+        connection.sendall(b"\x03" + bytes(1536))
+        file.read(1 + 2 * 1536)
+        connection.sendall(bytes(1536) + chunked(COMMAND, amf("connect", 1, {"app": app})))
+        connection.sendall(chunked(COMMAND, amf("createStream", 2, None)))
+        connection.sendall(chunked(COMMAND, amf("publish", 3, None, key, "live"), stream=1))
+        first_ms = last_ms = 0
+        for one in files:
+            data, at = one.read_bytes(), 13
+            while at < len(data):
+                size = int.from_bytes(data[at + 1 : at + 4], "big")
+                last_ms = first_ms + int.from_bytes(data[at + 4 : at + 7], "big")
+                body = data[at + 11 : at + 11 + size]
+                head = b"\4" + last_ms.to_bytes(3, "big") + size.to_bytes(3, "big") + data[at : at + 1] + b"\1\0\0\0"
+                cut = [body[start : start + 128] for start in range(0, size, 128)]
+                connection.sendall(head + b"\xc4".join(cut))
+                at += 15 + size
+            first_ms = last_ms + 40
+        connection.shutdown(socket.SHUT_WR)
+        file.read()  # until the other side has taken it all
+        file.close()
 
 
 def payloads(path: str | Path) -> list[bytes]:
