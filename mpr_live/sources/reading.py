@@ -159,7 +159,7 @@ class Reading:
             return
         streams = CopiedStreams.of(container, video)
         self._put(Opened(streams))
-        picture = Picture(streams)
+        picture = PictureWatch(streams)
         for packet in _packets(streams):
             if self._over.is_set():
                 return
@@ -234,7 +234,7 @@ def _packets(streams: CopiedStreams) -> Iterator[Packet[Stream]]:
         raise TransientError("other streams came in its place") from None
 
 
-class Picture:
+class PictureWatch:
     """Watches whether a stream's picture becomes another."""
 
     def __init__(self, streams: CopiedStreams) -> None:
