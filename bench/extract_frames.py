@@ -24,7 +24,8 @@ import cv2
 import numpy as np
 
 from gpu_service.pictures import Image
-from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract
+from mpr_assets.sampling import ExtractFramesSettings
+from mpr_assets.stages.extract_frames import extract
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 

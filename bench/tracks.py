@@ -35,7 +35,8 @@ from mpr_assets.exports.csv_file import exposures_csv
 from mpr_assets.report import exposures as made
 from mpr_assets.report.camera import Motion, picture_motion
 from mpr_assets.report.tracks import AwayLimits, Bridge, Tracks, follow
-from mpr_assets.stages.extract_frames import ExtractFramesSettings, extract
+from mpr_assets.sampling import ExtractFramesSettings
+from mpr_assets.stages.extract_frames import extract
 from mpr_assets.stages.extract_frames import index as frame_index
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_resources.media.decoding import open_media

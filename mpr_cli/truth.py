@@ -23,8 +23,7 @@ from mpr_cli import terminal
 from mpr_cli.arguments import Timeline
 from mpr_cli.document import Document
 from mpr_resources.environment import s3_endpoint_url
-from mpr_resources.media.decoding import open_media
-from mpr_resources.media.probe import probe
+from mpr_resources.media.fenced_reading import picture_times_ms, probed
 from mpr_resources.media.sources import Sources
 from mpr_resources.storage.keys import Keys
 
@@ -86,7 +85,7 @@ def truth(
         raise BadInput(f"{boxes} holds boxes alone", f"give the truth too: mpr truth {timeline} FILE --boxes {boxes}")
     if file is not None:
         sources = Sources(s3_endpoint_url(os.environ))
-        chunks = resolve(spec, lambda address, stream: probe(sources.at(address), stream))
+        chunks = resolve(spec, lambda address, stream: probed(sources.at(address), stream))
         length_ms = timeline_ms(chunks)
         told = read_truth_file(file, length_ms, lambda: _videos(chunks, sources))
         store_truth(store, timeline, told if boxes is None else with_boxes(told, boxes, length_ms))
@@ -97,8 +96,7 @@ def _videos(chunks: pl.DataFrame, sources: Sources) -> list[VideoFrames]:
     """When the frames of the timeline's videos are shown."""
     videos = []
     for (source,), spans in chunks.group_by("source", maintain_order=True):
-        with open_media(sources.at(str(source)), place=stream_place(spans.row(0, named=True))) as media:
-            times_ms = media.ms_of(media.times().pts)
+        times_ms = picture_times_ms(sources.at(str(source)), stream_place(spans.row(0, named=True)))
         parts = list(spans.select("start_ms", "end_ms", "timeline_start_ms").iter_rows())
         name = PurePosixPath(str(source).replace("\\", "/")).name
         videos.append(VideoFrames(name, times_ms, int(spans["duration_ms"][0]), parts))

@@ -25,6 +25,7 @@ from mpr_assets.runs.local_run import report_session, run_here
 from mpr_assets.runs.run_lock import run_lock
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_assets.runs.up_to_date import up_to_date
+from mpr_assets.sampling import ExtractFramesSettings
 from mpr_assets.sessions.session import Analysed, LiveSession, Window, timeline_of
 from mpr_assets.sessions.session_report import goes_on
 from mpr_assets.sessions.session_store import SessionStore
@@ -149,7 +150,7 @@ def _thinned(profile: Profile, turn: WindowTurn) -> Mapping[str, Mapping[str, Js
     if turn.thinned == 1:
         return {}
     sampling = profile.section(extract_frames.stage.name)
-    assert isinstance(sampling, extract_frames.ExtractFramesSettings)
+    assert isinstance(sampling, ExtractFramesSettings)
     return {extract_frames.stage.name: {"fps": sampling.fps / turn.thinned}}
 
 

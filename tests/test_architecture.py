@@ -26,8 +26,9 @@ ROOMS = {
     "routines client host",
     "mpr_resources": "environment names dagster_internals step_failure run_queue heartbeat yaml_files storage progress "
     "database media brands profiles inference cloud",
-    "mpr_assets": "timelines annotations engine freshness overlays text logos crops compare report corrections "
-    "evaluation exports escalation orchestration automation stages across sessions definitions runs evidence webhook",
+    "mpr_assets": "timelines annotations engine sampling freshness overlays text logos crops compare report "
+    "corrections evaluation exports escalation orchestration automation stages across sessions definitions runs "
+    "evidence webhook",
     "mpr_live": "places processes lag sources recording ingest worker supervisor control playlists",
     "mpr_api": "access world routes editor_page app webhook",
     "mpr_cli": "exit_status terminal document arguments progress_display report export truth evaluation correct "

@@ -23,7 +23,8 @@ from mpr_api.world.media_library import (
 )
 from mpr_assets.timelines.partitions import registered
 from mpr_assets.timelines.spec_store import load_specs
-from mpr_resources.media.probe import Probe, probe
+from mpr_resources.media.fenced_reading import probed
+from mpr_resources.media.probe import Probe
 from mpr_resources.media.sources import Sources
 
 router = APIRouter(tags=["sources"])
@@ -55,7 +56,7 @@ def create_source(body: NewSource, backend: Shared) -> SourceAnswer:
     """Register a video by its path or address, within the allowed roots; it is looked at first."""
     backend.uploads.take("sources")
     address = within(body.address, backend.config.roots)
-    looked = probe(Sources(backend.resources.storage.s3_endpoint_url).at(address))
+    looked = probed(Sources(backend.resources.storage.s3_endpoint_url).at(address))
     register_source(backend.storage, address)
     answer = _answer(source_of(_known(backend), source_id(address)))
     answer.probe = answer.probe or _probe_data(looked)
@@ -81,7 +82,7 @@ def show_source(source: SourceId, backend: Shared) -> SourceAnswer:
     found = source_of(_known(backend), source)
     answer = _answer(found)
     if answer.probe is None:
-        looked = probe(Sources(backend.resources.storage.s3_endpoint_url).at(found.address))
+        looked = probed(Sources(backend.resources.storage.s3_endpoint_url).at(found.address))
         answer.probe = _probe_data(looked)
     return answer
 

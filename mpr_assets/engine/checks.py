@@ -17,7 +17,7 @@ from gpu_service.errors import MprError
 from mpr_assets.engine.stage_run import FRAME_INDEX, StageRun
 from mpr_assets.timelines.chunks import stream_place, timeline_ms
 from mpr_resources.media.clock import clock
-from mpr_resources.media.decoding import open_media
+from mpr_resources.media.fenced_reading import picture_times_ms
 from mpr_resources.storage.tables import NamedRow, StageTable
 
 
@@ -152,8 +152,8 @@ def exposures_in_order(exposures: pl.DataFrame, duration_ms: int) -> list[str]:
 
 def _frames_cover_timeline(frames: StageTable, timeline: StageTable, run: StageRun) -> list[str]:
     def picture_times(chunk: NamedRow) -> NDArray[np.int64]:
-        with open_media(run.sources.at(chunk["source"]), place=stream_place(chunk)) as media:
-            return media.ms_of(media.times(chunk["start_ms"], chunk["end_ms"]).pts)
+        source = run.sources.at(chunk["source"])
+        return picture_times_ms(source, stream_place(chunk), chunk["start_ms"], chunk["end_ms"])
 
     return frames_cover_timeline(timeline.rows, frames.rows, float(str(frames.header.settings["fps"])), picture_times)
 

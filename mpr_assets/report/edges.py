@@ -26,9 +26,10 @@ from mpr_assets.report.mark_search import Grey, MarkSearch
 from mpr_assets.report.refinement import Edge, EdgeTime
 from mpr_assets.timelines.chunks import stream_place
 from mpr_resources.media.clock import clock
-from mpr_resources.media.decoding import Deinterlace, Media
+from mpr_resources.media.decoding import Deinterlace, Media, open_media
 from mpr_resources.media.frame_times import FrameTimes
 from mpr_resources.media.pixels import to_pixels
+from mpr_resources.media.sources import Sources
 from mpr_resources.media.streams import StreamPlace
 from mpr_resources.storage.tables import NamedRow
 
@@ -53,6 +54,13 @@ class HowFramesAreShown(BaseModel):
 
 
 OpenMedia: TypeAlias = Callable[[str, StreamPlace], Media]
+
+
+def looked_up(
+    edges: Sequence[Edge], chunks: pl.DataFrame, sources: Sources, shown: HowFramesAreShown
+) -> Iterator[tuple[int, EdgeTime | None]]:
+    """As `look_up`, of the sources that the chunks name."""
+    return look_up(edges, chunks, lambda source, place: open_media(sources.at(source), 0, place), shown)
 
 
 @dataclass(frozen=True)

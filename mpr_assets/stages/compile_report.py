@@ -27,7 +27,7 @@ from mpr_assets.exports.stored import stage_times
 from mpr_assets.exports.tables import Behind, ReportTables, StageTime
 from mpr_assets.report.build import Subject, build_report
 from mpr_assets.report.camera import Motion, picture_motion, still
-from mpr_assets.report.edges import HowFramesAreShown, look_up
+from mpr_assets.report.edges import HowFramesAreShown, looked_up
 from mpr_assets.report.exposure_measures import COLUMN_MEANINGS, MEASURED_SCHEMA
 from mpr_assets.report.exposures import (
     ExposureSettings,
@@ -50,8 +50,7 @@ from mpr_assets.report.unlisted import unlisted_texts
 from mpr_assets.stages import corrections, escalate_cloud, escalate_vlm, match_brands
 from mpr_assets.timelines.spec import ChunkSpec
 from mpr_resources.brands.registry import Airing, BrandSighting
-from mpr_resources.media.decoding import Media, open_media
-from mpr_resources.media.streams import StreamPlace
+from mpr_resources.media.fence import fenced
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
@@ -264,12 +263,10 @@ def _refine(run: StageRun[CompileReportSettings], timeline: StageTable, frames: 
     known = HowFramesAreShown.model_fields.keys() & frames.settings.keys()  # a table of before has fewer
     shown = HowFramesAreShown(**{name: frames.settings[name] for name in known})
 
-    def open_source(source: str, place: StreamPlace) -> Media:
-        return open_media(run.sources.at(source), 0, place)
-
     def refine(edges: Sequence[Edge]) -> list[EdgeTime | None]:
         try:
-            found = run.tracked(look_up(edges, timeline.rows, open_source, shown), len(edges), "edges")
+            looking = fenced(tuple[int, EdgeTime | None], looked_up, edges, timeline.rows, run.sources, shown)
+            found = run.tracked(looking, len(edges), "edges")
             times = dict(found)
         except BadInput as error:
             raise BadInput(

@@ -18,7 +18,8 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.timelines.chunks import timeline_ms
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.media.clock import clock
-from mpr_resources.media.probe import Probe, probe
+from mpr_resources.media.fenced_reading import probed
+from mpr_resources.media.probe import Probe
 from mpr_resources.media.sources import Sources
 from mpr_resources.storage.tables import hash_of
 
@@ -54,7 +55,11 @@ class TimelineSettings(StageSettings):
     enabled: Literal[True] = Field(True, description="a timeline cannot be switched off")
 
 
-def resolve(spec: TimelineSpec, probe: Callable[[str, int | None], Probe] = probe) -> pl.DataFrame:
+def _probed(address: str, stream: int | None) -> Probe:
+    return probed(Sources().at(address), stream)
+
+
+def resolve(spec: TimelineSpec, probe: Callable[[str, int | None], Probe] = _probed) -> pl.DataFrame:
     """Lay the chunks on one clock.
 
     Args:
@@ -104,7 +109,7 @@ def check_media(spec: TimelineSpec, sources: Sources, say: Callable[[str], None]
     """
 
     def looked_at(address: str, stream: int | None) -> Probe:
-        found = probe(sources.at(address), stream)
+        found = probed(sources.at(address), stream)
         if found.choice:
             say(f"{found.source}: {found.choice}")
         return found
@@ -210,7 +215,7 @@ def stage(run: StageRun[TimelineSettings]) -> Result:
     notes: list[str] = []
 
     def looked_at(address: str, stream: int | None) -> Probe:
-        found = probe(run.sources.at(address), stream)
+        found = probed(run.sources.at(address), stream)
         notes.extend(f"{found.source}: {note}" for note in (found.choice, *found.notes) if note)
         return found
 

@@ -23,7 +23,8 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.report.source_names import source_names
 from mpr_assets.timelines.chunks import stream_place
 from mpr_assets.timelines.spec import ChunkSpec
-from mpr_resources.media.sound import SoundSpan, count_pieces, has_sound, pieces
+from mpr_resources.media.fenced_reading import has_sound, pieces
+from mpr_resources.media.sound import SoundSpan, count_pieces
 from mpr_resources.storage.tables import NamedRow, StageTable
 
 CODE_VERSION = "1"

@@ -227,7 +227,7 @@ def _parsed(url: str) -> URL:
     wanted = "set MPR_DATABASE_URL to sqlite:///FILE or postgresql://USER@HOST/NAME"
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter where its port is no number
         raise BadInput("MPR_DATABASE_URL is not a URL", f"{wanted}") from None
     kind = parsed.drivername.partition("+")[0]
     if kind in ("postgresql", "postgres"):

@@ -71,6 +71,8 @@ REORDER_PACKETS = 64
 
 MIN_SIDE_PX = 16
 MAX_SIDE_PX = 16384
+MAX_PIXELS = 2**27
+"""Of a coded frame, as 16K has them; the decoder refuses more before it takes memory for them."""
 
 SEEK_GAP_S = 10
 """Frames further apart than this are reached by seeking instead of reading on."""
@@ -106,7 +108,7 @@ class Media:
             self._decoder = decoder
         self._decoder.thread_type = "SLICE" if self._patching else "AUTO"
         self._decoder.thread_count = self._threads
-        self._decoder.options = {} if self._patching else {"err_detect": "explode"}
+        self._decoder.options = {"max_pixels": str(MAX_PIXELS)} | ({} if self._patching else {"err_detect": "explode"})
 
     def __enter__(self) -> Self:
         return self

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from gpu_service.errors import BadInput
 from mpr_resources.media.sources import Source
 from mpr_resources.media.streams import StreamPlace
+from mpr_resources.media.watched import opened
 
 BUFFER_BYTES = 64 * 2**10
 """What FFmpeg reads from a source at once."""
@@ -73,6 +74,7 @@ def open_video(source: Source, place: StreamPlace) -> OpenVideo:
     Raises:
         BadInput: the file may not be read, is no video, names other media, or has no such video stream.
     """
+    opened(source.name)
     file = source.opened()
     if place.from_byte:
         file = _FromByte(file, source.name, place.from_byte)
@@ -85,7 +87,14 @@ def open_video(source: Source, place: StreamPlace) -> OpenVideo:
 
 def _opened(source: Source, file: io.RawIOBase, place: StreamPlace) -> OpenVideo:
     try:
-        container = av.open(file, "r", options=_OPTIONS, buffer_size=BUFFER_BYTES, timeout=(TIME_LIMIT_S, TIME_LIMIT_S))
+        container = av.open(
+            file,
+            "r",
+            options=_OPTIONS,
+            metadata_errors="replace",
+            buffer_size=BUFFER_BYTES,
+            timeout=(TIME_LIMIT_S, TIME_LIMIT_S),
+        )
     except av.ExitError:
         raise BadInput(f"{source.name} took more than {TIME_LIMIT_S:.0f} s to open", "convert it to MP4") from None
     except av.FFmpegError as error:

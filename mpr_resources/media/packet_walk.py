@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from mpr_resources.media.opening import is_cover
 from mpr_resources.media.streams import VideoStreamFacts
+from mpr_resources.media.watched import got_on
 
 
 class StreamWalk:
@@ -120,6 +121,7 @@ def demuxed(container: InputContainer, *streams: VideoStream) -> Iterator[Packet
     it looks for one of that too, and fails. So nothing is asked of it after the first.
     """
     for packet in container.demux(*streams):
+        got_on()
         if packet.size > 0:
             yield cast("Packet[VideoStream]", packet)
         elif packet.pts is None and packet.dts is None:

@@ -25,6 +25,7 @@ from mpr_resources.media.clock import clock
 from mpr_resources.media.opening import OpenVideo, open_video, reason
 from mpr_resources.media.sources import Source
 from mpr_resources.media.streams import StreamPlace
+from mpr_resources.media.watched import got_on
 
 GAP_MS = 40
 """Encoders round times and cut the first block of sound: less is no gap."""
@@ -135,6 +136,7 @@ def _frames(span: SoundSpan, file: OpenVideo, track: AudioStream) -> Iterator[tu
     expected_s: Fraction | None = None
     try:
         for packet in file.container.demux(track):
+            got_on()
             try:
                 blocks = packet.decode()
             except av.FFmpegError as error:

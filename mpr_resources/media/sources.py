@@ -13,6 +13,7 @@ import stat
 import threading
 from base64 import b64encode
 from collections import OrderedDict
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from netrc import NetrcParseError, netrc
@@ -126,16 +127,23 @@ class LocalFile:
 class RemoteFile:
     """An object in S3 or on the web, read by blocks, of which the last used are kept. Thread-safe.
 
-    `key`: in the storage. `name`: the address as messages show it.
+    Args:
+        key: in the storage.
+        name: the address as messages show it.
+        given: the address as it was given, and the S3 server: by these another process opens the file anew.
     """
 
-    def __init__(self, storage: Storage, key: str, name: str) -> None:
+    def __init__(self, storage: Storage, key: str, name: str, given: tuple[str, str | None] = ("", None)) -> None:
         self.name = name
+        self._given = given
         self._storage = storage
         self._key = key
         self._blocks: OrderedDict[int, Future[bytes]] = OrderedDict()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(BLOCKS_AHEAD, "read-ahead")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _at, self._given
 
     def check(self) -> None:
         if self.size_bytes() == 0:
@@ -262,6 +270,9 @@ class Sources:
     def __init__(self, s3_endpoint_url: str | None = None) -> None:
         self._s3_endpoint_url = s3_endpoint_url
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _sources, (self._s3_endpoint_url, dict(_given))
+
     def at(self, address: str) -> Source:
         """The file at a path, at `s3://bucket/key` or at an `https://` address. Nothing is read yet.
 
@@ -276,9 +287,11 @@ class Sources:
             bucket, _, key = address.removeprefix("s3://").partition("/")
             if not key:
                 raise BadInput(f"{address} names no object", "write s3://bucket/path/of/video.mp4")
-            return RemoteFile(Storage.open(f"s3://{bucket}", s3_endpoint_url=self._s3_endpoint_url), key, address)
+            storage = Storage.open(f"s3://{bucket}", s3_endpoint_url=self._s3_endpoint_url)
+            return RemoteFile(storage, key, address, (address, self._s3_endpoint_url))
         name = without_secrets(address)
-        plain, authorization = _without_user(address if address != name else _given.get(name, name))
+        whole = address if address != name else _given.get(name, name)
+        plain, authorization = _without_user(whole)
         options: ClientConfig = {**TIMEOUTS, "allow_http": address.startswith("http:")}
         if authorization:
             options["default_headers"] = {"Authorization": authorization}
@@ -287,7 +300,17 @@ class Sources:
         except ValueError as error:
             reason = str(error).partition("\n")[0]
             raise BadInput(f"{name} is no address ({reason})", "it looks like https://host/path/of/video.mp4") from None
-        return RemoteFile(Storage(store, name), "", name)
+        return RemoteFile(Storage(store, name), "", name, (whole, None))
+
+
+def _sources(s3_endpoint_url: str | None, given: Mapping[str, str]) -> Sources:
+    """In another process, which is to read what this one was given too."""
+    _given.update(given)
+    return Sources(s3_endpoint_url)
+
+
+def _at(address: str, s3_endpoint_url: str | None) -> Source:
+    return Sources(s3_endpoint_url).at(address)
 
 
 def _without_user(address: str) -> tuple[str, str]:

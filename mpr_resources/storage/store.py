@@ -238,15 +238,19 @@ class Storage:
     def readable_entries(self) -> tuple[Sequence[ObjectInfo], Sequence[str]]:
         """What a listing shows of all objects; and what it had to pass over, each as its escaped name with the reason.
 
-        Where others put files there are names that are no keys, folders that may not be read and links in a circle.
-        Nothing below such an entry is shown; all else is.
+        Where others put files there are names that are no keys, folders that may not be read, links in a circle and
+        links out of the folder. Nothing below such an entry is shown; all else is.
         """
         try:
-            return [_entry(found) for page in obstore.list(self.store, chunk_size=LISTED_AT_ONCE) for found in page], []
+            found = [_entry(found) for page in obstore.list(self.store, chunk_size=LISTED_AT_ONCE) for found in page]
+            return _inside(found, Path(self.where(""))) if isinstance(self.store, LocalStore) else (found, [])
         except STORE_ERRORS as error:
             # One such entry makes obstore give up the whole listing.
             if isinstance(self.store, LocalStore):
-                return self._readable_below(Path(self.where("")))
+                top = Path(self.where(""))
+                readable, passed_over = self._readable_below(top)
+                inside, outside = _inside(readable, top)
+                return inside, sorted([*passed_over, *outside])
             if isinstance(self.store, S3Store) and isinstance(error, InvalidPathError | ValueError):
                 return self._readable_objects(self.store)
             raise self._explain(error, "list", "") from error
@@ -400,6 +404,24 @@ class Storage:
         if isinstance(error, NotFoundError | FileNotFoundError) and code_of(error) != "NoSuchBucket":
             return MissingObject(f"There is nothing at {where}", "materialize what makes it")
         return explain(error, verb, where, self.endpoint)
+
+
+def _inside(found: Sequence[ObjectInfo], top: Path) -> tuple[Sequence[ObjectInfo], Sequence[str]]:
+    """Without what a link leads to that is not below the folder `top`: who may put a link there may read it so."""
+    real_top = top.resolve()
+    folders: dict[Path, Path] = {}
+    inside: list[ObjectInfo] = []
+    passed_over: list[str] = []
+    for one in found:
+        path = top / one.key
+        if path.parent not in folders:
+            folders[path.parent] = path.parent.resolve()
+        real = path.resolve() if path.is_symlink() else folders[path.parent] / path.name
+        if real.is_relative_to(real_top):
+            inside.append(one)
+        else:
+            passed_over.append(f"{one.key!a} (a link out of the folder)")
+    return inside, sorted(passed_over)
 
 
 def _no_key(name: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from mpr_assets import sampling
 from mpr_assets.definitions import ROOT
 from mpr_assets.stages import extract_frames
 from mpr_resources.storage import journal
@@ -93,6 +94,12 @@ def before(done: World, tmp_path: Path) -> Iterator[Callable[[str], World]]:
 
 
 @pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames are made in this process."""
+    monkeypatch.setattr(extract_frames, "fenced", lambda _, function, *arguments: function(*arguments))
+
+
+@pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every record is written when it is kept."""
     monkeypatch.setattr(journal, "SHARE_LOST", 0.0)
@@ -163,10 +170,10 @@ def test_killed_again_and_again_it_still_ends(
 
 @pytest.mark.parametrize("lives", [0, 13])
 def test_frames_are_not_extracted_twice(
-    done: World, before: Callable[[str], World], at_once: None, monkeypatch: pytest.MonkeyPatch, lives: int
+    done: World, before: Callable[[str], World], at_once: None, here: None, monkeypatch: pytest.MonkeyPatch, lives: int
 ) -> None:
     world = before("extract_frames")
-    encode, made = extract_frames.encode_jpeg, []
+    encode, made = sampling.encode_jpeg, []
 
     def encode_or_die(*arguments: Any) -> bytes:
         if len(made) == lives:
@@ -175,21 +182,21 @@ def test_frames_are_not_extracted_twice(
         return encode(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(extract_frames, "encode_jpeg", encode_or_die)
+        patched.setattr(sampling, "encode_jpeg", encode_or_die)
         assert not world.run("extract_frames").success
     made.clear()
-    monkeypatch.setattr(extract_frames, "encode_jpeg", lambda *arguments: made.append(1) or encode(*arguments))
+    monkeypatch.setattr(sampling, "encode_jpeg", lambda *arguments: made.append(1) or encode(*arguments))
     assert world.run("extract_frames").success
     assert kept(world) == kept(done)
-    assert len(made) <= FRAMES - lives + extract_frames.ENCODERS
+    assert len(made) <= FRAMES - lives + sampling.ENCODERS
 
 
 def test_a_frame_that_is_gone_is_extracted_again(
-    done: World, before: Callable[[str], World], at_once: None, monkeypatch: pytest.MonkeyPatch
+    done: World, before: Callable[[str], World], at_once: None, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = before("extract_frames")
     with monkeypatch.context() as patched:
-        patched.setattr(extract_frames, "frame_phash", lambda image: 7)
+        patched.setattr(sampling, "frame_phash", lambda image: 7)
         patched.setattr("mpr_resources.storage.pictures.PictureFolder.finish", lambda self: 1 / 0)
         assert not world.run("extract_frames").success
     [frame] = world.storage_folder.rglob("00000005.jpg")
@@ -231,15 +238,17 @@ import os, signal, sys
 from pathlib import Path
 import dagster as dg
 from mpr_assets.stages import extract_frames
+from mpr_assets import sampling
 from tests.long.test_resume import Mortal
 from tests.world import World
 stage, lives, inputs, storage = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-encode, made = extract_frames.encode_jpeg, []
+encode, made = sampling.encode_jpeg, []
 def mortal(*arguments):
     made.append(1)
     return die() if stage == "extract_frames" and len(made) > lives else encode(*arguments)
-extract_frames.encode_jpeg = mortal
+sampling.encode_jpeg = mortal
+extract_frames.fenced = lambda _, function, *arguments: function(*arguments)
 with dg.DagsterInstance.ephemeral() as instance:
     world = World(inputs, storage, instance)
     world.register()

@@ -12,15 +12,8 @@ from pydantic import ValidationError
 from gpu_service.errors import BadInput
 from gpu_service.likeness import frame_phash, phash_distance
 from gpu_service.pictures import decode
-from mpr_assets.stages.extract_frames import (
-    SCHEMA,
-    ExtractedFrame,
-    ExtractFramesSettings,
-    extract,
-    index,
-    instants,
-    shown_at,
-)
+from mpr_assets.sampling import ExtractedFrame, ExtractFramesSettings, instants, shown_at
+from mpr_assets.stages.extract_frames import SCHEMA, extract, index
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.media.decoding import open_media

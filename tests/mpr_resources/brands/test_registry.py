@@ -371,6 +371,11 @@ def test_what_a_cell_cannot_hold(tmp_path: Path) -> None:
 
 URLS: dict[str, tuple[str, type[MprError], str]] = {
     "empty": ("", BadInput, "MPR_DATABASE_URL is not a URL; set MPR_DATABASE_URL to sqlite:///FILE or postgresql://"),
+    "a port that is no number": (
+        "postgresql://u:canary@h:port/d",
+        BadInput,
+        "MPR_DATABASE_URL is not a URL; set MPR_DATABASE_URL to sqlite:///FILE or postgresql://",
+    ),
     "another kind": ("mysql://u:canary@h/d", BadInput, "MPR_DATABASE_URL starts with mysql://; set"),
     "in memory": ("sqlite://", BadInput, "MPR_DATABASE_URL names no file; set"),
     "a folder that cannot be": (

@@ -130,6 +130,27 @@ def test_one_entry_never_stops_a_listing(name: str, tmp_path: Path) -> None:
     assert bad == passed_over
 
 
+@pytest.mark.parametrize("also", ["nothing", "what no listing shows"])
+def test_a_link_out_of_the_folder_is_passed_over_and_one_within_is_not(also: str, tmp_path: Path) -> None:
+    for folder in ("media/cup", "beside"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.mp4").write_bytes(b"1")
+    (tmp_path / "linked").symlink_to("media")
+    (tmp_path / "media/in.mp4").symlink_to("cup/a.mp4")
+    (tmp_path / "media/again").symlink_to("cup")
+    (tmp_path / "media/out.mp4").symlink_to(tmp_path / "beside/a.mp4")
+    (tmp_path / "media/x").symlink_to("../beside")
+    (tmp_path / "media/cup/y.mp4").symlink_to("../../beside/../beside/a.mp4")
+    odd = []
+    if also != "nothing":
+        (tmp_path / "media/a\tb").write_bytes(b"1")
+        odd = ["'a\\tb' (holds a control character)"]
+    found, bad = Storage.open(str(tmp_path / "linked")).readable_entries()
+    assert sorted(one.key for one in found) == ["again/a.mp4", "cup/a.mp4", "in.mp4"]
+    out = [f"'{key}' (a link out of the folder)" for key in ("cup/y.mp4", "out.mp4", "x/a.mp4")]
+    assert bad == sorted([*odd, "'again/y.mp4' (a link out of the folder)", *out])
+
+
 def test_a_folder_that_may_not_be_read_is_named_and_the_rest_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
