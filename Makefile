@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-long test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock sbom clean
+.PHONY: help demo test test-long test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock sbom fuzz soak clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -126,6 +126,17 @@ bench: .venv/installed editor ## what is measured against what, one JSON line ea
 eval: .venv/installed ## score the clips in CLIPS=FOLDER against their truth; DEGRADED=1: degraded copies of them; ARGS=--help
 	$(BIN)/python -m bench.clips $(CLIPS) $(if $(DEGRADED),--degraded) $(ARGS)
 
+# The fuzzer lies beside the environment, not in it: nothing else needs it.
+.venv-fuzz/installed: .venv/installed
+	.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target .venv-fuzz atheris==3.0.0
+	touch $@
+
+fuzz: .venv-fuzz/installed ## inputs made to harm for every parser, and damaged videos; ARGS="--minutes 10 --clips FOLDER"
+	PYTHONPATH=.venv-fuzz $(BIN)/python -m tests.fuzz $(ARGS)
+
+soak: .venv/installed ## 200 timelines through one daemon: what grows with each; ARGS=--timelines=50
+	$(BIN)/python -m bench.soak $(ARGS)
+
 .venv-tools/installed:
 	$(PYTHON) -m venv .venv-tools
 	.venv-tools/bin/pip install --quiet --disable-pip-version-check uv==0.13.8 cyclonedx-bom==7.5.0
@@ -144,4 +155,4 @@ sbom: .venv-tools/installed requirements.lock ## sbom.json: what is installed wi
 		--output-file sbom.json .venv-sbom/bin/python
 
 clean: ## forget the virtual environment and all that the demo stored
-	rm -rf .venv .venv-gpu .venv-ray .venv-tools .venv-sbom .mpr build *.egg-info
+	rm -rf .venv .venv-gpu .venv-ray .venv-tools .venv-sbom .venv-fuzz .mpr build *.egg-info

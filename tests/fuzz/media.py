@@ -114,9 +114,7 @@ def try_all(videos: Sequence[Path], count: int, kept: Path) -> Outcome:
 def _tried(path: Path) -> str:
     try:
         chunks = chunk_rows(resolve(TimelineSpec(name="t", chunks=(ChunkSpec(source=str(path)),))))
-        frames = sum(
-            1 for _ in fenced(ExtractedFrame, sampled, chunk_rows(chunks), ExtractFramesSettings(), Sources(), None)
-        )
+        frames = sum(1 for _ in fenced(ExtractedFrame, sampled, chunks, ExtractFramesSettings(), Sources(), None))
     except MprError as error:
         if "ended the decoder" in str(error):
             return "the decoder crashed, told by a sentence"
