@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from gpu_service.errors import BadInput, NotThere
 from mpr_api.access.refusals import ErrorAnswer
-from mpr_api.world.backend import Backend, Shared, TimelineId
+from mpr_api.world.backend import LOG, Backend, Shared, TimelineId
 from mpr_assets.annotations.corrections import (
     Action,
     Correction,
@@ -19,12 +19,18 @@ from mpr_assets.annotations.corrections import (
     keep_corrections,
     read_corrections,
 )
+from mpr_assets.annotations.stored import read_truth
 from mpr_assets.corrections.asked import LEAST_PX, AskedCorrection
 from mpr_assets.corrections.given import TimelineState, corrections_of
 from mpr_assets.corrections.review import accepted, contradicted, merged
 from mpr_assets.corrections.timeline_state import replay_from, state_of
+from mpr_assets.definitions import BY_NAME
+from mpr_assets.engine.open_run import stage_run
+from mpr_assets.engine.overrides import NO_OVERRIDES
+from mpr_assets.evaluation.evaluate import true_spans
 from mpr_assets.evaluation.model import Evaluation
 from mpr_assets.evaluation.stored import read_evaluation, why_stale
+from mpr_assets.stages.evaluation import EvaluationSettings
 from mpr_resources.storage.keys import Keys
 
 router = APIRouter(tags=["review"])
@@ -110,6 +116,40 @@ class EvaluationAnswer(BaseModel):
 
     stale: str = Field(description="why the figures are not of the report and the truth as they are; empty: they are")
     evaluation: Evaluation
+
+
+class TrueStay(BaseModel):
+    """A brand is on screen from `start_ms` to before `end_ms`. `optional`: it may be found, and is not missed."""
+
+    brand: str
+    start_ms: int
+    end_ms: int
+    optional: bool
+
+
+class TruthAnswer(BaseModel):
+    """All that is on screen, by a person's word: what is not in it is not there."""
+
+    file: str | None = Field(description="name of the file that it was read from; null: the timeline has no truth")
+    stays: list[TrueStay]
+
+
+@router.get("/timeline/{timeline}/truth")
+def show_truth(timeline: TimelineId, backend: Shared) -> TruthAnswer:
+    """The timeline's truth, brands under the names that detections have; `mpr truth` gives it one."""
+    backend.spec(timeline)
+    truth = read_truth(backend.storage, timeline)
+    if truth is None:
+        return TruthAnswer(file=None, stays=[])
+    run = stage_run(BY_NAME["evaluation"], timeline, NO_OVERRIDES, backend.resources, LOG)
+    assert isinstance(run.settings, EvaluationSettings)
+    spans = true_spans(truth, run.brand_list(), run.settings.kinds)
+    stays = [
+        TrueStay(brand=brand, start_ms=one.start_ms, end_ms=one.end_ms, optional=one.optional)
+        for brand, own in spans.items()
+        for one in own
+    ]
+    return TruthAnswer(file=truth.file, stays=sorted(stays, key=lambda stay: (stay.start_ms, stay.brand)))
 
 
 @router.get("/timeline/{timeline}/corrections")

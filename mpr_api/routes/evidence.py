@@ -15,6 +15,8 @@ from mpr_api.routes.pages import Cursor, Limit, Page, page
 from mpr_api.routes.tables import DETECTION_STAGES, DetectionRow, found_by
 from mpr_api.world.backend import LOG, Backend, Shared, TimelineId
 from mpr_assets.corrections.similar import similar
+from mpr_assets.crops.likeness import likest, places_of
+from mpr_assets.crops.similar import cut_out
 from mpr_assets.definitions import BY_NAME, SECTIONS
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES
@@ -32,6 +34,7 @@ from mpr_resources.storage.keys import Keys
 router = APIRouter(tags=["review"])
 
 QUALITY = 88
+LEAST_LIKENESS = 0.8
 BrandAsked = Annotated[str, Query(min_length=1, max_length=200, description="a name or an alias", examples=["Acme"])]
 AtMs = Annotated[int, Query(ge=0, le=2**53, description="on the timeline's clock")]
 MaybeAtMs = Annotated[int | None, Query(ge=0, le=2**53, description="none: the best frame of the longest exposure")]
@@ -53,6 +56,26 @@ class WhyNotAnswer(BaseModel):
     why_not: ToldWhyNot
     picture_url: str | None = Field(description="the frame with the text that was read; null: there is no frame")
     page_url: str | None
+
+
+class LookAlike(BaseModel):
+    """A place of a frame, its box in pixels. `likeness`: -1 to 1; `text`: what was read there, or empty."""
+
+    seq: int
+    timeline_ms: int
+    x: int
+    y: int
+    w: int
+    h: int
+    likeness: float
+    text: str
+
+
+class LookAlikes(BaseModel):
+    """`looked_at`: places that were compared."""
+
+    looked_at: int
+    places: list[LookAlike]
 
 
 @router.get("/timeline/{timeline}/why")
@@ -117,6 +140,47 @@ def similar_detections(
     rows, version = found_by(backend, timeline, DETECTION_STAGES)
     crops = backend.table("preprocess", timeline).rows
     return page(similar(rows, crops, seq, (x, y, w, h)), version, cursor, limit)
+
+
+@router.get("/timeline/{timeline}/look-alikes")
+def look_alikes(
+    timeline: TimelineId,
+    seq: Annotated[int, Query(ge=0, le=10**9)],
+    x: Px,
+    y: Px,
+    w: Px,
+    h: Px,
+    backend: Shared,
+    least: Annotated[float, Query(ge=-1, le=1, description="likeness at least")] = LEAST_LIKENESS,
+    limit: Annotated[int, Query(ge=1, le=1000, description="places at most")] = 20,
+) -> LookAlikes:
+    """Places anywhere in the timeline that look like this place of a frame, whatever was found there, the likest first.
+
+    The first time, all of its places are looked at, which may take a while; then they are known.
+    """
+    backend.spec(timeline)
+    inference = backend.resources.inference
+    known = places_of(backend.storage, timeline, backend.table, inference)
+    if seq not in known.times_ms:
+        raise NotThere(f"The timeline {timeline!r} has no frame {seq}", f"its frames are 0 to {max(known.times_ms)}")
+    picture = cut_out(known.frames.read(seq).pixels, (x, y, w, h))
+    alike = likest(known, picture, inference, least, limit)
+    return LookAlikes(
+        looked_at=known.vectors.height,
+        places=[
+            LookAlike(
+                seq=one.seq,
+                timeline_ms=known.times_ms[one.seq],
+                x=one.box[0],
+                y=one.box[1],
+                w=one.box[2],
+                h=one.box[3],
+                likeness=one.likeness,
+                text=one.text,
+            )
+            for one in alike
+        ],
+    )
 
 
 @router.get("/timeline/{timeline}/files/{name}", response_class=Response, responses={200: {"description": "the file"}})

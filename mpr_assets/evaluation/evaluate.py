@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,11 @@ from pydantic import Field
 from gpu_service.boxes import XYWH
 from gpu_service.settings import Settings
 from mpr_assets.annotations.corrections import Correction
-from mpr_assets.annotations.truth import Kind, Truth
+from mpr_assets.annotations.truth import Kind, Truth, TruthRow
 from mpr_assets.corrections.applied import MANUAL
 from mpr_assets.evaluation.boxes import RIGHT_IOU, BoxCounts, TrueBoxes, box_counts, matched
 from mpr_assets.evaluation.calibration import Judged, reliability
-from mpr_assets.evaluation.expected import expected_spans
+from mpr_assets.evaluation.expected import expected_spans, spans_of
 from mpr_assets.evaluation.mistakes import confusions, mistakes
 from mpr_assets.evaluation.model import (
     DECIMALS,
@@ -156,6 +156,16 @@ def evaluate(timeline: str, known: Known, claimed: Claimed, settings: SpanSettin
             for missed, other, ms in confusions(wrong)
         ),
     )
+
+
+def true_spans(truth: Truth, brands: BrandList, kinds: Collection[Kind]) -> dict[str, list[TruthSpan]]:
+    """What the truth says of each brand, under the name that detections have it under."""
+    named: dict[str, NamedBrand] = {}
+    key = _keys(brands, named)
+    rows: defaultdict[str, list[TruthRow]] = defaultdict(list)
+    for row in truth.rows:
+        rows[key(row.brand)].append(row)
+    return {named[brand].name: spans_of(own, kinds) for brand, own in rows.items()}
 
 
 def true_boxes_of(known: Known, claimed: Claimed) -> TrueBoxesOf:

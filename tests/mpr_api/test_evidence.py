@@ -45,6 +45,18 @@ def test_marks_that_are_alike(api: httpx2.Client) -> None:
     assert ok(api.get(f"{MATCH}/similar", params=nowhere))["rows"] == []
 
 
+def test_places_that_look_alike(api: httpx2.Client) -> None:
+    one = ok(api.get(f"{MATCH}/detections"))["rows"][0]
+    place = {side: one[side] for side in ("seq", "x", "y", "w", "h")}
+    found = ok(api.get(f"{MATCH}/look-alikes", params=place))
+    assert (found["places"][0]["text"], found["places"][0]["likeness"] >= 0.8) == (BRAND, True)
+    assert len(found["places"]) <= found["looked_at"]
+    assert len(ok(api.get(f"{MATCH}/look-alikes", params={**place, "least": -1, "limit": 1}))["places"]) == 1
+    outside = api.get(f"{MATCH}/look-alikes", params={**place, "x": 9000})
+    assert (outside.status_code, "give one that is in the picture" in outside.json()["error"]) == (400, True)
+    assert api.get(f"{MATCH}/look-alikes", params={**place, "seq": 99}).status_code == 404
+
+
 def test_the_report_in_every_format(api: httpx2.Client) -> None:
     listed = ok(api.get(f"{MATCH}/exports"))
     assert [one["format"] for one in listed] == [*FORMATS]

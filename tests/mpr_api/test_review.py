@@ -7,6 +7,8 @@ import httpx2
 import polars as pl
 import pytest
 
+from mpr_assets.annotations.stored import store_truth
+from mpr_assets.annotations.truth import Truth, TruthRow
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import StageTable, to_parquet
 from tests.world import BRAND, World
@@ -165,6 +167,24 @@ def test_how_right_a_report_is(api: httpx2.Client, api_world: World) -> None:
     assert api.get(path).json()["stale"] == "The truth, or a correction, has changed since."
     api.delete(PATH, params={"name": [one["name"] for one in kept]})
     assert api_world.run("corrections", "compile_report", "evaluation").success
+
+
+def test_the_truth_is_told_under_the_names_of_detections(api: httpx2.Client, api_world: World) -> None:
+    path = "/detect/timeline/match/truth"
+    assert api.get(path).json() == {"file": None, "stays": []}
+    rows = (
+        TruthRow(brand="ACME motors", start_ms=500, end_ms=900),
+        TruthRow(brand="Unlisted", start_ms=0, end_ms=10, optional=True),
+    )
+    store_truth(api_world.storage, "match", Truth(file="t.csv", rows=rows))
+    assert api.get(path).json() == {
+        "file": "t.csv",
+        "stays": [
+            {"brand": "Unlisted", "start_ms": 0, "end_ms": 10, "optional": True},
+            {"brand": BRAND, "start_ms": 500, "end_ms": 900, "optional": False},
+        ],
+    }
+    api_world.storage.delete([Keys.truth("match")])
 
 
 def test_settings_are_saved_into_a_profile_and_as_another(api: httpx2.Client, api_world: World) -> None:

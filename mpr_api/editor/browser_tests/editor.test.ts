@@ -1,10 +1,12 @@
 // The page in a browser, against a live server with a finished timeline: what a user does and sees.
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { chromium, type Browser, type Page } from 'playwright-core'
@@ -183,6 +185,12 @@ describe('a timeline', () => {
     await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).press('Tab')
     await stage.getByText(/[0-9]+ lost/).waitFor()
     await stage.getByText('1 changed', { exact: true }).waitFor()
+    const rimmed = await page.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>('canvas[aria-label="The frame at the head"]')!
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height)
+      return data.some((red, i) => i % 4 === 0 && red === 0xff && data[i + 1] === 0x6b && data[i + 2] === 0x60)
+    })
+    assert.ok(rimmed, 'what is lost has a rim')
     await stage.getByRole('button', { name: 'Reset all' }).click()
     await stage.getByText(/[0-9]+ lost/).waitFor({ state: 'detached' })
     assert.deepEqual(complaints, [])
@@ -270,7 +278,7 @@ describe('a timeline', () => {
   it('goes through what was found, judges it, and takes that back', async () => {
     await open(`${FRAME_2}&panel=review`)
     const review = page.getByRole('region', { name: 'Review' })
-    await review.getByText(/– of [0-9]+/).waitFor()
+    await review.getByText(/– of [1-9]/).waitFor()
     await page.keyboard.press(']')
     await review.getByText('Acme Motors', { exact: true }).waitFor()
     await page.keyboard.press('x')
@@ -307,6 +315,18 @@ describe('a timeline', () => {
       await page.getByRole('button', { name: 'Undo' }).click()
       await page.getByText(`Taken back: ${step}.`).waitFor()
     }
+    assert.deepEqual(complaints, [])
+  })
+
+  it('looks for the same mark elsewhere', async () => {
+    await open(`${FRAME_2}&panel=review`)
+    const review = page.getByRole('region', { name: 'Review' })
+    await review.getByText(/– of [1-9]/).waitFor()
+    await page.keyboard.press(']')
+    await review.getByRole('button', { name: 'Where else does it look like this?' }).click()
+    await review.getByText('Nowhere else in the timeline it looks like this.').waitFor()
+    await page.keyboard.press(']')
+    await review.getByRole('button', { name: 'Where else does it look like this?' }).waitFor()
     assert.deepEqual(complaints, [])
   })
 
@@ -396,7 +416,7 @@ describe('a timeline', () => {
       await other.goto(`${FRAME_2}&panel=review`)
       await other.getByText('found by').waitFor()
       const review = page.getByRole('region', { name: 'Review' })
-      await review.getByText(/– of [0-9]+/).waitFor()
+      await review.getByText(/– of [1-9]/).waitFor()
       await page.keyboard.press(']')
       await page.keyboard.press('a')
       await review.getByText('Kept: accept of Acme Motors.').waitFor()
@@ -405,7 +425,7 @@ describe('a timeline', () => {
       await page.keyboard.press('Control+z')
       await page.getByText('Taken back').waitFor()
       await other.reload()
-      await other.getByRole('region', { name: 'Review' }).getByText(/– of [0-9]+/).waitFor()
+      await other.getByRole('region', { name: 'Review' }).getByText(/– of [1-9]/).waitFor()
       assert.equal(await other.getByText('1 correction').count(), 0)
     } finally {
       await other.close()
@@ -445,6 +465,25 @@ describe('a timeline', () => {
     await page.goto(`${URL}/?timeline=nothing`)
     await page.getByRole('alert').getByText('nothing').waitFor()
   })
+
+  it('says how right a stage is by a truth file, also while a slider is dragged', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'mpr-truth-'))
+    const file = join(folder, 'truth.csv')
+    await writeFile(file, 'brand,start_s,end_s,kind,note\nacme motors,0,1.2,,\n')
+    const given = spawnSync(process.env.MPR_PYTHON!, ['-m', 'mpr_cli', 'truth', 'match', file], { encoding: 'utf8' })
+    assert.equal(given.status, 0, given.stderr)
+    await open(FRAME_2)
+    const figures = page.getByRole('region', { name: 'How right it is' })
+    await figures.getByText('By the truth in truth.csv, on 3 frames: recall 100 %, precision 67 %').waitFor()
+    const slider = page.getByRole('slider', { name: 'min_confidence, slider' })
+    await slider.evaluate((input: HTMLInputElement) => {
+      input.value = '1'
+      input.dispatchEvent(new Event('input', { bubbles: true }))
+    })
+    await figures.getByText('→ recall 0 %, precision –').waitFor()
+    assert.deepEqual(complaints, [])
+  })
+
 })
 
 describe('for everybody', () => {

@@ -1047,6 +1047,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/timeline/{timeline}/truth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Truth
+         * @description The timeline's truth, brands under the names that detections have; `mpr truth` gives it one.
+         */
+        get: operations["show_truth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/detect/timeline/{timeline}/corrections": {
         parameters: {
             query?: never;
@@ -1268,6 +1288,28 @@ export interface paths {
          *     may do for all.
          */
         get: operations["similar_detections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/timeline/{timeline}/look-alikes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Look Alikes
+         * @description Places anywhere in the timeline that look like this place of a frame, whatever was found there, the likest first.
+         *
+         *     The first time, all of its places are looked at, which may take a while; then they are known.
+         */
+        get: operations["look_alikes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -4029,6 +4071,38 @@ export interface components {
             token: string;
         };
         /**
+         * LookAlike
+         * @description A place of a frame, its box in pixels. `likeness`: -1 to 1; `text`: what was read there, or empty.
+         */
+        LookAlike: {
+            /** Seq */
+            seq: number;
+            /** Timeline Ms */
+            timeline_ms: number;
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** W */
+            w: number;
+            /** H */
+            h: number;
+            /** Likeness */
+            likeness: number;
+            /** Text */
+            text: string;
+        };
+        /**
+         * LookAlikes
+         * @description `looked_at`: places that were compared.
+         */
+        LookAlikes: {
+            /** Looked At */
+            looked_at: number;
+            /** Places */
+            places: components["schemas"]["LookAlike"][];
+        };
+        /**
          * MarkBox
          * @description A box in pixels of the full frame.
          */
@@ -5908,6 +5982,33 @@ export interface components {
              * @description that the stage took, overlays included
              */
             took_ms: number;
+        };
+        /**
+         * TrueStay
+         * @description A brand is on screen from `start_ms` to before `end_ms`. `optional`: it may be found, and is not missed.
+         */
+        TrueStay: {
+            /** Brand */
+            brand: string;
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /** Optional */
+            optional: boolean;
+        };
+        /**
+         * TruthAnswer
+         * @description All that is on screen, by a person's word: what is not in it is not there.
+         */
+        TruthAnswer: {
+            /**
+             * File
+             * @description name of the file that it was read from; null: the timeline has no truth
+             */
+            file: string | null;
+            /** Stays */
+            stays: components["schemas"]["TrueStay"][];
         };
         /**
          * TryBody
@@ -8648,6 +8749,47 @@ export interface operations {
             };
         };
     };
+    show_truth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TruthAnswer"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     list_corrections: {
         parameters: {
             query?: never;
@@ -9234,6 +9376,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_DetectionRow_"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    look_alikes: {
+        parameters: {
+            query: {
+                seq: number;
+                x: number;
+                y: number;
+                w: number;
+                h: number;
+                /** @description likeness at least */
+                least?: number;
+                /** @description places at most */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LookAlikes"];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */

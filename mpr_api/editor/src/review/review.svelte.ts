@@ -3,12 +3,15 @@ import { answered, api, type Schemas } from '../api/client'
 import type { Undo } from '../state/undo.svelte'
 import type { Row } from '../timeline/shapes'
 import type { TimelineState } from '../timeline/state.svelte'
+import { alikesOf, type Alike } from './alike'
 import type { Box } from './box'
 import { judgedOn, scored, type Score } from './score'
+import type { Truth } from './truth'
 import { following, nameOf, walked, type Filter } from './walk'
 
 type Kept = Schemas['CorrectionsKept']
 export type Correction = Schemas['CorrectionAnswer']
+export type LookAlike = Schemas['LookAlike']
 export type Wish = Schemas['NewCorrection']
 
 export class Review {
@@ -18,6 +21,10 @@ export class Review {
   drawing = $state(false)
   drawn = $state.raw<Box | null>(null)
   corrections = $state.raw<Correction[]>([])
+  truth = $state.raw<Truth>({ file: null, stays: [] })
+  /** Other places that look like the selected one; null: not looked for. */
+  alikes = $state<Alike[] | null>(null)
+  looking = $state(false)
   evaluation = $state.raw<Schemas['EvaluationAnswer'] | null>(null)
   failure = $state('')
   said = $state('')
@@ -34,6 +41,7 @@ export class Review {
   async load(): Promise<void> {
     await this.asked(async () => {
       const params = { path: { timeline: this.timeline.id } }
+      this.truth = await answered(api.GET('/detect/timeline/{timeline}/truth', { params }))
       this.corrections = (await answered(api.GET('/detect/timeline/{timeline}/corrections', { params }))).corrections
       const made = this.timeline.detail?.stages.some((stage) => stage.stage === 'evaluation' && stage.state !== 'missing' && !stage.skipped)
       this.evaluation = made ? await answered(api.GET('/detect/timeline/{timeline}/evaluation', { params })) : null
@@ -47,7 +55,7 @@ export class Review {
 
   select(row: Row | null): void {
     this.selected = row
-    this.drawn = null
+    this.drawn = this.alikes = null
     if (row) this.timeline.seekSeq(Number(row.seq))
   }
 
@@ -64,12 +72,31 @@ export class Review {
     return this.items.filter((other) => other.track === row.track && other.brand === row.brand)
   }
 
+  /** Those of the places that look alike that were chosen. */
+  get chosenAlikes(): Row[] {
+    return (this.alikes ?? []).filter(({ chosen }) => chosen).map(({ row }) => row)
+  }
+
+  async lookForAlikes(): Promise<void> {
+    const row = this.selected
+    if (!row) return
+    this.looking = true
+    await this.asked(async () => {
+      const params = { path: { timeline: this.timeline.id }, query: { seq: Number(row.seq), ...boxOf(row) } }
+      const { places } = await answered(api.GET('/detect/timeline/{timeline}/look-alikes', { params }))
+      if (this.selected === row) this.alikes = alikesOf(places, row, this.similar, this.timeline.rows)
+    })
+    this.looking = false
+  }
+
+  /** What was found as no brand, and looks like the mark that is right, is one that was missed. */
   async accept(rows: Row[]): Promise<void> {
-    await this.judge(rows, (row) => ({ action: 'accept', brand: String(row.brand), seq: Number(row.seq), box: boxOf(row) }))
+    const brand = String(this.selected?.brand)
+    await this.judge(rows, (row) => ({ action: row.brand == null ? 'add' : 'accept', brand: String(row.brand ?? brand), seq: Number(row.seq), box: boxOf(row) }))
   }
 
   async reject(rows: Row[]): Promise<void> {
-    await this.judge(rows, (row) => ({ action: 'reject', brand: String(row.brand), seq: Number(row.seq), box: boxOf(row) }))
+    await this.judge(rows.filter((row) => row.brand != null), (row) => ({ action: 'reject', brand: String(row.brand), seq: Number(row.seq), box: boxOf(row) }))
   }
 
   /** What they really are; a candidate, which is no brand's, is a mark that was missed. */

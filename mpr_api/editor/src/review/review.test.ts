@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Row } from '../timeline/shapes'
 import type { Frame } from '../timeline/state.svelte'
+import { alikesOf } from './alike'
 import { boxBetween } from './box'
 import { judgedOn, rates, scored } from './score'
+import { againstTruth, sample } from './truth'
 import { following, nameOf, walked, type Filter } from './walk'
 
 const row = (seq: number, brand: string | null, confidence = 0.9, rest = {}): Row => ({ seq, x: 10, y: 10, w: 20, h: 10, brand, confidence, ...rest })
@@ -75,3 +77,37 @@ it.each([
   ['drawn backwards', [40.4, 30], [10, 10.2], { x: 10, y: 10, w: 30, h: 20 }],
   ['beyond the frame', [-5, -5], [900, 20], { x: 0, y: 0, w: 100, h: 20 }],
 ] as const)('boxBetween %s', (_, from, to, box) => expect(boxBetween([...from], [...to], 100, 50)).toEqual(box))
+
+describe('against a truth', () => {
+  const frames = [0, 1, 2, 3].map((seq) => ({ seq, timeline_ms: seq * 500, kept: seq !== 1 }) as Frame)
+  const stay = (brand: string, start_ms: number, end_ms: number, optional = false) => ({ brand, start_ms, end_ms, optional })
+  const kept = sample(frames, 9)
+
+  it.each([
+    ['nothing known, nothing found', [], [], { right: 0, missed: 0, wrong: 0 }],
+    ['right, on each of its frames once', [stay('Acme', 0, 1001)], [row(0, 'Acme'), row(0, 'Acme'), row(2, 'Acme')], { right: 2, missed: 0, wrong: 0 }],
+    ['missed', [stay('Acme', 0, 1000)], [row(0, null)], { right: 0, missed: 1, wrong: 0 }],
+    ['found where it is not', [stay('Acme', 0, 1000)], [row(0, 'Acme'), row(2, 'Acme'), row(2, 'Bolt')], { right: 1, missed: 0, wrong: 2 }],
+    ['may be found, need not', [stay('Acme', 0, 9000, true)], [row(3, 'Acme')], { right: 0, missed: 0, wrong: 0 }],
+    ['on another frame', [], [row(1, 'Acme')], { right: 0, missed: 0, wrong: 0 }],
+  ])('%s', (_, stays, rows, score) => expect(againstTruth({ file: 'a.csv', stays }, kept, rows)).toEqual(score))
+
+  it('some of many kept frames, from the first to the last', () => {
+    const many = Array.from({ length: 101 }, (_, seq) => ({ seq, timeline_ms: seq, kept: true }) as Frame)
+    expect(sample(many, 3).map(({ seq }) => seq)).toEqual([0, 50, 100])
+    expect(sample([], 3)).toEqual([])
+  })
+})
+
+describe('places that look alike', () => {
+  const place = (seq: number, x = 10) => ({ seq, x, y: 10, w: 20, h: 10, timeline_ms: seq * 500, likeness: 0.9, text: '' })
+  const [selected, along, other, candidate] = [row(0, 'Acme'), row(1, 'Acme'), row(4, 'Acme'), row(5, null)]
+  const rows = new Map([[0, [selected]], [1, [along]], [4, [row(4, 'Bolt', 1, { x: 300 }), other]], [5, [candidate]]])
+
+  it('none', () => expect(alikesOf([], selected, [], rows)).toEqual([]))
+  it('but those of the mark itself; those of its brand are chosen', () => {
+    const alikes = alikesOf([place(0), place(1), place(4), place(5), place(6)], selected, [selected, along], rows)
+    expect(alikes.map(({ row, chosen }) => [row.seq, row.brand, chosen])).toEqual([[4, 'Acme', true], [5, null, false], [6, null, false]])
+    expect(alikes[0]!.row).toBe(other)
+  })
+})

@@ -11,18 +11,34 @@ export interface Fit {
 
 const MOST_NAMED = 60
 
-/** `selected`: the row whose outline stands out. */
-export function drawShapes(context: CanvasRenderingContext2D, shapes: Shape[], fit: Fit, colour: (name: string) => string, selected: Row | null = null): void {
+/** Rims of what settings change: gained, lost, and found otherwise. */
+export const RIMS = { gained: '#3ddc84', lost: '#ff6b60', changed: '#ffc94d' }
+
+/** `selected`: the row whose outline stands out; `rims`: the colour of a rim around a row's outline. */
+export function drawShapes(
+  context: CanvasRenderingContext2D,
+  shapes: Shape[],
+  fit: Fit,
+  colour: (name: string) => string,
+  selected: Row | null = null,
+  rims: Map<Row, string> = new Map(),
+): void {
   context.lineJoin = 'round'
   context.font = '12px system-ui, sans-serif'
   context.textBaseline = 'bottom'
   for (const [i, shape] of shapes.entries()) {
     const points = shape.points.map(([x, y]) => [fit.x + x * fit.scale, fit.y + y * fit.scale] as const)
-    context.lineWidth = shape.row === selected ? 5 : 2
-    context.strokeStyle = shape.brand ? colour(shape.brand) : '#7dd3fc'
     context.beginPath()
     for (const [x, y] of points) context.lineTo(x, y)
     context.closePath()
+    const rim = rims.get(shape.row)
+    if (rim) {
+      context.lineWidth = 8
+      context.strokeStyle = rim
+      context.stroke()
+    }
+    context.lineWidth = shape.row === selected ? 5 : 2
+    context.strokeStyle = shape.brand ? colour(shape.brand) : '#7dd3fc'
     context.stroke()
     if (shape.name && i < MOST_NAMED) drawName(context, shape, Math.min(...points.map(([x]) => x)), Math.min(...points.map(([, y]) => y)))
   }
