@@ -34,7 +34,7 @@ from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_live.lag import WindowTurn, turn_of
 from mpr_live.processes import end_with_parent, told_to_end
-from mpr_resources.dagster_internals import keep_engines
+from mpr_resources.dagster_internals import keep_engines, remember_partitions
 from mpr_resources.profiles.profile import Profile
 from mpr_resources.storage.tables import read_table
 
@@ -159,6 +159,7 @@ def work(name: str, told: threading.Event) -> None:
     store = SessionStore(storage_resource(os.environ).storage, name)
     keep_engines()
     with dagster_instance() as instance:
+        remember_partitions(instance)
         worker = Worker(instance, store)
         while not told.is_set():
             took = worker.next()

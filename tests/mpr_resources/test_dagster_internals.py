@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sqlite3
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.daemon import SensorDaemon, get_default_daemon_logger
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Pool, event
 
 from bench import structure
 from mpr_resources.dagster_internals import (
@@ -46,6 +48,7 @@ from mpr_resources.dagster_internals import (
     materialized_in,
     quiet_idle_sensors,
     read_values,
+    remember_partitions,
     runs_of_code_location,
     write_events,
     write_value,
@@ -344,7 +347,9 @@ def test_a_launcher_that_says_why_a_run_is_gone(instance: dg.DagsterInstance, re
     assert (launcher.supports_check_run_worker_health, found.status, found.msg) == (True, expected, reason)
 
 
-def test_storages_keep_an_engine_for_each_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_storages_keep_an_engine_and_a_connection_for_each_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     made: list[str] = []
     for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
 
@@ -354,11 +359,41 @@ def test_storages_keep_an_engine_for_each_file(monkeypatch: pytest.MonkeyPatch, 
 
         monkeypatch.setattr(module, "create_engine", counted)
     keep_engines()
+    opened: list[str] = []
+
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        opened.append(connection.execute("PRAGMA database_list").fetchone()[2])
+
+    event.listen(Pool, "connect", connected)
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        for value in ("one", "two"):
+        for value in ("one", "two", "three", "four"):
             write_value(instance, "key", value)
             instance.add_dynamic_partitions("timelines", [value])
-        assert read_values(instance, ["key"]) == {"key": "two"}
-        assert sorted(instance.get_dynamic_partitions("timelines")) == ["one", "two"]
+        assert read_values(instance, ["key"]) == {"key": "four"}
+        assert sorted(instance.get_dynamic_partitions("timelines")) == ["four", "one", "three", "two"]
     assert made
     assert len(set(made)) == len(made)
+    event.remove(Pool, "connect", connected)
+    # A second one where a file is made within an access to another.
+    assert set(Counter(opened).values()) <= {1, 2}
+    for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+        for engine in module.create_engine.args[1].values():
+            engine.pool.dispose()
+
+
+def test_a_partition_that_was_seen_is_not_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        asked: list[str] = []
+        looked_up = instance.has_dynamic_partition
+
+        def counted(partitions_def_name: str, partition_key: str) -> bool:
+            asked.append(partition_key)
+            return looked_up(partitions_def_name, partition_key)
+
+        monkeypatch.setattr(instance, "has_dynamic_partition", counted)
+        remember_partitions(instance)
+        assert [instance.has_dynamic_partition("timelines", "match") for _ in range(2)] == [False, False]
+        instance.add_dynamic_partitions("timelines", ["match"])
+        assert [instance.has_dynamic_partition("timelines", "match") for _ in range(3)] == [True, True, True]
+        assert not instance.has_dynamic_partition("other", "match")
+        assert asked == ["match", "match", "match", "match"]
