@@ -84,16 +84,24 @@ def live_start(
     speed: Annotated[float, typer.Option(min=0.01, max=1000, help="of a file: times as fast as real time")] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="of a file: begin again at its end")] = False,
     pull: Annotated[bool, typer.Option("--pull", help="pull from the rtmp server of this machine, not listen")] = False,
+    recorder: Annotated[
+        Path | None, typer.Option(help="folder in which the session keeps scene frames, sound and a growing MP4")
+    ] = None,
+    scene_threshold: Annotated[float, typer.Option(min=0.1, max=255, help="change of colour that begins a scene")] = 27,
+    on_frame: Annotated[str, typer.Option(help="command that is run for each frame of --recorder")] = "",
+    on_sound: Annotated[str, typer.Option(help="command that is run for each sound file of --recorder")] = "",
 ) -> LiveStatus:
     """Record a live stream and find its brands while it runs; see docs/live.md."""
     from mpr_assets.runs.local_instance import profiles
     from mpr_assets.runs.local_storage import storage
-    from mpr_assets.sessions.session import LiveSession
+    from mpr_assets.sessions.session import LiveSession, RecorderSettings
     from mpr_live.control import start
     from mpr_live.sources.addresses import read_address
 
     folder = profiles()
     folder.references(folder.load(profile), brands)
+    if recorder is None and (on_frame or on_sound):
+        raise BadInput("A command for frames or sound needs --recorder FOLDER", "say where they are to be kept")
     address = read_address(sys.stdin.readline().strip() if source == "-" else source, pull=pull)
     asked = LiveSession(
         name=name,
@@ -104,9 +112,67 @@ def live_start(
         window_ms=_window_ms(window),
         speed=speed,
         loop=loop,
+        recorder=None
+        if recorder is None
+        else RecorderSettings(
+            folder=str(recorder.absolute()),
+            scene_threshold=scene_threshold,
+            on_frame=on_frame or None,
+            on_sound=on_sound or None,
+        ),
         started_s=time.time(),
     )
     return _shown(start(storage(), asked, address.whole))
+
+
+@dataclass(frozen=True)
+class LiveFrame(Document):
+    """`session_ms`: when the frame was shown, on the session's clock."""
+
+    path: str
+    session_ms: int
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.path} at {clock(self.session_ms)}", soft_wrap=True)
+
+
+@app.command("capture")
+def live_capture(name: Name) -> LiveFrame:
+    """Keep the newest frame of a live session, in its folder; see --recorder of mpr live start."""
+    from mpr_assets.runs.local_storage import storage
+    from mpr_live.control import capture
+
+    path, session_ms = capture(storage(), name)
+    return LiveFrame(path, session_ms)
+
+
+@dataclass(frozen=True)
+class LiveSetting(Document):
+    name: str
+    scene_threshold: float
+
+    def show(self) -> None:
+        terminal.out.print(f"{self.name} begins a scene at a change of {self.scene_threshold:g}")
+
+
+@app.command("set")
+def live_set(
+    name: Name,
+    setting: Annotated[str, typer.Argument(metavar="scene_threshold=NUMBER", help="what to set")],
+) -> LiveSetting:
+    """Set the change of colour that begins a scene, while a live session runs."""
+    from mpr_assets.runs.local_storage import storage
+    from mpr_live.control import set_scene_threshold
+
+    what, _, said = setting.partition("=")
+    try:
+        threshold = float(said) if what == "scene_threshold" else None
+    except ValueError:
+        threshold = None
+    if threshold is None:
+        raise BadInput(f"{setting!r} sets nothing", "write it like scene_threshold=27")
+    set_scene_threshold(storage(), name, threshold)
+    return LiveSetting(name, threshold)
 
 
 @app.command("list")

@@ -15,6 +15,7 @@ from gpu_service.errors import BadInput, NotThere
 from mpr_assets.sessions.session import Analysed, Ingest, LiveSession, LiveState, check_session_name
 from mpr_assets.sessions.session_store import INGEST, SESSION, STATE, SessionStore, session_names
 from mpr_live.places import live_folder, lock_file, log_file
+from mpr_live.requests import ask
 from mpr_live.supervisor import STOP
 from mpr_resources.storage.store import Storage
 
@@ -134,6 +135,31 @@ def stop(storage: Storage, name: str) -> SessionStatus:
         raise BadInput(f"The live session {name!r} does not run: it is {found.state.status}")
     SessionStore(storage, name).wish(STOP)
     return found
+
+
+def capture(storage: Storage, name: str) -> tuple[str, int]:
+    """Keep the newest frame of a session that runs on this machine; gives its file and its session time in ms.
+
+    Raises:
+        NotThere: there is no such session.
+        BadInput: it keeps no frames, or none has come.
+        TransientError: it does not run here.
+    """
+    SessionStore(storage, name).session()
+    said = ask(name, {"do": "capture"})
+    return said["path"], said["session_ms"]
+
+
+def set_scene_threshold(storage: Storage, name: str, threshold: float) -> None:
+    """Have a session that runs on this machine begin its scenes by another change of colour, from the next frame on.
+
+    Raises:
+        as `capture`.
+    """
+    SessionStore(storage, name).session()
+    if not 0 < threshold <= 255:
+        raise BadInput(f"The scene_threshold {threshold:g} is none", "give one above 0 and up to 255")
+    ask(name, {"do": "set", "scene_threshold": threshold})
 
 
 def most_sessions() -> int:

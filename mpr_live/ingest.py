@@ -9,16 +9,22 @@ import logging
 import os
 import sys
 import threading
+from functools import partial
 
 import av
+from av.packet import Packet
+from av.stream import Stream
 
-from gpu_service.errors import MprError, TransientError
+from gpu_service.errors import BadInput, MprError, TransientError
 from gpu_service.masking import masked
 from mpr_assets.runs.local_storage import storage
-from mpr_assets.sessions.session_store import SessionStore
+from mpr_assets.sessions.session import LiveSession, RecorderState
+from mpr_assets.sessions.session_store import RECORDER, SessionStore
 from mpr_live.places import scratch_folder
 from mpr_live.processes import AGAIN, UNUSABLE, end_with_parent, told_to_end
+from mpr_live.recorder.recorder import Recorder, session_folder
 from mpr_live.recording.windows import Recording
+from mpr_live.requests import Asked, Requests
 from mpr_live.sources.reading import Away, Ended, Opened, Reading
 
 LOG = logging.getLogger("mpr.live")
@@ -31,10 +37,17 @@ def ingest(name: str, address: str) -> int:
     store = SessionStore(storage(), name)
     session = store.session()
     recording = Recording(store, session, scratch_folder(name))
-    return take_in(Reading(session, address, recording.last), recording, told)
+    recorder = _recorder(store, session)
+    requests = Requests(name, partial(_answer, store, recorder))
+    try:
+        return take_in(Reading(session, address, recording.last), recording, told, recorder)
+    finally:
+        requests.close()
+        if recorder is not None:
+            recorder.close()
 
 
-def take_in(reading: Reading, recording: Recording, told: threading.Event) -> int:
+def take_in(reading: Reading, recording: Recording, told: threading.Event, recorder: Recorder | None = None) -> int:
     """Record what comes until nothing more does, or it is told to end; gives the exit status."""
     try:
         while not told.is_set():
@@ -43,6 +56,8 @@ def take_in(reading: Reading, recording: Recording, told: threading.Event) -> in
                     pass
                 case Opened(streams, goes_on, why):
                     recording.opened(streams, goes_on=goes_on, why=why)
+                    if recorder is not None:
+                        recorder.opened(streams)
                 case Away(reason):
                     recording.away(reason)
                 case Ended(None):
@@ -54,11 +69,43 @@ def take_in(reading: Reading, recording: Recording, told: threading.Event) -> in
                     recording.happened(str(error))
                     return AGAIN if isinstance(error, TransientError) else UNUSABLE
                 case av.Packet() as packet:
-                    recording.add(packet)
+                    _record(packet, recording, recorder)
         recording.end()
         return 0
     finally:
         reading.close()
+
+
+def _record(packet: Packet[Stream], recording: Recording, recorder: Recorder | None) -> None:
+    if recorder is None:
+        recording.add(packet)
+        return
+    copy, stream = recorder.take(packet), packet.stream.index
+    recording.add(packet)
+    if recording.open_epoch is not None:
+        recorder.add(copy, stream, recording.open_epoch)
+
+
+def _recorder(store: SessionStore, session: LiveSession) -> Recorder | None:
+    settings = session.recorder
+    if settings is None:
+        return None
+    was_set = store.recorder()
+    if was_set is not None:
+        settings = settings.model_copy(update={"scene_threshold": was_set.scene_threshold})
+    return Recorder(session_folder(settings.folder, session.started_s), settings, session.name)
+
+
+def _answer(store: SessionStore, recorder: Recorder | None, asked: Asked) -> dict[str, object]:
+    if recorder is None:
+        raise BadInput(f"The live session {store.name!r} keeps no frames", "start one with --recorder FOLDER")
+    if asked["do"] == "capture":
+        path, at_ms = recorder.frames.capture()
+        return {"path": str(path), "session_ms": at_ms}
+    threshold = float(asked["scene_threshold"])
+    recorder.frames.set_threshold(threshold)
+    store.put(RECORDER, RecorderState(scene_threshold=threshold))
+    return {"scene_threshold": threshold}
 
 
 def main() -> None:

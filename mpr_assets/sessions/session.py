@@ -29,6 +29,29 @@ class LiveObject(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class RecorderSettings(LiveObject):
+    """A folder of frames and sound that the session keeps beside its windows, for other programs.
+
+    Attributes:
+        folder: in which the session's own is made, named by its start.
+        on_frame, on_sound: commands that are run for each file; see `mpr_live.recorder.hooks`.
+    """
+
+    folder: str
+    scene_threshold: float = Field(
+        27.0, gt=0, le=255, description="change of colour that begins a scene, in grey levels"
+    )
+    sound_ms: int = Field(10_000, ge=500, le=600_000)
+    on_frame: str | None = None
+    on_sound: str | None = None
+
+
+class RecorderState(LiveObject):
+    """What was set while the session runs."""
+
+    scene_threshold: float
+
+
 class LiveSession(LiveObject):
     """What was asked for; written once, when the session begins."""
 
@@ -40,6 +63,7 @@ class LiveSession(LiveObject):
     window_ms: int = Field(ge=500, le=600_000)
     speed: float = Field(1.0, gt=0, le=1000, description="of a file: how many times as fast as real time it is played")
     loop: bool = False
+    recorder: RecorderSettings | None = None
     started_s: float = Field(description="by the clock of the machine, in seconds since 1970")
 
 

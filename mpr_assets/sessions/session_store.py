@@ -9,14 +9,24 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from gpu_service.errors import NotThere, PermanentError
-from mpr_assets.sessions.session import DIGITS, SILENT_S, Analysed, Ingest, LiveObject, LiveSession, LiveState, Window
+from mpr_assets.sessions.session import (
+    DIGITS,
+    SILENT_S,
+    Analysed,
+    Ingest,
+    LiveObject,
+    LiveSession,
+    LiveState,
+    RecorderState,
+    Window,
+)
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 
 StoredT = TypeVar("StoredT", bound=LiveObject)
 
 FOLDER = Keys.live("", "").rstrip("/")
-SESSION, STATE, INGEST = "session.json", "state.json", "ingest.json"
+SESSION, STATE, INGEST, RECORDER = "session.json", "state.json", "ingest.json", "recorder.json"
 WINDOWS, ANALYSED, WISHES = "windows", "analysed", "wishes"
 
 
@@ -59,6 +69,10 @@ class SessionStore:
 
     def ingest(self) -> Ingest:
         return self._read(INGEST, Ingest) or Ingest()
+
+    def recorder(self) -> RecorderState | None:
+        """What was set of the recorder; None: nothing was."""
+        return self._read(RECORDER, RecorderState)
 
     def window(self, number: int) -> Window | None:
         """A window that is closed; None: there is none of this number yet."""

@@ -30,12 +30,15 @@ MUXER = {
 class WindowFile:
     """A window that is being written."""
 
-    def __init__(self, path: Path, streams: CopiedStreams) -> None:
+    def __init__(self, path: Path, streams: CopiedStreams, *, grows: bool = False) -> None:
+        """`grows`: others read it meanwhile, so that each fragment is written at once."""
         self.path = path
         base = streams.video.time_base
         whole = base is not None and base.numerator == 1 and base.denominator >= 1000
         ticks = base.denominator if base is not None and whole else TICKS
         options = MUXER | {"video_track_timescale": str(ticks)}
+        if grows:
+            options["flush_packets"] = "1"
         self._container = av.open(str(path), "w", format="mp4", options=options)
         self._streams: dict[int, Stream] = {
             streams.video.index: self._container.add_stream_from_template(streams.picture)
@@ -51,17 +54,17 @@ class WindowFile:
         self.video_packets = 0
         self.payload_bytes = 0
 
-    def add(self, packet: Packet[Stream]) -> None:
-        """Copy a packet of one of these streams; of others nothing is taken."""
-        target = self._streams.get(packet.stream.index)
+    def add(self, packet: Packet[Stream], stream: int) -> None:
+        """Take a packet of one of these streams, by its number in the source; of others nothing is taken."""
+        target = self._streams.get(stream)
         if target is None:
             return
         self.payload_bytes += packet.size
-        if packet.stream.index == self._video:
+        if stream == self._video:
             self._hash.update(memoryview(packet))
             self.video_packets += 1
         packets = [packet]
-        if self._unframed is not None and packet.stream.index != self._video:
+        if self._unframed is not None and stream != self._video:
             packets = self._unframed.filter(packet)
         for one in packets:
             one.stream = target

@@ -64,6 +64,11 @@ class Recording:
         self._window_wall_s = 0.0
         self._size_px = (0, 0)
 
+    @property
+    def open_epoch(self) -> Epoch | None:
+        """The epoch of the window that is open; None: none is."""
+        return self._epoch if self._file is not None else None
+
     def opened(self, streams: CopiedStreams, *, goes_on: bool = False, why: str = "") -> None:
         """The source is open; its packets follow. `goes_on`: its clock is the one of the last epoch."""
         self.close()
@@ -227,7 +232,7 @@ class Recording:
         if self._file is None:
             self._count(lost=1)
             return
-        self._file.add(packet)
+        self._file.add(packet, packet.stream.index)
         self._count()
 
     def _count(self, lost: int = 0) -> None:
