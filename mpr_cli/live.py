@@ -126,7 +126,7 @@ def live_start(
 
 
 @dataclass(frozen=True)
-class LiveFrame(Document):
+class LiveCapture(Document):
     """`session_ms`: when the frame was shown, on the session's clock."""
 
     path: str
@@ -137,13 +137,13 @@ class LiveFrame(Document):
 
 
 @app.command("capture")
-def live_capture(name: Name) -> LiveFrame:
+def live_capture(name: Name) -> LiveCapture:
     """Keep the newest frame of a live session, in its folder; see --recorder of mpr live start."""
     from mpr_assets.runs.local_storage import storage
     from mpr_live.control import capture
 
     path, session_ms = capture(storage(), name)
-    return LiveFrame(path, session_ms)
+    return LiveCapture(path, session_ms)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _recorder(store: SessionStore, session: LiveSession) -> Recorder | None:
     was_set = store.recorder()
     if was_set is not None:
         settings = settings.model_copy(update={"scene_threshold": was_set.scene_threshold})
-    return Recorder(session_folder(settings.folder, session.started_s), settings, session.name)
+    return Recorder(session_folder(settings.folder, session.started_s), settings)
 
 
 def _answer(store: SessionStore, recorder: Recorder | None, asked: Asked) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Frames that are kept: the first of each scene, and the newest when somebody asks for it."""
+"""SceneFrames that are kept: the first of each scene, and the newest when somebody asks for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHORTEST_SCENE_MS = 600
 MS_A_SECOND = 1000
 
 
-class Frames:
+class SceneFrames:
     """Looks at every frame of a session. One thread adds them, others may capture and set the threshold."""
 
     def __init__(self, folder: Path, threshold: float, hook: Hook) -> None:

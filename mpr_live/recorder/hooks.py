@@ -7,7 +7,6 @@ and costs nothing else; where they are slower than what comes, the oldest that w
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import shlex
 import subprocess
@@ -22,9 +21,8 @@ LONGEST_S = 60.0
 class Hook:
     """A command. None: nothing is run."""
 
-    def __init__(self, command: str | None, session: str) -> None:
+    def __init__(self, command: str | None) -> None:
         self._command = shlex.split(command) if command else []
-        self._session = session
         self._due: queue.Queue[list[str] | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._work, name="hook", daemon=True)
         if self._command:
@@ -56,7 +54,6 @@ class Hook:
                     [*self._command, *arguments],
                     stdin=subprocess.DEVNULL,
                     timeout=LONGEST_S,
-                    env=os.environ | {"MPR_LIVE_SESSION": self._session},
                     check=False,
                 )
             except (OSError, subprocess.TimeoutExpired) as error:

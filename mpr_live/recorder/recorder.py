@@ -21,7 +21,7 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 
 from mpr_assets.sessions.session import Epoch, RecorderSettings
-from mpr_live.recorder.frames import Frames
+from mpr_live.recorder.frames import SceneFrames
 from mpr_live.recorder.hooks import Hook
 from mpr_live.recorder.sound import SoundChunks
 from mpr_live.recording.window_file import WindowFile
@@ -42,10 +42,10 @@ class _Taken:
 class Recorder:
     """Of one session. `folder`: the session's own."""
 
-    def __init__(self, folder: Path, settings: RecorderSettings, session: str) -> None:
+    def __init__(self, folder: Path, settings: RecorderSettings) -> None:
         self._folder = folder
-        self._hooks = (Hook(settings.on_frame, session), Hook(settings.on_sound, session))
-        self.frames = Frames(folder, settings.scene_threshold, self._hooks[0])
+        self._hooks = (Hook(settings.on_frame), Hook(settings.on_sound))
+        self.frames = SceneFrames(folder, settings.scene_threshold, self._hooks[0])
         self._sound = SoundChunks(folder, settings.sound_ms, self._hooks[1])
         self._due: queue.Queue[CopiedStreams | _Taken | None] = queue.Queue(HELD)
         self._streams: CopiedStreams | None = None

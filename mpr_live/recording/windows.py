@@ -17,6 +17,7 @@ from av.stream import Stream
 
 from mpr_assets.sessions.session import Epoch, LiveSession, Window
 from mpr_assets.sessions.session_store import INGEST, SessionStore
+from mpr_live.recording.recovery import recovered
 from mpr_live.recording.window_file import WindowFile, header_bytes
 from mpr_live.sources.copied_streams import CopiedStreams
 from mpr_resources.media.clock import clock
@@ -27,6 +28,7 @@ EARLY_MS = 20
 """A keyframe that is so little early ends a window too: times are rounded."""
 LONGEST_MS, MOST_BYTES = 120_000, 256_000_000
 """A window without a keyframe that has grown to this is closed; what follows is passed over until one comes."""
+OPEN_FILE, OPEN_ABOUT = "open.mp4", "open.json"
 TOLD = 20
 """Of the things that happened, how many are kept."""
 
@@ -45,6 +47,7 @@ class Recording:
         self._session = session
         self._scratch = scratch
         self._wall_s = wall_s
+        self._take_up()
         self._number = store.windows_closed()
         before = store.ingest()
         last = store.window(self._number - 1) if self._number else None
@@ -63,6 +66,16 @@ class Recording:
         self._sound_s: Fraction | None = None
         self._window_wall_s = 0.0
         self._size_px = (0, 0)
+
+    def _take_up(self) -> None:
+        """Store what is whole of a window that was open when the process before this one was killed."""
+        file, about = self._scratch / OPEN_FILE, self._scratch / OPEN_ABOUT
+        if self._session.kind != "file":
+            found = recovered(file, about, self._wall_s)
+            if found is not None and found[0].number == self._store.windows_closed():
+                self._store.put_window(*found)
+        for one in (file, about):
+            one.unlink(missing_ok=True)
 
     @property
     def open_epoch(self) -> Epoch | None:
@@ -139,26 +152,21 @@ class Recording:
         data = file.path.read_bytes()
         epoch = self._epoch
         assert epoch is not None, "a window is of an epoch"
-        window = Window(
-            number=self._number,
-            epoch=epoch,
-            start_pts=self._start_pts,
-            end_pts=self._end_pts,
-            start_ms=epoch.session_ms(self._start_pts),
-            end_ms=epoch.session_ms(self._end_pts),
-            wall_s=self._window_wall_s,
-            closed_s=self._wall_s(),
-            size_bytes=len(data),
-            header_bytes=header_bytes(data),
-            video_packets=file.video_packets,
-            packets_hash=file.packets_hash,
-            sha256=hashlib.sha256(data).hexdigest(),
-            codec=self._streams.picture.codec_context.name if self._streams else "",
-            width_px=self._size_px[0],
-            height_px=self._size_px[1],
+        window = self._open_window(epoch).model_copy(
+            update={
+                "end_pts": self._end_pts,
+                "end_ms": epoch.session_ms(self._end_pts),
+                "closed_s": self._wall_s(),
+                "size_bytes": len(data),
+                "header_bytes": header_bytes(data),
+                "video_packets": file.video_packets,
+                "packets_hash": file.packets_hash,
+                "sha256": hashlib.sha256(data).hexdigest(),
+            }
         )
         self._store.put_window(window, data)
-        file.path.unlink()
+        for one in (file.path, self._scratch / OPEN_ABOUT):
+            one.unlink(missing_ok=True)
         self._number += 1
         self._recorded_ms = max(self._recorded_ms, window.end_ms)
         self._tell(windows=self._number, recorded_ms=self._recorded_ms, received_ms=self._recorded_ms)
@@ -170,6 +178,27 @@ class Recording:
             if self._state.epoch >= 0 and not self._state.away:
                 self.happened(f"the source is away: {reason}")
             self._tell(away=reason)
+
+    def _open_window(self, epoch: Epoch) -> Window:
+        """What is known of the window that is open."""
+        return Window(
+            number=self._number,
+            epoch=epoch,
+            start_pts=self._start_pts,
+            end_pts=self._start_pts,
+            start_ms=epoch.session_ms(self._start_pts),
+            end_ms=epoch.session_ms(self._start_pts),
+            wall_s=self._window_wall_s,
+            closed_s=0.0,
+            size_bytes=0,
+            header_bytes=0,
+            video_packets=0,
+            packets_hash="",
+            sha256="",
+            codec=self._streams.picture.codec_context.name if self._streams else "",
+            width_px=self._size_px[0],
+            height_px=self._size_px[1],
+        )
 
     def end(self) -> None:
         """Close the last window and say that none follows."""
@@ -203,7 +232,9 @@ class Recording:
         self._size_px = (context.width, context.height)
         self._start_pts, self._end_pts = pts, pts
         self._scratch.mkdir(parents=True, exist_ok=True)
-        self._file = WindowFile(self._scratch / "open.mp4", self._streams)
+        assert self._epoch is not None
+        (self._scratch / OPEN_ABOUT).write_text(self._open_window(self._epoch).model_dump_json())
+        self._file = WindowFile(self._scratch / OPEN_FILE, self._streams, grows=True)
 
     def _begin_epoch(self, pts: int, base: Fraction) -> None:
         start_ms = self._recorded_ms

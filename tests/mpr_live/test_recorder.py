@@ -18,7 +18,7 @@ from gpu_service.pictures import Image, decode
 from mpr_assets.sessions.session import RecorderSettings
 from mpr_assets.sessions.session_store import SessionStore
 from mpr_live.ingest import _answer, take_in
-from mpr_live.recorder.frames import Frames
+from mpr_live.recorder.frames import SceneFrames
 from mpr_live.recorder.hooks import Hook
 from mpr_live.recorder.index import Index
 from mpr_live.recorder.recorder import Recorder
@@ -48,7 +48,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recorded(folder: Path, clip: Path, settings: RecorderSettings, speed: float = 1000) -> None:
     session = live("file").model_copy(update={"speed": speed})
     store = SessionStore(Storage.open(str(folder / "storage")), "derby")
-    recorder = Recorder(folder / "session", settings, "derby")
+    recorder = Recorder(folder / "session", settings)
     recording = Recording(store, session, folder / "scratch")
     try:
         assert take_in(Reading(session, str(clip), recording.last), recording, threading.Event(), recorder) == 0
@@ -110,7 +110,7 @@ def test_a_session_that_goes_on_overwrites_nothing(tmp_path: Path, clip: Path) -
     before = {path: path.read_bytes() for path in (tmp_path / "session").rglob("*.[jwm]*") if "index" not in path.name}
     (tmp_path / "session" / "frames" / "index.json").write_text("[{broken")
     recorded(tmp_path / "again", clip, settings)  # a storage of its own, so that it plays from the start
-    recorder = Recorder(tmp_path / "session", settings, "derby")
+    recorder = Recorder(tmp_path / "session", settings)
     recorder.frames.add(*frame_of(9, 7000))
     recorder.close()
     assert {path: path.read_bytes() for path in before} == before
@@ -153,7 +153,7 @@ def test_what_other_programs_set_in_the_list_stays(tmp_path: Path) -> None:
 
 
 def test_a_threshold_changes_between_two_frames_and_no_scene_is_missed(tmp_path: Path) -> None:
-    frames = Frames(tmp_path, 200, Hook(None, "derby"))
+    frames = SceneFrames(tmp_path, 200, Hook(None))
     shades = [10, 10, 60, 60, 200, 200]
     for at, shade in enumerate(shades):
         if at == 4:  # the frame after it begins a scene by the new threshold, compared with the one before
@@ -163,7 +163,7 @@ def test_a_threshold_changes_between_two_frames_and_no_scene_is_missed(tmp_path:
 
 
 def test_the_newest_frame_is_captured_with_its_time(tmp_path: Path) -> None:
-    frames = Frames(tmp_path, 200, Hook(None, "derby"))
+    frames = SceneFrames(tmp_path, 200, Hook(None))
     with pytest.raises(BadInput, match="No picture has come yet; ask again once the session is active"):
         frames.capture()
     frames.add(*frame_of(10, 0))
@@ -182,7 +182,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_running_session_is_asked_to_capture_within_300_ms(tmp_path: Path, clip: Path) -> None:
     session = live("file")
     store = SessionStore(Storage.open(str(tmp_path / "storage")), "derby")
-    recorder = Recorder(tmp_path / "session", RecorderSettings(folder="", scene_threshold=250), "derby")
+    recorder = Recorder(tmp_path / "session", RecorderSettings(folder="", scene_threshold=250))
     requests = Requests("derby", lambda asked: _answer(store, recorder, asked))
     recording = Recording(store, session, tmp_path / "scratch")
     told = threading.Event()
@@ -222,19 +222,19 @@ def test_a_session_without_a_folder_or_without_a_process_says_so(tmp_path: Path)
 def test_a_command_is_run_for_each_file_in_order_and_may_fail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     script = tmp_path / "hook.py"
     script.write_text(
-        "import os, sys\n"
+        "import sys\n"
         f"with open({str(tmp_path / 'said')!r}, 'a') as said:\n"
-        "    print(os.environ['MPR_LIVE_SESSION'], *sys.argv[1:], file=said)\n"
+        "    print(*sys.argv[1:], file=said)\n"
         "sys.exit('2.jpg' in sys.argv[1])\n"
     )
-    hook = Hook(f"{sys.executable} {script}", "derby")
+    hook = Hook(f"{sys.executable} {script}")
     hook.run(Path("1.jpg"), 0.04)
     hook.run(Path("2.jpg"), 1)
     hook.run(Path("3.wav"), 2, 10)
     hook.close()
     assert (tmp_path / "said").read_text().splitlines() == [
-        "derby 1.jpg 0.040",
-        "derby 2.jpg 1.000",
-        "derby 3.wav 2.000 10.000",
+        "1.jpg 0.040",
+        "2.jpg 1.000",
+        "3.wav 2.000 10.000",
     ]
     assert caplog.messages == [f"{sys.executable} for 2.jpg ended with status 1"]

@@ -16,6 +16,7 @@ from mpr_live.sources.copied_streams import CopiedStreams
 from mpr_resources.media.probe import probe
 from mpr_resources.storage.store import Storage
 from tests.clips import write_clip
+from tests.mpr_live.servers import clip_at
 
 SESSION = LiveSession(
     name="derby", source="clip", kind="file", profile="generic", window_ms=1000, started_s=0, speed=1000
@@ -122,3 +123,29 @@ def test_a_live_source_that_was_away_comes_back_at_the_time_by_the_clock(tmp_pat
             recording.close()
         now_s = 150.0
     assert [one.start_ms for one in store.windows()] == [0, 1200, 2400, 50_000, 51_200, 52_400]
+
+
+@pytest.mark.parametrize(("packets", "spans_ms"), [(5, []), (15, [(0, 400)]), (75, [(0, 1200), (1200, 2800)])])
+def test_what_is_whole_of_a_window_whose_process_was_killed_is_kept(
+    tmp_path: Path, packets: int, spans_ms: list[tuple[int, int]]
+) -> None:
+    clip = clip_at(tmp_path / "clip.mp4", 3.2, sound=False)
+    store = made(tmp_path)
+    session = SESSION.model_copy(update={"kind": "pull"})
+    killed = Recording(store, session, tmp_path / "scratch", lambda: 100.0)
+    with av.open(str(clip)) as container:
+        streams = CopiedStreams.of(container, container.streams.video[0])
+        killed.opened(streams)
+        for packet in [one for one in container.demux(*streams.all) if one.dts is not None][:packets]:
+            killed.add(packet)
+        if packets == 75:  # its first window is closed and stored; the second is open from 1200 ms on
+            assert store.windows_closed() == 2
+            spans_ms = [(0, 1200), (1200, 2400), (2400, 2800)]
+    again = Recording(store, session, tmp_path / "scratch", lambda: 105.0)
+    windows = list(store.windows())
+    assert [(one.start_ms, one.end_ms) for one in windows] == spans_ms
+    assert again.last == (windows[-1] if windows else None)
+    assert [one for window in windows for one in payloads(file_of(store, window))] == payloads(clip)[
+        : sum(one.video_packets for one in windows)
+    ]
+    assert list((tmp_path / "scratch").iterdir()) == []
