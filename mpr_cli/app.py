@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -20,13 +21,13 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.core import TyperCommand, TyperGroup
 
 from gpu_service.distribution import VERSION
-from gpu_service.errors import MissingEngine, MprError
+from gpu_service.errors import MissingEngine, MprError, TransientError
 from gpu_service.masking import masked
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_cli import terminal
 from mpr_cli.document import asks_for_json, with_json
 from mpr_cli.exit_status import FAILED, INTERRUPTED, UNUSABLE
-from mpr_resources.environment import read_env_file
+from mpr_resources.environment import dagster_home, read_env_file
 
 GARBAGE_AFTER = 50_000
 """So many more objects are there before Python looks for garbage."""
@@ -232,9 +233,28 @@ def main() -> None:
             raise
         missing = MissingEngine(f"The package {error.name} cannot be loaded ({error})", "`mpr doctor` says what to do")
         _say(missing.body(), UNUSABLE)
+    except Exception as error:
+        trouble = _trouble_with_dagster(error)
+        if trouble is None:
+            raise
+        _say(trouble.body(), UNUSABLE)
     except KeyboardInterrupt:
         told = "interrupted; finished stages are kept, run the same command again to continue."
         _say({"error": told, "kind": "interrupted"}, INTERRUPTED)
+
+
+def _trouble_with_dagster(error: Exception) -> MprError | None:
+    """What to say where Dagster's folder or database went away or filled up while a command was at it; else None."""
+    home = dagster_home(os.environ)
+    package = type(error).__module__.partition(".")[0]
+    is_in_home = isinstance(error, OSError) and Path(str(error.filename)).is_relative_to(home)
+    if not (package in ("sqlalchemy", "sqlite3") or is_in_home or (package == "dagster" and not home.exists())):
+        return None
+    lines = masked(str(error)).strip().splitlines() or [type(error).__name__]
+    return TransientError(
+        f"Dagster's folder {home} went away, or its database cannot be written any more ({lines[0].rstrip('.')})",
+        "what was stored is kept; see that the folder is there and has room, and run the same command again",
+    )
 
 
 def _say(body: Mapping[str, str], status: int) -> None:

@@ -12,7 +12,7 @@ import typer
 from gpu_service.errors import BadInput
 from mpr_cli import terminal
 from mpr_cli.document import Document
-from mpr_resources.environment import SHIPPED
+from mpr_resources.environment import SHIPPED, make_private
 
 app = typer.Typer()
 
@@ -50,11 +50,12 @@ def init(
         raise BadInput(f"There is already {', '.join(there)} in {folder}", "choose another folder")
     try:
         home = folder / ".mpr" / "dagster"
-        home.mkdir(parents=True)
+        make_private(home)
         for name, source in SOURCES.items():
             (shutil.copytree if source.is_dir() else shutil.copyfile)(source, folder / name)
         (home / "dagster.yaml").symlink_to(Path("..", "..", "dagster.yaml"))
         # `dagster dev` knows its home by this variable alone, and wants it whole.
+        (folder / ".env").touch(0o600)
         (folder / ".env").write_text(f"DAGSTER_HOME={_quoted(str(home))}\n")
     except OSError as error:
         raise BadInput(

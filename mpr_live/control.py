@@ -17,6 +17,7 @@ from mpr_assets.sessions.session_store import INGEST, SESSION, STATE, SessionSto
 from mpr_live.places import live_folder, lock_file, log_file
 from mpr_live.requests import ask
 from mpr_live.supervisor import STOP
+from mpr_resources.environment import make_private
 from mpr_resources.storage.store import Storage
 
 MOST = 4
@@ -82,7 +83,7 @@ def start(storage: Storage, asked: LiveSession, address: str) -> SessionStatus:
             f"{most}",
             "stop one with mpr live stop NAME",
         )
-    live_folder().mkdir(parents=True, exist_ok=True)
+    make_private(live_folder())
     try:
         with FileLock(lock_file(asked.name), blocking=False, fallback_to_soft=False):
             _begin(store, asked)

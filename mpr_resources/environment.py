@@ -49,6 +49,17 @@ def state_folder() -> Path:
     return user_data_path("mpr", appauthor=False)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder for state, and those above it that are missing, which this user alone may enter.
+
+    One that is there stays as it is: who made it decides who may read it.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+
+
 def storage_url(environ: Mapping[str, str]) -> str:
     """The storage as `MPR_STORAGE_URL` says; a folder by default."""
     return environ.get("MPR_STORAGE_URL") or str(state_folder() / "storage")

@@ -28,6 +28,7 @@ from mpr_api.access.refusals import ErrorAnswer, Refused
 from mpr_api.world.backend import Asking, Backend, Shared
 from mpr_api.world.media_library import source_id
 from mpr_assets.automation.new_media import is_media
+from mpr_resources.environment import make_private
 
 router = APIRouter(prefix="/uploads", tags=["sources"])
 
@@ -132,7 +133,7 @@ def _place(content_range: str | None, length: str | None) -> tuple[int, int | No
 
 def _part(backend: Backend, name: str) -> FilePath:
     folder = FilePath(backend.config.upload_folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     return folder / f"{hashlib.sha256(f'{backend.config.media_url} {name}'.encode()).hexdigest()[:32]}.part"
 
 

@@ -24,7 +24,7 @@ from mpr_assets.definitions import (
 )
 from mpr_resources.dagster_internals import repair_versions
 from mpr_resources.database.connection import Database
-from mpr_resources.environment import dagster_home, dagster_settings
+from mpr_resources.environment import dagster_home, dagster_settings, make_private
 from mpr_resources.inference.resource import InferenceResource
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.progress import Progress
@@ -84,7 +84,7 @@ def dagster_instance() -> dg.DagsterInstance:
         parse(str(settings), read_file(settings))
     lock = home / "opening.lock"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private(home)
         # One process at a time: two that make its databases at once spoil them for good.
         with FileLock(lock, timeout=OPENING_S, fallback_to_soft=False):
             return _opened(home)

@@ -8,10 +8,11 @@ mean is not here.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ from gpu_service.errors import (
     TransientError,
 )
 from mpr_resources.database.schema import HEAD, VERSION_TABLE
+from mpr_resources.environment import make_private
 
 T = TypeVar("T")
 
@@ -187,7 +189,9 @@ class Database:
 
     def _make_file(self, file: Path) -> None:
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_private(file.parent)
+            with suppress(OSError):  # SQLite would make it for all to read; where it cannot be made, it says why
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise BadInput(
                 f"The folder {file.parent} of the database cannot be made ({error.strerror})",

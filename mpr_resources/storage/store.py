@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
 from gpu_service.errors import BadInput, MprError, PermanentError
+from mpr_resources.environment import make_private
 from mpr_resources.storage.errors import code_of, explain
 
 PARALLEL_REQUESTS = 16
@@ -113,7 +114,7 @@ class Storage:
         path = unquote(urlsplit(url).path) if scheme else url
         try:
             folder = Path(path).expanduser().absolute()
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise BadInput(

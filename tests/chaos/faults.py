@@ -1,0 +1,181 @@
+"""The faults of the matrix: how each is made, and taken away. Disks are tmpfs, which takes a user who may mount."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.chaos.matrix import Command, Fault, Place
+from tests.chaos.proxy import Mode, Proxy
+from tests.world import TIMELINE
+
+AWAY_S = 30.0
+ROOM_KB = 96
+"""Left on a disk that is to be full soon."""
+INFERRING = ("run", "replay", "check")
+
+
+def faults(s3: Proxy, host: Proxy, other_port: int) -> dict[str, Fault]:
+    """By name, in the order of the table. `other_port`: of an inference host with other models."""
+    found = [
+        Fault("kill -9", during=_signal(signal.SIGKILL)),
+        Fault("SIGTERM", during=_signal(signal.SIGTERM)),
+        Fault("disk full", arm=_disk(f"size={ROOM_KB}k", extra_kb=ROOM_KB), mend=_remount("size=1g")),
+        Fault("storage read-only", arm=_read_only, mend=_remount("rw")),
+        Fault("storage away for 30 s", during=_away(s3), in_bucket=True),
+        Fault("slow storage", arm=_mode(s3, "slow"), mend=_mode(s3, "through"), in_bucket=True),
+        Fault("database away", arm=_database_away, mend=lambda place: place.extra.clear()),
+        Fault("clock jumps back 1 h", arm=_clock(-3600), mend=lambda place: place.extra.clear()),
+        Fault("clock jumps on 1 day", arm=_clock(86_400), mend=lambda place: place.extra.clear()),
+        *(
+            Fault(f"inference host {name}", arm=_host(host, mode), mend=_mode(host, "through"), commands=INFERRING)
+            for name, mode in (
+                ("down", "away"),
+                ("hangs", "hangs"),
+                ("answers rubbish", "garbage"),
+                ("answers 500", "500"),
+            )
+        ),
+        Fault(
+            "inference host of other models",
+            arm=_host(host, "through"),
+            during=_exchanged(host, other_port),
+            mend=_back(host),
+            commands=INFERRING,
+        ),
+        Fault("corrupt Parquet", *_corrupt(f"stages/match_brands/{TIMELINE}.parquet"), finished=True),
+        Fault("corrupt index", *_corrupt(f"stages/extract_frames/{TIMELINE}.parquet"), finished=True),
+        Fault("corrupt JPEG", *_corrupt("00000003.jpg"), finished=True),
+        Fault("corrupt registry", *_corrupt("registry.sqlite"), finished=True),
+        Fault("corrupt scenario", *_corrupt("run_ocr.parquet"), commands=("check",)),
+        Fault(
+            "DAGSTER_HOME deleted",
+            during=_home_deleted,
+            mend=lambda place: (place.folder / "home").mkdir(exist_ok=True),
+        ),
+    ]
+    return {one.name: one for one in found}
+
+
+def _signal(number: signal.Signals) -> Callable[[Command, float], None]:
+    """When two thirds of the usual time have passed."""
+
+    def during(command: Command, usual_s: float) -> None:
+        time.sleep(0.66 * usual_s)
+        if command.process.poll() is None:
+            (os.killpg if number == signal.SIGKILL else os.kill)(command.process.pid, number)
+            command.began_s = time.monotonic()
+
+    return during
+
+
+def _disk(options: str, extra_kb: int = 0) -> Callable[[Place], None]:
+    """Put what commands write on a file system of its own, of the size that is there and no more."""
+
+    def arm(place: Place) -> None:
+        for folder in (place.storage, place.folder / "out"):
+            kept = folder.with_name(f"{folder.name}-kept")
+            folder.rename(kept)
+            folder.mkdir()
+            used_kb = int(subprocess.run(["du", "-sk", str(kept)], capture_output=True, text=True).stdout.split()[0])
+            size = f"size={used_kb + extra_kb}k" if extra_kb else options
+            subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
+            shutil.copytree(kept, folder, dirs_exist_ok=True)
+            shutil.rmtree(kept)
+
+    return arm
+
+
+def _read_only(place: Place) -> None:
+    _disk("size=1g")(place)
+    _remount("ro")(place)
+
+
+def _remount(option: str) -> Callable[[Place], None]:
+    def mend(place: Place) -> None:
+        for folder in (place.storage, place.folder / "out"):
+            subprocess.run(["mount", "-o", f"remount,{option}", str(folder)], check=True)
+
+    return mend
+
+
+def _mode(proxy: Proxy, mode: Mode) -> Callable[[Place], None]:
+    return lambda _place: proxy.set(mode)
+
+
+def _away(proxy: Proxy) -> Callable[[Command, float], None]:
+    def during(command: Command, usual_s: float) -> None:
+        time.sleep(0.5 * usual_s)
+        proxy.set("away")
+        command.began_s = time.monotonic()
+        time.sleep(AWAY_S)
+        proxy.set("through")
+
+    return during
+
+
+def _database_away(place: Place) -> None:
+    place.extra["MPR_DATABASE_URL"] = "postgresql://mpr@127.0.0.1:1/mpr"
+
+
+def _clock(jump_s: int) -> Callable[[Place], None]:
+    return lambda place: place.extra.update(CHAOS_CLOCK=str(jump_s))
+
+
+def _host(proxy: Proxy, mode: Mode) -> Callable[[Place], None]:
+    def arm(place: Place) -> None:
+        place.extra["INFERENCE_URL"] = proxy.url
+        proxy.set(mode)
+
+    return arm
+
+
+def _exchanged(proxy: Proxy, other_port: int) -> Callable[[Command, float], None]:
+    def during(_command: Command, usual_s: float) -> None:
+        time.sleep(0.5 * usual_s)
+        proxy.target_port = other_port
+        proxy.set("away")
+        proxy.set("through")
+
+    return during
+
+
+def _back(proxy: Proxy) -> Callable[[Place], None]:
+    def mend(_place: Place) -> None:
+        proxy.target_port = proxy.first_port
+        proxy.set("away")
+        proxy.set("through")
+
+    return mend
+
+
+def _corrupt(ending: str) -> Sequence[Callable[..., None]]:
+    """Overwrites the middle of the files that end so; takes it back, but from a table, which a run makes anew."""
+    before: dict[Path, bytes] = {}
+
+    def arm(place: Place) -> None:
+        before.clear()
+        for path in sorted(place.folder.rglob("*")):
+            if path.is_file() and str(path).endswith(ending) and "media" not in path.parts:
+                before[path] = path.read_bytes()
+                half = len(before[path]) // 2
+                path.write_bytes(before[path][: half // 2] + b"\xa5" * half + before[path][half // 2 + half :])
+        assert before, f"nothing ends in {ending}"
+
+    def mend(_place: Place) -> None:
+        for path, data in before.items():
+            path.write_bytes(data)
+
+    return arm, lambda _command, _usual_s: None, mend
+
+
+def _home_deleted(command: Command, usual_s: float) -> None:
+    """In mid-run."""
+    time.sleep(0.5 * usual_s)
+    shutil.rmtree(command.says.parent / "home", ignore_errors=True)
+    command.began_s = time.monotonic()
