@@ -6,7 +6,7 @@ BIN := .venv/bin
 export DAGSTER_HOME ?= $(CURDIR)/.mpr/dagster
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo test test-long test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock sbom fuzz soak clean
+.PHONY: help demo test test-long test-gpu test-services test-replay test-ray editor types test-editor serve dev gpu check lint bench eval lock sbom fuzz chaos soak clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 10
@@ -133,6 +133,9 @@ eval: .venv/installed ## score the clips in CLIPS=FOLDER against their truth; DE
 
 fuzz: .venv-fuzz/installed ## inputs made to harm for every parser, and damaged videos; ARGS="--minutes 10 --clips FOLDER"
 	PYTHONPATH=.venv-fuzz $(BIN)/python -m tests.fuzz $(ARGS)
+
+chaos: .venv/installed ## what becomes of each command under each fault, into docs/reliability.md; ARGS='--only "kill -9:run"'
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 soak: .venv/installed ## 200 timelines through one daemon: what grows with each; ARGS=--timelines=50
 	$(BIN)/python -m bench.soak $(ARGS)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -211,6 +213,7 @@ def main() -> None:
     # OpenCV prints its own lines about a damaged picture; MPR's message names the picture.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     terminal.show_warnings()
+    signal.signal(signal.SIGTERM, _end)
     try:
         read_env_file(os.environ)
         status = app(standalone_mode=False)
@@ -241,6 +244,11 @@ def main() -> None:
     except KeyboardInterrupt:
         told = "interrupted; finished stages are kept, run the same command again to continue."
         _say({"error": told, "kind": "interrupted"}, INTERRUPTED)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """What a supervisor asks for by SIGTERM ends as what a terminal's user asks for."""
+    raise KeyboardInterrupt
 
 
 def _trouble_with_dagster(error: Exception) -> MprError | None:

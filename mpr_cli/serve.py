@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Annotated
 
 import typer
@@ -29,5 +30,6 @@ def serve(
     from mpr_api.app import serve as serve_api  # late: a wrong setting is told at once
 
     shown = "localhost" if host in ("127.0.0.1", "localhost") else host
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the server ends its streams first, then as its supervisor expects
     terminal.err.print(f"MPR on http://{shown}:{port}, the paths at /docs; Ctrl+C ends it.")
     serve_api(config, daemon=daemon)

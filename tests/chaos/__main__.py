@@ -61,12 +61,14 @@ def main() -> int:
             return made
 
         matrix, cells = Matrix(Path(folder), bucket), []
-        for fault in faults(s3, host, other_port).values():
-            for command in fault.commands:
-                if _is_wanted(fault.name, command, asked.only):
-                    cells.append(matrix.cell(fault, command))
-                    print(_line(cells[-1]), flush=True)
-        matrix.clear()
+        try:
+            for fault in faults(s3, host, other_port).values():
+                for command in fault.commands:
+                    if _is_wanted(fault.name, command, asked.only):
+                        cells.append(matrix.cell(fault, command))
+                        print(_line(cells[-1]), flush=True)
+        finally:
+            matrix.clear()
     server.stop()
     if not asked.only:
         write_table(cells)
