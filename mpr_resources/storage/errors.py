@@ -86,6 +86,8 @@ def explain(error: Exception, verb: str, where: str, endpoint: str) -> MprError:
         return PermanentError(f"The storage refuses to {verb} {where} ({code or f'status {status}'}).")
     if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "No space left" in str(error):
         return PermanentError(f"The storage cannot {verb} {where}: its disk is full", "make room")
+    if (isinstance(error, OSError) and error.errno == errno.EROFS) or "Read-only file system" in str(error):
+        return PermanentError(f"The storage cannot {verb} {where}: it is read-only", "mount it for writing")
     reason = _reason(error)
     if endpoint and status is None:
         return TransientError(
