@@ -7,20 +7,34 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 PR_SET_PDEATHSIG = 1
+LOOK_S = 0.5
+END_S = 10.0
+"""How long a process may take to end once it is told to, before it is ended."""
 AGAIN, UNUSABLE = 1, 2
 """Exit statuses: it may work when it is tried again; it will not."""
 
 
 def end_with_parent() -> None:
-    """Have the kernel end this process when the one that started it is gone, however it ended. Linux alone can."""
+    """Have this process told to end when the one that started it is gone, however it ended, and end it after that.
+
+    On Linux the kernel tells it at once. A run of Dagster's may keep that to itself, so it is looked at here as well.
+    """
     parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it went just before
-            sys.exit(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(END_S)
+        os._exit(AGAIN)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def ending_with_parent() -> Callable[[], None] | None:

@@ -20,15 +20,13 @@ from mpr_assets.runs.local_storage import storage
 from mpr_assets.sessions.session import BEAT_S, LiveState, Status
 from mpr_assets.sessions.session_store import INGEST, STATE, SessionStore
 from mpr_live.places import lock_file
-from mpr_live.processes import UNUSABLE, told_to_end
+from mpr_live.processes import END_S, UNUSABLE, told_to_end
 
 LOG = logging.getLogger("mpr.live")
 LOOK_S = 0.2
 LONGEST_WAIT_S = 30.0
 STEADY_S = 60.0
 """A process that has run for so long is started again without waiting."""
-END_S = 10.0
-"""How long a process may take to end before it is killed."""
 STOP = "stop"
 
 

@@ -22,7 +22,7 @@ from gpu_service.masking import masked
 from mpr_assets.definitions import STAGES, storage_resource
 from mpr_assets.runs.local_instance import LOG, PATIENCE_S, dagster_instance, resources
 from mpr_assets.runs.local_run import report_session, run_here
-from mpr_assets.runs.run_lock import run_lock
+from mpr_assets.runs.run_lock import AtWork, run_lock
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_assets.runs.up_to_date import up_to_date
 from mpr_assets.sampling import ExtractFramesSettings
@@ -74,11 +74,14 @@ class Worker:
         self._reported: int | None = None
 
     def next(self) -> bool:
-        """Take the next window; gives whether there was one."""
+        """Take the next window; gives whether there was one, and nobody else at work on it."""
         window = self._store.window(self._number)
         if window is None:
             return False
-        self._store.put_analysed(self._analyse(window))
+        try:
+            self._store.put_analysed(self._analyse(window))
+        except AtWork:  # a worker before this one, whose run has not come to its end
+            return False
         self._number += 1
         return True
 
@@ -122,6 +125,8 @@ class Worker:
                 run_id = run_here(self._instance, name, command=COMMAND, config=_thinned(profile, turn)).run_id
         except StageFailed as error:
             run_id, status, reason = error.run_id, "failed", error.sentence
+        except AtWork:
+            raise
         except MprError as error:
             status, reason = "failed", str(error)
         if reason:

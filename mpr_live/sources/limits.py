@@ -15,6 +15,8 @@ SILENT_S = 30.0
 """So long a source may send nothing, or nothing that a picture comes of."""
 OPEN_S = 30.0
 """So long opening may take."""
+LOOKED_AT = {"analyzeduration": "2000000", "probesize": "5000000"}
+"""How long FFmpeg looks for a stream that is announced and does not come, such as sound: microseconds, and bytes."""
 PICTURELESS_BYTES = 64_000_000
 """So much may come without a picture among it."""
 PICTURES_A_SECOND = 300

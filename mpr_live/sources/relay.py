@@ -20,7 +20,7 @@ from av.container import InputContainer
 
 from gpu_service.errors import BadInput, MprError, TransientError
 from gpu_service.masking import masked
-from mpr_live.sources.limits import OPEN_S, SILENT_S, Limits
+from mpr_live.sources.limits import LOOKED_AT, OPEN_S, SILENT_S, Limits
 from mpr_live.sources.reachable import Reachable
 
 PORTS = {"rtmp": 1935, "rtmps": 443, "rtsp": 554, "rtsps": 322}
@@ -67,7 +67,7 @@ class RelayedStream:
         """Nothing is held between two openings."""
 
     def _open(self, address: str, is_rtsp: bool) -> InputContainer:
-        options = {"probesize": "5000000", "protocol_whitelist": "rtmp,rtp,tcp"}
+        options = LOOKED_AT | {"protocol_whitelist": "rtmp,rtp,tcp"}
         if is_rtsp:
             options |= {"rtsp_transport": "tcp", "format_whitelist": "rtsp,sdp,rtp,mpegts"}
         else:

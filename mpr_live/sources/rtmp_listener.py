@@ -22,7 +22,7 @@ import av
 from av.container import InputContainer
 
 from gpu_service.errors import BadInput, MprError, TransientError
-from mpr_live.sources.limits import OPEN_S, SILENT_S, Hostile, Limits
+from mpr_live.sources.limits import LOOKED_AT, OPEN_S, SILENT_S, Hostile, Limits
 from mpr_live.sources.rtmp_messages import (
     ACKNOWLEDGED,
     BANDWIDTH,
@@ -106,7 +106,7 @@ class RtmpListener:
             publisher.again(),
             "r",
             format="flv",
-            options={"format_whitelist": "flv", "protocol_whitelist": "none", "probesize": "5000000"},
+            options=LOOKED_AT | {"format_whitelist": "flv", "protocol_whitelist": "none"},
             timeout=(OPEN_S, SILENT_S),
         )
         yield container

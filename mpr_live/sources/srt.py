@@ -23,7 +23,7 @@ from av.container import InputContainer
 from gpu_service.errors import BadInput, MissingEngine, TransientError
 from gpu_service.masking import masked
 from mpr_live.processes import ending_with_parent
-from mpr_live.sources.limits import OPEN_S, SILENT_S, Limits
+from mpr_live.sources.limits import LOOKED_AT, OPEN_S, SILENT_S, Limits
 from mpr_live.sources.reachable import Reachable
 
 PROGRAM = "MPR_FFMPEG"
@@ -95,7 +95,7 @@ class SrtStream:
             copying.wait_for_bytes()
             self._limits.begun()
             copying.limits = self._limits
-            options = {"format_whitelist": "mpegts", "protocol_whitelist": "none"}
+            options = LOOKED_AT | {"format_whitelist": "mpegts", "protocol_whitelist": "none"}
             yield av.open(copying, "r", format="mpegts", options=options, timeout=(OPEN_S, SILENT_S))
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from av.stream import Discard
 
 from gpu_service.errors import BadInput, MprError, TransientError
 from gpu_service.masking import masked
-from mpr_live.sources.limits import OPEN_S, SILENT_S, Hostile, Limits
+from mpr_live.sources.limits import LOOKED_AT, OPEN_S, SILENT_S, Hostile, Limits
 from mpr_live.sources.reachable import CONNECT_S, Reachable
 
 READ_S = 15.0
@@ -28,7 +28,7 @@ MOST_REDIRECTS = 5
 LIST_BYTES = 1_000_000
 CHUNK_BYTES = 2**16
 CONTAINERS = "aac,flv,matroska,mov,mp4,mpeg,mpegts,ogg,webm,webvtt"
-OPTIONS = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none", "probesize": "5000000"}
+OPTIONS = LOOKED_AT | {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
 HLS_OPTIONS = OPTIONS | {
     "format_whitelist": f"hls,{CONTAINERS}",
     "http_persistent": "0",

@@ -45,6 +45,16 @@ def test_what_an_encoder_publishes_comes_as_it_was_sent(listening: tuple[Reading
     assert taken(reading, until_away="it ended").openings == [payloads(clip)]
 
 
+def test_an_encoder_without_sound_is_not_waited_for_its_sound(listening: tuple[Reading, str], tmp_path: Path) -> None:
+    reading, address = listening
+    silent = clip_at(tmp_path / "silent.flv", 8, sound=False)
+    command = ["ffmpeg", "-v", "quiet", "-re", "-i", str(silent), "-c", "copy", "-f", "flv", address]
+    with subprocess.Popen(command) as encoder:
+        found = taken(reading, most=1, within_s=6)
+        encoder.kill()
+    assert found.openings == [payloads(silent)[:1]]
+
+
 @pytest.mark.parametrize("path", ["live/WRONG", "live/KEY2", "live/KE", "other/KEY", "live/KEY/x"])
 def test_a_wrong_key_is_refused_and_told_so(
     listening: tuple[Reading, str], clip: Path, path: str, caplog: pytest.LogCaptureFixture
