@@ -1,4 +1,4 @@
-"""MPR's side of `make eval`: every clip through the whole graph, all in one process, its CPU measured.
+"""MPR's side of `make eval`: every clip through the whole graph as in `mpr run`, in one process; its CPU measured.
 
     echo '{"profile": "generic", "jobs": [...], "config": {}, "keep": null}' | python -m bench.graph_side
 
@@ -31,6 +31,7 @@ from mpr_assets.runs.local_instance import dagster_instance
 from mpr_assets.runs.local_run import run_here
 from mpr_assets.runs.local_storage import storage
 from mpr_cli import new_timeline
+from mpr_resources.dagster_internals import keep_engines, remember_partitions
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import from_parquet
 
@@ -95,7 +96,9 @@ def main() -> int:
     asked = json.load(sys.stdin)
     profile, config = asked["profile"], asked["config"]
     try:
+        keep_engines()
         with dagster_instance() as instance:
+            remember_partitions(instance)
             warm_up(instance, profile)
             print(json.dumps({"startup_user_s": user_s()}), flush=True)
             for job in asked["jobs"]:

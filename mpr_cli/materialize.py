@@ -18,6 +18,7 @@ from mpr_assets.runs.stage_failed import StageFailed
 from mpr_assets.runs.up_to_date import StoredRun
 from mpr_cli import terminal
 from mpr_cli.progress_display import progress
+from mpr_resources.dagster_internals import keep_engines, remember_partitions
 from mpr_resources.profiles.profile import Profile
 
 
@@ -32,6 +33,8 @@ def materialize(
 ) -> LocalRun:
     """`run_here` with its output: before it the names that cannot be read; failed checks even when a stage fails."""
     _print(names_not_read(timeline, stages, config))
+    keep_engines()
+    remember_partitions(instance)
     try:
         run = run_here(
             instance, timeline, command=command, stages=stages, config=config, tags=tags, progress=progress()

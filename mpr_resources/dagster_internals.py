@@ -668,9 +668,11 @@ def keep_engines() -> None:
 
     By themselves they make an engine at each access, which compiles every statement anew, and close its connection,
     which moves the whole write-ahead log into the file: together most of what a run costs Dagster. Replaces the
-    `create_engine` that the modules of SQLite storages call, for which they have no setting.
+    `create_engine` that the modules of SQLite storages call, for which they have no setting. Once is enough.
     """
     for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+        if isinstance(module.create_engine, partial):
+            continue
         make, kept = module.create_engine, OrderedDict[str, Engine]()
         module.create_engine = partial(_kept_engine, make, kept)  # type: ignore[attr-defined]
 

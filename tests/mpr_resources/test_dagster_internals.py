@@ -359,6 +359,7 @@ def test_storages_keep_an_engine_and_a_connection_for_each_file(
 
         monkeypatch.setattr(module, "create_engine", counted)
     keep_engines()
+    keep_engines()
     opened: list[str] = []
 
     def connected(connection: sqlite3.Connection, _: object) -> None:
