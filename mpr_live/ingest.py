@@ -1,5 +1,6 @@
-"""The ingest process of a session: `python -m mpr_live.ingest NAME`, its address on stdin.
+"""The ingest process of a session: `python -m mpr_live.ingest NAME PARENT`, its address on stdin.
 
+PARENT is the number of the supervisor's process.
 Exit status: 0 the source has ended or the process was told to end, 1 it may be tried again, 2 it cannot be read.
 """
 
@@ -110,9 +111,9 @@ def _answer(store: SessionStore, recorder: Recorder | None, asked: Asked) -> dic
 
 def main() -> None:
     """The process."""
-    end_with_parent()
+    name, parent = sys.argv[1:]
+    end_with_parent(int(parent))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s ingest: %(message)s")
-    [name] = sys.argv[1:]
     address = sys.stdin.readline().rstrip("\n")
     try:
         status = ingest(name, address)

@@ -18,12 +18,14 @@ AGAIN, UNUSABLE = 1, 2
 """Exit statuses: it may work when it is tried again; it will not."""
 
 
-def end_with_parent() -> None:
+def end_with_parent(parent: int) -> None:
     """Have this process told to end when the one that started it is gone, however it ended, and end it after that.
 
     On Linux the kernel tells it at once. A run of Dagster's may keep that to itself, so it is looked at here as well.
+
+    Args:
+        parent: its number, as it says: it may be gone before this process asks.
     """
-    parent = os.getppid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -7,6 +7,7 @@ writes the session's state. It is found by its lock, never by a number of a proc
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -46,7 +47,8 @@ class Child:
     def start(self) -> None:
         self.began_s = time.monotonic()
         # Its output goes to the session's log as it is: there is no pipe that somebody would have to drain.
-        self.process = subprocess.Popen([sys.executable, "-m", self.module, self.name], stdin=subprocess.PIPE)
+        command = [sys.executable, "-m", self.module, self.name, str(os.getpid())]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
         assert self.process.stdin is not None
         self.process.stdin.write(f"{self.address}\n".encode())
         self.process.stdin.close()

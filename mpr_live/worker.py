@@ -1,7 +1,8 @@
-"""The worker process of a session: `python -m mpr_live.worker NAME`. It runs window after window, and stays warm.
+"""The worker process of a session: `python -m mpr_live.worker NAME PARENT`. It takes window after window, warm.
 
-Each closed window becomes a timeline, whose run is one of Dagster's like any other. A window is done once its record is
-written; a worker that was killed before takes it again, and what its run had stored is not computed twice.
+PARENT is the number of the supervisor's process. Each closed window becomes a timeline, whose run is one of Dagster's
+like any other. A window is done once its record is written; a worker that was killed before takes it again, and what
+its run had stored is not computed twice.
 """
 
 from __future__ import annotations
@@ -177,9 +178,9 @@ def work(name: str, told: threading.Event) -> None:
 
 def main() -> None:
     """The process."""
-    end_with_parent()
+    name, parent = sys.argv[1:]
+    end_with_parent(int(parent))
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker: %(message)s")
-    [name] = sys.argv[1:]
     try:
         work(name, told_to_end())
     except MprError as error:
