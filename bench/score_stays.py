@@ -36,7 +36,9 @@ class Found:
 
 @dataclass(frozen=True)
 class StayScore:
-    """Of one broadcast. `seconds_off_s`: by brand, how far its seconds are off, and how many exposures it has."""
+    """Of one broadcast. `stays`, `found`: those that last `LEAST_S` or longer. `seconds_off_s`: by brand, how far its
+    seconds are off, and how many exposures it has.
+    """
 
     stays: int
     found: int
@@ -63,7 +65,7 @@ def score_stays(folder: Path, exposures: Path) -> StayScore:
         perhaps = parts.get(brand, [])
         for stay in true:
             of_it = [one for one in ours if _shared(stay, (one.start_s, one.end_s)) > TOUCHED_S]
-            reached += bool(of_it)
+            reached += bool(of_it) and stay[1] - stay[0] >= LEAST_S
             if len(of_it) > 1:
                 split += len(of_it) - 1
                 said.append(f"split: {brand} {stay} into {[(one.start_s, one.end_s) for one in of_it]}")

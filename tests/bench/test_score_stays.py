@@ -23,6 +23,7 @@ class Case(NamedTuple):
     merged: int = 0
     off_s: float = 0.0
     edges_off_s: Sequence[float] = ()
+    reached: tuple[int, int] | None = None
 
 
 CASES = {
@@ -36,6 +37,9 @@ CASES = {
     "split": Case([(1, 5), (8, 9)], [], [(1, 2), (3, 5), (8, 9)], split=1, off_s=1.0, edges_off_s=[0.0, 0.0, 0.0]),
     "merged": Case([(1, 2), (4, 5)], [], [(1, 5)], merged=1, off_s=2.0, edges_off_s=[0.0]),
     "what is seen in part joins": Case([(1, 2), (4, 5)], [(2, 4)], [(1, 5)], edges_off_s=[0.0]),
+    "too short to be missed": Case(
+        [(1, 1.4), (8, 9)], [], [(1, 1.4), (8, 9)], edges_off_s=[0.0, 0.0, 0.0], reached=(1, 1)
+    ),
     "of nothing": Case([], [], [(1, 2)], off_s=1.0),
 }
 
@@ -57,6 +61,7 @@ def test_score(case: Case, tmp_path: Path) -> None:
     write(tmp_path / "exposures.csv", "brand,start_ms,end_ms,seen_ms", found)
     score = score_stays(tmp_path, tmp_path / "exposures.csv")
     assert (score.split, score.merged) == (case.split, case.merged)
+    assert case.reached in (None, (score.found, score.stays))
     assert sum(off_s for off_s, _ in score.seconds_off_s.values()) == pytest.approx(case.off_s)
     assert score.edges_off_s == pytest.approx(case.edges_off_s)
     told = figures([score], step_s=0.5)
