@@ -24,6 +24,7 @@ from mpr_resources.brands.registry import (
 )
 from mpr_resources.environment import database_url, user_name
 from mpr_resources.media.clock import clock
+from mpr_resources.storage.keys import Keys
 
 LOG = logging.getLogger("mpr")
 
@@ -414,6 +415,71 @@ def history(
     """Show who changed brands, how and when."""
     changes = registry().history(name)
     return BrandHistory([ShownChange(one.time_ms, one.who, one.action, one.name, one.detail) for one in changes])
+
+
+@dataclass(frozen=True)
+class SuggestedMark:
+    """`text`: what was read there most often, or empty. `times`: places; `frames`: on which they are seen. The rest is
+    where it is seen best: `box` is x, y, w, h in px of the frame `seq`.
+    """
+
+    text: str
+    times: int
+    frames: int
+    timelines: list[str]
+    timeline: str
+    seq: int
+    at_ms: int
+    box: list[int]
+
+
+@dataclass(frozen=True)
+class SuggestedMarks(Document):
+    """`sheet`: where the contact sheet is; empty where there is no mark."""
+
+    marks: list[SuggestedMark]
+    sheet: str
+
+    def show(self) -> None:
+        if not self.marks:
+            terminal.out.print("Nothing that is in no list comes back so often.")
+            return
+        rows = [
+            (
+                *(str(number), one.text, str(one.times), str(one.frames), ", ".join(one.timelines[:3])),
+                *(clock(one.at_ms), f"{one.timeline} {one.seq} {','.join(map(str, one.box))}"),
+            )
+            for number, one in enumerate(self.marks, start=1)
+        ]
+        heads = ("", "read", "seen", "frames", "timelines", "best at", "where")
+        terminal.print_table(heads, rows, right=("", "seen", "frames"))
+        terminal.out.print(f"\nNot in your list. Pictures: {self.sheet}", soft_wrap=True)
+        terminal.out.print("To look for one: mpr similar WHERE --make-reference BRAND, or mpr brands add BRAND")
+        terminal.out.print("To see one no more: mpr brands exclude TEXT")
+
+
+@app.command()
+def suggest(
+    timelines: Annotated[
+        list[str] | None, typer.Argument(metavar="[TIMELINE...]", help="timelines; all by default")
+    ] = None,
+    least: Annotated[int, typer.Option(min=1, help="frames that a mark is seen on at least")] = 5,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="marks at most")] = 20,
+) -> SuggestedMarks:
+    """Show marks that are in no list and come back often: what was read, how often, and a picture of each."""
+    from mpr_assets.crops.suggestions import suggestions
+    from mpr_assets.runs.local_instance import resources
+    from mpr_assets.runs.local_storage import storage
+    from mpr_assets.timelines.spec_store import load_spec
+
+    store = storage()
+    for name in timelines or ():
+        load_spec(store, name)
+    known = [text for one in registry().entries() for text in (one.name, *one.aliases, *one.listed)]
+    inference, tell = resources().inference, terminal.out.print
+    found = suggestions(store, timelines or None, known, inference, tell, least_frames=least, most=limit)
+    marks = [SuggestedMark(**{**vars(one), "box": list(one.box)}) for one in found]
+    return SuggestedMarks(marks, store.where(Keys.suggestions()) if marks else "")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """A crop as a vector, so that crops that show the same mark are near to each other: the routine `vectors`.
 
-Two halves, each of length 1 before they are put together. How it reads: what PP-OCR's recogniser sees in the crop just
+Two parts, each of length 1 before they are put together. How it reads: what PP-OCR's recogniser sees in the crop just
 before it decides on characters, averaged over `BINS` parts of its width; it tells word marks apart, whatever they say.
-How it looks: the cells of the trunk of `logos.trunk`, averaged over the quarters of the crop; it tells pictures apart.
-The product of two vectors is their likeness, -1 to 1. No weights are trained here.
+How it looks: the whitened cells of `logos.trunk`, averaged over the quarters of the crop; it tells pictures apart. Both
+are brought to `DIMENSIONS` numbers by a projection on random signs, which keeps likenesses (Achlioptas,
+Database-friendly random projections, 2003). The product of two vectors is their
+likeness, -1 to 1. No weights are trained here.
 """
 
 from __future__ import annotations
@@ -21,31 +23,41 @@ from gpu_service import models
 from gpu_service.pictures import Image
 from gpu_service.routines import Batch, DebugPictures, Routine
 from gpu_service.routines.logos import trunk
+from gpu_service.routines.logos.templates import backgrounds
 from gpu_service.routines.ocr.ctc import COLUMN_PX, strip_planes
 from gpu_service.routines.ocr.rapidocr import READER, READER_HEIGHT_PX
 from gpu_service.settings import Settings
 from gpu_service.wire import NoItem, VectorAnswer
 
 WHAT = "the routine vectors"
-VERSION = "1"
+VERSION = "2"
 FEATURES = "Add.207"
 """The recogniser's tensor before its last layer: a row of features for every `COLUMN_PX` of the strip."""
 BINS = 4
 WIDEST = 12
 """A strip is at most so many times as wide as high."""
 LOOK_SIDE_PX = 96
+DIMENSIONS = 256
+"""Of a vector. Of 500 drawn crops of 60 marks 0.90 were nearest to their own mark in all 864, 0.88 in so many."""
 
 
 class VectorSettings(Settings):
     """How a crop becomes a vector."""
 
-    look: float = Field(0.5, ge=0, le=1, description="share of the look in the likeness; the rest is how it reads")
+    look: float = Field(0.35, ge=0, le=1, description="share of the look in the likeness; the rest is how it reads")
 
 
 def vector(crop: Image, settings: VectorSettings) -> NDArray[np.float32]:
     """The vector of a crop, of length 1."""
     halves = [np.sqrt(1 - settings.look) * _reads(crop), np.sqrt(settings.look) * _looks(crop)]
-    return np.concatenate(halves).astype(np.float32)
+    whole = np.concatenate(halves)
+    return _unit(whole @ _signs(len(whole)))
+
+
+@cache
+def _signs(length: int) -> NDArray[np.float32]:
+    """Shape (length, DIMENSIONS). Of NumPy's older generator, whose numbers never change: vectors are stored."""
+    return np.asarray(2 * np.random.RandomState(7).randint(0, 2, (length, DIMENSIONS)) - 1, np.float32)
 
 
 def _reads(crop: Image) -> NDArray[np.float32]:
@@ -57,8 +69,9 @@ def _reads(crop: Image) -> NDArray[np.float32]:
 
 
 def _looks(crop: Image) -> NDArray[np.float32]:
-    square = cv2.resize(crop, (LOOK_SIDE_PX, LOOK_SIDE_PX), interpolation=cv2.INTER_AREA)
-    cells = trunk.cells(np.asarray(square, np.uint8))
+    how = cv2.INTER_AREA if min(crop.shape[:2]) > LOOK_SIDE_PX else cv2.INTER_LINEAR
+    square = cv2.resize(crop, (LOOK_SIDE_PX, LOOK_SIDE_PX), interpolation=how)
+    cells = backgrounds().whitened(trunk.cells(np.asarray(square, np.uint8)))
     middle = cells.shape[0] // 2
     quarters = [cells[rows, columns] for rows in _halves(middle) for columns in _halves(middle)]
     return _unit(np.concatenate([quarter.reshape(-1, cells.shape[2]).mean(axis=0) for quarter in quarters]))

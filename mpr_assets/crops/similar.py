@@ -1,26 +1,25 @@
 """Places of a timeline by what they look like: a vector of each crop and each text, and the places most like another.
 
-A vector is made by the routine `vectors`; the table of them lies beside the crops and is made when it is first asked
-for. It holds for one result of the stages that found the places, and for one way to make vectors: with any other it is
-made anew, never mixed. To 100,000 places numpy compares with all of them in some milliseconds.
+A vector is made by the routine `vectors`. A table of them holds for one result of the stages that found the places, and
+for one way to make vectors: with any other it is made anew, never mixed. Where it lies is for `vector_store` to know.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from gpu_service.boxes import XYWH
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Image, Picture
 from gpu_service.routines import Inference
-from gpu_service.routines.vectors import VECTORS, VectorSettings
+from gpu_service.routines.vectors import DIMENSIONS, VECTORS, VectorSettings
 from gpu_service.wire import NoItem
 from mpr_resources.media.clock import clock
 from mpr_resources.storage.pictures import PictureFolder
@@ -36,8 +35,12 @@ PLACES = {
     "w": pl.Int32,
     "h": pl.Int32,
     "text": pl.Utf8,
+    "frames": pl.Int32,
 }
-SCHEMA = PLACES | {"vector": pl.List(pl.Float32)}
+"""`frames`: how many frames it is seen on."""
+SCHEMA = PLACES | {"vector": pl.Array(pl.Float32, DIMENSIONS)}
+Place: TypeAlias = tuple[int, int, int, int, int, str, int]
+"""A row of PLACES."""
 SHEET_COLUMNS, CELL_PX, CAPTION_PX = 5, (220, 120), 34
 
 
@@ -50,8 +53,12 @@ def places(crops: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     Returns:
         A table of PLACES, sorted by frame.
     """
-    of_crops = crops.filter("representative").with_columns(text=pl.lit(""))
-    best = lines.sort("confidence", "seq", descending=[True, False]).unique("track", keep="first", maintain_order=True)
+    of_crops = crops.with_columns(text=pl.lit(""), frames=pl.len().over("crop")).filter("representative")
+    best = (
+        lines.with_columns(frames=pl.len().over("track"))
+        .sort("confidence", "seq", descending=[True, False])
+        .unique("track", keep="first", maintain_order=True)
+    )
     both = [one.select(pl.col(name).cast(kind) for name, kind in PLACES.items()) for one in (of_crops, best)]
     large = (pl.col("w") >= MIN_SIDE_PX) & (pl.col("h") >= MIN_SIDE_PX)
     return pl.concat(both).filter(large).sort("seq", "y", "x", "w", "h", "text")
@@ -66,7 +73,7 @@ def with_vectors(
     return pl.DataFrame(rows, SCHEMA, orient="row")
 
 
-def cuts(found: pl.DataFrame, frames: PictureFolder) -> Iterator[tuple[tuple[int, int, int, int, int, str], Image]]:
+def cuts(found: pl.DataFrame, frames: PictureFolder) -> Iterator[tuple[Place, Image]]:
     """The pixels of each place, of one frame after the other."""
     by_frame = found.partition_by("seq", maintain_order=True)
     pictures = frames.stream([part["seq"][0] for part in by_frame])
@@ -122,32 +129,13 @@ def from_parquet(data: bytes, made_by: str) -> pl.DataFrame | None:
 
 @dataclass(frozen=True)
 class LikePlace:
-    """A place and its likeness to what was asked for, -1 to 1."""
+    """A place of a timeline and its likeness to what was asked for, -1 to 1."""
 
+    timeline: str
     seq: int
     box: XYWH
     text: str
     likeness: float
-
-
-def most_alike(table: pl.DataFrame, query: Sequence[float], least: float, most: int) -> list[LikePlace]:
-    """The places most like a vector, the likest first; of one frame and equal likeness the upper one.
-
-    Args:
-        table: of SCHEMA. least: likeness. most: places.
-    """
-    if table.is_empty():
-        return []
-    vectors = np.asarray(table["vector"].to_list(), np.float32)
-    scores: NDArray[np.float32] = vectors @ np.asarray(query, np.float32)
-    order = np.argsort(-scores, kind="stable")[:most]
-    rows = table.select(list(PLACES)).rows()
-    return [
-        LikePlace(row[0], row[1:5], row[5] or "", round(float(scores[at]), 4))
-        for at in order.tolist()
-        for row in [rows[at]]
-        if scores[at] >= least
-    ]
 
 
 def contact_sheet(query: Image, found: Iterable[tuple[Image, LikePlace, int]]) -> Image:
@@ -155,11 +143,21 @@ def contact_sheet(query: Image, found: Iterable[tuple[Image, LikePlace, int]]) -
 
     `found`: pixels, place, and when its frame is on the timeline's clock, in ms.
     """
-    cells = [_cell(query, "asked for", "")]
-    for rank, (cut, place, at_ms) in enumerate(found, start=1):
-        cells.append(_cell(cut, f"{rank}  {clock(at_ms)}", f"{place.likeness:.2f} {place.text}"))
-    blank = np.full_like(cells[0], 255)
-    cells += [blank] * (-len(cells) % SHEET_COLUMNS)
+    return sheet(
+        [
+            (query, "asked for", ""),
+            *(
+                (cut, f"{rank}  {clock(at_ms)}  {place.timeline}", f"{place.likeness:.2f} {place.text}")
+                for rank, (cut, place, at_ms) in enumerate(found, start=1)
+            ),
+        ]
+    )
+
+
+def sheet(shown: Iterable[tuple[Image, str, str]]) -> Image:
+    """Pictures with two lines below each, row by row."""
+    cells = [_cell(*one) for one in shown]
+    cells += [np.full_like(cells[0], 255)] * (-len(cells) % SHEET_COLUMNS)
     rows = [np.hstack(cells[at : at + SHEET_COLUMNS]) for at in range(0, len(cells), SHEET_COLUMNS)]
     return np.asarray(np.vstack(rows), np.uint8)
 

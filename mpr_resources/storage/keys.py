@@ -36,6 +36,16 @@ class Keys:
         return f"cache/timelines/{timeline}/vectors.parquet"
 
     @staticmethod
+    def suggestions() -> str:
+        """The contact sheet of marks that are in no list."""
+        return "reports/suggestions.png"
+
+    @staticmethod
+    def vector_graph(made_by: str) -> str:
+        """The graph of very many timelines' vectors, by what those were made by; it can be made again."""
+        return f"cache/vector_graphs/{made_by[:32]}"
+
+    @staticmethod
     def overlay(timeline: str, run: str, stage: str, seq: int, name: str) -> str:
         return f"cache/timelines/{timeline}/overlays/{run}/{stage}/{seq:08d}_{name}.png"
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from gpu_service.errors import BadInput
+from gpu_service.routines.vectors import DIMENSIONS
 from mpr_assets.crops.similar import (
     CELL_PX,
     SCHEMA,
@@ -15,14 +16,13 @@ from mpr_assets.crops.similar import (
     contact_sheet,
     cut_out,
     from_parquet,
-    most_alike,
     places,
     text_in,
     to_parquet,
 )
 
 BOX = {"x": pl.Int32, "y": pl.Int32, "w": pl.Int32, "h": pl.Int32}
-CROPS = {"seq": pl.Int64, **BOX, "representative": pl.Boolean}
+CROPS = {"seq": pl.Int64, **BOX, "crop": pl.Int64, "representative": pl.Boolean}
 LINES = {"seq": pl.Int64, **BOX, "text": pl.Utf8, "confidence": pl.Float64, "track": pl.Int64}
 
 
@@ -32,15 +32,15 @@ def lines(*rows: tuple[int, int, int, int, int, str, float, int]) -> pl.DataFram
 
 def test_a_place_for_each_crop_and_each_text_where_it_is_seen_best() -> None:
     crops = pl.DataFrame(
-        [(4, 0, 0, 50, 20, True), (5, 0, 0, 50, 20, False), (6, 0, 0, 50, 7, True)], CROPS, orient="row"
+        [(4, 0, 0, 50, 20, 0, True), (5, 0, 0, 50, 20, 0, False), (6, 0, 0, 50, 7, 1, True)], CROPS, orient="row"
     )
     read = lines(
         (1, 9, 9, 30, 10, "ACNE", 0.6, 7), (2, 9, 9, 31, 10, "ACME", 0.9, 7), (1, 0, 0, 40, 12, "Bolt", 0.9, 8)
     )
     assert places(crops, read).rows() == [
-        (1, 0, 0, 40, 12, "Bolt"),
-        (2, 9, 9, 31, 10, "ACME"),
-        (4, 0, 0, 50, 20, ""),
+        (1, 0, 0, 40, 12, "Bolt", 1),
+        (2, 9, 9, 31, 10, "ACME", 2),
+        (4, 0, 0, 50, 20, "", 2),
     ]
     assert places(crops.clear(), read.clear()).rows() == []
 
@@ -52,23 +52,7 @@ def test_what_was_read_in_a_box() -> None:
     assert text_in(read, 3, (0, 0, 50, 40)) == ""
 
 
-TABLE = pl.DataFrame(
-    [(1, 0, 0, 9, 9, "", [1.0, 0.0]), (2, 0, 0, 9, 9, "b", [0.6, 0.8]), (3, 0, 0, 9, 9, "c", [0.0, 1.0])],
-    SCHEMA,
-    orient="row",
-)
-ORDERS: dict[str, tuple[pl.DataFrame, float, int, list[tuple[int, float]]]] = {
-    "none": (TABLE.clear(), 0.0, 9, []),
-    "the likest first": (TABLE, -1.0, 9, [(1, 1.0), (2, 0.6), (3, 0.0)]),
-    "alike enough": (TABLE, 0.5, 9, [(1, 1.0), (2, 0.6)]),
-    "so many": (TABLE, -1.0, 1, [(1, 1.0)]),
-}
-
-
-@pytest.mark.parametrize("case", ORDERS)
-def test_places_by_likeness(case: str) -> None:
-    table, least, most, expected = ORDERS[case]
-    assert [(one.seq, one.likeness) for one in most_alike(table, [1.0, 0.0], least, most)] == expected
+TABLE = pl.DataFrame([(1, 0, 0, 9, 9, "b", 3, [0.0] * DIMENSIONS)], SCHEMA, orient="row")
 
 
 def test_vectors_that_were_made_otherwise_are_not_taken() -> None:
@@ -79,6 +63,8 @@ def test_vectors_that_were_made_otherwise_are_not_taken() -> None:
     assert from_parquet(data, "model 2") is None
     assert from_parquet(data[:40], "model 1") is None
     assert from_parquet(to_parquet(TABLE.drop("text"), "model 1"), "model 1") is None
+    short = TABLE.with_columns(vector=pl.Series([[0.0, 1.0]], dtype=pl.Array(pl.Float32, 2)))
+    assert from_parquet(to_parquet(short, "model 1"), "model 1") is None
 
 
 def test_the_sheet_and_boxes_outside_of_the_picture() -> None:
@@ -86,7 +72,7 @@ def test_the_sheet_and_boxes_outside_of_the_picture() -> None:
     assert cut_out(image, (70, 50, 40, 40)).shape == (10, 10, 3)
     with pytest.raises(BadInput, match="The box 75,0 20x20 has less than 8 x 8 pixels of the picture of 80x60"):
         cut_out(image, (75, 0, 20, 20))
-    found = [(image[:9], LikePlace(seq, (0, 0, 80, 9), "é", 0.9), 40 * seq) for seq in range(SHEET_COLUMNS)]
+    found = [(image[:9], LikePlace("match", seq, (0, 0, 80, 9), "é", 0.9), 40 * seq) for seq in range(SHEET_COLUMNS)]
     sheet = contact_sheet(image, found)
     assert sheet.shape[1] == SHEET_COLUMNS * CELL_PX[0]
     assert sheet.shape[0] == 2 * contact_sheet(image, []).shape[0]
