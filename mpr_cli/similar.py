@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from gpu_service.errors import BadInput
-from gpu_service.pictures import Image, Picture, encode_png
+from gpu_service.pictures import Image, encode_png
 from gpu_service.routines import Reference
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
@@ -113,8 +113,7 @@ def similar(
     ] = None,
 ) -> SimilarPlaces:
     """Find the places of a timeline that look like a box in a frame, or like a picture, with a contact sheet."""
-    from gpu_service.routines.vectors import VECTORS, VectorSettings
-    from gpu_service.wire import NoItem
+    from gpu_service.routines.vectors import VectorSettings
     from mpr_assets.crops.similar import contact_sheet, cut_out
     from mpr_assets.crops.vector_store import ManyPlaces, run_timelines, timeline_places
     from mpr_assets.runs.local_instance import resources
@@ -130,8 +129,7 @@ def similar(
     many = ManyPlaces(
         [first, *(timeline_places(store, one, inference, settings, terminal.out.print) for one in others)]
     )
-    [(_, answer)] = inference.map(VECTORS, [(None, Picture(pixels=asked.picture), NoItem())], settings)
-    alike = many.most_alike(store, answer.values, least, limit)
+    alike = many.likest(store, asked.picture, inference, settings, least, limit)
     shown = (
         (cut_out(of.frames.read(one.seq).pixels, one.box), one, of.times_ms[one.seq])
         for one in alike

@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field
 
 from gpu_service.errors import NotThere
 from gpu_service.pictures import Image, encode_jpeg
+from gpu_service.routines.vectors import VectorSettings
 from mpr_api.access.refusals import ErrorAnswer
 from mpr_api.routes.pages import Cursor, Limit, Page, page
 from mpr_api.routes.tables import DETECTION_STAGES, DetectionRow, found_by
 from mpr_api.world.backend import LOG, Backend, Shared, TimelineId
 from mpr_assets.corrections.similar import similar
-from mpr_assets.crops.likeness import likest, places_of
 from mpr_assets.crops.similar import cut_out
+from mpr_assets.crops.vector_store import ManyPlaces, timeline_places
 from mpr_assets.definitions import BY_NAME, SECTIONS
 from mpr_assets.engine.open_run import stage_run
 from mpr_assets.engine.overrides import NO_OVERRIDES
@@ -160,13 +161,13 @@ def look_alikes(
     """
     backend.spec(timeline)
     inference = backend.resources.inference
-    known = places_of(backend.storage, timeline, backend.table, inference)
+    known = timeline_places(backend.storage, timeline, inference, VectorSettings())
     if seq not in known.times_ms:
         raise NotThere(f"The timeline {timeline!r} has no frame {seq}", f"its frames are 0 to {max(known.times_ms)}")
     picture = cut_out(known.frames.read(seq).pixels, (x, y, w, h))
-    alike = likest(known, picture, inference, least, limit)
+    alike = ManyPlaces([known]).likest(backend.storage, picture, inference, VectorSettings(), least, limit)
     return LookAlikes(
-        looked_at=known.vectors.height,
+        looked_at=known.table.height,
         places=[
             LookAlike(
                 seq=one.seq,

@@ -15,8 +15,10 @@ import numpy as np
 import polars as pl
 
 from gpu_service.errors import BadInput
+from gpu_service.pictures import Image, Picture
 from gpu_service.routines import Inference
 from gpu_service.routines.vectors import DIMENSIONS, VECTORS, VectorSettings
+from gpu_service.wire import NoItem
 from mpr_assets.crops.nearest import NUMPY_MOST, Nearest, Vectors
 from mpr_assets.crops.similar import LikePlace, from_parquet, places, to_parquet, with_vectors
 from mpr_assets.timelines.spec_store import spec_states
@@ -58,7 +60,11 @@ class TimelinePlaces:
 
 
 def timeline_places(
-    store: Storage, timeline: str, inference: Inference, settings: VectorSettings, tell: Callable[[str], None]
+    store: Storage,
+    timeline: str,
+    inference: Inference,
+    settings: VectorSettings,
+    tell: Callable[[str], None] = lambda _said: None,
 ) -> TimelinePlaces:
     """The places of a timeline; `tell` is told where their vectors are to be made first.
 
@@ -138,6 +144,13 @@ class ManyPlaces:
             for row, score in zip(rows, np.round(scores, 4).tolist(), strict=True)
             if score >= least
         ]
+
+    def likest(
+        self, store: Storage, picture: Image, inference: Inference, settings: VectorSettings, least: float, most: int
+    ) -> list[LikePlace]:
+        """The places most like a picture; see `most_alike`."""
+        [(_, answer)] = inference.map(VECTORS, [(None, Picture(pixels=picture), NoItem())], settings)
+        return self.most_alike(store, answer.values, least, most)
 
     def of(self, timeline: str) -> TimelinePlaces:
         return next(one for one in self.timelines if one.timeline == timeline)
