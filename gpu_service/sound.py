@@ -71,7 +71,7 @@ def decode_wav(encoded: bytes) -> Samples:
         with wave.open(io.BytesIO(encoded), "rb") as file:
             form = file.getnchannels(), 8 * file.getsampwidth(), file.getframerate()
             content = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # the last: a part that reaches beyond the file
         raise BadInput(f"These {len(encoded)} bytes are not a WAV file that can be read", _FORM) from error
     if form != (1, 16, RATE_HZ):
         raise BadInput(f"The WAV file has {form[0]} channels of {form[1]} bits at {form[2]} Hz", _FORM)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.chaos.matrix import Command, Fault, Place
@@ -16,7 +17,8 @@ from tests.world import TIMELINE
 
 AWAY_S = 30.0
 ROOM_KB = 96
-"""Left on a disk that is to be full soon."""
+"""Left on a disk that is to be full in mid-run; where something is stored already, it is full from the start."""
+FILLER = "filler"
 INFERRING = ("run", "replay", "check")
 
 
@@ -25,7 +27,7 @@ def faults(s3: Proxy, host: Proxy, other_port: int) -> dict[str, Fault]:
     found = [
         Fault("kill -9", during=_signal(signal.SIGKILL)),
         Fault("SIGTERM", during=_signal(signal.SIGTERM)),
-        Fault("disk full", arm=_disk(f"size={ROOM_KB}k", extra_kb=ROOM_KB), mend=_remount("size=1g")),
+        Fault("disk full", arm=_full, mend=_emptied),
         Fault("storage read-only", arm=_read_only, mend=_remount("rw")),
         Fault("storage away for 30 s", during=_away(s3), in_bucket=True),
         Fault("slow storage", arm=_mode(s3, "slow"), mend=_mode(s3, "through"), in_bucket=True),
@@ -74,25 +76,34 @@ def _signal(number: signal.Signals) -> Callable[[Command, float], None]:
     return during
 
 
-def _disk(options: str, extra_kb: int = 0) -> Callable[[Place], None]:
-    """Put what commands write on a file system of its own, of the size that is there and no more."""
+def _own_disks(place: Place) -> None:
+    """Put what commands write on file systems of its own."""
+    for folder in (place.storage, place.folder / "out"):
+        kept = folder.with_name(f"{folder.name}-kept")
+        folder.rename(kept)
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=True)
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        shutil.rmtree(kept)
 
-    def arm(place: Place) -> None:
-        for folder in (place.storage, place.folder / "out"):
-            kept = folder.with_name(f"{folder.name}-kept")
-            folder.rename(kept)
-            folder.mkdir()
-            used_kb = int(subprocess.run(["du", "-sk", str(kept)], capture_output=True, text=True).stdout.split()[0])
-            size = f"size={used_kb + extra_kb}k" if extra_kb else options
-            subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=True)
-            shutil.copytree(kept, folder, dirs_exist_ok=True)
-            shutil.rmtree(kept)
 
-    return arm
+def _full(place: Place) -> None:
+    is_new = not any(place.storage.iterdir())
+    _own_disks(place)
+    for folder in (place.storage, place.folder / "out"):
+        free = shutil.disk_usage(folder).free - (ROOM_KB * 1024 if is_new else 0)
+        with suppress(OSError), (folder / FILLER).open("wb", buffering=0) as filler:
+            for _ in range(-(-free // 2**12)):
+                filler.write(bytes(2**12))
+
+
+def _emptied(place: Place) -> None:
+    for folder in (place.storage, place.folder / "out"):
+        (folder / FILLER).unlink()
 
 
 def _read_only(place: Place) -> None:
-    _disk("size=1g")(place)
+    _own_disks(place)
     _remount("ro")(place)
 
 
