@@ -20,7 +20,7 @@ from mpr_api.access.roots import within
 from mpr_api.routes.events import HEADERS, STREAM, LastEventId
 from mpr_api.world.backend import Backend, Shared
 from mpr_api.world.live_feed import LiveFeed, LiveResult, LiveWindow, told_so_far, told_window
-from mpr_assets.sessions.session import LiveSession, Window
+from mpr_assets.sessions.session import LiveSession, RecorderSettings, Window
 from mpr_assets.sessions.session_report import REPORT, SessionReport
 from mpr_assets.sessions.session_store import SessionStore
 from mpr_live import control
@@ -61,6 +61,10 @@ class NewSession(BaseModel):
     window_ms: int = Field(10_000, ge=500, le=600_000, description="a window ends at the next keyframe after")
     speed: float = Field(1.0, gt=0, le=1000, description="of a file: how many times as fast as real time")
     pull: bool = Field(False, description="of rtmp at this machine: pull from the server there, not listen")
+    recorder: str | None = Field(
+        None, max_length=4000, description="folder in MPR_SOURCE_ROOTS for scene frames, sound and a growing MP4"
+    )
+    scene_threshold: float = Field(27.0, gt=0, le=255, description="of the recorder: change of colour of a scene")
     loop: bool = Field(False, description="of a file: whether it begins again at its end")
 
 
@@ -85,13 +89,33 @@ class LiveAnswer(BaseModel):
     whole_playlist: str = Field(description="path of the playlist of all windows; video on demand once it has ended")
 
 
+class Captured(BaseModel):
+    path: str = Field(description="of the picture, in the session's folder")
+    session_ms: int = Field(description="time of the frame")
+
+
+class LiveSettings(BaseModel):
+    scene_threshold: float = Field(gt=0, le=255, description="change of colour that begins a scene")
+
+
 @router.post("/live", status_code=201)
 def start_live(body: NewSession, backend: Shared) -> LiveAnswer:
     """Begin a session, or go on with one that broke off; 409 where as many run as may, and says which."""
     profiles = backend.resources.profiles
     brands = None if body.brands is None else FilePath(within(body.brands, backend.config.roots))
-    is_file = "://" not in body.source
+    is_file = "://" not in body.source and not body.source.startswith("camera:")
     address = read_address(within(body.source, backend.config.roots) if is_file else body.source, pull=body.pull)
+    # The commands that a recorder can run are for the command line alone.
+    recorder = (
+        RecorderSettings(
+            folder=within(body.recorder, backend.config.roots),
+            scene_threshold=body.scene_threshold,
+            on_frame=None,
+            on_sound=None,
+        )
+        if body.recorder is not None
+        else None
+    )
     profiles.references(profiles.load(body.profile), brands)
     asked = LiveSession(
         name=body.name,
@@ -102,6 +126,7 @@ def start_live(body: NewSession, backend: Shared) -> LiveAnswer:
         window_ms=body.window_ms,
         speed=body.speed,
         loop=body.loop,
+        recorder=recorder,
         started_s=time.time(),
     )
     return _answer(backend, control.start(backend.storage, asked, address.whole))
@@ -123,6 +148,19 @@ def show_live(session: SessionName, backend: Shared) -> LiveAnswer:
 def stop_live(session: SessionName, backend: Shared) -> LiveAnswer:
     """Have a session end: its last window is closed and analysed before it does."""
     return _answer(backend, control.stop(backend.storage, session))
+
+
+@router.post("/live/{session}/capture")
+def capture_live(session: SessionName, backend: Shared) -> Captured:
+    """Keep the newest frame of a session that keeps frames, at once."""
+    path, session_ms = control.capture(backend.storage, session)
+    return Captured(path=path, session_ms=session_ms)
+
+
+@router.put("/live/{session}/settings", status_code=204)
+def set_live(session: SessionName, body: LiveSettings, backend: Shared) -> None:
+    """Change what may be changed while a session runs."""
+    control.set_scene_threshold(backend.storage, session, body.scene_threshold)
 
 
 @router.get("/live/{session}/report")

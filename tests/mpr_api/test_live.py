@@ -203,7 +203,10 @@ def test_a_session_is_started_within_the_roots_and_up_to_the_limit(
         409,
         "0 live sessions run (), and MPR_LIVE_STREAMS allows 0; stop one with mpr live stop NAME.",
     )
-    assert api.post("/detect/live/ghost/stop").status_code == 404
+    elsewhere = api.post("/detect/live", json=asked | {"recorder": "/etc/frames"})
+    assert (elsewhere.status_code, elsewhere.json()["kind"]) == (403, "refused")
+    for path in ("stop", "capture"):
+        assert api.post(f"/detect/live/ghost/{path}").status_code == 404
 
 
 def test_what_does_not_run_is_not_stopped(two_urls: list[str]) -> None:
@@ -213,6 +216,11 @@ def test_what_does_not_run_is_not_stopped(two_urls: list[str]) -> None:
         400,
         "The live session 'derby' does not run: it is inactive",
     )
+    with client(two_urls[0]) as api:
+        captured = api.post("/detect/live/derby/capture")
+        settings = api.put("/detect/live/derby/settings", json={"scene_threshold": 20})
+    assert [one.status_code for one in (captured, settings)] == [503, 503]
+    assert captured.json()["error"] == settings.json()["error"]
 
 
 def socket_of(url: str, **headers: str) -> Any:

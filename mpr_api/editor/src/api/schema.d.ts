@@ -1758,6 +1758,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/live/{session}/capture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Capture Live
+         * @description Keep the newest frame of a session that keeps frames, at once.
+         */
+        post: operations["capture_live"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/detect/live/{session}/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Live
+         * @description Change what may be changed while a session runs.
+         */
+        put: operations["set_live"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/detect/live/{session}/report": {
         parameters: {
             query?: never;
@@ -2340,6 +2380,19 @@ export interface components {
             end_ms: number;
             /** Text */
             text: string;
+        };
+        /** Captured */
+        Captured: {
+            /**
+             * Path
+             * @description of the picture, in the session's folder
+             */
+            path: string;
+            /**
+             * Session Ms
+             * @description time of the frame
+             */
+            session_ms: number;
         };
         /** ChangedFigure */
         ChangedFigure: {
@@ -4030,6 +4083,14 @@ export interface components {
             /** Frames */
             frames: components["schemas"]["LiveFrame"][];
         };
+        /** LiveSettings */
+        LiveSettings: {
+            /**
+             * Scene Threshold
+             * @description change of colour that begins a scene
+             */
+            scene_threshold: number;
+        };
         /**
          * LiveWindow
          * @description A window that is closed; times of the session in ms, half-open.
@@ -4339,6 +4400,17 @@ export interface components {
              * @default false
              */
             pull: boolean;
+            /**
+             * Recorder
+             * @description folder in MPR_SOURCE_ROOTS for scene frames, sound and a growing MP4
+             */
+            recorder?: string | null;
+            /**
+             * Scene Threshold
+             * @description of the recorder: change of colour of a scene
+             * @default 27
+             */
+            scene_threshold: number;
             /**
              * Loop
              * @description of a file: whether it begins again at its end
@@ -10594,6 +10666,90 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["LiveAnswer"];
                 };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    capture_live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Captured"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    set_live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description name of a live session */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LiveSettings"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What was asked cannot be done: the sentence says why. */
             "4XX": {

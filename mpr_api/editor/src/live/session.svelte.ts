@@ -53,7 +53,7 @@ export class LiveState {
       this.over = !['starting', 'active', 'stopping'].includes(this.info.status)
       this.failure = ''
       this.listen()
-      void this.readReport()
+      if (this.info.analysed) void this.readReport()
     } catch (error) {
       this.failure = (error as Error).message
       this.timer = setTimeout(() => void this.open(), AGAIN_MS)
