@@ -142,4 +142,4 @@ def test_without_the_packages_it_says_what_to_install(monkeypatch: pytest.Monkey
 
 
 def test_identity_names_the_weights() -> None:
-    assert DETECT.identity(DetectSettings(engines=("logo_embed",))) == f"logo_embed/2/{trunk.identity()}"
+    assert DETECT.identity(DetectSettings(engines=("logo_embed",))) == f"logo_embed/3/{trunk.identity()}"

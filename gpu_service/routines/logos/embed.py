@@ -33,7 +33,7 @@ from gpu_service.routines.logos.verify import corners_of, project, pyramid, veri
 from gpu_service.settings import Settings
 from gpu_service.wire import Box, ObjectFinding, to_quad
 
-VERSION = "2"
+VERSION = "3"
 SIZES = (1.0, 0.71, 0.5, 0.35, 0.25)
 """Sizes of a picture that are looked through, as shares of `logo_embed_side_px`."""
 SECOND, RIVAL = 0.3, 0.5
@@ -44,6 +44,10 @@ WEIGHT, CONSTANT = 1.2, -5.0
 """Logistic calibration, fitted on what `bench.leave_one_out` measures."""
 PLACES = 6
 """Places of a brand in a picture that are given, the likeliest."""
+GROWN = 1.1
+"""Sides of a logo, as shares of those of the place that looks most like it: a part of a logo is like the whole."""
+STARTS = (1.0, 1.25)
+"""Sizes of the place from which a pose is drawn to the edges."""
 ON_EDGE, LIKE, NEAR = 0.5, 0.4, 0.4
 """A pose that was drawn to the edges gives the box if so much of its outline lies on edges, it looks so much like the
 reference, and its box shares so much with the place's."""
@@ -206,21 +210,31 @@ def _tightened(image: Image, findings: list[ObjectFinding], references: Sequence
     if not findings:
         return findings
     logos = {(logo.brand, logo.name): logo for logo in logo_set(references).logos}
-    picked = [logos[one.label, one.reference or ""] for one in findings]
-    start = np.stack([_pose(logo, one.box) for logo, one in zip(picked, findings, strict=True)])
-    evidence = verify(pyramid(image), picked, start)
+    tried = [number for number in range(len(findings)) for _ in STARTS]
+    picked = [logos[findings[number].label, findings[number].reference or ""] for number in tried]
+    boxes = [_grown(one.box, share) for one in findings for share in STARTS]
+    evidence = verify(pyramid(image), picked, np.stack([*map(_pose, picked, boxes)]))
     quads = project(evidence.homographies, corners_of(picked))
-    tight = []
-    for number, one in enumerate(findings):
-        hull = project(evidence.homographies[number : number + 1], picked[number].hull[None])[0]
+    tight = [one.model_copy(update={"box": _inside(_grown(one.box, GROWN), image)}) for one in findings]
+    likest = [LIKE] * len(findings)
+    for at, number in enumerate(tried):
+        hull = project(evidence.homographies[at : at + 1], picked[at].hull[None])[0]
         low, high = hull.min(axis=0), hull.max(axis=0)
         box = _inside(np.array([*low, *(high - low)], np.float32), image)
-        good = evidence.plausible[number] and evidence.edges[number] > ON_EDGE and evidence.likeness[number] > LIKE
-        near = iou(box.xywh, one.box.xywh) > NEAR
-        tight.append(one.model_copy(update={"box": box, "quad": to_quad(quads[number])}) if good and near else one)
+        good = evidence.plausible[at] and evidence.edges[at] > ON_EDGE and evidence.likeness[at] > likest[number]
+        if good and iou(box.xywh, findings[number].box.xywh) > NEAR:
+            likest[number] = float(evidence.likeness[at])
+            tight[number] = findings[number].model_copy(update={"box": box, "quad": to_quad(quads[at])})
     return tight
 
 
-def _pose(logo: Logo, box: Box) -> NDArray[np.float64]:
+def _grown(box: Box, share: float) -> Floats:
+    """The box (4,) with its sides so large, around its middle."""
+    x, y, w, h = box.xywh
+    return np.array([x - w * (share - 1) / 2, y - h * (share - 1) / 2, w * share, h * share], np.float32)
+
+
+def _pose(logo: Logo, box: Floats) -> NDArray[np.float64]:
     height, width = logo.grey.shape
-    return np.array([[box.w / width, 0, box.x], [0, box.h / height, box.y], [0, 0, 1]], np.float64)
+    x, y, w, h = box.tolist()
+    return np.array([[w / width, 0, x], [0, h / height, y], [0, 0, 1]], np.float64)
