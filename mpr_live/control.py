@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -15,7 +17,7 @@ from gpu_service.errors import BadInput, NotThere
 from mpr_assets.sessions.session import Analysed, Ingest, LiveSession, LiveState, check_session_name
 from mpr_assets.sessions.session_store import INGEST, SESSION, STATE, SessionStore, session_names
 from mpr_live.places import live_folder, lock_file, log_file
-from mpr_live.requests import ask
+from mpr_live.requests import Asked, ask
 from mpr_live.supervisor import STOP
 from mpr_resources.environment import make_private
 from mpr_resources.storage.store import Storage
@@ -102,6 +104,8 @@ def start(storage: Storage, asked: LiveSession, address: str) -> SessionStatus:
         assert process.stdin is not None
         process.stdin.write(f"{address}\n".encode())
         process.stdin.close()
+    # It outlives this process; where it ends before, its remains are taken away.
+    threading.Thread(target=process.wait, name="supervisor", daemon=True).start()
     return status_of(storage, asked.name)
 
 
@@ -146,8 +150,7 @@ def capture(storage: Storage, name: str) -> tuple[str, int]:
         BadInput: it keeps no frames, or none has come.
         TransientError: it does not run here.
     """
-    SessionStore(storage, name).session()
-    said = ask(name, {"do": "capture"})
+    said = _asked(storage, name, {"do": "capture"})
     return said["path"], said["session_ms"]
 
 
@@ -157,10 +160,15 @@ def set_scene_threshold(storage: Storage, name: str, threshold: float) -> None:
     Raises:
         as `capture`.
     """
-    SessionStore(storage, name).session()
     if not 0 < threshold <= 255:
         raise BadInput(f"The scene_threshold {threshold:g} is none", "give one above 0 and up to 255")
-    ask(name, {"do": "set", "scene_threshold": threshold})
+    _asked(storage, name, {"do": "set", "scene_threshold": threshold})
+
+
+def _asked(storage: Storage, name: str, what: Asked) -> dict[str, Any]:
+    if SessionStore(storage, name).session().recorder is None:
+        raise BadInput(f"The live session {name!r} keeps no frames", "start one with --recorder FOLDER")
+    return ask(name, what)
 
 
 def most_sessions() -> int:

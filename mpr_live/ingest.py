@@ -16,7 +16,7 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 
-from gpu_service.errors import BadInput, MprError, TransientError
+from gpu_service.errors import MprError, TransientError
 from gpu_service.masking import masked
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.sessions.session import LiveSession, RecorderState
@@ -39,11 +39,12 @@ def ingest(name: str, address: str) -> int:
     session = store.session()
     recording = Recording(store, session, scratch_folder(name))
     recorder = _recorder(store, session)
-    requests = Requests(name, partial(_answer, store, recorder))
+    requests = None if recorder is None else Requests(name, partial(_answer, store, recorder))
     try:
         return take_in(Reading(session, address, recording.last), recording, told, recorder)
     finally:
-        requests.close()
+        if requests is not None:
+            requests.close()
         if recorder is not None:
             recorder.close()
 
@@ -97,9 +98,7 @@ def _recorder(store: SessionStore, session: LiveSession) -> Recorder | None:
     return Recorder(session_folder(settings.folder, session.started_s), settings)
 
 
-def _answer(store: SessionStore, recorder: Recorder | None, asked: Asked) -> dict[str, object]:
-    if recorder is None:
-        raise BadInput(f"The live session {store.name!r} keeps no frames", "start one with --recorder FOLDER")
+def _answer(store: SessionStore, recorder: Recorder, asked: Asked) -> dict[str, object]:
     if asked["do"] == "capture":
         path, at_ms = recorder.frames.capture()
         return {"path": str(path), "session_ms": at_ms}
