@@ -196,6 +196,21 @@ describe('a timeline', () => {
     assert.deepEqual(complaints, [])
   })
 
+  it('tries settings on all kept frames, and leads to those that come out otherwise', async () => {
+    await open(FRAME_2)
+    const stage = page.getByRole('complementary', { name: 'Stage' })
+    await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).fill('1')
+    await stage.getByRole('spinbutton', { name: 'min_confidence', exact: true }).press('Tab')
+    await stage.getByRole('button', { name: 'Try on all 3 kept frames' }).click()
+    const all = stage.getByRole('region', { name: 'On all kept frames' })
+    await all.getByText('0 gained · 3 lost · 0 changed, on 3 of them').waitFor()
+    await all.getByRole('button', { name: '3', exact: true }).click()
+    assert.match((await head())!, /frame 3/)
+    await stage.getByRole('button', { name: 'Reset all' }).click()
+    await all.waitFor({ state: 'detached' })
+    assert.deepEqual(complaints, [])
+  })
+
   it('follows a slider that is dragged, and shows the answer of its last place', async () => {
     await open(`${TIMELINE}&stage=detect_edges&frame=2`)
     const stage = page.getByRole('complementary', { name: 'Stage' })
@@ -280,6 +295,9 @@ describe('a timeline', () => {
     const review = page.getByRole('region', { name: 'Review' })
     await review.getByText(/– of [1-9]/).waitFor()
     await page.keyboard.press(']')
+    await review.getByText('Acme Motors', { exact: true }).waitFor()
+    await page.waitForURL(/mark=2%2C/)
+    await page.reload()
     await review.getByText('Acme Motors', { exact: true }).waitFor()
     await page.keyboard.press('x')
     await review.getByText('Kept: reject of Acme Motors.').waitFor()

@@ -9,7 +9,7 @@ const PAGE = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => pa
 
 /** The stage's rows on these frames with these settings; `debug`: with pictures of how. `part`: of the page, which asks. */
 export function tryOnFrames(
-  part: 'trial' | 'scores',
+  part: 'trial' | 'scores' | 'whole',
   timeline: string,
   stage: string,
   body: { frames: number[]; overrides: Record<string, Json>; debug: boolean },

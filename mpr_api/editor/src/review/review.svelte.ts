@@ -1,5 +1,6 @@
 // A review as it goes: which row is looked at, what is said of it, and how right the results are by what was said.
 import { answered, api, type Schemas } from '../api/client'
+import { page } from '../state/page.svelte'
 import type { Undo } from '../state/undo.svelte'
 import type { Row } from '../timeline/shapes'
 import type { TimelineState } from '../timeline/state.svelte'
@@ -56,7 +57,20 @@ export class Review {
   select(row: Row | null): void {
     this.selected = row
     this.drawn = this.alikes = null
+    const mark = row ? markOf(row) : null
+    if (mark !== page.place.mark) page.refine({ mark })
     if (row) this.timeline.seekSeq(Number(row.seq))
+  }
+
+  /** The stage's rows are others: the mark that the address names is looked at, where it is among them. */
+  comeBack(rows: Map<number, Row[]>): void {
+    this.filter.changed = null
+    this.selected = null
+    if (!rows.size || page.place.mark === null) return
+    const seq = Number(page.place.mark.split(',')[0])
+    const row = rows.get(seq)?.find((one) => markOf(one) === page.place.mark)
+    if (row) this.selected = row
+    else this.select(null)
   }
 
   /** How right the rows are by what was judged on their frames; null where nothing was. */
@@ -186,6 +200,11 @@ export class Review {
       return false
     }
   }
+}
+
+/** As the address has it. */
+function markOf({ seq, x, y, w, h }: Row): string {
+  return [seq, x, y, w, h].join(',')
 }
 
 function boxOf(row: Row): Box {

@@ -8,7 +8,8 @@ const PLACES: [string, string, Place][] = [
   ['a live session', '?live=derby', { ...NOWHERE, live: 'derby' }],
   ['the list of them', '?live=', { ...NOWHERE, live: '' }],
   ['a panel', '?timeline=match&panel=review', { ...NOWHERE, timeline: 'match', panel: 'review' }],
-  ['names of any script', '?timeline=%E8%A9%A6%E5%90%88+%26+a&brand=%D7%90', { ...NOWHERE, timeline: '試合 & a', brand: 'א' }],
+  ['names of any script', '?timeline=%E8%A9%A6%E5%90%88+%26+%D7%90', { ...NOWHERE, timeline: '試合 & א' }],
+  ['a mark', '?timeline=match&mark=12%2C40%2C60%2C200%2C50', { ...NOWHERE, timeline: 'match', mark: '12,40,60,200,50' }],
 ]
 
 describe('placeOf and queryOf', () => {
@@ -16,6 +17,8 @@ describe('placeOf and queryOf', () => {
     expect(placeOf(query)).toEqual(place)
     expect(queryOf(place)).toBe(query)
   })
+
+  it.each(['', '1,2,3,4', '1,2,3,4,-5', 'x'])('a mark that is none: %s', (mark) => expect(placeOf(`?timeline=a&mark=${mark}`).mark).toBeNull())
 
   it('a panel that is none', () => expect(placeOf('?timeline=a&panel=x').panel).toBeNull())
 

@@ -10,13 +10,13 @@ export interface Place {
   stage: string | null
   /** Number of the frame (`seq`). */
   frame: number | null
-  /** A brand whose detections are meant. */
-  brand: string | null
+  /** The mark that is looked at: its frame and its box, like `12,40,60,200,50`. */
+  mark: string | null
   /** What is shown beside the picture; null: the settings. */
   panel: Panel | null
 }
 
-export const NOWHERE: Place = { timeline: null, live: null, stage: null, frame: null, brand: null, panel: null }
+export const NOWHERE: Place = { timeline: null, live: null, stage: null, frame: null, mark: null, panel: null }
 
 /** The place that a query like `?timeline=match&frame=12` names; what it does not name is null. */
 export function placeOf(query: string): Place {
@@ -27,7 +27,7 @@ export function placeOf(query: string): Place {
     live: given.get('live'),
     stage: given.get('stage') || null,
     frame: frame !== null && /^\d{1,9}$/.test(frame) ? Number(frame) : null,
-    brand: given.get('brand') || null,
+    mark: /^\d{1,9}(,\d{1,6}){4}$/.test(given.get('mark') ?? '') ? given.get('mark') : null,
     panel: PANELS.includes(given.get('panel') ?? '') ? (given.get('panel') as Panel) : null,
   }
 }
@@ -39,7 +39,7 @@ export function queryOf(place: Place): string {
   const named = new URLSearchParams({ timeline: place.timeline })
   if (place.stage !== null) named.set('stage', place.stage)
   if (place.frame !== null) named.set('frame', String(place.frame))
-  if (place.brand !== null) named.set('brand', place.brand)
+  if (place.mark !== null) named.set('mark', place.mark)
   if (place.panel !== null) named.set('panel', place.panel)
   return `?${named}`
 }
