@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -157,12 +156,12 @@ def served(folder: Path) -> Iterator[str]:
             try:
                 urllib.request.urlopen(f"{url}/health", timeout=5)
                 break
-            except urllib.error.URLError:
+            except OSError:  # it does not listen yet, or does not answer in time
                 time.sleep(0.2)
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 def measured(browser: Tab, url: str, timeline: str, scrubs: int, minutes: int) -> dict[str, Any]:
