@@ -50,6 +50,20 @@ describe('FrameCache', () => {
     expect(asked).toEqual(['a', 'd', 'e'])
   })
 
+  it('fetches no more at once however fast the head moves: those it has left are passed over', async () => {
+    const asked: { url: string; come: (picture: ImageBitmap) => void }[] = []
+    const frames = new FrameCache((url) => new Promise((come) => asked.push({ url, come })), 9, 1)
+    const heads = ['a', 'b', 'c', 'd'].map((url) => frames.get(url))
+    expect(asked.map(({ url }) => url)).toEqual(['a', 'b'])
+    expect(await heads[2]).toBeNull()
+    asked[0]!.come({} as ImageBitmap)
+    await heads[0]
+    await new Promise((done) => setTimeout(done, 5))
+    expect(asked.map(({ url }) => url)).toEqual(['a', 'b', 'd'])
+    asked[2]!.come({ width: 4 } as ImageBitmap)
+    expect(await heads[3]).toEqual({ width: 4 })
+  })
+
   it('closes the picture on screen only when another is shown', async () => {
     const { frames, closed } = cache(1)
     frames.show(await frames.get('a'))

@@ -7,25 +7,46 @@ export class FrameCache {
   /** It is on screen and has left the cache. */
   private dropped: ImageBitmap | null = null
   private running = 0
+  /** The head's picture, where it waits. */
+  private urgent: { begin: () => Promise<void>; passOver: () => void } | null = null
 
-  /** `most`: pictures kept; `atOnce`: fetched side by side, fewer than a browser's connections to one host. */
+  /** `most`: pictures kept; `atOnce`: fetched side by side, and that at the head: fewer than a browser's connections to one host. */
   constructor(
     private readonly fetchPicture: (url: string) => Promise<ImageBitmap>,
     private readonly most = 120,
     private readonly atOnce = 4,
   ) {}
 
-  /** The picture, now; the least recently asked for makes room. */
-  get(url: string): Promise<ImageBitmap> {
+  /**
+   * The picture at the head, before all others. Where as many are being fetched as may be, it waits: null where another
+   * is wanted before its turn. So a head that moves faster than pictures come leaves no queue behind.
+   */
+  get(url: string): Promise<ImageBitmap | null> {
+    this.urgent?.passOver()
+    this.urgent = null
     const known = this.pictures.get(url)
     if (known) {
       this.pictures.delete(url)
       this.pictures.set(url, known)
       return known
     }
+    if (this.running <= this.atOnce) return this.begin(url)
+    return new Promise((done, failed) => {
+      this.urgent = { begin: () => (this.pictures.get(url) ?? this.begin(url)).then(done, failed), passOver: () => done(null) }
+    })
+  }
+
+  /** The least recently asked for makes room. */
+  private begin(url: string): Promise<ImageBitmap> {
+    this.running++
     const asked = this.fetchPicture(url)
     this.pictures.set(url, asked)
-    asked.catch(() => this.pictures.delete(url))
+    asked
+      .catch(() => this.pictures.delete(url))
+      .finally(() => {
+        this.running--
+        this.fill()
+      })
     for (const oldest of this.pictures.keys()) {
       if (this.pictures.size <= this.most) break
       void this.pictures.get(oldest)?.then((picture) => this.release(picture), () => {})
@@ -55,14 +76,12 @@ export class FrameCache {
   }
 
   private fill(): void {
+    const urgent = this.urgent
+    this.urgent = null
+    void urgent?.begin()
     while (this.running < this.atOnce && this.waiting.length) {
-      this.running++
-      void this.get(this.waiting.shift()!)
-        .catch(() => {})
-        .finally(() => {
-          this.running--
-          this.fill()
-        })
+      const url = this.waiting.shift()!
+      if (!this.pictures.has(url)) void this.begin(url).catch(() => {})
     }
   }
 }
