@@ -11,7 +11,7 @@ export interface Comparison {
 
 export const LEAST_IOU = 0.3
 
-/** Finds are paired by place, those that overlap most first; a pair with another name or box is changed. */
+/** Finds are paired by place, those that overlap most first; a pair with another name or box is changed, and one that is a brand no more. */
 export function compare(before: Row[], after: Row[]): Comparison {
   const [old, fresh] = [shapesOf(before), shapesOf(after)]
   const pairs = old
@@ -26,7 +26,7 @@ export function compare(before: Row[], after: Row[]): Comparison {
     usedOld.add(i)
     usedNew.add(j)
     const [a, b] = [old[i]!, fresh[j]!]
-    if (a.name === b.name && JSON.stringify(a.points) === JSON.stringify(b.points)) same++
+    if (a.name === b.name && a.brand === b.brand && JSON.stringify(a.points) === JSON.stringify(b.points)) same++
     else changed.push({ before: a, after: b })
   }
   return {
