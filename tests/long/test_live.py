@@ -1,157 +1,86 @@
-"""A live session by its real processes, while its encoder and each of them are cut, changed and killed."""
+"""A live session's worker through Dagster's runs: what it does with a window that has waited."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import av
+import cv2
+import dagster as dg
+import numpy as np
 import pytest
 
+from gpu_service.pictures import Image
 from mpr_assets.sessions.session import LiveSession
-from mpr_assets.sessions.session_report import REPORT, SessionReport
-from mpr_assets.sessions.session_store import SessionStore
-from mpr_live.control import start, status_of, stop
-from mpr_resources.storage.store import Storage
-from tests.gpu_service.live import free_port
-from tests.mpr_live.servers import clip_at
+from mpr_assets.sessions.session_store import SESSION, SessionStore
+from mpr_live.recording.windows import Recording
+from mpr_live.sources.copied_streams import CopiedStreams
+from mpr_live.worker import Worker
+from mpr_resources.environment import dagster_settings
+from tests.clips import write_clip
+from tests.world import BRAND, World, write_inputs
 
-PROFILE = """
-description: frames alone; what is found in them is not what is tested
-extract_frames: {fps: 1}
-field_segmentation: {enabled: false}
-detect_edges: {enabled: false}
-detect_objects: {enabled: false}
-preprocess: {enabled: false}
-run_ocr: {enabled: false}
-live_lag: queue
-"""
-KEY = "Geheim-7f3a"
+FPS = 10
+LENGTH_MS = 12_000
 
 
-class Encoder:
-    """Publishes a clip over and over in real time, and comes again 0.3 s after it was cut off."""
-
-    def __init__(self, clip: Path, address: str) -> None:
-        self.clip = clip
-        self._address = address
-        self._may = threading.Event()
-        self._may.set()
-        self._over = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._publish)
-        self._thread.start()
-
-    def cut(self, lasts_s: float) -> None:
-        """Go without a word, and come again after so long."""
-        self._may.clear()
-        assert self._process is not None
-        self._process.kill()
-        time.sleep(lasts_s)
-        self._may.set()
-
-    def end(self) -> None:
-        self._over = True
-        if self._process is not None:
-            self._process.kill()
-        self._may.set()
-        self._thread.join()
-
-    def _publish(self) -> None:
-        while not self._over:
-            command = ["ffmpeg", "-v", "quiet", "-re", "-stream_loop", "-1", "-i", str(self.clip)]
-            self._process = subprocess.Popen([*command, "-c", "copy", "-f", "flv", self._address])
-            self._process.wait()
-            time.sleep(0.3)
-            self._may.wait()
+def pictures() -> Iterator[Image]:
+    for at in range(LENGTH_MS * FPS // 1000):
+        picture = np.full((360, 640, 3), (90, 70, 60), np.uint8)
+        picture[260:] = (50, 150, 40)
+        cv2.rectangle(picture, (0, 110), (640, 196), (250, 250, 250), -1)
+        cv2.putText(picture, BRAND, (60 + at, 170), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (20, 20, 20), 4, cv2.LINE_AA)
+        yield picture
 
 
-def process_of(module: str, name: str) -> int:
-    found = subprocess.run(
-        ["pgrep", "-f", f"mpr_live.{module} {name}( |$)"], capture_output=True, text=True, check=True
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The clip, and profiles of which `hasty` thins out what has waited for over a second."""
+    (inputs := tmp_path / "inputs").mkdir()
+    write_inputs(inputs)
+    options = {"g": "20", "sc_threshold": "0", "preset": "ultrafast"}
+    write_clip(inputs / "broadcast.mp4", pictures(), fps=FPS, options=options)
+    profile = (inputs / "profiles" / "board.yaml").read_text()
+    (inputs / "profiles" / "hasty.yaml").write_text(f"{profile}live_lag: thin\nlive_lag_s: 1\n")
+    (home := tmp_path / "dagster").mkdir()
+    shutil.copy(dagster_settings(), home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        made = World(inputs, tmp_path / "storage", instance)
+        for name, value in {**made.environ, "DAGSTER_HOME": str(home)}.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def recorded(world: World, scratch: Path, profile: str, came_s: float) -> SessionStore:
+    store = SessionStore(world.storage, "derby")
+    session = LiveSession(
+        name="derby",
+        source="clip",
+        kind="file",
+        profile=profile,
+        brands=str(world.inputs / "brands.yaml"),
+        window_ms=4000,
+        started_s=0,
     )
-    return int(found.stdout.split()[0])
+    store.put(SESSION, session)
+    recording = Recording(store, session, scratch, lambda: came_s)
+    with av.open(str(world.inputs / "broadcast.mp4")) as container:
+        streams = CopiedStreams.of(container, container.streams.video[0])
+        recording.opened(streams)
+        for packet in container.demux(*streams.all):
+            if packet.dts is not None:
+                recording.add(packet)
+        recording.close()
+    return store
 
 
-def until(ready: Callable[[], bool], within_s: float = 120) -> None:
-    end_s = time.monotonic() + within_s
-    while not ready():
-        assert time.monotonic() < end_s, "it did not come to it"
-        time.sleep(0.1)
-
-
-@contextmanager
-def gap(store: SessionStore, gaps: dict[str, float], what: str) -> Iterator[None]:
-    """Measure how long nothing was recorded for what is done within; waits until windows come again after it."""
-    before = store.windows_closed()
-    yield
-    # The window that was open, and two of what follows.
-    until(lambda: store.windows_closed() >= before + 3)
-    windows = [one for number in range(max(0, before - 1), before + 3) if (one := store.window(number))]
-    gaps[what] = sum(max(0, after.start_ms - one.end_ms) for one, after in pairwise(windows)) / 1000
-
-
-@pytest.mark.timeout(600)
-def test_a_session_through_all_that_is_done_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    profiles = tmp_path / "profiles"
-    profiles.mkdir()
-    (profiles / "wall.yaml").write_text(PROFILE)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("MPR_STORAGE_URL", str(tmp_path / "storage"))
-    monkeypatch.setenv("MPR_PROFILES_DIR", str(profiles))
-    (tmp_path / "home").mkdir()
-    address = f"rtmp://127.0.0.1:{free_port()}/live/{KEY}"
-    asked = LiveSession(
-        name="wall",
-        source="rtmp://127.0.0.1/live/***",
-        kind="listen",
-        profile="wall",
-        window_ms=3000,
-        started_s=time.time(),
-    )
-    storage = Storage.open(str(tmp_path / "storage"))
-    store = SessionStore(storage, "wall")
-    small, large = clip_at(tmp_path / "small.flv", 10), clip_at(tmp_path / "large.flv", 10, size=(320, 176))
-    gaps: dict[str, float] = {}
-    start(storage, asked, address)
-    encoder = Encoder(small, address)
-    try:
-        until(lambda: store.windows_closed() >= 2)
-        with gap(store, gaps, "cut for 5 s"):
-            encoder.cut(5)
-        with gap(store, gaps, "encoder restarted with another size"):
-            encoder.clip = large
-            encoder.cut(0)
-        with gap(store, gaps, "kill -9 of ingest"):
-            os.kill(process_of("ingest", "wall"), signal.SIGKILL)
-        with gap(store, gaps, "kill -9 of the worker"):
-            os.kill(process_of("worker", "wall"), signal.SIGKILL)
-        with gap(store, gaps, "kill -9 of the supervisor, started again"):
-            os.kill(process_of("supervisor", "wall"), signal.SIGKILL)
-            until(lambda: status_of(storage, "wall").state.status == "error")
-            assert "start it again under its name" in status_of(storage, "wall").state.reason
-            start(storage, asked, address)
-        stop(storage, "wall")
-        until(lambda: status_of(storage, "wall").state.status == "inactive", 400)
-    finally:
-        encoder.end()
-    windows = list(store.windows())
-    print("seconds without recording:", gaps)
-    print("happened:", store.ingest().happened)
-    assert [one.number for one in windows] == list(range(len(windows)))
-    done = [store.analysed(one.number) for one in windows]
-    assert [one.status if one else None for one in done] == ["analysed"] * len(windows)
-    assert all(after.start_ms >= one.end_ms for one, after in pairwise(windows)), "nothing is recorded twice"
-    assert {(one.width_px, one.height_px) for one in windows} == {(160, 96), (320, 176)}
-    assert 4 < gaps["cut for 5 s"] < 15
-    assert gaps["kill -9 of the worker"] == 0
-    report = SessionReport.model_validate_json(store.storage.get(store.key(REPORT)))
-    assert report.final
-    told = [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
-    assert told == [], "the key is in no file"
+def test_a_window_that_has_waited_is_looked_at_in_fewer_frames(world: World, tmp_path: Path) -> None:
+    store = recorded(world, tmp_path / "scratch", "hasty", 1_700_000_000)
+    assert Worker(world.instance, store).next()
+    found = store.analysed(0)
+    assert found is not None
+    assert (found.status, found.thinned) == ("analysed", True)
+    frames = world.table("extract_frames", "derby-000000")
+    assert (frames.rows.height, frames.header.overrides) == (1, {"fps": 0.25})
