@@ -51,7 +51,7 @@ class EscalateCloudSettings(EscalationSettings):
         ("anthropic/claude-haiku-5-5",),
         min_length=1,
         max_length=8,
-        description="PROVIDER/MODEL, tried in this order; providers: anthropic, gemini, openai, groq",
+        description="PROVIDER/MODEL, tried in this order; providers: anthropic, gemini, openai, groq, cloud_vision",
     )
     reasons: tuple[str, ...] = Field(
         ("near_miss", "no_brand", "low_confidence", "unread", "unknown", "below_threshold"),

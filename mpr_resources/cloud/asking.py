@@ -39,6 +39,7 @@ from mpr_resources.cloud.prompt import (
     read_answers,
 )
 from mpr_resources.cloud.providers import (
+    WORDLESS,
     Model,
     Provider,
     Request,
@@ -313,7 +314,10 @@ class _Round:
         longest = self._plan.max_output_tokens
         ask = Request(self._model.model, SYSTEM, shown, SCHEMA, longest, self._plan.timeout_s)
         texts = len(SYSTEM) + len(str(SCHEMA)) + sum(len(part) for part in shown if isinstance(part, str))
-        most = self._price.most_micro_usd(texts, sum(isinstance(part, bytes) for part in shown), longest)
+        pictures = sum(isinstance(part, bytes) for part in shown)
+        if self._model.provider in WORDLESS:
+            texts, longest = 0, 0
+        most = self._price.most_micro_usd(texts, pictures, longest)
         provider = self._opened()
         row = self._reserve(questions, most)
         started_s, usage, outcome, charged = time.monotonic(), Usage(), ledger.BROKEN_OFF, most

@@ -18,8 +18,11 @@ PROVIDERS = {
     "gemini": ("GEMINI_API_KEY", "GEMINI_BASE_URL"),
     "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
     "groq": ("GROQ_API_KEY", "GROQ_BASE_URL"),
+    "cloud_vision": ("GOOGLE_VISION_API_KEY", "GOOGLE_VISION_BASE_URL"),
 }
 """By name: the environment variables of its key and of its address. Without the second it is the vendor's own."""
+WORDLESS = frozenset({"cloud_vision"})
+"""Providers that are told nothing: what they cost goes by pictures alone."""
 
 
 @dataclass(frozen=True)
