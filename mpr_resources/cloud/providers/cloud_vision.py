@@ -62,15 +62,15 @@ class CloudVision:
                 {"image": {"content": picture}, "features": features}
                 for picture in shown[start : start + MOST_PICTURES]
             ]
-            found = self._annotated(ask, wanted)
+            found = self._annotated(ask, wanted, Usage((start + len(wanted)) * len(FEATURES)))
             answers += [_answer(number, one) for number, one in enumerate(found, start=start + 1)]
         return Completion(json.dumps({"answers": answers}), Usage(len(shown) * len(FEATURES)))
 
     def close(self) -> None:
         self._client.transport.close()
 
-    def _annotated(self, ask: Request, wanted: list[dict[str, object]]) -> list[Any]:
-        usage = Usage(len(wanted) * len(FEATURES))
+    def _annotated(self, ask: Request, wanted: list[dict[str, object]], usage: Usage) -> list[Any]:
+        """What Google found in each picture. `usage`: with those pictures and with all that were sent before them."""
         try:
             given = self._client.batch_annotate_images(
                 request={"requests": wanted}, retry=None, timeout=ask.timeout_s
