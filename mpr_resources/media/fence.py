@@ -202,7 +202,8 @@ def _end(status: int, file: str) -> MprError:
     return TransientError(f"Decoding {file} was ended from outside ({name}), as where memory runs out", "run again")
 
 
-def _end_idle() -> None:
+def end_idle() -> None:
+    """End the processes that nothing is asked of."""
     while _idle:
         _idle.pop().end()
 
@@ -214,5 +215,5 @@ def _forked() -> None:
     _idle.clear()
 
 
-atexit.register(_end_idle)
+atexit.register(end_idle)
 os.register_at_fork(after_in_child=_forked)

@@ -21,6 +21,7 @@ from gpu_service.pictures import encode_jpeg, encode_png
 from mpr_assets.definitions import ROOT
 from mpr_cli import app
 from mpr_resources import step_failure
+from mpr_resources.media import fence
 from mpr_resources.storage.keys import Keys
 from tests.clips import write_clip
 from tests.mpr_resources.media.test_probe import (
@@ -413,11 +414,14 @@ def test_there_are_cases_enough() -> None:
 
 @contextmanager
 def as_an_ordinary_user() -> Iterator[None]:
-    """Root may read everything; for this thread that right is laid down."""
+    """Root may read everything; this thread lays that right down, and processes that it starts do not get it back."""
     if os.geteuid() != 0:
         yield
         return
     libc = ctypes.CDLL(None, use_errno=True)
+    fence.end_idle()
+    set_securebits, noroot = 28, 1
+    assert libc.prctl(set_securebits, noroot, 0, 0, 0) == 0
     header, rights = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
     assert libc.capget(header, rights) == 0
     effective, dac_override, dac_read_search = rights[0], 1 << 1, 1 << 2
@@ -428,6 +432,8 @@ def as_an_ordinary_user() -> Iterator[None]:
     finally:
         rights[0] = effective
         assert libc.capset(header, rights) == 0
+        assert libc.prctl(set_securebits, 0, 0, 0, 0) == 0
+        fence.end_idle()
 
 
 @pytest.mark.parametrize("what", ["video", "brands", "profile"])

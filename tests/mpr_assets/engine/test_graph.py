@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -339,14 +340,14 @@ def test_an_interrupted_extraction_leaves_the_old_table_and_frames(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = world.listing()
-    whole = extract_frames.extract
+    whole = extract_frames.fenced
 
     def breaks(*arguments: Any) -> Iterator[extract_frames.ExtractedFrame]:
-        frames = whole(*arguments)
-        yield next(frames)
+        with closing(whole(*arguments)) as frames:
+            yield next(frames)
         raise KeyError("a bug")
 
-    monkeypatch.setattr(extract_frames, "extract", breaks)
+    monkeypatch.setattr(extract_frames, "fenced", breaks)
     ran = world.run("extract_frames", overrides={"extract_frames": {"jpeg_quality": 50}})
     assert not ran.success
     assert stored.items() <= world.listing().items()
@@ -356,7 +357,7 @@ def test_an_interrupted_extraction_leaves_the_old_table_and_frames(
 
     broken_off = Keys.frames(TIMELINE, "f" * 16)
     world.storage.put(f"{broken_off}/00000000.jpg", b"half")
-    monkeypatch.setattr(extract_frames, "extract", whole)
+    monkeypatch.setattr(extract_frames, "fenced", whole)
     assert world.run("extract_frames", overrides={"extract_frames": {"jpeg_quality": 51}}).success
     assert list(world.storage.list(broken_off)) == [], "what broke off is cleared away by the next run"
 
