@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import msgpack
@@ -144,7 +145,7 @@ def fenced(
     adapter = TypeAdapter(kind)
     # What is called is unpickled when the environment is set, as that may open stores.
     called = pickle.dumps((function.__module__, function.__qualname__, args, kwargs))
-    request = pickle.dumps((dict(os.environ), called))
+    request = pickle.dumps((dict(os.environ), _working_folder(), called))
     process = _taken()
     file, done = "the file", False
     try:
@@ -172,6 +173,14 @@ def fenced(
                 _idle.append(process)
         else:
             process.end()
+
+
+def _working_folder() -> str | None:
+    """Where relative paths begin; None: it was deleted."""
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return None
 
 
 def _taken() -> _Process:

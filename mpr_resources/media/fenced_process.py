@@ -89,8 +89,11 @@ def _answer(request: bytes, answers: Pipe) -> None:
     Listeners.opened = lambda name: answers.say({"file": name})
     Listeners.got_on = answers.got_on
     try:
-        environ, called = pickle.loads(request)
-        if environ != os.environ:  # of who asks, which may have changed since this process began
+        # Of who asks; both may have changed since this process began.
+        environ, folder, called = pickle.loads(request)
+        if folder is not None:
+            os.chdir(folder)
+        if environ != os.environ:
             os.environ.clear()
             os.environ.update(environ)
         module, function, args, kwargs = pickle.loads(called)

@@ -1,4 +1,4 @@
-"""The cache: frames, crops, overlays, pictures of trials, and partial results of interrupted stages.
+"""The cache: frames, crops, vectors, overlays, pictures of trials, and partial results of interrupted stages.
 
 It lies below `cache/` and is made again when a stage needs it. What is to be cleared is chosen here, by age and size.
 Scenarios are copies of their own, which nothing here touches.
@@ -27,7 +27,7 @@ class CacheFolder:
     """Objects that are cleared together.
 
     Attributes:
-        kind: frames, crops, overlays, trials or parts.
+        kind: frames, crops, vectors, overlays, trials or parts.
         prefix: where they lie.
         modified_s: when the last of them was written, in seconds since 1970.
     """

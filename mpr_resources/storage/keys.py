@@ -33,7 +33,7 @@ class Keys:
     @staticmethod
     def vectors(timeline: str) -> str:
         """The vectors of a timeline's crops and texts; whoever misses them makes them again."""
-        return f"cache/timelines/{timeline}/vectors.parquet"
+        return f"cache/timelines/{timeline}/vectors/places/table.parquet"
 
     @staticmethod
     def suggestions() -> str:

@@ -17,6 +17,10 @@ def count(numbers: int) -> Iterator[int]:
     yield from range(numbers)
 
 
+def working_folder() -> Iterator[str]:
+    yield str(Path.cwd())
+
+
 def process_number() -> Iterator[int]:
     yield os.getpid()
 

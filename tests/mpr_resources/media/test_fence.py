@@ -98,6 +98,16 @@ def test_a_process_is_used_again_and_one_that_was_broken_off_is_not() -> None:
     assert list(fenced(int, broken.process_number)) != [first]
 
 
+def test_relative_paths_begin_where_it_is_asked_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        assert list(fenced(str, broken.working_folder)) == [str(folder)]
+    folder.rmdir()
+    assert list(fenced(int, broken.count, 1)) == [0]
+
+
 def test_two_at_once_have_a_process_each() -> None:
     numbers = fenced(int, broken.count, 2)
     assert next(numbers) == 0
