@@ -15,6 +15,14 @@ export class ApiError extends Error {
   }
 }
 
+/** Until a server that does not answer is asked again. */
+export const ASK_AGAIN_MS = 1000
+
+/** Whether nothing answered. */
+export function isAway(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 0
+}
+
 type Answer<T> = { data?: T; error?: unknown; response: Response }
 
 /** An answer's data. Throws ApiError with the API's sentence, status 0 where nothing answers. */

@@ -1,5 +1,5 @@
 // Trying a stage's settings on the frame in view: the latest value wins, late answers are dropped.
-import { ApiError } from '../api/client'
+import { ASK_AGAIN_MS, isAway } from '../api/client'
 import { tryOnFrames, type TrialAnswer } from '../api/try_on_frames'
 import { BrowserTrial } from '../opencv/browser_trial'
 import { runsHere } from '../opencv/wish'
@@ -28,8 +28,6 @@ export interface Here {
 
 /** What has been tried for longer gives way to a newer wish; before, it ends, as one would see nothing while one drags. */
 const LET_END_MS = 1000
-/** Until a server that does not answer is asked again. */
-const ASK_AGAIN_MS = 1000
 
 export class Trial {
   answer = $state.raw<TrialAnswer | null>(null)
@@ -81,8 +79,7 @@ export class Trial {
 
   private failed(error: Error, wish: Wish): void {
     this.failure = error.message
-    const away = error instanceof ApiError && error.status === 0
-    if (away) this.again = setTimeout(() => void this.ask(wish), ASK_AGAIN_MS)
+    if (isAway(error)) this.again = setTimeout(() => void this.ask(wish), ASK_AGAIN_MS)
   }
 
   private askServer({ timeline, stage, seq, overrides, debug }: Wish, signal: AbortSignal): Promise<TrialAnswer> {
