@@ -122,7 +122,9 @@ def clear_cache(timeline: TimelineId, backend: Shared) -> CacheAnswer:
     backend.spec(timeline)
     refuse_at_work(backend.instance, timeline)
     folders = to_clear(cache_folders(backend.storage, timeline), time.time(), larger_than_bytes=-1)
-    return _cached(clear_folders(backend.storage, folders, lambda: unfinished_timelines(backend.instance)))
+    cleared = clear_folders(backend.storage, folders, lambda: unfinished_timelines(backend.instance))
+    backend.frames.forget(timeline)
+    return _cached(cleared)
 
 
 def _cached(folders: list[CacheFolder]) -> CacheAnswer:

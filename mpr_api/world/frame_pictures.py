@@ -53,6 +53,12 @@ class FramePictures:
                 self._bytes -= len(oldest)
         return found
 
+    def forget(self, timeline: str) -> None:
+        """Those of a timeline are read again."""
+        with self._lock:
+            for key in [one for one in self._kept if one[0] == timeline]:
+                self._bytes -= len(self._kept.pop(key))
+
     def _stored(self, timeline: str, version: str, seq: int) -> bytes:
         try:
             return self._storage.get(f"{Keys.frames(timeline, version)}/{seq:08d}.jpg")

@@ -74,6 +74,7 @@ def test_costs_and_the_cache(api: httpx2.Client, api_world: World) -> None:
     assert (costs["by"], costs["sums"], costs["total"]["micro_usd"]) == ("day", [], 0)
     held = ok(api.get("/detect/cache", params={"timeline": "match"}))
     assert {one["kind"] for one in held["folders"]} >= {"frames", "crops"}
+    assert api.get("/detect/frames/match/0.jpg").status_code == 200
     cleared = ok(api.delete(f"{MATCH}/cache"))
     try:
         assert cleared["size_bytes"] == held["size_bytes"]
