@@ -58,9 +58,10 @@ def write_clip(
     pictures = list(pictures)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pix_fmt
-        stream.options = options or {}
+        stream.options = {**(options or {})}
         if times_ms is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         if aspect is not None:
