@@ -163,7 +163,9 @@ def look_alikes(
     inference = backend.resources.inference
     known = timeline_places(backend.storage, timeline, inference, VectorSettings())
     if seq not in known.times_ms:
-        raise NotThere(f"The timeline {timeline!r} has no frame {seq}", f"its frames are 0 to {max(known.times_ms)}")
+        raise NotThere(
+            f"The timeline {timeline!r} has no frame {seq}", f"its frames are 0 to {max(known.times_ms, default=0)}"
+        )
     picture = cut_out(known.frames.read(seq).pixels, (x, y, w, h))
     alike = ManyPlaces([known]).likest(backend.storage, picture, inference, VectorSettings(), least, limit)
     return LookAlikes(

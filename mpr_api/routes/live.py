@@ -277,6 +277,8 @@ def _window(store: SessionStore, number: int) -> Window:
 def _pieces(backend: Backend, key: str, start: int, end: int) -> Iterator[bytes]:
     while start < end:
         piece, _ = backend.storage.read_range(key, start, min(end, start + PIECE_BYTES))
+        if not piece:  # it is shorter than when it was recorded: the answer ends before its length
+            return
         yield piece
         start += len(piece)
 
