@@ -18,7 +18,7 @@ from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.text.name_index import NameIndex
 from mpr_assets.text.names import Tolerance
-from mpr_assets.text.sounds import TAG, SoundIndex
+from mpr_assets.text.sounds import TAG, SoundIndex, too_short
 from mpr_resources.brands.brand_file import BrandList
 from mpr_resources.brands.folding import fold
 from mpr_resources.storage.tables import NamedRow, StageTable
@@ -181,7 +181,7 @@ def _brands(run: StageRun[MatchSpeechSettings]) -> dict[str, str]:
 def stage(run: StageRun[MatchSpeechSettings], transcribe: StageTable) -> Result:
     """The mentions of all chunks."""
     found = match_speech(transcribe.rows, run.brand_list(), run.settings)
-    short = SoundIndex(run.brand_list().brands).too_short if transcribe.header.skipped is None else []
+    short = too_short(run.brand_list().brands) if transcribe.header.skipped is None else []
     notes = [f"{key!r} has too few sounds to be found by its sound: its tag {TAG!r} does nothing." for key in short]
     counts = {"mentions": found.height, "brands_mentioned": found["brand"].n_unique()}
     return Result(found, {**counts}, notes=tuple(notes))

@@ -63,22 +63,10 @@ class Sounding:
 
 
 class SoundIndex:
-    """The names of the brands that are to be found by their sound.
-
-    `too_short`: those of them, folded, that have too few sounds to be told from other words.
-    """
+    """The names of the brands that are to be found by their sound."""
 
     def __init__(self, brands: Iterable[Brand], languages: Sequence[str] = ("en",)) -> None:
-        names = [
-            SoundName(brand.name, "".join(words), code_of("".join(words)), len(words))
-            for brand in brands
-            if TAG in brand.tags
-            for text in brand.texts
-            for words, lookalike in spellings(text)
-            if not lookalike
-        ]
-        self._names = [name for name in names if len(name.code) >= LEAST_CODE]
-        self.too_short = [name.key for name in names if len(name.code) < LEAST_CODE]
+        self._names = [name for name in _sound_names(brands) if len(name.code) >= LEAST_CODE]
         self._most_words = max((name.words for name in self._names), default=0) + EXTRA_WORDS
         self._common = CommonWords(languages)
 
@@ -102,6 +90,21 @@ class SoundIndex:
                         and Levenshtein.normalized_similarity(bare, _consonants(name.key)) >= LEAST_LETTERS_ALIKE
                     ):
                         yield Sounding(name, start, end, likeness, Levenshtein.distance(key, name.key))
+
+
+def too_short(brands: Iterable[Brand]) -> list[str]:
+    """Names that are to be found by their sound, folded, and have too few sounds to be told from other words."""
+    return [name.key for name in _sound_names(brands) if len(name.code) < LEAST_CODE]
+
+
+def _sound_names(brands: Iterable[Brand]) -> Iterator[SoundName]:
+    for brand in brands:
+        if TAG in brand.tags:
+            for text in brand.texts:
+                for words, lookalike in spellings(text):
+                    if not lookalike:
+                        key = "".join(words)
+                        yield SoundName(brand.name, key, code_of(key), len(words))
 
 
 def code_of(key: str) -> str:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mpr_assets.text.sounds import TAG, SoundIndex
+from mpr_assets.text.sounds import TAG, SoundIndex, too_short
 from mpr_resources.brands.brand_file import Brand
 from mpr_resources.brands.folding import fold
 
 ROOT = Path(__file__).parents[3]
 NAMES = ("Mirvane", "Tessarune", "Heineken", "Duracell", "Wexmoor & Pike", "Skylorn Fly Further", "Betfair", "Zarn")
-INDEX = SoundIndex([Brand(name=name, tags=(TAG,)) for name in NAMES] + [Brand(name="Volkswagen")])
+BRANDS = [*(Brand(name=name, tags=(TAG,)) for name in NAMES), Brand(name="Volkswagen")]
+INDEX = SoundIndex(BRANDS)
 
 HEARD = {  # what Whisper tiny.en wrote of the spoken name, or what sounds like none
     "": [],
@@ -47,5 +48,5 @@ def test_none_in_running_english() -> None:
 
 
 def test_a_name_of_few_sounds_is_told() -> None:
-    assert INDEX.too_short == ["zarn"]
-    assert SoundIndex([]).too_short == []
+    assert too_short(BRANDS) == ["zarn"]
+    assert too_short([]) == []
