@@ -24,10 +24,11 @@ import cv2
 import numpy as np
 
 from gpu_service.pictures import Image
-from mpr_assets.sampling import ExtractFramesSettings
-from mpr_assets.stages.extract_frames import extract
+from mpr_assets.sampling import ExtractFramesSettings, extracted
+from mpr_assets.stages.extract_frames import chunk_rows
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
+from mpr_resources.media.decoding import open_media
 
 WIDTH_PX, HEIGHT_PX, FPS, GOP = 1920, 1080, 30, 60
 FFMPEG_JPEG_SCALE = "2"
@@ -82,9 +83,9 @@ def lengthen(clip: Path, path: Path, times: int) -> None:
 
 
 def ours(clip: Path, folder: Path) -> int:
-    """Write the frames with the stage's function; how many."""
+    """Write the frames as the stage samples them, in this process; how many."""
     spec = TimelineSpec(name="bench", chunks=(ChunkSpec(source=str(clip)),))
-    frames = extract(resolve(spec), ExtractFramesSettings.model_validate({}))
+    frames = extracted(chunk_rows(resolve(spec)), ExtractFramesSettings(), open_media, None)
     return sum((folder / f"{frame.row['seq']:06}.jpg").write_bytes(frame.jpeg) > 0 for frame in frames)
 
 

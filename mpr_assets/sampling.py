@@ -131,7 +131,22 @@ def extracted(
     open_media: Callable[[str, int, StreamPlace], Media],
     after: IndexRow | None,
 ) -> Iterator[ExtractedFrame]:
-    """The frames of the chunks, as the stage's `extract` tells them."""
+    """Sample the timeline: what each chunk shows at its start, and at each instant `k / fps` on the timeline's clock.
+
+    The clock runs on across chunks. What an instant shows is the last picture that came by then, or the chunk's first
+    where none did. Each picture is taken once: one that is held is one frame, and an `fps` above the source's gives
+    every picture once. Decoding runs ahead of the consumer by a few frames only, whatever the length of the video.
+
+    Args:
+        open_media: opens a source, given its path, the decoder's threads and the video stream.
+        after: the last frame that already exists; those that follow it are given, just as they would be without it.
+
+    Yields:
+        frames by `seq`, which is also by chunk and time.
+
+    Raises:
+        BadInput: a source cannot be opened or decoded; a chunk ends before its source's first picture.
+    """
     seq = 0 if after is None else after["seq"] + 1
     return _encoded(_taken(chunks, settings, open_media, after), settings, seq)
 

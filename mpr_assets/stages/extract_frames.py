@@ -6,7 +6,7 @@ process of its own (`mpr_resources.media.fence`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 
 import polars as pl
@@ -15,12 +15,10 @@ from mpr_assets.engine.checks import FRAMES_COVER_TIMELINE
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
-from mpr_assets.sampling import ChunkRow, ExtractedFrame, ExtractFramesSettings, IndexRow, extracted, sampled
+from mpr_assets.sampling import ChunkRow, ExtractedFrame, ExtractFramesSettings, IndexRow, sampled
 from mpr_assets.timelines.chunks import stream_place, timeline_ms
 from mpr_resources.media.clock import clock
-from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.fence import fenced
-from mpr_resources.media.streams import StreamPlace
 from mpr_resources.storage.journal import Journal
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.pictures import PictureFolder
@@ -49,39 +47,6 @@ where it was on before. `panned`: whether all that changed since the frame befor
 
 MOST_NOTES = 10
 """So many changes of size are told."""
-
-
-def extract(
-    chunks: pl.DataFrame,
-    settings: ExtractFramesSettings,
-    open_media: Callable[[str, int, StreamPlace], Media] = open_media,
-    progress: Callable[[int, int], None] | None = None,
-    after: IndexRow | None = None,
-) -> Iterator[ExtractedFrame]:
-    """Sample the timeline: what each chunk shows at its start, and at each instant `k / fps` on the timeline's clock.
-
-    The clock runs on across chunks. What an instant shows is the last picture that came by then, or the chunk's first
-    where none did. Each picture is taken once: one that is held is one frame, and an `fps` above the source's gives
-    every picture once.
-    Decoding runs ahead of the consumer by a few frames only, whatever the length of the video.
-
-    Args:
-        chunks: the timeline's table.
-        settings: see there.
-        open_media: opens a source, given its path, the decoder's threads and the video stream.
-        progress: told the number of frames done and the timeline's time reached, after each frame.
-        after: the last frame that already exists; those that follow it are given, just as they would be without it.
-
-    Yields:
-        frames by `seq`, which is also by chunk and time.
-
-    Raises:
-        BadInput: a source cannot be opened or decoded; a chunk ends before its source's first picture.
-    """
-    for done, frame in enumerate(extracted(chunk_rows(chunks), settings, open_media, after), start=1):
-        if progress is not None:
-            progress(done, frame.row["timeline_ms"])
-        yield frame
 
 
 def chunk_rows(chunks: pl.DataFrame) -> list[ChunkRow]:

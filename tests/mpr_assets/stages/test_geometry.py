@@ -20,13 +20,14 @@ from gpu_service.likeness import frame_phash
 from gpu_service.pictures import Image, Picture, decode
 from mpr_assets.report.exposures import ExposureSettings, exposures
 from mpr_assets.sampling import ExtractFramesSettings
-from mpr_assets.stages.extract_frames import extract, index
+from mpr_assets.stages.extract_frames import index
 from mpr_assets.stages.filter_scenes import FilterScenesSettings, filter_scenes
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.storage.pictures import Frame
 from tests.clips import numbered, read_number
+from tests.mpr_assets.stages.extracting import extract
 
 FPS = 25
 LENGTH = 25
