@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from gpu_service.boxes import XYWH
 from gpu_service.pictures import Image
 from gpu_service.routines.preprocess import sharpness
 from mpr_assets.escalation.candidates import (
@@ -25,12 +26,17 @@ LARGEST_SIDE_PX = 768
 
 @dataclass(frozen=True)
 class CropView:
-    """A group with its picture, and what it looked like a moment before or after where that is not the same."""
+    """A group with its picture, and what it looked like a moment before or after where that is not the same.
+
+    `place`: whose picture it is; `area`: what of its frame the picture shows, px.
+    """
 
     group: Group
     picture: Image
     look: Look
     context: tuple[Image, ...]
+    place: Place
+    area: XYWH
 
 
 def to_look_at(groups: Sequence[Group]) -> dict[int, list[tuple[int, Place]]]:
@@ -55,33 +61,45 @@ def render_crops(
         context: most pictures of a moment before or after.
     """
     wanted = to_look_at(groups)
-    cuts: dict[int, list[tuple[float, int, Image]]] = {}
+    cuts: dict[int, list[_Cut]] = {}
     for frame in frames:
         for number, place in wanted.get(frame.seq, ()):
-            crop = cut(frame.picture.pixels, place, settings.margin)
+            crop, area = cut(frame.picture.pixels, place, settings.margin)
             gray = np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), np.uint8)
-            cuts.setdefault(number, []).append((sharpness(gray), frame.seq, crop))
+            cuts.setdefault(number, []).append(_Cut(sharpness(gray), place, crop, area))
     shown, left = [], Counter[str]()
     for number, group in enumerate(groups):
-        found = sorted(cuts.get(number, ()), key=lambda one: (-one[0] * one[2].size, one[1]))
-        if not found or found[0][0] < settings.min_sharpness:
+        found = sorted(cuts.get(number, ()), key=lambda one: (-one.sharpness * one.crop.size, one.place.seq))
+        if not found or found[0].sharpness < settings.min_sharpness:
             left["blurred"] += 1
             continue
-        picture = sized(found[0][2])
+        best = found[0]
+        picture = sized(best.crop)
         seen = Look(picture)
-        others = [sized(crop) for _, _, crop in sorted(found[1:], key=lambda one: one[1])]
+        others = [sized(one.crop) for one in sorted(found[1:], key=lambda one: one.place.seq)]
         unlike = [other for other in others if not seen.near(Look(other), settings.likeness)]
-        shown.append(CropView(group, picture, seen, tuple(unlike[:context])))
+        shown.append(CropView(group, picture, seen, tuple(unlike[:context]), best.place, best.area))
     return shown, left
 
 
-def cut(image: Image, place: Place, margin: float) -> Image:
-    """The box with its surroundings, as far as the frame goes."""
+@dataclass(frozen=True)
+class _Cut:
+    """A place cut out of its frame."""
+
+    sharpness: float
+    place: Place
+    crop: Image
+    area: XYWH
+
+
+def cut(image: Image, place: Place, margin: float) -> tuple[Image, XYWH]:
+    """The box with its surroundings, as far as the frame goes, and where that lies in the frame."""
     height, width = image.shape[:2]
     around = round(place.h * margin)
     left, top = min(max(0, place.x - around), width - 1), min(max(0, place.y - around), height - 1)
     right, bottom = max(left + 1, place.x + place.w + around), max(top + 1, place.y + place.h + around)
-    return np.ascontiguousarray(image[top:bottom, left:right])
+    crop = np.ascontiguousarray(image[top:bottom, left:right])
+    return crop, (left, top, crop.shape[1], crop.shape[0])
 
 
 def sized(crop: Image) -> Image:

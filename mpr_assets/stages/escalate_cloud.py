@@ -20,7 +20,7 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.escalation.candidates import EscalationSettings, candidates, choose
 from mpr_assets.escalation.pictures import CropView, render_crops, to_look_at
 from mpr_assets.escalation.session import ask_in_turn
-from mpr_assets.escalation.verdicts import resolve
+from mpr_assets.escalation.verdicts import frame_sizes, resolve
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.detections import DETECTION_COLUMNS, DETECTION_SCHEMA
 from mpr_resources.cloud.asking import (
@@ -203,8 +203,8 @@ def stage(
         return run.tracked(items, total, "requests")
 
     given = ask_in_turn(shown, lambda some: asking.answer(questions(some), tracked), run.settings)
-    asked = [(one.group, answer) for one, answer in zip(shown, given, strict=True)]
-    found = resolve(rows, asked, run.brand_list(), run.settings, SOURCE)
+    sizes = frame_sizes(extract_frames.rows)
+    found = resolve(rows, zip(shown, given, strict=True), run.brand_list(), run.settings, SOURCE, sizes)
     return Result(
         found, _counts(found, given, asking) | {f"left_{rule}": n for rule, n in sorted((left + blurred).items())}
     )

@@ -20,7 +20,7 @@ from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.escalation.candidates import EscalationSettings, candidates, choose
 from mpr_assets.escalation.pictures import CropView, render_crops, to_look_at
 from mpr_assets.escalation.session import ask_in_turn
-from mpr_assets.escalation.verdicts import resolve
+from mpr_assets.escalation.verdicts import frame_sizes, resolve
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.detections import DETECTION_COLUMNS, DETECTION_SCHEMA
 from mpr_resources.cloud.answers import Answers, alike, family_of
@@ -145,8 +145,8 @@ def stage(
     family = family_of(run.inference.identity(VLM, settings), prompt_hash(settings))
     answers = Answers(run.storage, family, run.settings.likeness)
     given = ask_in_turn(shown, lambda some: ask(some, run.inference, settings, answers), run.settings)
-    asked = [(one.group, answer) for one, answer in zip(shown, given, strict=True)]
-    found = resolve(rows, asked, run.brand_list(), run.settings, SOURCE)
+    sizes = frame_sizes(extract_frames.rows)
+    found = resolve(rows, zip(shown, given, strict=True), run.brand_list(), run.settings, SOURCE, sizes)
     detections = found.filter(pl.col("brand").is_not_null())
     counts: dict[str, int | float] = {
         "detections": detections.height,

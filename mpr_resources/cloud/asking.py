@@ -315,8 +315,8 @@ class _Round:
         ask = Request(self._model.model, SYSTEM, shown, SCHEMA, longest, self._plan.timeout_s)
         texts = len(SYSTEM) + len(str(SCHEMA)) + sum(len(part) for part in shown if isinstance(part, str))
         pictures = sum(isinstance(part, bytes) for part in shown)
-        if self._model.provider in WORDLESS:
-            texts, longest = 0, 0
+        if self._model.provider in WORDLESS:  # and context is not sent to it
+            texts, pictures, longest = 0, len(questions), 0
         most = self._price.most_micro_usd(texts, pictures, longest)
         provider = self._opened()
         row = self._reserve(questions, most)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -44,8 +44,25 @@ SCHEMA: dict[str, object] = {
     "additionalProperties": False,
 }
 
+_Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
 PROMPT_HASH = hash_of([SYSTEM, SCHEMA])
 """Of all that an answer depends on besides the pictures and the model."""
+
+
+class PictureAnnotation(BaseModel):
+    """What a provider that tells places found in a picture: a logo, a word that is read, or an object that is no brand.
+
+    `box`: left, top, width and height as shares of the picture's width and height, so that it holds for like pictures
+    of another size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Literal["logo", "text", "object"]
+    text: str = Field(max_length=500)
+    confidence: float = Field(ge=0, le=1)
+    box: tuple[_Share, _Share, _Share, _Share]
 
 
 class Answer(BaseModel):
@@ -57,6 +74,7 @@ class Answer(BaseModel):
     brand: str = ""
     confidence: float = Field(0.0, ge=0, le=1)
     text: str = ""
+    annotations: tuple[PictureAnnotation, ...] = ()
 
 
 class _NumberedAnswer(BaseModel):
@@ -65,6 +83,7 @@ class _NumberedAnswer(BaseModel):
     brand: str = Field(max_length=500)
     confidence: float = Field(allow_inf_nan=False)
     text: str = Field(max_length=5000)
+    annotations: tuple[PictureAnnotation, ...] = ()
 
 
 class _Answers(BaseModel):
@@ -100,4 +119,5 @@ def _answer(one: _NumberedAnswer) -> Answer:
     confidence = min(1.0, max(0.0, one.confidence))
     brand = " ".join(one.brand.split()) if one.outcome == "brand" else ""
     outcome = "unknown" if one.outcome == "brand" and not brand else one.outcome
-    return Answer(outcome=outcome, brand=brand, confidence=confidence, text=" ".join(one.text.split()))
+    text = " ".join(one.text.split())
+    return Answer(outcome=outcome, brand=brand, confidence=confidence, text=text, annotations=one.annotations)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,7 @@ from gpu_service.pictures import Picture
 from mpr_assets.escalation.candidates import (
     EscalationSettings,
     Group,
+    Place,
     candidates,
     choose,
 )
@@ -24,13 +25,13 @@ from mpr_assets.escalation.pictures import (
     to_look_at,
 )
 from mpr_assets.escalation.session import ask_in_turn
-from mpr_assets.escalation.verdicts import accept, resolve
+from mpr_assets.escalation.verdicts import Judge, placed, resolve
 from mpr_assets.stages import preprocess
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_resources.brands.brand_file import Brand, BrandList
 from mpr_resources.cloud.answers import Look
 from mpr_resources.cloud.asking import Outcome
-from mpr_resources.cloud.prompt import Answer
+from mpr_resources.cloud.prompt import Answer, PictureAnnotation
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.yaml_files.load import load_model
 from tests.crops import board
@@ -140,7 +141,8 @@ def test_what_is_blurred_in_all_its_frames_is_left_out() -> None:
 
 def test_a_cut_ends_at_the_frame() -> None:
     [group], _ = choose(table(row(0, x=600, y=340, w=100, h=100)), PLAIN)
-    assert cut(frame(0, None).picture.pixels, group.places[0], 0.5).shape == (70, 90, 3)
+    crop, area = cut(frame(0, None).picture.pixels, group.places[0], 0.5)
+    assert (crop.shape, area) == ((70, 90, 3), (550, 290, 90, 70))
 
 
 @pytest.mark.parametrize(
@@ -178,25 +180,79 @@ JUDGED: dict[str, tuple[Outcome, dict[str, Any], tuple[str | None, str]]] = {
 @pytest.mark.parametrize("case", JUDGED)
 def test_what_an_answer_is_worth(case: str) -> None:
     given, changes, expected = JUDGED[case]
-    assert accept(given, "", BRANDS, EscalationSettings.model_validate({"enabled": True, **changes})) == expected
+    found = Judge(BRANDS, EscalationSettings.model_validate({"enabled": True, **changes})).verdict(given, "")
+    assert (found.brand, found.reason) == expected
+
+
+def view(group: Group) -> CropView:
+    """A group's first place, seen in a picture that shows 26 px more on each side."""
+    place = group.places[0]
+    around = (place.x - 26, place.y - 26, place.w + 52, place.h + 52)
+    return CropView(group, board(1), Look(board(1)), (), place, around)
+
+
+def seen(kind: str, text: str, *box: float, confidence: float = 0.9) -> PictureAnnotation:
+    return PictureAnnotation.model_validate({"kind": kind, "text": text, "confidence": confidence, "box": box})
+
+
+def words(*said: str, confidence: float = 0.9) -> Outcome:
+    """Words that were read one beside the other, and no brand."""
+    read = (seen("text", text, at / 10, 0.5, 0.1, 0.25, confidence=confidence) for at, text in enumerate(said))
+    return Outcome(Answer(outcome="unknown", confidence=0.5, text=" ".join(said), annotations=tuple(read)), "p/m")
+
+
+READ: dict[str, tuple[Outcome, tuple[str | None, str, float, Any]]] = {
+    "no words": (words(), (None, "unknown", 0.5, None)),
+    "words that name nobody": (words("fly", "further"), (None, "unknown", 0.5, None)),
+    "a name of the list": (words("go", "ACME", "Motors"), ("Acme Motors", "", 0.9, (0.1, 0.5, 0.2, 0.25))),
+    "the words around it do not count": (words("by", "acme", "now"), ("Acme Motors", "", 0.9, (0.1, 0.5, 0.1, 0.25))),
+    "words that are no brand's": (words("Acme", "Street"), (None, "unknown", 0.5, None)),
+    "not sure": (words("Acme", confidence=0.5), (None, "below_threshold:Acme Motors", 0.5, None)),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_a_name_of_the_list_that_the_provider_read(case: str) -> None:
+    given, expected = READ[case]
+    found = Judge(BRANDS, PLAIN).verdict(given, "")
+    assert (found.brand, found.reason, found.confidence, found.box and tuple(np.round(found.box, 6))) == expected
+
+
+PLACED: dict[str, tuple[tuple[float, ...], tuple[int, int, int, int], tuple[int, int, int, int]]] = {
+    "the picture": ((0, 0, 1, 1), (100, 50, 224, 64), (74, 24, 276, 116)),
+    "a part of it": ((0.25, 0.5, 0.5, 0.25), (100, 50, 224, 64), (143, 82, 138, 29)),
+    "elsewhere in another frame": ((0.25, 0.5, 0.5, 0.25), (200, 60, 224, 64), (243, 92, 138, 29)),
+    "half as large": ((0.25, 0.5, 0.5, 0.25), (100, 50, 112, 32), (122, 66, 68, 14)),
+    "cut off by the frame": ((0.25, 0.5, 0.75, 0.5), (500, 280, 224, 64), (543, 312, 97, 48)),
+    "nothing is left": ((0.25, 0.5, 0.1, 0.1), (639, 359, 224, 64), (639, 359, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("case", PLACED)
+def test_where_the_provider_saw_it(case: str) -> None:
+    box, own, expected = PLACED[case]
+    [group], _ = choose(table(row(0)), PLAIN)
+    assert placed(cast(Any, box), view(group), own, (640, 360)) == expected
 
 
 def test_an_answer_holds_for_all_of_its_group_and_the_others_stay_as_they_are() -> None:
     rows = table(
         row(0, track=1), row(1, track=1), row(2, "Abcdef"), row(3, "2 - 1"), row(4, "Budget"), row(5, "Unsure")
     )
-    groups = {group.text: group for group in choose(rows, PLAIN)[0]}
+    groups = {group.text: view(group) for group in choose(rows, PLAIN)[0]}
+    logo = seen("logo", "Acme", 0.25, 0.5, 0.5, 0.25)
     given = [
-        (groups["Zyxwv"], brand("Acme", text="ACME")),
+        (groups["Zyxwv"], Outcome(Answer(outcome="brand", brand="Acme", confidence=0.9, annotations=(logo,)))),
         (groups["Abcdef"], Outcome(Answer(outcome="none", confidence=0.7))),
         (groups["Budget"], Outcome(why="budget")),
         (groups["Unsure"], brand("Zephyr", 0.2)),
     ]
-    found = resolve(rows, given, BRANDS, PLAIN, "cloud_vlm")
+    found = resolve(rows, given, BRANDS, PLAIN, "cloud_vlm", dict.fromkeys(range(6), (640, 360)))
     assert found.schema == pl.Schema(DETECTION_SCHEMA)
+    assert found.select("x", "y", "w", "h").rows() == [(143, 82, 138, 29)] * 2 + [(100, 50, 224, 64)] * 4
     assert found.select("seq", "brand", "confidence", "source", "text", "reason").rows() == [
-        (0, "Acme Motors", 0.9, "cloud_vlm", "ACME", ""),
-        (1, "Acme Motors", 0.9, "cloud_vlm", "ACME", ""),
+        (0, "Acme Motors", 0.9, "cloud_vlm", "Zyxwv", ""),
+        (1, "Acme Motors", 0.9, "cloud_vlm", "Zyxwv", ""),
         (2, None, 0.7, "cloud_vlm", "Abcdef", "no_brand_seen"),
         (3, None, 0.8, "ocr", "2 - 1", "no_brand"),
         (4, None, 0.8, "ocr", "Budget", "budget"),
@@ -206,15 +262,15 @@ def test_an_answer_holds_for_all_of_its_group_and_the_others_stay_as_they_are() 
 
 def test_a_name_that_no_list_has_is_spelt_one_way() -> None:
     rows = table(row(0, "Zarvox"), row(1, "Other"))
-    groups = {group.text: group for group in choose(rows, PLAIN)[0]}
+    groups = {group.text: view(group) for group in choose(rows, PLAIN)[0]}
     given = [(groups["Zarvox"], brand("Zar-Vox")), (groups["Other"], brand("ZAR VOX"))]
-    found = resolve(rows, given, BRANDS, PLAIN, "cloud_vlm")
+    found = resolve(rows, given, BRANDS, PLAIN, "cloud_vlm", {})
     assert found["brand"].to_list() == ["Zar-Vox", "Zar-Vox"]
 
 
 def shown(text: str) -> CropView:
     picture = board(len(text))
-    return CropView(Group(text, "no_brand"), picture, Look(picture), ())
+    return CropView(Group(text, "no_brand"), picture, Look(picture), (), Place(0, 0, 0, 9, 9, 1.0), (0, 0, 9, 9))
 
 
 def zarvox(confidence: float = 0.9) -> dict[str, Outcome]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
+from gpu_service.pictures import size_px
 from mpr_assets.stages.escalate_cloud import EscalateCloudSettings
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_cli.app import app
@@ -21,9 +23,16 @@ from tests.cloud_server import (
     said,
     serving,
 )
+from tests.google_server import KEY as GOOGLE_KEY
+from tests.google_server import GoogleServer
+from tests.google_server import serving as google_serving
 from tests.world import TIMELINE, Ran, World
 
-PRICES = "anthropic/m: {input: 1, output: 4, cached: 0.1}\nopenai/m: {input: 1, output: 4, cached: 0.1}\n"
+PRICES = """
+anthropic/m: {input: 1, output: 4, cached: 0.1}
+openai/m: {input: 1, output: 4, cached: 0.1}
+cloud_vision/logo+text: {input: 3000, output: 0, picture_tokens: 1}
+"""
 ON: dict[str, Any] = {"enabled": True, "models": ["anthropic/m"], "crops_per_request": 1}
 STAGES = ("match_brands", "escalate_vlm", "escalate_cloud", "corrections", "compile_report")
 
@@ -159,6 +168,65 @@ def test_what_fails_says_what_to_do(unlisted: World, cloud: CloudServer, case: s
     assert ran.failures()["escalate_cloud"].endswith(sentence)
     assert ran.attempts_again() == 0
     assert KEY not in str(ran.failures())
+
+
+VISION: dict[str, Any] = {"models": ["cloud_vision/logo+text", "anthropic/m"]}
+
+
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleServer]:
+    """Sees a logo in the middle of each picture, half as wide and half as high."""
+
+    def logo(one: dict[str, Any]) -> dict[str, Any]:
+        width, height = size_px(base64.b64decode(one["image"]["content"])) or (0, 0)
+        corners = [{"x": width * x // 4, "y": height * y // 4} for x in (1, 3) for y in (1, 3)]
+        said = {"description": "Acme Motors", "score": 0.75, "boundingPoly": {"vertices": corners}}
+        return {"logoAnnotations": [said]}
+
+    answer = lambda asked: (200, {"responses": [logo(one) for one in asked.body["requests"]]})  # noqa: E731
+    with google_serving(answer) as server:
+        monkeypatch.setenv("GOOGLE_VISION_API_KEY", GOOGLE_KEY)
+        monkeypatch.setenv("GOOGLE_VISION_BASE_URL", server.url)
+        yield server
+
+
+def test_cloud_vision_says_where_and_is_paid_by_the_picture(
+    unlisted: World, cloud: CloudServer, google: GoogleServer
+) -> None:
+    crops = unlisted.table("match_brands").rows
+    ran = run(unlisted, **VISION, max_usd_run=0.003)
+    assert ran.success, ran.failures()
+    found = unlisted.table("escalate_cloud").rows.sort("seq")
+    assert found["brand"].unique().to_list() == ["Acme Motors"]
+    for before, after in zip(crops.sort("seq").iter_rows(named=True), found.iter_rows(named=True), strict=True):
+        around = round(0.4 * before["h"])
+        expected = [
+            before["x"] + before["w"] / 4 - around / 2, before["y"] + before["h"] / 4 - around / 2,
+            before["w"] / 2 + around, before["h"] / 2 + around,
+        ]  # fmt: skip
+        assert [after[side] for side in "xywh"] == pytest.approx(expected, abs=2)
+    assert (len(google.asked), cloud.requests) == (1, [])
+    assert [one["image"].keys() for one in google.asked[0].body["requests"]] == [{"content"}], "the crop alone"
+    assert ran.metadata("escalate_cloud")["usd"] == 0.003, "one picture, at the price of its two features"
+    assert ran.metadata("escalate_cloud")["beyond_budget"] == 0, "a limit of just that is enough"
+    again = run(unlisted, **VISION, max_usd_run=0.0, min_confidence=0.7)
+    assert (again.metadata("escalate_cloud")["usd"], len(google.asked)) == (0.0, 1)
+    assert unlisted.table("escalate_cloud").rows.select(*"xywh").rows() == found.select(*"xywh").rows()
+    assert [name for name, data in unlisted.listing().items() if GOOGLE_KEY.encode() in data] == []
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_where_cloud_vision_fails_the_next_model_is_asked(
+    unlisted: World, cloud: CloudServer, google: GoogleServer, status: int
+) -> None:
+    google.answer = lambda _: (status, {"error": {"message": "later"}})
+    ran = run(unlisted, **VISION, attempts=1)
+    assert ran.success, ran.failures()
+    assert (len(google.asked), len(cloud.requests)) == (1, 1)
+    metadata = ran.metadata("escalate_cloud")
+    assert (metadata["answered_by_anthropic/m"], metadata["usd"]) == (1, pytest.approx(1110e-6))
+    boxes = unlisted.table("match_brands").rows.sort("seq").select(*"xywh").rows()
+    assert unlisted.table("escalate_cloud").rows.sort("seq").select(*"xywh").rows() == boxes
 
 
 def test_the_bill(unlisted: World, cloud: CloudServer, monkeypatch: pytest.MonkeyPatch) -> None:
