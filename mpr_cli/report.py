@@ -14,7 +14,8 @@ from rich.table import Table
 
 from gpu_service.errors import BadInput
 from mpr_assets.report.measures import measures
-from mpr_assets.report.media_equivalent import RateCard, equivalents
+from mpr_assets.report.media_equivalent import RateCard, equivalents, refuse_unknown_placements
+from mpr_assets.report.placement import PlacementSettings
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
@@ -193,7 +194,10 @@ def report_of(timeline: str, stale: Staleness | None = None, card: RateCard | No
     brands = measures(exposures.rows, chunks.rows).drop("seconds")
     told = _told(store, timeline)
     made = [OverriddenStage(one["stage"], one["overrides"]) for one in told.get("stages", []) if one.get("overrides")]
-    costs = {} if card is None else equivalents(exposures.rows, card)
+    costs = {}
+    if card is not None:
+        refuse_unknown_placements(card, _possible_placements(told))
+        costs = equivalents(exposures.rows, card)
     told_card = told.get("rate_card")
     page = Keys.report(timeline, "report.html")
     link, signed = store.web(page), store.link(page, LINK_S)
@@ -348,6 +352,13 @@ def _mentioned(told: Mapping[str, Any]) -> list[MentionedBrand]:
 
 def _times(number: int) -> str:
     return f"{number} time{'' if number == 1 else 's'}"
+
+
+def _possible_placements(told: Mapping[str, Any]) -> list[str]:
+    """What marks may stand on by the settings that made a `report.json`."""
+    made = {one["stage"]: one["settings"] for one in told.get("stages", [])}
+    named = made.get("compile_report", {}).get("object_placements", {})
+    return PlacementSettings(object_placements=named).possible_placements
 
 
 def _told(store: Storage, timeline: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ reads the same text in every strip; the package onnx is not needed. The fields a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,23 @@ SIDE_PX = 64
 
 def write_detector(path: Path, confidence: float) -> None:
     """A model that takes a picture of `SIDE_PX` and answers (1, 1, 6): corners, score and class of one box."""
-    box = np.array([8, 8, 40, 24, confidence, 0], np.float32).reshape(1, 1, 6)
-    path.write_bytes(_always(box, _value(b"picture", 1, 3, SIDE_PX, SIDE_PX)))
+    write_boxes(path, [((8, 8, 40, 24), "0", confidence)], says=False)
+
+
+def write_boxes(
+    path: Path, boxes: Sequence[tuple[tuple[float, float, float, float], str, float]], *, says: bool = True
+) -> None:
+    """A detector that finds these boxes in every picture.
+
+    Args:
+        boxes: corners in px of the `SIDE_PX` that a picture is brought to, grey around it; label; confidence.
+        says: it carries its labels, as Ultralytics' exports do.
+    """
+    labels = sorted({label for _, label, _ in boxes})
+    rows = [(*corners, confidence, labels.index(label)) for corners, label, confidence in boxes]
+    answer = np.array(rows, np.float32).reshape(1, -1, 6)
+    told = _bytes(14, _bytes(1, b"names") + _bytes(2, repr(dict(enumerate(labels))).encode())) if says else b""
+    path.write_bytes(_always(answer, _value(b"picture", 1, 3, SIDE_PX, SIDE_PX)) + told)
 
 
 def write_reader(path: Path, text: str, characters: str, *, says: bool = True) -> None:

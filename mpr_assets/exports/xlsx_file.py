@@ -23,7 +23,8 @@ MOST_LETTERS = 32_767
 
 
 def xlsx(tables: ReportTables) -> bytes:
-    """Sheets `Brands`, `Exposures` and `Timeline`. Names are text, whatever they begin with.
+    """Sheets `Brands`, `Exposures`, `Timeline`, and `Objects` where some were seen. Names are text, whatever they begin
+    with.
 
     Raises:
         BadInput: there are more exposures than a sheet holds.
@@ -43,6 +44,8 @@ def xlsx(tables: ReportTables) -> bytes:
         _add(book, "Brands", tables.measures)
         _add(book, "Exposures", tables.exposures)
         _add(book, "Timeline", _about(tables))
+        if tables.report.objects:
+            _add(book, "Objects", _objects(tables))
     return buffer.getvalue()
 
 
@@ -56,6 +59,11 @@ def _about(tables: ReportTables) -> pl.DataFrame:
         *((f"source {number}", one.name, None) for number, one in enumerate(report.sources, start=1)),
     ]
     return pl.DataFrame(facts, {"what": pl.String, "text": pl.String, "number": pl.Int64}, orient="row")
+
+
+def _objects(tables: ReportTables) -> pl.DataFrame:
+    rows = [one.model_dump(exclude={"spans", "brands_ms"}) | {"times": len(one.spans)} for one in tables.report.objects]
+    return pl.DataFrame(rows)
 
 
 def _add(book: Workbook, name: str, rows: pl.DataFrame) -> None:

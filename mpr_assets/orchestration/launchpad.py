@@ -71,6 +71,8 @@ def _launchpad_type(annotation: Any) -> Any:
     origin, options = get_origin(annotation), get_args(annotation)
     if origin in (tuple, list):
         return list[Any]
+    if origin is dict:
+        return dict[str, Any]
     kinds = {type(one) if origin is Literal else _launchpad_type(one) for one in options if one is not type(None)}
     return kinds.pop() if len(kinds) == 1 else Any
 

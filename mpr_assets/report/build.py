@@ -20,6 +20,7 @@ from mpr_assets.report.model import (
     EvidenceBox,
     Exposure,
     Mention,
+    OnScreenObject,
     Report,
     ReportChunk,
     ReportSource,
@@ -56,10 +57,11 @@ def build_report(
     rule: RuleName = "all",
     card: RateCard | None = None,
     said: tuple[tuple[Mention, ...], tuple[Caption, ...]] = ((), ()),
+    objects: tuple[OnScreenObject, ...] = (),
 ) -> Report:
     """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names.
 
-    `said`: the mentions, and the lines of the transcript.
+    `said`: the mentions, and the lines of the transcript. `objects`: what was on screen beside the brands.
     """
     exposures = measured.exposures
     evidence = _evidence(exposures, detections, frames, subject)
@@ -106,6 +108,7 @@ def build_report(
         unlisted=unlisted,
         mentions=said[0],
         captions=said[1],
+        objects=objects,
         stages=tuple(subject.stages),
     )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated
 
 import polars as pl
+from pydantic import StringConstraints
 
 EXPOSURE_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "brand": pl.String,
@@ -44,8 +45,10 @@ CELLS = (
     "bottom left", "bottom", "bottom right",
 )  # fmt: skip
 """The cells of the 3 x 3 grid by their numbers."""
-Placement: TypeAlias = Literal["board", "shirt", "overlay", "product", "unknown"]
-"""What a brand stands on."""
+UNKNOWN = "unknown"
+PLACEMENTS = ("board", "shirt", "overlay", "product", UNKNOWN)
+"""What a brand stands on; settings may name more."""
+PlacementName = Annotated[str, StringConstraints(min_length=1, max_length=40, strip_whitespace=True)]
 
 
 def inferred_spans(inferred: str) -> list[tuple[int, int]]:

@@ -13,12 +13,12 @@ from mpr_assets.report.counting_rules import RuleName
 from mpr_assets.report.exposure_measures import measured_exposures
 from mpr_assets.report.media_equivalent import RateCard
 from mpr_assets.report.pixel_measures import GetPictures, pixel_measures
-from mpr_assets.report.placement import Surroundings, placements
+from mpr_assets.report.placement import PlacementSettings, Surroundings, placements
 from mpr_assets.report.presence import presence
 from mpr_assets.report.quality import QualityWeights
 
 
-class MeasureSettings(QualityWeights):
+class MeasureSettings(QualityWeights, PlacementSettings):
     """What counts, and how much of the pixels is looked at."""
 
     counting_rule: RuleName = Field(
@@ -73,6 +73,6 @@ def measure(
     """
     seen = presence(exposures, detections, frames, spans)
     on_pixels = pixel_measures(seen, detections, settings.measured_frames, pictures)
-    placed = placements(seen, detections, frames, spans, around, motion)
+    placed = placements(seen, detections, frames, spans, around, motion, settings)
     rows = measured_exposures(exposures, seen, on_pixels, placed, settings.counting_rule, settings, card)
     return Measured(rows, brand_measures(rows, seen, chunks), cells(seen))

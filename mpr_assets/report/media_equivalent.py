@@ -6,6 +6,7 @@ of an exposure. It is defined in docs/measures.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import polars as pl
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
-from mpr_assets.report.exposure_table import Placement
+from mpr_assets.report.exposure_table import PlacementName
 
 SPOT_MS = 30_000
 
@@ -23,19 +24,33 @@ class RateCard(Settings):
 
     currency: str = Field(min_length=1, max_length=12, description="in which rates are, such as EUR; only shown")
     per_30s: float = Field(gt=0, le=1e12, description="what 30 s of advertising cost in such a programme")
-    weights: dict[Placement, Annotated[float, Field(ge=0, le=1)]] = Field(
+    weights: dict[PlacementName, Annotated[float, Field(ge=0, le=1)]] = Field(
         {}, description="what a second on a placement counts, 0 to 1; 1 for those that are not named"
     )
     by_quality: bool = Field(True, description="whether an exposure counts only as much as its quality")
+
+
+def refuse_unknown_placements(card: RateCard, possible: Sequence[str]) -> None:
+    """
+    Raises:
+        BadInput: it weighs a placement that no exposure can have.
+    """
+    unknown = sorted(card.weights.keys() - set(possible))
+    if unknown:
+        raise BadInput(
+            f"The rate card weighs on what no mark can stand: {', '.join(unknown)}",
+            f"name {', '.join(possible)}, or what compile_report.object_placements names",
+        )
 
 
 def media_equivalent(card: RateCard | None) -> pl.Expr:
     """Over the columns of MEASURED_SCHEMA: an exposure's equivalent in the card's currency; null without a card."""
     if card is None:
         return pl.lit(None, pl.Float64)
-    weights = {str(placement): weight for placement, weight in card.weights.items()}
     weight = (
-        pl.col("placement").replace_strict(weights, default=1.0, return_dtype=pl.Float64) if weights else pl.lit(1.0)
+        pl.col("placement").replace_strict(card.weights, default=1.0, return_dtype=pl.Float64)
+        if card.weights
+        else pl.lit(1.0)
     )
     quality = pl.col("quality") if card.by_quality else pl.lit(1.0)
     return (pl.col("counted_ms") / SPOT_MS * card.per_30s * weight * quality).round(2)

@@ -115,8 +115,13 @@ class Exposure(ReportModel):
     contrast: float | None = Field(None, description="0 to 1; null: not measured")
     clarity: float | None = Field(None, description="0 to 1; null: not measured")
     quality: float | None = Field(None, description="0 to 1, by the weights of the profile")
-    placement: str | None = Field(None, description="board, shirt, overlay, product or unknown")
+    placement: str | None = Field(
+        None, description="board, shirt, overlay, product, what object_placements names, or unknown"
+    )
     placement_reason: str | None = Field(None, description="the rule that tells so; empty: none does")
+    placement_object: str | None = Field(
+        None, description="label of the object that it is on; empty: no object tells the placement"
+    )
     counted_ms: int | None = Field(None, description="what counts of it by the report's counting rule")
     nielsen_1s_ms: int | None = None
     mrc_2s_ms: int | None = None
@@ -193,6 +198,22 @@ class Mention(ReportModel):
     context: str = Field(description="the words around it")
 
 
+class OnScreenObject(ReportModel):
+    """What detectors of objects saw under one label, beside the brands: a person, a car. It is no brand's time."""
+
+    label: str
+    screen_ms: int = Field(description="time with at least one on screen")
+    share: float = Field(description="that time in the timeline, 0 to 1")
+    frames: int = Field(description="sampled frames with at least one")
+    mean_at_once: float = Field(description="mean number over the time with at least one")
+    max_at_once: int
+    confidence: float = Field(description="mean over all boxes, 0 to 1")
+    first_ms: int
+    last_ms: int
+    spans: tuple[tuple[int, int], ...] = Field(description="when: spans on the timeline's clock, half-open")
+    brands_ms: dict[str, int] = Field(description="time seen of the exposures that are on such an object, by brand")
+
+
 class Caption(ReportModel):
     """A line of the transcript."""
 
@@ -240,5 +261,8 @@ class Report(ReportModel):
     counted: tuple[Counted, ...] = Field((), description="what counts by each rule")
     unlisted: tuple[UnlistedText, ...] = Field((), description="what was read and is not in the list, longest first")
     mentions: tuple[Mention, ...] = Field((), description="brands that are said, in the order of time")
+    objects: tuple[OnScreenObject, ...] = Field(
+        (), description="people and things that detectors of objects saw, those longest on screen first"
+    )
     captions: tuple[Caption, ...] = Field((), description="the transcript in lines; empty: nothing was transcribed")
     stages: tuple[StageProvenance, ...]

@@ -37,8 +37,9 @@ from mpr_assets.report.exposures import (
 from mpr_assets.report.heard import NOTHING_HEARD, Heard, captions, mentions
 from mpr_assets.report.mark_spans import marks_of
 from mpr_assets.report.measured import NOTHING_AROUND, MeasureSettings, measure
-from mpr_assets.report.media_equivalent import RateCard
+from mpr_assets.report.media_equivalent import RateCard, refuse_unknown_placements
 from mpr_assets.report.model import StageProvenance
+from mpr_assets.report.objects import objects_of, on_screen
 from mpr_assets.report.overview import overview
 from mpr_assets.report.page.pictures import GetPicture
 from mpr_assets.report.page.render import PageSettings, render_page
@@ -48,6 +49,7 @@ from mpr_assets.report.refinement import Edge, EdgeTime, Refine
 from mpr_assets.report.source_names import source_names
 from mpr_assets.report.unlisted import unlisted_texts
 from mpr_assets.stages import corrections, escalate_cloud, escalate_vlm, match_brands
+from mpr_assets.timelines.chunks import timeline_ms
 from mpr_assets.timelines.spec import ChunkSpec
 from mpr_resources.brands.registry import Airing, BrandSighting
 from mpr_resources.media.fence import fenced
@@ -57,7 +59,7 @@ from mpr_resources.storage.tables import StageTable, TableHeader, hash_of
 from mpr_resources.yaml_files.load import load_file
 from mpr_resources.yaml_files.read import read_file
 
-CODE_VERSION = "6.3"
+CODE_VERSION = "6.4"
 
 SCHEMA = MEASURED_SCHEMA
 
@@ -108,6 +110,9 @@ class ReportFiles:
     report_html: str
 
 
+NO_OBJECTS = pl.DataFrame()
+
+
 def _no_times(_stages: Sequence[str]) -> Mapping[str, StageTime]:
     return {}
 
@@ -132,6 +137,7 @@ def compile_report(
     times: Callable[[Sequence[str]], Mapping[str, StageTime]] = _no_times,
     read: Callable[[str], bytes] = _no_frame,
     heard: Heard = NOTHING_HEARD,
+    objects: pl.DataFrame = NO_OBJECTS,
 ) -> ReportFiles:
     """Compile a timeline's report.
 
@@ -147,11 +153,14 @@ def compile_report(
         around: what else was found on frames; it tells what brands stand on.
         card: the user's rate card; None: nothing is said in money.
         times: of the stages. read: gives the bytes of a frame by its key; both for exports that hold them.
-        heard: what was said.
+        heard: what was said. objects: rows of `objects_of`.
 
     Raises:
         ValueError: the tables do not fit together.
+        BadInput: the card weighs a placement that there is not.
     """
+    if card is not None:
+        refuse_unknown_placements(card, settings.possible_placements)
     found = exposures(detections, frames, scenes, chunks, settings, motion, refine)
     spans = frame_spans(frames, scenes, chunks)
     stream = pictures or (lambda seqs: ((seq, picture(seq)) for seq in seqs))
@@ -159,7 +168,8 @@ def compile_report(
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
     said = mentions(heard), captions(heard)
     rule = settings.counting_rule
-    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, rule, card, said)
+    beside = on_screen(objects, spans, measured.exposures, timeline_ms(chunks))
+    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, rule, card, said, beside)
     page = render_page(report, spans, picture, settings, subject.stage_of_source)
     marks = partial(marks_of, measured.exposures, detections, frames, spans)
     tables = ReportTables(report, measured.exposures, measured.brands, Behind(marks, times, read, page.encode))
@@ -355,6 +365,7 @@ def stage(
         frame_key=folder.key,
         stage_of_source=STAGE_OF_SOURCE,
     )
+    objects = objects_of(detect_objects.rows, detecting[match_brands.stage.name].rows)
     compiled = compile_report(
         without_rejected(
             pl.concat([detecting[one.name].rows for one in DETECTING]), detecting[corrections.stage.name].rows
@@ -368,11 +379,12 @@ def stage(
         picture_motion(lambda seq: folder.read(seq, decode=False)),
         folder.stream,
         _refine(run, timeline, extract_frames.header) if run.settings.refine_edges else None,
-        surroundings(detect_edges.rows, detect_objects.rows, field_segmentation.rows),
+        surroundings(detect_edges.rows, objects, field_segmentation.rows),
         None if run.settings.rate_card is None else load_file(_rate_card(run), RateCard),
         partial(stage_times, run.storage, run.timeline),
         run.storage.get,
         Heard(match_speech.rows, transcribe.rows),
+        objects,
     )
     files = {**compiled.files, PAGE: compiled.report_html.encode()}
     for name, data in files.items():

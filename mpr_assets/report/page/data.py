@@ -57,6 +57,7 @@ def page_data(report: Report, to_storage: str) -> str:
     exposures = [one for brand in report.brands for one in brand.exposures]
     kinds = list(dict.fromkeys(kind for one in exposures for kind in one.source.split("+")))
     placements = sorted({one.placement for one in exposures if one.placement})
+    objects = sorted({one.placement_object or "" for one in exposures})
     reasons = sorted({one.placement_reason or "" for one in exposures})
     sources = [source.name for source in report.sources]
     frames = sorted({one.evidence.seq: one.evidence for one in exposures}.values(), key=lambda one: one.seq)
@@ -75,6 +76,7 @@ def page_data(report: Report, to_storage: str) -> str:
         "kinds": [[kind, SOURCE_WORDS.get(kind, kind)] for kind in kinds],
         "cells": CELLS,
         "placements": placements,
+        "objects": objects,
         "reasons": reasons,
         "currency": report.rate_card.currency if report.rate_card else None,
         "rule": report.counting_rule,
@@ -91,6 +93,7 @@ def page_data(report: Report, to_storage: str) -> str:
             "position": [CELLS.index(one.position) if one.position else None for one in exposures],
             "placement": [placements.index(one.placement) if one.placement else None for one in exposures],
             "placement_reason": [reasons.index(one.placement_reason or "") for one in exposures],
+            "placement_object": [objects.index(one.placement_object or "") for one in exposures],
             "media_equivalent": [one.media_equivalent for one in exposures] if report.rate_card else [],
             "frame": [place_of_frame[one.evidence.seq] for one in exposures],
         },

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -133,6 +133,7 @@ def render_page(
         units=LANE_UNITS,
         cuts=_marks_path(report.cuts_ms, report.duration_ms),
         said=_said(report),
+        objects=[(one, _bars_path(one.spans, report.duration_ms)) for one in report.objects],
         edges=_marks_path([chunk.timeline_start_ms for chunk in report.chunks[1:]], report.duration_ms),
         any_ms=_any_brand_ms(report),
         bridged=any(one.inferred for brand in report.brands for one in brand.exposures),
@@ -288,11 +289,15 @@ def _said(report: Report) -> list[tuple[str, int, str]]:
 
 
 def _lane_path(exposures: Sequence[Exposure | Mention], duration_ms: int) -> str:
+    return _bars_path([(one.start_ms, one.end_ms) for one in exposures], duration_ms)
+
+
+def _bars_path(spans_ms: Iterable[tuple[int, int]], duration_ms: int) -> str:
     """Bars as an SVG path of horizontal lines; neighbours that touch at this scale are one."""
     bars: list[list[int]] = []
-    for one in exposures:
-        start = one.start_ms * LANE_UNITS // duration_ms
-        end = max(one.end_ms * LANE_UNITS // duration_ms, start + 3)
+    for start_ms, end_ms in spans_ms:
+        start = start_ms * LANE_UNITS // duration_ms
+        end = max(end_ms * LANE_UNITS // duration_ms, start + 3)
         if bars and start <= bars[-1][1]:
             bars[-1][1] = max(bars[-1][1], end)
         else:

@@ -8,7 +8,13 @@ import polars as pl
 import pytest
 
 from gpu_service.errors import BadInput
-from mpr_assets.report.media_equivalent import RateCard, equivalents, media_equivalent
+from mpr_assets.report.media_equivalent import (
+    RateCard,
+    equivalents,
+    media_equivalent,
+    refuse_unknown_placements,
+)
+from mpr_assets.report.placement import PlacementSettings
 from mpr_resources.yaml_files.load import load_model
 
 ROWS = {"brand": pl.String, "counted_ms": pl.Int64, "placement": pl.String, "quality": pl.Float64}
@@ -45,7 +51,6 @@ REFUSED = {
     "empty": ("", "is empty"),
     "no rate": ("currency: EUR", "per_30s"),
     "nothing for 30 s": ("{currency: EUR, per_30s: 0}", "per_30s"),
-    "another placement": ("{currency: EUR, per_30s: 10, weights: {shoe: 1}}", "shoe"),
     "more than all": ("{currency: EUR, per_30s: 10, weights: {board: 2}}", "board"),
     "a key that is none": ("{currency: EUR, per_30s: 10, per_60s: 1}", "per_60s"),
 }
@@ -56,3 +61,14 @@ def test_cards_that_are_none(case: str) -> None:
     text, told = REFUSED[case]
     with pytest.raises(BadInput, match=told):
         load_model(Path("rates.yaml"), text, RateCard)
+
+
+def test_a_placement_that_there_is_not_is_refused() -> None:
+    card = RateCard(currency="EUR", per_30s=10, weights={"board": 0.5, "shoe": 1, "helmet": 1})
+    own = PlacementSettings(object_placements={"helmet": "helmet", "boot": "shoe"})
+    refuse_unknown_placements(card, own.possible_placements)
+    refuse_unknown_placements(RateCard(currency="EUR", per_30s=10), PlacementSettings().possible_placements)
+    with pytest.raises(
+        BadInput, match="no mark can stand: helmet, shoe; name board, shirt, overlay, product, unknown, or"
+    ):
+        refuse_unknown_placements(card, PlacementSettings().possible_placements)

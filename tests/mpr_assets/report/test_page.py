@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 
 from gpu_service.pictures import Picture, decode
@@ -29,7 +30,15 @@ from mpr_assets.report.page.render import (
     seconds,
     tenths,
 )
-from mpr_assets.stages.compile_report import STAGE_OF_SOURCE, CompileReportSettings, ReportFiles, compile_report
+from mpr_assets.report.placement import Surroundings, surroundings
+from mpr_assets.stages import detect_edges, detect_objects, field_segmentation
+from mpr_assets.stages.compile_report import (
+    NO_OBJECTS,
+    STAGE_OF_SOURCE,
+    CompileReportSettings,
+    ReportFiles,
+    compile_report,
+)
 from tests.mpr_assets.report.tables import (
     HEIGHT,
     WIDTH,
@@ -40,6 +49,7 @@ from tests.mpr_assets.report.tables import (
     scenes,
 )
 
+NO_REGIONS, NO_FIELD = (pl.DataFrame(schema=stage.SCHEMA) for stage in (detect_edges, field_segmentation))
 SPANS = chunks(("a.mp4", 10_000, 12_000), ("b.mp4", 3_000, 4_000))
 SAMPLED = frames([0, 500, 1000, 1500], [2000, 2500])
 SHOTS = scenes([0, 0, 1, 1, 2, 2])
@@ -67,6 +77,7 @@ def compiled(
     kept: bool = True,
     settings: CompileReportSettings = CompileReportSettings(max_gap_ms=0),  # noqa: B008
     card: RateCard | None = None,
+    objects: pl.DataFrame = NO_OBJECTS,
 ) -> ReportFiles:
     subject = Subject(name, "generic", looked_for, [OCR, SKIPPED], lambda seq: f"frames/{seq}.jpg", STAGE_OF_SOURCE)
     return compile_report(
@@ -78,7 +89,20 @@ def compiled(
         subject,
         picture if kept else lambda seq: None,
         card=card,
+        around=Surroundings() if objects.is_empty() else surroundings(NO_REGIONS, objects, NO_FIELD),
+        objects=objects,
     )
+
+
+def objects(*rows: tuple[int, str, tuple[int, int, int, int]]) -> pl.DataFrame:
+    """Each row: frame, label, box; in px of the pictures that are detected in."""
+    full = [
+        dict.fromkeys(detect_objects.SCHEMA)
+        | dict(zip("xywh", box, strict=True))
+        | {"seq": seq, "label": label, "confidence": 0.5, "engine": "yolo"}
+        for seq, label, box in rows
+    ]
+    return pl.DataFrame(full, detect_objects.SCHEMA)
 
 
 class Page(HTMLParser):
@@ -153,6 +177,25 @@ def test_lanes_table_and_evidence() -> None:
     assert "0:01.00; in a.mp4 at 0:01.00" in page.text
     assert "logo, in match_brands" in page.text
     assert "“ACME”" in page.text
+
+
+def test_objects_and_what_stands_on_them() -> None:
+    on_all = [(seq, "person", (0, 0, 150, 100)) for seq in (0, 2)]
+    html = compiled([detection(0), detection(4, "Bolt")], objects=objects(*on_all)).report_html
+    page, data = Page(html), data_of(html)
+    assert page.open == []
+    assert "person 0.8 s 25.0 % 1.0 1 0:00.0 0:01.2 0.50 Acme 0.3 s" in page.text
+    assert page.count("svg", **{"aria-label": "person is on screen for 0.8 s"}) == 1
+    assert data["objects"] == ["", "person"]
+    assert data["exposures"]["placement_object"] == [1, 0]
+    assert (data["placements"], data["exposures"]["placement"]) == (["shirt", "unknown"], [0, 1])
+
+
+def test_objects_alone_and_none() -> None:
+    assert "People and things" not in Page(compiled([detection(0)]).report_html).text
+    page = Page(compiled([], objects=objects((0, "car", (0, 0, 50, 50)))).report_html)
+    assert "No brand was found" in page.text
+    assert "car 0.3 s 8.3 % 1.0 1 0:00.0 0:00.2 0.50 –" in page.text
 
 
 def test_how_it_was_made() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from mpr_assets.report.exposures import ExposureSettings, exposures, frame_spans
-from mpr_assets.report.placement import PLACEMENT_SCHEMA, Surroundings, placements, surroundings
+from mpr_assets.report.placement import PLACEMENT_SCHEMA, PlacementSettings, Surroundings, placements, surroundings
 from mpr_assets.report.presence import presence
 from mpr_assets.stages import detect_edges, detect_objects, field_segmentation
 from tests.mpr_assets.report.tables import chunks, detection, detections, frames, scenes
@@ -33,6 +34,22 @@ class Case:
     pan: float | None = 0.0
     shots: list[int] = field(default_factory=lambda: [0] * 8)
     around: Surroundings = field(default_factory=Surroundings)
+    on: str = ""
+    named: dict[str, str] = field(default_factory=dict)
+    dropped: dict[int, int] = field(default_factory=dict)
+
+
+AROUND = (45, 20, 30, 60)
+"""Around the mark of `at(50)`."""
+
+
+def things(*objects: tuple[Box, str], on: Sequence[int] = range(8)) -> Surroundings:
+    return Surroundings(objects=dict.fromkeys(on, objects))
+
+
+def in_turn(labels: Sequence[str]) -> Surroundings:
+    """One object a frame with a mark, all at one place."""
+    return Surroundings(objects={seq: [(AROUND, label)] for seq, label in enumerate(labels)})
 
 
 def boards(*boxes: Box) -> dict[int, list[Box]]:
@@ -58,13 +75,40 @@ CASES = {
     "in a region over a field": Case([at(50)] * 3, "board", around=Surroundings(boards(WIDE), fields=ON_THE_FIELD)),
     "beside a region": Case([at(50)] * 3, "unknown", around=Surroundings(boards((0, 60, 200, 20)))),
     "on a region, still while the camera moves": Case([at(50)] * 3, "overlay", 10, around=Surroundings(boards(WIDE))),
-    "on a person": Case([at(50)] * 3, "shirt", around=Surroundings(people=boards((45, 20, 30, 60)))),
-    "on a person on one frame of three": Case(
-        [at(50)] * 3, "unknown", around=Surroundings(people={0: [(45, 20, 30, 60)]})
+    "on a person": Case([at(50)] * 3, "shirt", around=things((AROUND, "person")), on="person"),
+    "on a person, spelt otherwise": Case([at(50)] * 3, "shirt", around=things((AROUND, "T_Shirt")), on="T_Shirt"),
+    "on a person on one frame of three": Case([at(50)] * 3, "unknown", around=things((AROUND, "person"), on=[0])),
+    "on a bottle": Case([at(50)] * 3, "product", around=things((AROUND, "bottle")), on="bottle"),
+    "on a bottle before a person": Case(
+        [at(50)] * 3, "product", around=things(((0, 0, 200, 100), "person"), (AROUND, "bottle")), on="bottle"
     ),
-    "on a bottle": Case(
-        [at(50)] * 3, "product", around=Surroundings(things={seq: [((45, 20, 30, 60), "bottle")] for seq in range(8)})
+    "on a person before a car": Case(
+        [at(50)] * 3, "shirt", around=things((AROUND, "person"), ((0, 0, 200, 100), "car")), on="person"
     ),
+    "half on a bottle": Case([at(50)] * 3, "unknown", around=things(((40, 20, 20, 60), "bottle"))),
+    "more than half on a bottle": Case(
+        [at(50)] * 3, "product", around=things(((40, 20, 21, 60), "bottle")), on="bottle"
+    ),
+    "on what tells nothing": Case([at(50)] * 3, "unknown", around=things((AROUND, "dog"))),
+    "on what tells nothing, before a person": Case(
+        [at(50)] * 3, "shirt", around=things((AROUND, "dog"), ((0, 0, 200, 100), "person")), on="person"
+    ),
+    "on what settings name": Case(
+        [at(50)] * 3, "headgear", around=things((AROUND, "Helmet")), on="Helmet", named={"helmet": "headgear"}
+    ),
+    "on what settings take away": Case(
+        [at(50)] * 3, "unknown", around=things((AROUND, "person")), named={"person": "unknown"}
+    ),
+    "on a shirt, then on a person": Case(
+        [at(50)] * 4, "shirt", around=in_turn(["jersey", "person", "person", "dog"]), on="person"
+    ),
+    "on two things, neither most of the time": Case(
+        [at(50)] * 4, "unknown", around=in_turn(["car", "car", "man", "dog"])
+    ),
+    "on one frame of two, which stands for most of the time": Case(
+        [at(50)] * 2, "product", around=things((AROUND, "car"), on=[0]), on="car", dropped={1: 0, 2: 0}
+    ),
+    "on a car, still while the camera moves": Case([at(50)] * 3, "overlay", 10, around=things((AROUND, "car"))),
     "against the camera, on the field": Case(
         [at(90), at(70), at(50)], "shirt", 10, around=Surroundings(fields=ON_THE_FIELD)
     ),
@@ -79,14 +123,17 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_placements(name: str) -> None:
     case = CASES[name]
-    found = detections(*(detection(seq, box=box) for seq, box in enumerate(case.places)))
-    shots = scenes(case.shots)
+    kept = [seq for seq in range(8) if seq not in case.dropped]
+    found = detections(*(detection(seq, box=box) for seq, box in zip(kept, case.places, strict=False)))
+    shots = scenes(case.shots, case.dropped)
     spans = frame_spans(SAMPLED, shots, FOUR_SECONDS)
     seen = presence(exposures(found, SAMPLED, shots, FOUR_SECONDS, ExposureSettings()), found, SAMPLED, spans)
     moved = None if case.pan is None else (case.pan, 0.0)
-    table = placements(seen, found, SAMPLED, spans, case.around, lambda _before, _after: moved)
+    settings = PlacementSettings(object_placements=case.named)
+    table = placements(seen, found, SAMPLED, spans, case.around, lambda _before, _after: moved, settings)
     assert table.schema == pl.Schema(PLACEMENT_SCHEMA)
     assert set(table["placement"]) == {case.expected}
+    assert set(table["placement_object"]) == {case.on}
     assert all((reason == "") == (case.expected == "unknown") for reason in table["placement_reason"])
 
 
@@ -109,12 +156,14 @@ def test_surroundings() -> None:
         rows(detect_edges.SCHEMA, {"seq": 5, **box}),
         rows(
             detect_objects.SCHEMA,
-            {"seq": 5, "label": "person", **box}, {"seq": 6, "label": "car", **box}, {"seq": 6, "label": "Acme", **box},
+            {"seq": 5, "label": "person", **box}, {"seq": 6, "label": "car", **box}, {"seq": 6, "label": "dog", **box},
         ),
         rows(field_segmentation.SCHEMA, {"seq": 5, "polygon": [[0.0, 1.0], [2.0, 3.0]]}),
     )  # fmt: skip
     assert found == Surroundings(
-        {5: [(1, 2, 3, 4)]}, {5: [(1, 2, 3, 4)]}, {6: [((1, 2, 3, 4), "car")]}, {5: [[0.0, 1.0], [2.0, 3.0]]}
+        {5: [(1, 2, 3, 4)]},
+        {5: [((1, 2, 3, 4), "person")], 6: [((1, 2, 3, 4), "car"), ((1, 2, 3, 4), "dog")]},
+        {5: [[0.0, 1.0], [2.0, 3.0]]},
     )
     empty = (pl.DataFrame(schema=one.SCHEMA) for one in (detect_edges, detect_objects, field_segmentation))
     assert surroundings(*empty) == Surroundings()

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from mpr_assets.exports.stored import read_report
 from mpr_assets.stages.compile_report import DETECTING
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.tables import hash_of
+from tests.onnx_file import write_boxes
 from tests.world import (
     BRAND,
     NAMES,
@@ -129,6 +131,37 @@ def test_edges_are_looked_up_in_the_video(world: World) -> None:
         "0",
         "0",
     ]
+
+
+def test_objects_are_told_beside_the_brand_that_stands_on_one(world: World, tmp_path: Path) -> None:
+    """A class that is no brand has no time on screen; one that is called like a brand is no object, sure or not."""
+    everywhere = ((0, 14, 64, 50), "car", 0.9)
+    detector = [everywhere, ((1, 25, 60, 34), "ACME MOTORS", 0.8), ((2, 36, 10, 50), "person", 0.7)]
+    write_boxes(tmp_path / "things.onnx", detector)
+    environ = {"INFERENCE_MODELS": f"things={tmp_path / 'things.onnx'}"}
+    found = {
+        "detect_objects": {"engines": ["onnx"], "onnx_model": "things"},
+        "match_brands": {"min_object_confidence": 0.85},
+    }
+    assert world.run(*NAMES[NAMES.index("detect_objects") :], overrides=found, environ=environ).success
+    kept = world.table("detect_objects").rows
+    assert set(kept["label"]) == {"ACME MOTORS", "car", "person"}
+    [brand], objects = (json.loads(read(world, "report.json"))[name] for name in ("brands", "objects"))
+    assert (brand["brand"], brand["source"], brand["screen_ms"]) == (BRAND, "ocr", 2000)
+    assert brand["placements_ms"] == {"product": 2000}
+    [exposure] = brand["exposures"]
+    assert (exposure["placement_object"], exposure["placement_reason"]) == ("car", "it is on an object: car")
+    assert [(one["label"], one["screen_ms"], one["brands_ms"]) for one in objects] == [
+        ("car", 2000, {BRAND: 2000}),
+        ("person", 2000, {}),
+    ]
+    assert (objects[0]["spans"], objects[0]["max_at_once"]) == ([[0, 2000]], 1)
+    (row,) = csv.DictReader(io.StringIO(read(world, "exposures.csv")))
+    assert (row["placement"], row["placement_object"]) == ("product", "car")
+    named = {"compile_report": {"object_placements": {"CAR": "livery"}}}
+    assert world.run("compile_report", overrides=named, environ=environ).success
+    (row,) = csv.DictReader(io.StringIO(read(world, "exposures.csv")))
+    assert (row["placement"], row["placement_object"]) == ("livery", "car")
 
 
 def test_a_video_that_is_away_is_named_and_the_report_stays(world: World) -> None:

@@ -3208,7 +3208,7 @@ export interface components {
             quality?: number | null;
             /**
              * Placement
-             * @description board, shirt, overlay, product or unknown
+             * @description board, shirt, overlay, product, what object_placements names, or unknown
              */
             placement?: string | null;
             /**
@@ -3216,6 +3216,11 @@ export interface components {
              * @description the rule that tells so; empty: none does
              */
             placement_reason?: string | null;
+            /**
+             * Placement Object
+             * @description label of the object that it is on; empty: no object tells the placement
+             */
+            placement_object?: string | null;
             /**
              * Counted Ms
              * @description what counts of it by the report's counting rule
@@ -3438,7 +3443,7 @@ export interface components {
             quality: number;
             /**
              * Placement
-             * @description what its marks stand on: board, shirt, overlay, product, unknown
+             * @description what its marks stand on: board, shirt, overlay, product, what object_placements names, unknown
              */
             placement: string;
             /**
@@ -3446,6 +3451,11 @@ export interface components {
              * @description the rule that tells so; empty: none does
              */
             placement_reason: string;
+            /**
+             * Placement Object
+             * @description label of the object that its marks are on; empty: no object tells the placement
+             */
+            placement_object: string;
             /**
              * Counted Ms
              * @description time that counts by the setting counting_rule, ms
@@ -4457,6 +4467,60 @@ export interface components {
              */
             replace: boolean;
         };
+        /**
+         * OnScreenObject
+         * @description What detectors of objects saw under one label, beside the brands: a person, a car. It is no brand's time.
+         */
+        OnScreenObject: {
+            /** Label */
+            label: string;
+            /**
+             * Screen Ms
+             * @description time with at least one on screen
+             */
+            screen_ms: number;
+            /**
+             * Share
+             * @description that time in the timeline, 0 to 1
+             */
+            share: number;
+            /**
+             * Frames
+             * @description sampled frames with at least one
+             */
+            frames: number;
+            /**
+             * Mean At Once
+             * @description mean number over the time with at least one
+             */
+            mean_at_once: number;
+            /** Max At Once */
+            max_at_once: number;
+            /**
+             * Confidence
+             * @description mean over all boxes, 0 to 1
+             */
+            confidence: number;
+            /** First Ms */
+            first_ms: number;
+            /** Last Ms */
+            last_ms: number;
+            /**
+             * Spans
+             * @description when: spans on the timeline's clock, half-open
+             */
+            spans: [
+                number,
+                number
+            ][];
+            /**
+             * Brands Ms
+             * @description time seen of the exposures that are on such an object, by brand
+             */
+            brands_ms: {
+                [key: string]: number;
+            };
+        };
         /** OverlaidFrames */
         OverlaidFrames: {
             /**
@@ -4987,6 +5051,12 @@ export interface components {
              * @default []
              */
             mentions: components["schemas"]["Mention"][];
+            /**
+             * Objects
+             * @description people and things that detectors of objects saw, those longest on screen first
+             * @default []
+             */
+            objects: components["schemas"]["OnScreenObject"][];
             /**
              * Captions
              * @description the transcript in lines; empty: nothing was transcribed

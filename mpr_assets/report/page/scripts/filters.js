@@ -5,7 +5,7 @@ import { all, byId, columns, data, element, exposureCount, firstOf } from "./rep
 /** 1 for each exposure that passes the filters. */
 export const passes = new Uint8Array(exposureCount).fill(1);
 
-const nothing = () => ({ find: "", brand: null, source: null, kind: null, placement: null, confidence: 0, rule: data.rule });
+const nothing = () => ({ find: "", brand: null, source: null, kind: null, placement: null, object: null, confidence: 0, rule: data.rule });
 /** Sets of places in the lists of `data`, null where all are wanted; least confidence in %; the rule that counts. */
 export const wanted = nothing();
 const views = [];
@@ -28,7 +28,8 @@ const update = () => {
       passes[at] = Number(open && columns.confidence[at] >= 10000 * wanted.confidence && (columns.kinds[at] & bits) !== 0
         && (wanted.rule === "all" || countedMs(at) > 0)
         && (!wanted.source || wanted.source.has(columns.source[at]))
-        && (!wanted.placement || wanted.placement.has(columns.placement[at])));
+        && (!wanted.placement || wanted.placement.has(columns.placement[at]))
+        && (!wanted.object || wanted.object.has(columns.placement_object[at])));
     }
   });
   tellAll();
@@ -43,7 +44,10 @@ export const filter = (change) => {
 export const isFiltered = () => passes.includes(0);
 const isChanged = () => Object.entries(nothing()).some(([name, value]) => wanted[name] !== value);
 
-const LISTS = { brand: data.brands, source: data.sources, kind: data.kinds.map(([, words]) => words), placement: data.placements };
+const LISTS = {
+  brand: data.brands, source: data.sources, kind: data.kinds.map(([, words]) => words), placement: data.placements,
+  object: data.objects.map((label) => label || "none"),
+};
 
 const fillMenu = (menu) => {
   const name = menu.dataset.filter, list = LISTS[name], place = menu.querySelector(".choices"), count = menu.querySelector("b");
