@@ -70,6 +70,24 @@ class FieldAnswer(Message):
     share: float = Field(0.0, ge=0, le=1, description="share of the frame that the field covers")
 
 
+class DominantColour(Message):
+    """A colour and the share of the picture that is nearest to it."""
+
+    red: int = Field(ge=0, le=255)
+    green: int = Field(ge=0, le=255)
+    blue: int = Field(ge=0, le=255)
+    share: float = Field(ge=0, le=1)
+
+
+class LookAnswer(Message):
+    """What the picture looks like as a whole; each figure but the colours 0 to 1."""
+
+    colours: tuple[DominantColour, ...] = Field((), description="the one with the largest share first")
+    brightness: float = Field(0.0, ge=0, le=1, description="mean of grey / 255")
+    contrast: float = Field(0.0, ge=0, le=1, description="standard deviation of grey / 255")
+    saturation: float = Field(0.0, ge=0, le=1, description="mean of HSV's S / 255")
+
+
 class EdgesItem(Message):
     """The field's polygon, so that regions can be told from what lies on the pitch; empty when unknown."""
 

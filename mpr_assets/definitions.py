@@ -33,6 +33,8 @@ STAGES: tuple[Stage, ...] = tuple(
         "detect_objects",
         "preprocess",
         "run_ocr",
+        "visual_properties",
+        "motion",
         "transcribe",
         "match_brands",
         "match_speech",

@@ -108,15 +108,21 @@ class StageRun(Generic[SettingsT]):
         by = "for this run" if "enabled" in self.overrides.settings else "in the profile"
         return f"{self.stage}.enabled is false {by}"
 
-    def frames(self, index: StageTable, seqs: Sequence[int] | None = None) -> Iterator[Frame]:
-        """The frames of the index, or those of `seqs`, as a stream that tells its progress."""
+    def frames(
+        self, index: StageTable, seqs: Sequence[int] | None = None, decode: bool | None = None
+    ) -> Iterator[Frame]:
+        """The frames of the index, or those of `seqs`, as a stream that tells its progress.
+
+        `decode`: whether they come decoded, ahead of their use; None: where the routines are in this process.
+        """
+        decode = self.decodes_here if decode is None else decode
         rows = index.rows if seqs is None else index.rows.filter(pl.col("seq").is_in(list(seqs)))
         times_ms = dict(rows.select("seq", "timeline_ms").iter_rows())
         folder = self.frame_folder(index.header.fingerprint)
         if len(times_ms) == 1:  # to start threads takes longer than to read one frame
-            pictures = iter([(seq, folder.read(seq, decode=self.decodes_here)) for seq in times_ms])
+            pictures = iter([(seq, folder.read(seq, decode=decode)) for seq in times_ms])
         else:
-            pictures = folder.stream(times_ms, decode=self.decodes_here)
+            pictures = folder.stream(times_ms, decode=decode)
         for seq, picture in self.tracked(pictures, len(times_ms)):
             yield Frame(seq, times_ms[seq], picture)
 

@@ -6,11 +6,13 @@ import base64
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import polars as pl
 
 from gpu_service.pictures import Image, encode_jpeg
 from mpr_assets.engine.stage import Draw
-from mpr_assets.overlays.marks import NO_BRAND, Mark, contact_sheet, draw
+from mpr_assets.overlays.marks import INK, NO_BRAND, Mark, contact_sheet, draw
 
 TILE_WIDTH_PX = 300
 SHEET_QUALITY = 60
@@ -58,6 +60,48 @@ def polygons(label: str) -> Draw:
         return draw(pixels, [Mark(outline, label, filled=True) for outline in outlines])
 
     return draw_polygons
+
+
+SWATCHES_SHARE = 0.12
+"""Height of the strip of colours as a part of the picture's."""
+
+
+def swatches(pixels: Image, rows: pl.DataFrame) -> Image:
+    """The dominant colours as a strip along the lower edge, as wide as their shares; the other figures above it."""
+    canvas = pixels.copy()
+    height, width = canvas.shape[:2]
+    strip_px = max(1, round(height * SWATCHES_SHARE))
+    for row in rows.iter_rows(named=True):
+        left = 0
+        ends = np.rint(np.cumsum(row["shares"]) * width).astype(int).tolist()
+        for (red, green, blue), right in zip(row["colours"], ends, strict=True):
+            cv2.rectangle(canvas, (left, height - strip_px), (right - 1, height - 1), (blue, green, red), cv2.FILLED)
+            left = right
+        figures = " · ".join(f"{name} {row[name]:.2f}" for name in ("brightness", "contrast", "saturation"))
+        strip = Mark.box(0, height - strip_px, width - 1, strip_px - 1, figures)
+        canvas = draw(canvas, [replace(strip, colour=NO_BRAND)])
+    return canvas
+
+
+def camera_arrow(pixels: Image, rows: pl.DataFrame) -> Image:
+    """An arrow from the middle the way the camera went since the frame before, as far; how much of the frame moves."""
+    canvas = pixels.copy()
+    height, width = canvas.shape[:2]
+    for row in rows.filter(pl.col("before_seq").is_not_null()).iter_rows(named=True):
+        if row["right_px"] is not None:
+            start, tip = (
+                (width // 2, height // 2),
+                (width // 2 - round(row["right_px"]), height // 2 - round(row["down_px"])),
+            )
+            thickness = max(2, round(width / 320))
+            for line_px, colour in ((thickness + 2, INK), (thickness, NO_BRAND)):
+                cv2.arrowedLine(canvas, start, tip, colour, line_px, cv2.LINE_AA, tipLength=0.2)
+            camera = f"camera {-row['right_px']:+.0f}, {-row['down_px']:+.0f} px"
+        else:
+            camera = "camera unknown"
+        figures = f"{row['moving_share']:.0%} moves · {camera}"
+        canvas = draw(canvas, [replace(Mark.box(0, 0, width - 1, height - 1, figures), colour=NO_BRAND)])
+    return canvas
 
 
 def frames_to_show(rows: pl.DataFrame, number: int) -> list[int]:

@@ -1,12 +1,13 @@
 """How far the picture as a whole moves from one kept frame to the next: the camera's pans, as marks see them.
 
-Looked at only where tracks ask. Which detections are of one mark is in `mpr_assets.report.tracks`.
+Looked at only where tracks ask, or at every frame by the stage `motion`. Which detections are of one mark is in
+`mpr_assets.report.tracks`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TypeAlias
 
@@ -38,33 +39,48 @@ def still(_before: int, _after: int) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def picture_motion(read: Callable[[int], Picture]) -> Motion:
-    """The motion by phase correlation (Kuglin and Hines, The phase correlation image alignment method, 1975).
-
-    Where its peak is low, as in a fast pan with players before it, the shift at which most is alike. A translation: of
-    a turn or a zoom it is what the middle of the picture does.
+def picture_motion(
+    read: Callable[[int], Picture], known: Mapping[tuple[int, int], tuple[float, float] | None] | None = None
+) -> Motion:
+    """The motion between any two frames, see `shift_px`.
 
     Args:
         read: gives a frame by its seq; decoded here, at a quarter of its size, and only when it is asked for.
+        known: the motion between pairs of frames, where it was looked at before; None: it was not.
     """
+    before_now = known or {}
     kept: OrderedDict[int, Grey] = OrderedDict()
 
     def reduced(seq: int) -> Grey:
         if seq not in kept:
-            kept[seq] = _reduced(read(seq))
+            kept[seq] = reduced_grey(read(seq))
             while len(kept) > PICTURES_KEPT:
                 kept.popitem(last=False)
         return kept[seq]
 
     @cache
     def moved(before: int, after: int) -> tuple[float, float] | None:
+        if (before, after) in before_now:
+            return before_now[before, after]
         one, other = reduced(before), reduced(after)
-        return _moved(one, other) if one.shape == other.shape else None
+        return shift_px(one, other) if one.shape == other.shape else None
 
     return moved
 
 
-def _moved(one: Grey, other: Grey) -> tuple[float, float] | None:
+def shift_px(one: Grey, other: Grey) -> tuple[float, float] | None:
+    """How far what is seen has moved, by phase correlation (Kuglin and Hines, The phase correlation image alignment
+    method, 1975).
+
+    Where its peak is low, as in a fast pan with players before it, the shift at which most is alike. A translation: of
+    a turn or a zoom it is what the middle of the picture does.
+
+    Args:
+        one, other: of one shape, see `reduced_grey`.
+
+    Returns:
+        Right and down, in px of the frame; None where that cannot be told.
+    """
     width_px = REDUCED * one.shape[1]
     size = COMPARED_WIDTH_PX, max(1, round(one.shape[0] * COMPARED_WIDTH_PX / one.shape[1]))
     small, others = (cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (one, other))
@@ -75,7 +91,12 @@ def _moved(one: Grey, other: Grey) -> tuple[float, float] | None:
     return None if shift is None else (shift[0] * width_px, shift[1] * width_px)
 
 
-def _reduced(picture: Picture) -> Grey:
+def reduced_grey(picture: Picture) -> Grey:
+    """A stored frame at a quarter of its size.
+
+    Raises:
+        PermanentError: its bytes are no picture.
+    """
     grey = cv2.imdecode(np.frombuffer(picture.encoded, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_4)
     if grey is None:
         raise PermanentError("A stored frame is not a valid picture", "delete its folder and rerun extract_frames")

@@ -280,7 +280,7 @@ def test_info_and_metrics(http: httpx2.Client) -> None:
 
 def test_the_document_names_every_routine_and_its_settings() -> None:
     document = create_app(ROUTINES, ServiceConfig(preload={})).openapi()
-    names = ["segment_field", "detect_edges", "detect", "preprocess", "ocr", "vlm", "transcribe", "vectors"]
+    names = ["segment_field", "detect_edges", "detect", "preprocess", "ocr", "vlm", "transcribe", "vectors", "look"]
     paths = [f"/{name}{suffix}" for name in names for suffix in ("", "/debug", "/identity")]
     assert list(document["paths"]) == ["/health", "/info", "/metrics", *paths]
     content = document["paths"]["/ocr"]["post"]["requestBody"]["content"]

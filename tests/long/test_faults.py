@@ -26,8 +26,8 @@ from tests.faults import (
 )
 from tests.world import NAMES, TIMELINE
 
-IDLE = {"corrections", "evaluation", "transcribe"}
-"""Stages with nothing to do: nobody has said what is right, and speech is not looked for."""
+IDLE = {"corrections", "evaluation", "transcribe", "visual_properties", "motion"}
+"""Stages with nothing to do: nobody has said what is right, and speech, looks and motion are off."""
 
 
 @dataclass(frozen=True)

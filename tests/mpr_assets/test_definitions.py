@@ -21,15 +21,15 @@ from mpr_assets.timelines.partitions import timelines
 from tests.world import NAMES
 
 
-def test_there_are_sixteen_stages_each_an_asset_partitioned_by_timeline() -> None:
+def test_there_are_eighteen_stages_each_an_asset_partitioned_by_timeline() -> None:
     specs = {spec.key.to_user_string(): spec for spec in definitions({}).resolve_all_asset_specs()}
     assert set(NAMES) <= set(specs)
-    assert len(NAMES) == 16
+    assert len(NAMES) == 18
     for stage in STAGES:
         spec = specs[stage.name]
         assert spec.partitions_def == timelines
         assert spec.description
-        assert spec.group_name in ("media", "regions", "text", "brands", "report")
+        assert spec.group_name in ("media", "regions", "text", "picture", "brands", "report")
         assert spec.owners == ["team:mpr"]
         assert spec.kinds
         assert spec.code_version == stage.code_version
@@ -46,7 +46,7 @@ def test_stages_on_the_inference_host_share_its_pool() -> None:
     graph = definitions({}).resolve_asset_graph()
     pools = {stage.name: graph.get(dg.AssetKey(stage.name)).pools for stage in STAGES}
     on_the_host = {"field_segmentation", "detect_edges", "detect_objects", "preprocess", "run_ocr", "transcribe"}
-    on_the_host |= {"escalate_vlm"}
+    on_the_host |= {"visual_properties", "escalate_vlm"}
     assert pools == {name: {"gpu"} if name in on_the_host else set() for name in NAMES}
 
 

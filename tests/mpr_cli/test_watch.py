@@ -19,14 +19,14 @@ REPORT = ProgressReport(run_id="r1", stage="run_ocr", done=30, total=120, unit="
     ("status", "report", "said"),
     [
         pytest.param(dg.DagsterRunStatus.NOT_STARTED, None, "waits in the queue", id="waiting"),
-        pytest.param(dg.DagsterRunStatus.STARTED, None, "0 of 16 stages done", id="before the first stage"),
+        pytest.param(dg.DagsterRunStatus.STARTED, None, "0 of 18 stages done", id="before the first stage"),
         pytest.param(
             dg.DagsterRunStatus.STARTED, REPORT, "run_ocr: 30 of 120 frames, 3.0/s, 30 s left", id="within a stage"
         ),
         pytest.param(
             dg.DagsterRunStatus.STARTED,
             REPORT.model_copy(update={"run_id": "r0"}),
-            "0 of 16 stages done",
+            "0 of 18 stages done",
             id="what an earlier run has left",
         ),
     ],

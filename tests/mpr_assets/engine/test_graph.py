@@ -128,7 +128,15 @@ def test_every_column_says_what_it_holds(finished: tuple[World, Ran]) -> None:
 
 def test_skipped_stages_are_told_apart(finished: tuple[World, Ran]) -> None:
     tagged = {name for name, made in finished[1].materialized.items() if "mpr/skipped" in (made.tags or {})}
-    assert tagged == {"transcribe", "escalate_vlm", "escalate_cloud", "corrections", "evaluation"}
+    assert tagged == {
+        "visual_properties",
+        "motion",
+        "transcribe",
+        "escalate_vlm",
+        "escalate_cloud",
+        "corrections",
+        "evaluation",
+    }
     assert all(next(iter(finished[1].metadata(name))) == "skipped" for name in tagged)
 
 
@@ -136,6 +144,8 @@ def test_stages_that_are_off_say_why(finished: tuple[World, Ran]) -> None:
     world, ran = finished
     said = {stage: ran.metadata(stage).get("skipped") for stage in NAMES}
     assert {stage: why for stage, why in said.items() if why} == {
+        "visual_properties": "visual_properties.enabled is false in the profile",
+        "motion": "motion.enabled is false in the profile",
         "transcribe": "transcribe.enabled is false in the profile",
         "escalate_vlm": "escalate_vlm.enabled is false in the profile",
         "escalate_cloud": "escalate_cloud.enabled is false in the profile",

@@ -155,6 +155,8 @@ CHECKS = {
     "detect_objects": ["boxes_in_frame"],
     "preprocess": ["boxes_in_frame"],
     "run_ocr": ["boxes_in_frame"],
+    "visual_properties": [],
+    "motion": [],
     "transcribe": [],
     "match_brands": ["boxes_in_frame"],
     "match_speech": [],

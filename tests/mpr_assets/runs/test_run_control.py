@@ -226,11 +226,12 @@ def test_a_backfill_is_shown_and_stopped(
     assert backfills_at_work(queue) == []
 
 
+BESIDE = {"visual_properties", "motion", "transcribe", "match_speech"}
 DOWNSTREAM = {
     "timeline": NAMES,
     "compile_report": ["compile_report", "evaluation"],
     "escalate_vlm": NAMES[NAMES.index("escalate_vlm") :],
-    "preprocess": [name for name in NAMES[NAMES.index("preprocess") :] if name not in ("transcribe", "match_speech")],
+    "preprocess": [name for name in NAMES[NAMES.index("preprocess") :] if name not in BESIDE],
 }
 
 
