@@ -1,9 +1,11 @@
 """`extract_frames` against the ffmpeg command line writing the same JPEG frames, and its memory on a longer clip.
 
     python -m bench.extract_frames [--rounds 5] [--memory]
+    python -m bench.extract_frames --fence
 
 Makes its clips itself and keeps them in the system's temporary folder. Prints one JSON line: seconds of both, their
-ratio (median over rounds run in turns), and with --memory the peak memory of one and of ten minutes.
+ratio (median over rounds run in turns), and with --memory the peak memory of one and of ten minutes. With --fence: what
+it costs that decoding has a process of its own, in CPU seconds of all processes.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -24,11 +27,14 @@ import cv2
 import numpy as np
 
 from gpu_service.pictures import Image
-from mpr_assets.sampling import ExtractFramesSettings, extracted
+from mpr_assets.sampling.frames import ExtractedFrame, extracted, sampled
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.stages.extract_frames import chunk_rows
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.media.decoding import open_media
+from mpr_resources.media.fence import end_idle, fenced
+from mpr_resources.media.sources import Sources
 
 WIDTH_PX, HEIGHT_PX, FPS, GOP = 1920, 1080, 30, 60
 FFMPEG_JPEG_SCALE = "2"
@@ -85,7 +91,7 @@ def lengthen(clip: Path, path: Path, times: int) -> None:
 def ours(clip: Path, folder: Path) -> int:
     """Write the frames as the stage samples them, in this process; how many."""
     spec = TimelineSpec(name="bench", chunks=(ChunkSpec(source=str(clip)),))
-    frames = extracted(chunk_rows(resolve(spec)), ExtractFramesSettings(), open_media, None)
+    frames = extracted(chunk_rows(resolve(spec)), ExtractFramesSettings().plain(), open_media, None)
     return sum((folder / f"{frame.row['seq']:06}.jpg").write_bytes(frame.jpeg) > 0 for frame in frames)
 
 
@@ -102,16 +108,47 @@ def peak_mib(clip: Path) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+def fence_cost(rounds: int) -> dict[str, float]:
+    """One minute extracted in this process, and in one that is started for it, in turns; medians of CPU seconds."""
+    chunks = chunk_rows(resolve(TimelineSpec(name="bench", chunks=(ChunkSpec(source=str(_clip())),))))
+    settings, sources = ExtractFramesSettings().plain(), Sources()
+    seconds: dict[str, list[float]] = {"in_process": [], "fenced": []}
+    for _ in range(rounds):
+        for name in seconds:
+            end_idle()
+            began_s = _cpu_s()
+            frames: Iterator[ExtractedFrame]
+            if name == "fenced":
+                frames = fenced(ExtractedFrame, sampled, chunks, settings, sources, None)
+            else:
+                frames = sampled(chunks, settings, sources, None)
+            assert sum(1 for _ in frames) == 120
+            end_idle()
+            seconds[name].append(_cpu_s() - began_s)
+    medians = {f"{name}_cpu_s": round(statistics.median(values), 3) for name, values in seconds.items()}
+    return medians | {"fence_ratio": round(medians["fenced_cpu_s"] / medians["in_process_cpu_s"], 3)}
+
+
+def _cpu_s() -> float:
+    """Of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--fence", action="store_true")
     parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peak_of:
         with tempfile.TemporaryDirectory() as folder:
             ours(arguments.peak_of, Path(folder))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        return 0
+    if arguments.fence:
+        print(json.dumps(fence_cost(arguments.rounds)))
         return 0
     if shutil.which("ffmpeg") is None:
         print("bench.extract_frames needs the ffmpeg command to compare with; install it.", file=sys.stderr)
@@ -120,13 +157,19 @@ def main() -> int:
     return 0
 
 
-def measure(rounds: int, *, memory: bool) -> dict[str, object]:
-    """Both on one minute, in turns; medians."""
+def _clip() -> Path:
+    """One minute, made where it is not there yet."""
     store = Path(tempfile.gettempdir()) / "mpr-bench"
     store.mkdir(exist_ok=True)
     clip = store / "moving-1080p30-60s.mp4"
     if not clip.exists():
         make_clip(clip, 60)
+    return clip
+
+
+def measure(rounds: int, *, memory: bool) -> dict[str, object]:
+    """Both on one minute, in turns; medians."""
+    clip = _clip()
     seconds: dict[str, list[float]] = {"ours": [], "ffmpeg": []}
     facts: dict[str, object] = {}
     for _ in range(rounds):
@@ -140,7 +183,7 @@ def measure(rounds: int, *, memory: bool) -> dict[str, object]:
     facts |= {f"{name}_s": round(value, 3) for name, value in medians.items()}
     facts["ratio"] = round(medians["ours"] / medians["ffmpeg"], 3)
     if memory:
-        long = store / "moving-1080p30-600s.mp4"
+        long = clip.with_name("moving-1080p30-600s.mp4")
         if not long.exists():
             lengthen(clip, long, 10)
         one, ten = peak_mib(clip), peak_mib(long)

@@ -35,7 +35,8 @@ from mpr_assets.exports.csv_file import exposures_csv
 from mpr_assets.report import exposures as made
 from mpr_assets.report.camera import Motion, picture_motion
 from mpr_assets.report.tracks import AwayLimits, Bridge, Tracks, follow
-from mpr_assets.sampling import ExtractFramesSettings, extracted
+from mpr_assets.sampling.frames import extracted
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.stages.extract_frames import chunk_rows
 from mpr_assets.stages.extract_frames import index as frame_index
 from mpr_assets.text.detections import DETECTION_SCHEMA
@@ -114,7 +115,7 @@ def scored(seed: int, folder: Path, missed: float, ways: dict[str, Follow]) -> d
             **{"stream": [place.number], "origin_pts": [place.origin_pts], "from_byte": [0], "pid": [0]},
         }
     )
-    taken = list(extracted(chunk_rows(chunks), ExtractFramesSettings(), open_media, None))
+    taken = list(extracted(chunk_rows(chunks), ExtractFramesSettings().plain(), open_media, None))
     frames = frame_index([one.row for one in taken])
     starts_ms = [0, *(1000 * VARIED_S * entry.until for entry in varied_script(seed))]
     shots = [sum(start <= ms for start in starts_ms) for ms in frames["source_ms"].to_list()]

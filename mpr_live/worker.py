@@ -26,7 +26,7 @@ from mpr_assets.runs.local_run import report_session, run_here
 from mpr_assets.runs.run_lock import AtWork, run_lock
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_assets.runs.up_to_date import up_to_date
-from mpr_assets.sampling import ExtractFramesSettings
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.sessions.session import Analysed, LiveSession, Window, timeline_of
 from mpr_assets.sessions.session_report import goes_on
 from mpr_assets.sessions.session_store import SessionStore

@@ -32,7 +32,7 @@ from mpr_assets.evidence.remedies import Remedies, Remedy
 from mpr_assets.evidence.text_route import MATCH, OCR, read_lines, text_loss
 from mpr_assets.report.camera import Motion, still
 from mpr_assets.report.exposures import ExposureSettings, exposures
-from mpr_assets.sampling import ExtractFramesSettings
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.stages.compile_report import CompileReportSettings
 from mpr_assets.stages.filter_scenes import FilterScenesSettings
 from mpr_assets.timelines.chunks import timeline_ms

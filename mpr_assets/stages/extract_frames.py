@@ -15,7 +15,8 @@ from mpr_assets.engine.checks import FRAMES_COVER_TIMELINE
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
-from mpr_assets.sampling import ChunkRow, ExtractedFrame, ExtractFramesSettings, IndexRow, sampled
+from mpr_assets.sampling.frames import ChunkRow, ExtractedFrame, IndexRow, sampled
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.timelines.chunks import stream_place, timeline_ms
 from mpr_resources.media.clock import clock
 from mpr_resources.media.fence import fenced
@@ -107,13 +108,14 @@ def stage(run: StageRun[ExtractFramesSettings], timeline: StageTable) -> Result:
 
         def pictures() -> Iterator[tuple[int, bytes]]:
             after = rows[-1] if rows else None
-            rest = fenced(ExtractedFrame, sampled, chunk_rows(timeline.rows), run.settings, run.sources, after)
+            rest = fenced(ExtractedFrame, sampled, chunk_rows(timeline.rows), run.settings.plain(), run.sources, after)
             for frame in run.tracked(rest, expected - len(rows)):
                 rows.append(frame.row)
                 journal.keep(frame.row)
                 yield frame.row["seq"], frame.jpeg
 
-        folder.write(pictures())
+        there_already = [row["seq"] for row in rows]
+        folder.write(pictures(), there_already)
     run.forget_others(Keys.frames)
     counts: dict[str, int | float] = {"frames": len(rows), "bytes": sum(row["size_bytes"] for row in rows)}
     return Result(index(rows), counts, notes=tuple(islice(_size_changes(rows), MOST_NOTES)))

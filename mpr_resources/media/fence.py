@@ -10,6 +10,7 @@ What comes back is built of plain values by its type, never unpickled: a decoder
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import pickle
 import select
@@ -40,6 +41,12 @@ STILL_S = TIME_LIMIT_S + 30.0
 IDLE_S = 30.0
 """A process that nothing was asked of for longer is not asked again; it ends by itself."""
 MOST_ANSWER_BYTES = 2**29
+PIPE_BYTES = 2**20
+"""Room for answers; what a pipe has by itself is filled a dozen times by a picture."""
+GARBAGE_AFTER = 50_000
+"""So many more objects are there in the other process before Python looks for garbage: imports leave none."""
+AT_START = {"OPENBLAS_NUM_THREADS": "1"}
+"""Numpy would start a thread for each core, which decoding has no use for."""
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP})
 """Signals by which a process ends through its own fault."""
 HARMFUL = "it is damaged, or made to harm: copy it again or convert it to MP4"
@@ -50,9 +57,13 @@ class _Process:
 
     def __init__(self) -> None:
         # Modules are looked for where this process does, not in the working folder, which may be a stranger's.
-        begin = f"import sys; sys.path[:] = {sys.path!r}; from {fenced_process.__name__} import main; main()"
+        begin = (
+            f"import gc, sys; gc.set_threshold({GARBAGE_AFTER}); sys.path[:] = {sys.path!r}; "
+            f"from {fenced_process.__name__} import main; main()"
+        )
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", begin],
+            env=os.environ | AT_START,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -61,6 +72,9 @@ class _Process:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests, self._answers = self._process.stdin, self._process.stdout
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with suppress(OSError):  # this user's pipes hold as much as they may
+                fcntl.fcntl(self._answers, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._used_s = time.monotonic()
 
     @property
@@ -89,17 +103,18 @@ class _Process:
             raise TypeError("no mapping")
         return answer
 
-    def _read(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
+    def _read(self, count: int) -> bytearray:
+        data = bytearray(count)
+        left = memoryview(data)
+        while left:
             ready, _, _ = select.select([self._answers], [], [], STILL_S)
             if not ready:
                 raise TimeoutError
-            piece = os.read(self._answers.fileno(), min(count - len(data), 2**20))
-            if not piece:
+            got = os.readv(self._answers.fileno(), [left])
+            if not got:
                 raise EOFError
-            data += piece
-        return bytes(data)
+            left = left[got:]
+        return data
 
     def ended(self) -> int:
         """The exit status of one whose pipe is closed; less than 0: a signal's number."""

@@ -73,9 +73,10 @@ class Pipe:
             self._send(b"")
 
     def _send(self, data: bytes) -> None:
-        left = memoryview(len(data).to_bytes(LENGTH_BYTES, "big") + data)
-        while left:
-            left = left[self._stream.write(left) or 0 :]
+        for part in (len(data).to_bytes(LENGTH_BYTES, "big"), data):
+            left = memoryview(part)
+            while left:
+                left = left[self._stream.write(left) or 0 :]
 
 
 def _read(stream: BinaryIO, requests: queue.Queue[bytes]) -> None:

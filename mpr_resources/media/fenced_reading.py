@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_service.sound import Samples
-from mpr_resources.media import sound
-from mpr_resources.media.decoding import open_media
+from mpr_resources.media import fenced_calls
 from mpr_resources.media.fence import fenced
-from mpr_resources.media.probe import Probe, probe
+from mpr_resources.media.probe import Probe
 from mpr_resources.media.sound import SoundSpan
 from mpr_resources.media.sources import Source
 from mpr_resources.media.streams import StreamPlace
@@ -21,7 +20,7 @@ from mpr_resources.media.streams import StreamPlace
 
 def probed(source: Source, stream: int | None = None) -> Probe:
     """As `probe`. Raises what that and `fenced` do."""
-    [found] = fenced(Probe, _probed, source, stream)
+    [found] = fenced(Probe, fenced_calls.probed, source, stream)
     return found
 
 
@@ -29,35 +28,17 @@ def picture_times_ms(
     source: Source, place: StreamPlace, start_ms: int | None = None, end_ms: int | None = None
 ) -> NDArray[np.int64]:
     """When the pictures come on that a span shows, on the source's clock: int64, shape (n,). See `Media.times`."""
-    [times_ms] = fenced(bytes, _picture_times_ms, source, place, start_ms, end_ms)
+    [times_ms] = fenced(bytes, fenced_calls.picture_times_ms, source, place, start_ms, end_ms)
     return np.frombuffer(times_ms, np.int64)
 
 
 def has_sound(source: Source, place: StreamPlace) -> bool:
     """As `sound.has_sound`."""
-    [found] = fenced(bool, _has_sound, source, place)
+    [found] = fenced(bool, fenced_calls.has_sound, source, place)
     return found
 
 
 def pieces(span: SoundSpan, piece_ms: int, overlap_ms: int) -> Iterator[tuple[int, Samples]]:
     """As `sound.pieces`."""
-    for start_ms, samples in fenced(tuple[int, bytes], _pieces, span, piece_ms, overlap_ms):
+    for start_ms, samples in fenced(tuple[int, bytes], fenced_calls.pieces, span, piece_ms, overlap_ms):
         yield start_ms, np.frombuffer(samples, np.int16)
-
-
-def _probed(source: Source, stream: int | None) -> Iterator[Probe]:
-    yield probe(source, stream)
-
-
-def _picture_times_ms(source: Source, place: StreamPlace, start_ms: int | None, end_ms: int | None) -> Iterator[bytes]:
-    with open_media(source, place=place) as media:
-        yield media.ms_of(media.times(start_ms, end_ms).pts).tobytes()
-
-
-def _has_sound(source: Source, place: StreamPlace) -> Iterator[bool]:
-    yield sound.has_sound(source, place)
-
-
-def _pieces(span: SoundSpan, piece_ms: int, overlap_ms: int) -> Iterator[tuple[int, bytes]]:
-    for start_ms, samples in sound.pieces(span, piece_ms, overlap_ms):
-        yield start_ms, samples.tobytes()

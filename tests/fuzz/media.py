@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from gpu_service.errors import BadInput, MprError
-from mpr_assets.sampling import ExtractedFrame, ExtractFramesSettings, sampled
+from mpr_assets.sampling.frames import ExtractedFrame, sampled
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.stages.extract_frames import chunk_rows
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
@@ -114,7 +115,9 @@ def try_all(videos: Sequence[Path], count: int, kept: Path) -> Outcome:
 def _tried(path: Path) -> str:
     try:
         chunks = chunk_rows(resolve(TimelineSpec(name="t", chunks=(ChunkSpec(source=str(path)),))))
-        frames = sum(1 for _ in fenced(ExtractedFrame, sampled, chunks, ExtractFramesSettings(), Sources(), None))
+        frames = sum(
+            1 for _ in fenced(ExtractedFrame, sampled, chunks, ExtractFramesSettings().plain(), Sources(), None)
+        )
     except MprError as error:
         if "ended the decoder" in str(error):
             return "the decoder crashed, told by a sentence"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from mpr_assets.sampling import ExtractedFrame, ExtractFramesSettings, IndexRow, extracted
+from mpr_assets.sampling.frames import ExtractedFrame, IndexRow, extracted
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.stages.extract_frames import chunk_rows
 from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.streams import StreamPlace
@@ -19,4 +20,4 @@ def extract(
     after: IndexRow | None = None,
 ) -> Iterator[ExtractedFrame]:
     """The frames of the timeline's table."""
-    return extracted(chunk_rows(chunks), settings, open_media, after)
+    return extracted(chunk_rows(chunks), settings.plain(), open_media, after)

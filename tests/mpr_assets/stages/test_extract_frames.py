@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from gpu_service.errors import BadInput
 from gpu_service.likeness import frame_phash, phash_distance
 from gpu_service.pictures import decode
-from mpr_assets.sampling import ExtractedFrame, ExtractFramesSettings, instants, shown_at
+from mpr_assets.sampling.frames import ExtractedFrame, instants, shown_at
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.stages.extract_frames import SCHEMA, index
 from mpr_assets.stages.timeline import resolve
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec

@@ -19,7 +19,7 @@ from gpu_service.errors import BadInput
 from gpu_service.likeness import frame_phash
 from gpu_service.pictures import Image, Picture, decode
 from mpr_assets.report.exposures import ExposureSettings, exposures
-from mpr_assets.sampling import ExtractFramesSettings
+from mpr_assets.sampling.settings import ExtractFramesSettings
 from mpr_assets.stages.extract_frames import index
 from mpr_assets.stages.filter_scenes import FilterScenesSettings, filter_scenes
 from mpr_assets.stages.timeline import resolve

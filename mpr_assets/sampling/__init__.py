@@ -1,0 +1,1 @@
+"""Which frames of a timeline are taken, and how they become pictures."""
