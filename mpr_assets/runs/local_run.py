@@ -95,8 +95,7 @@ def run_here(
             tags=run_tags(instance, command) | dict(tags or {}),
             raise_on_error=False,
         )
-    if any(event.is_step_failure and _interrupted(event.step_failure_data.error) for event in result.all_events):
-        raise dg.DagsterExecutionInterruptedError
+    _raise_interrupt(result.all_events)
     doubts = tuple(failed_checks(result.all_events))
     if not result.success:
         raise StageFailed(failure_sentence(result.all_events), result.run_id, doubts)
@@ -134,6 +133,7 @@ def _make(instance: dg.DagsterInstance, job: str, command: str, partition: str |
             raise_on_error=False,
         )
     )
+    _raise_interrupt(result.all_events)
     if not result.success:
         raise StageFailed(failure_sentence(result.all_events), result.run_id, ())
     return result.run_id
@@ -187,6 +187,16 @@ def failure_sentence(events: Sequence[dg.DagsterEvent]) -> str:
             return f"{event.step_key} failed unexpectedly: {_said(failure.error)}"
     said = [_said(event.job_failure_data.error) for event in events if event.is_job_failure]
     return f"The run failed before its first stage: {''.join(said[:1])}"
+
+
+def _raise_interrupt(events: Sequence[dg.DagsterEvent]) -> None:
+    """Where the process was asked to end, in a stage or before the first."""
+    for event in events:
+        failed_in_stage, failed = event.is_step_failure, event.is_job_failure
+        if (failed_in_stage and _interrupted(event.step_failure_data.error)) or (
+            failed and _interrupted(event.job_failure_data.error)
+        ):
+            raise dg.DagsterExecutionInterruptedError
 
 
 def _interrupted(error: SerializableErrorInfo | None) -> bool:

@@ -481,6 +481,8 @@ def test_a_bug_in_a_stage_is_one_line_too(
     [
         ("mpr_cli.new_timeline.timeline_spec", KeyboardInterrupt),
         ("mpr_cli.materialize.run_here", dg.DagsterExecutionInterruptedError),
+        # As Dagster sets up what stages share: the run fails, and no stage of it.
+        ("mpr_resources.storage.io_manager.StorageResource.setup_for_execution", dg.DagsterExecutionInterruptedError),
     ],
 )
 def test_an_interrupted_run_says_so(
