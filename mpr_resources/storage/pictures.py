@@ -5,12 +5,14 @@ How frames are sampled and crops are cut is not here.
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from zlib import crc32
 
 from gpu_service.errors import BadInput, PermanentError
 from gpu_service.pictures import Picture
@@ -66,6 +68,8 @@ class PictureCache:
 class PictureFolder:
     """Numbered pictures under one key prefix, complete once `finish` was called: the marker is written last.
 
+    The marker holds the pictures' checksums: a JPEG decoder makes something of damaged bytes and says nothing.
+
     `made_by`: what to materialize where a picture is missing.
     """
 
@@ -77,12 +81,19 @@ class PictureFolder:
         self._extension = extension
         self._cache = cache
         self._made_by = made_by
+        self._put: dict[int, int] = {}
+        """Checksums of the pictures that were stored here, by number."""
+        self._stored_sums: Mapping[str, int] | None = None
 
     def key(self, number: int) -> str:
         return f"{self._prefix}/{number:08d}.{self._extension}"
 
     def finished(self) -> bool:
-        return self._storage.exists(f"{self._prefix}/finished")
+        return self._storage.exists(self._marker)
+
+    @property
+    def _marker(self) -> str:
+        return f"{self._prefix}/finished"
 
     def numbers(self) -> set[int]:
         """Of the pictures that are there, all or not."""
@@ -90,16 +101,26 @@ class PictureFolder:
         return {int(name) for name in names if name.isdecimal()}
 
     def put(self, number: int, encoded: bytes) -> None:
+        self._put[number] = crc32(encoded)
         self._storage.put(self.key(number), encoded)
 
-    def finish(self) -> None:
-        """Say that every picture is there."""
-        self._storage.put(f"{self._prefix}/finished", b"")
+    def finish(self, there_already: Iterable[int] = ()) -> None:
+        """Say that every picture is there. `there_already`: those that were not stored by this object, if any."""
+        others = sorted(set(there_already) - self._put.keys())
+        read = self._storage.get_many(self.key(number) for number in others)
+        sums = self._put | {number: crc32(encoded) for number, encoded in zip(others, read, strict=True)}
+        self._storage.put(self._marker, json.dumps({"crc32": dict(sorted(sums.items()))}).encode())
 
-    def write(self, pictures: Iterable[tuple[int, bytes]]) -> None:
+    def write(self, pictures: Iterable[tuple[int, bytes]], there_already: Iterable[int] = ()) -> None:
         """Store the encoded pictures as they come, many at a time, and finish."""
-        self._storage.put_many((self.key(number), encoded) for number, encoded in pictures)
-        self.finish()
+
+        def noted() -> Iterator[tuple[str, bytes]]:
+            for number, encoded in pictures:
+                self._put[number] = crc32(encoded)
+                yield self.key(number), encoded
+
+        self._storage.put_many(noted())
+        self.finish(there_already)
 
     def read(self, number: int, *, decode: bool = True) -> Picture:
         """One picture, decoded unless it is only to be passed on as bytes."""
@@ -112,6 +133,7 @@ class PictureFolder:
 
     def stream(self, numbers: Iterable[int], *, decode: bool = True) -> Iterator[tuple[int, Picture]]:
         """The pictures in the order asked for: read many at a time, decoded ahead by at most `PREFETCH`."""
+        self._sums()  # once, before several threads ask
         with ThreadPoolExecutor(DECODERS) as pool:
             ahead: deque[tuple[int, Future[Picture]]] = deque()
             for number, encoded in self._encoded(numbers):
@@ -153,6 +175,12 @@ class PictureFolder:
             raise MissingObject(error.what, f"materialize {self._made_by}") from error
 
     def _take(self, number: int, encoded: bytes, decode: bool) -> Picture:
+        expected = self._sums().get(str(number))
+        if expected is not None and crc32(encoded) != expected:
+            raise PermanentError(
+                f"{self._storage.where(self.key(number))} is not the picture that was stored: its bytes were damaged",
+                f"copy it back, or delete its folder and materialize {self._made_by}",
+            )
         picture = Picture(encoded=encoded)
         if decode:
             key = self.key(number)
@@ -162,3 +190,20 @@ class PictureFolder:
                 where = self._storage.where(key)
                 raise PermanentError(f"{where} is not a valid picture", "delete its folder and rerun") from error
         return picture
+
+    def _sums(self) -> Mapping[str, int]:
+        """Checksums by number; none of a folder that is not finished, or was before there were any."""
+        if self._stored_sums is None:
+            try:
+                self._stored_sums = _read_sums(self._storage.get(self._marker))
+            except MissingObject:
+                self._stored_sums = {}
+        return self._stored_sums
+
+
+def _read_sums(marker: bytes) -> Mapping[str, int]:
+    try:
+        found = json.loads(marker)["crc32"] if marker else {}
+    except (ValueError, TypeError, LookupError):
+        return {}
+    return found if isinstance(found, dict) else {}

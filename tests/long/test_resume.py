@@ -197,7 +197,7 @@ def test_a_frame_that_is_gone_is_extracted_again(
     world = before("extract_frames")
     with monkeypatch.context() as patched:
         patched.setattr(sampling, "frame_phash", lambda image: 7)
-        patched.setattr("mpr_resources.storage.pictures.PictureFolder.finish", lambda self: 1 / 0)
+        patched.setattr("mpr_resources.storage.pictures.PictureFolder.finish", lambda self, _there: 1 / 0)
         assert not world.run("extract_frames").success
     [frame] = world.storage_folder.rglob("00000005.jpg")
     frame.unlink()

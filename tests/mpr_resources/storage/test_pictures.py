@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gpu_service.errors import PermanentError
-from gpu_service.pictures import Picture, encode_png
+from gpu_service.pictures import Picture, decode, encode_jpeg, encode_png
 from mpr_resources.storage import pictures
 from mpr_resources.storage.pictures import PREFETCH, PictureCache, PictureFolder
 from mpr_resources.storage.store import READ_AHEAD, MissingObject, Storage
@@ -67,6 +67,33 @@ def test_no_more_is_read_ahead_than_said(storage: Storage) -> None:
     next(stream)
     assert len(asked) == READ_AHEAD + PREFETCH
     stream.close()
+
+
+def test_a_damaged_picture_is_named_though_a_decoder_makes_something_of_it(storage: Storage, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    jpegs = [encode_jpeg(noise), encode_jpeg(noise[::-1])]
+    frames = PictureFolder(storage, "frames/1", "jpg", PictureCache(), "extract_frames")
+    frames.put(0, jpegs[0])  # by a run that broke off
+    frames = PictureFolder(storage, "frames/1", "jpg", PictureCache(), "extract_frames")
+    frames.write([(1, jpegs[1])], there_already=[0])
+    for number, jpeg in enumerate(jpegs):
+        damaged = jpeg[: len(jpeg) // 2] + b"\xa5" * 40 + jpeg[len(jpeg) // 2 + 40 :]
+        assert decode(damaged).shape == noise.shape
+        (tmp_path / frames.key(number)).write_bytes(damaged)
+    for decoded in (True, False):
+        for number in range(2):
+            with pytest.raises(PermanentError) as error:
+                PictureFolder(storage, "frames/1", "jpg", PictureCache(), "extract_frames").read(number, decode=decoded)
+            assert str(error.value) == (
+                f"{tmp_path}/frames/1/0000000{number}.jpg is not the picture that was stored: its bytes were damaged; "
+                "copy it back, or delete its folder and materialize extract_frames."
+            )
+
+
+def test_a_folder_of_before_there_were_checksums_is_read(storage: Storage) -> None:
+    folder(storage).write(encoded(1))
+    storage.put("frames/1/finished", b"")
+    assert folder(storage).read(0).pixels[0, 0, 0] == 0
 
 
 def test_a_missing_picture_is_named_and_what_makes_it(storage: Storage, tmp_path: Path) -> None:
