@@ -1,39 +1,30 @@
-"""`make chaos`: every command under every fault; the table is written into docs/reliability.md.
+"""`make chaos`: every command under every fault; the table in docs/reliability.md is brought up to date cell by cell.
 
-`--only "kill -9:run,disk full"` makes those cells alone and prints them. Exit status 1 where a cell hangs, is silent,
-or is not made good by running the command again.
+`--only "kill -9:run,disk full"` makes those cells alone. Exit status 1 where a cell hangs, is silent, or is not made
+good by running the command again.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
-import subprocess
+import multiprocessing
+import queue
 import sys
-import tempfile
 import time
-import urllib.request
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-
-import boto3
-from moto.server import ThreadedMotoServer
+from collections.abc import Iterator, Mapping
+from multiprocessing.queues import Queue
+from typing import get_args
 
 from mpr_assets.definitions import ROOT
 from tests.chaos.faults import faults
-from tests.chaos.matrix import Bucket, Cell, Matrix
+from tests.chaos.lane import work
+from tests.chaos.matrix import ALL_COMMANDS, Cell, Fault, Needs
 from tests.chaos.proxy import Proxy
-from tests.gpu_service.live import free_port
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- made by make chaos -->", "<!-- to here -->"
-OTHER_MODELS = (
-    "import sys; from gpu_service.routines.ocr import rapidocr; made = rapidocr.identity; "
-    "rapidocr.identity = lambda settings: made(settings) + '-other'; "
-    "from gpu_service.__main__ import main; sys.exit(main())"
-)
+SPAWN = multiprocessing.get_context("spawn")
+NOT_MADE, MEANS_NOTHING = "–", ""
 
 
 def main() -> int:
@@ -41,55 +32,68 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--only", default="", help="FAULT, FAULT:COMMAND or :COMMAND, with commas between")
     asked = parser.parse_args()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    s3_host, s3_port = server.get_host_and_port()
-    direct_url = f"http://{s3_host}:{s3_port}"
-    with (
-        tempfile.TemporaryDirectory(prefix="mpr-chaos-") as folder,
-        _host([]) as host_port,
-        _host(["-c", OTHER_MODELS]) as other_port,
-        Proxy(s3_port) as s3,
-        Proxy(host_port) as host,
-    ):
+    began_s = time.monotonic()
+    all_faults = faults(Proxy(0), Proxy(0), 0)
+    wanted = [
+        (fault, command)
+        for fault in all_faults.values()
+        for command in fault.commands
+        if _is_wanted(fault.name, command, asked.only)
+    ]
+    bad, made = 0, 0
+    for cell in _made(wanted):
+        print(_line(cell), flush=True)
+        write_table({(cell.fault, cell.command): _told(cell)}, all_faults)
+        made += 1
+        bad += cell.is_bad
+    took_min = (time.monotonic() - began_s) / 60
+    print(f"{made} of {len(wanted)} cells in {took_min:.0f} minutes, {bad} of them bad", flush=True)
+    return 1 if bad or made < len(wanted) else 0
 
-        def bucket() -> Bucket:
-            made = Bucket(f"chaos-{uuid.uuid4().hex[:8]}", s3, direct_url)
-            keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
-            boto3.client("s3", endpoint_url=direct_url, **keys).create_bucket(Bucket=made.name)
-            return made
 
-        matrix, cells = Matrix(Path(folder), bucket), []
+def _made(wanted: list[tuple[Fault, str]]) -> Iterator[Cell]:
+    """The cells as they are made, in as many processes as faults need different things."""
+    cells: Queue[Cell] = SPAWN.Queue()
+    lanes = []
+    for needs in get_args(Needs):
+        if names := [(fault.name, command) for fault, command in wanted if fault.needs == needs]:
+            lanes.append(SPAWN.Process(target=work, args=(needs, names, cells)))
+            lanes[-1].start()
+    while True:
+        is_over = not any(lane.is_alive() for lane in lanes)
         try:
-            for fault in faults(s3, host, other_port).values():
-                for command in fault.commands:
-                    if _is_wanted(fault.name, command, asked.only):
-                        cells.append(matrix.cell(fault, command))
-                        print(_line(cells[-1]), flush=True)
-        finally:
-            matrix.clear()
-    server.stop()
-    if not asked.only:
-        write_table(cells)
-    return 1 if any(cell.is_bad for cell in cells) else 0
+            yield cells.get(timeout=0 if is_over else 1)
+        except queue.Empty:
+            if is_over:
+                return
 
 
-def write_table(cells: Sequence[Cell]) -> None:
-    """Into the page, between its marks."""
-    commands = list(dict.fromkeys(cell.command for cell in cells))
-    rows = [f"| fault | {' | '.join(commands)} |", f"| --- |{' --- |' * len(commands)}"]
-    for fault in dict.fromkeys(cell.fault for cell in cells):
-        found = {cell.command: cell for cell in cells if cell.fault == fault}
-        rows.append(f"| {fault} | {' | '.join(_told(found.get(command)) for command in commands)} |")
-    text = PAGE.read_text()
-    before, rest = text.split(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n".join(rows) + f"\n\n{END}{rest.split(END)[1]}")
+def write_table(made: Mapping[tuple[str, str], str], all_faults: Mapping[str, Fault]) -> None:
+    """Into the page, between its marks; what was made before stays."""
+    before, rest = PAGE.read_text().split(BEGIN)
+    table, after = rest.split(END)
+    told = _cells(table) | made
+    rows = [f"| fault | {' | '.join(ALL_COMMANDS)} |", f"| --- |{' --- |' * len(ALL_COMMANDS)}"]
+    for name, fault in all_faults.items():
+        here = [
+            told.get((name, command), NOT_MADE) if command in fault.commands else MEANS_NOTHING
+            for command in ALL_COMMANDS
+        ]
+        rows.append(f"| {name} | {' | '.join(here)} |")
+    PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n".join(rows) + f"\n\n{END}{after}")
 
 
-def _told(cell: Cell | None) -> str:
-    if cell is None:
-        return "–"
+def _cells(table: str) -> dict[tuple[str, str], str]:
+    rows = [[part.strip() for part in line.strip().strip("|").split("|")] for line in table.splitlines() if "|" in line]
+    if not rows:
+        return {}
+    (_, *commands), _, *rest = rows
+    return {
+        (fault, command): told for fault, *all_told in rest for command, told in zip(commands, all_told, strict=True)
+    }
+
+
+def _told(cell: Cell) -> str:
     return f"{cell.ended}, {cell.seconds:.0f} s, {'equal' if cell.equal else 'NOT EQUAL'}"
 
 
@@ -102,25 +106,6 @@ def _is_wanted(fault: str, command: str, only: str) -> bool:
         return True
     wanted = [part.partition(":") for part in only.split(",")]
     return any(name in ("", fault) and one in ("", command) for name, _, one in wanted)
-
-
-@contextmanager
-def _host(program: Sequence[str]) -> Iterator[int]:
-    """The port of an inference host in a process of its own."""
-    port = free_port()
-    command = [sys.executable, *(program or ["-m", "gpu_service"]), "--port", str(port), "--preload", "none"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One command of the matrix in its process: `python -m tests.chaos.command COMMAND...`.
+"""One command of the matrix in a process of its own, forked from one that has imported what commands need.
 
 `tick`: two looks of the sensor `new_media`, as the daemon takes them, 25 s apart by the clock that it is told. All else
 is `mpr`'s. `CHAOS_CLOCK=SECONDS`: the system's clock jumps so far when the command has stored its first object.
@@ -6,18 +6,42 @@ is `mpr`'s. `CHAOS_CLOCK=SECONDS`: the system's clock jumps so far when the comm
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from gpu_service.errors import MprError
 from mpr_resources.storage.store import Storage
 
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        *(f"mpr_cli.{name}" for name in ("app", "run", "replay", "scenarios", "export")),
+        *(__name__, "mpr_assets.definitions", "mpr_assets.automation.new_media_sensor", "rapidocr", "onnxruntime"),
+    ]
+)
 
-def main() -> None:
-    arguments = sys.argv[1:]
+
+def start(arguments: Sequence[str], environ: Mapping[str, str], says: Path) -> ForkServerProcess:
+    """The process, begun, in a group of its own. `says`: the file that all goes to that it prints."""
+    process = FORKS.Process(target=_main, args=(list(arguments), dict(environ), says))
+    process.start()
+    return process
+
+
+def _main(arguments: list[str], environ: dict[str, str], says: Path) -> None:
+    os.setsid()
+    os.environ.clear()
+    os.environ.update(environ)
+    with says.open("w") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
     if jump_s := float(os.environ.get("CHAOS_CLOCK", 0)):
         _jump(jump_s)
     if arguments == ["tick"]:
@@ -57,7 +81,3 @@ def _jump(jump_s: float) -> None:
         time.time = lambda: now() + jump_s
 
     Storage.put = put_and_jump  # type: ignore[method-assign]
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,8 @@ from tests.chaos.proxy import Mode, Proxy
 from tests.world import TIMELINE
 
 AWAY_S = 30.0
+SLOW_LIMIT_S = 1800.0
+"""For a command whose every request to the storage takes 2 s: a run makes some hundred, one after another."""
 ROOM_KB = 96
 """Left on a disk that is to be full in mid-run; where something is stored already, it is full from the start."""
 FILLER = "filler"
@@ -29,13 +31,19 @@ def faults(s3: Proxy, host: Proxy, other_port: int) -> dict[str, Fault]:
         Fault("SIGTERM", during=_signal(signal.SIGTERM)),
         Fault("disk full", arm=_full, mend=_emptied),
         Fault("storage read-only", arm=_read_only, mend=_remount("rw")),
-        Fault("storage away for 30 s", during=_away(s3), in_bucket=True),
-        Fault("slow storage", arm=_mode(s3, "slow"), mend=_mode(s3, "through"), in_bucket=True),
+        Fault("storage away for 30 s", during=_away(s3), needs="bucket"),
+        Fault("slow storage", arm=_mode(s3, "slow"), mend=_mode(s3, "through"), limit_s=SLOW_LIMIT_S, needs="bucket"),
         Fault("database away", arm=_database_away, mend=lambda place: place.extra.clear()),
         Fault("clock jumps back 1 h", arm=_clock(-3600), mend=lambda place: place.extra.clear()),
         Fault("clock jumps on 1 day", arm=_clock(86_400), mend=lambda place: place.extra.clear()),
         *(
-            Fault(f"inference host {name}", arm=_host(host, mode), mend=_mode(host, "through"), commands=INFERRING)
+            Fault(
+                f"inference host {name}",
+                arm=_host(host, mode),
+                mend=_mode(host, "through"),
+                commands=INFERRING,
+                needs="host",
+            )
             for name, mode in (
                 ("down", "away"),
                 ("hangs", "hangs"),
@@ -49,12 +57,13 @@ def faults(s3: Proxy, host: Proxy, other_port: int) -> dict[str, Fault]:
             during=_exchanged(host, other_port),
             mend=_back(host),
             commands=INFERRING,
+            needs="host",
         ),
         Fault("corrupt Parquet", *_corrupt(f"stages/match_brands/{TIMELINE}.parquet"), finished=True),
         Fault("corrupt index", *_corrupt(f"stages/extract_frames/{TIMELINE}.parquet"), finished=True),
         Fault("corrupt JPEG", *_corrupt("00000003.jpg"), finished=True),
         Fault("corrupt registry", *_corrupt("registry.sqlite"), finished=True),
-        Fault("corrupt scenario", *_corrupt("run_ocr.parquet"), commands=("check",)),
+        Fault("corrupt scenario", *_corrupt(f"scenarios/kept/stages/run_ocr/{TIMELINE}.parquet"), commands=("check",)),
         Fault(
             "DAGSTER_HOME deleted",
             during=_home_deleted,
@@ -64,14 +73,13 @@ def faults(s3: Proxy, host: Proxy, other_port: int) -> dict[str, Fault]:
     return {one.name: one for one in found}
 
 
-def _signal(number: signal.Signals) -> Callable[[Command, float], None]:
-    """When two thirds of the usual time have passed."""
-
-    def during(command: Command, usual_s: float) -> None:
-        time.sleep(0.66 * usual_s)
-        if command.process.poll() is None:
-            (os.killpg if number == signal.SIGKILL else os.kill)(command.process.pid, number)
-            command.began_s = time.monotonic()
+def _signal(number: signal.Signals) -> Callable[[Command, float], bool]:
+    def during(command: Command, at_s: float) -> bool:
+        if command.ends_within(at_s):
+            return False
+        (os.killpg if number == signal.SIGKILL else os.kill)(command.pid, number)
+        command.began_s = time.monotonic()
+        return command.wait() != 0
 
     return during
 
@@ -119,13 +127,15 @@ def _mode(proxy: Proxy, mode: Mode) -> Callable[[Place], None]:
     return lambda _place: proxy.set(mode)
 
 
-def _away(proxy: Proxy) -> Callable[[Command, float], None]:
-    def during(command: Command, usual_s: float) -> None:
-        time.sleep(0.5 * usual_s)
+def _away(proxy: Proxy) -> Callable[[Command, float], bool]:
+    def during(command: Command, at_s: float) -> bool:
+        if command.ends_within(at_s):
+            return False
         proxy.set("away")
         command.began_s = time.monotonic()
-        time.sleep(AWAY_S)
+        command.ends_within(AWAY_S)
         proxy.set("through")
+        return True
 
     return during
 
@@ -146,12 +156,14 @@ def _host(proxy: Proxy, mode: Mode) -> Callable[[Place], None]:
     return arm
 
 
-def _exchanged(proxy: Proxy, other_port: int) -> Callable[[Command, float], None]:
-    def during(_command: Command, usual_s: float) -> None:
-        time.sleep(0.5 * usual_s)
+def _exchanged(proxy: Proxy, other_port: int) -> Callable[[Command, float], bool]:
+    def during(command: Command, at_s: float) -> bool:
+        if command.ends_within(at_s):
+            return False
         proxy.target_port = other_port
         proxy.set("away")
         proxy.set("through")
+        return True
 
     return during
 
@@ -182,11 +194,13 @@ def _corrupt(ending: str) -> Sequence[Callable[..., None]]:
         for path, data in before.items():
             path.write_bytes(data)
 
-    return arm, lambda _command, _usual_s: None, mend
+    return arm, lambda _command, _at_s: True, mend
 
 
-def _home_deleted(command: Command, usual_s: float) -> None:
+def _home_deleted(command: Command, at_s: float) -> bool:
     """In mid-run."""
-    time.sleep(0.5 * usual_s)
+    if command.ends_within(at_s):
+        return False
     shutil.rmtree(command.says.parent / "home", ignore_errors=True)
     command.began_s = time.monotonic()
+    return True

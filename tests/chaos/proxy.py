@@ -23,42 +23,41 @@ class Proxy:
     def __init__(self, target_port: int) -> None:
         self.target_port = self.first_port = target_port
         self.mode: Mode = "through"
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
+        self.port = 0
         self._open: list[socket.socket] = []
-        self._ended = False
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Proxy:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listen()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended = True
-        self._listener.close()
         self.set("away")
 
     def set(self, mode: Mode) -> None:
-        """From now on; connections that are open are cut off where the server is to be away."""
-        self.mode = mode
+        """From now on. Where the server is to be away, connections are refused, and those that are open cut off."""
+        was, self.mode = self.mode, mode
         if mode == "away":
-            for one in self._open:
+            for one in (self._listener, *self._open):
                 _close(one)
             self._open.clear()
+        elif was == "away":
+            self._listen()
 
-    def _accept(self) -> None:
-        while not self._ended:
+    def _listen(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
             try:
-                client, _ = self._listener.accept()
+                client, _ = listener.accept()
             except OSError:
                 return
-            if self.mode == "away":
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # refused, not ended
-                client.close()
-                continue
             self._open.append(client)
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
