@@ -23,14 +23,15 @@ from gpu_service.routines.logos import embed, trunk
 from gpu_service.routines.logos import match as logo
 from gpu_service.routines.logos.fuse import LEAST, fused
 from gpu_service.routines.logos.logo_set import logo_set
-from gpu_service.routines.objects import clip, onnx_detector, yolo
+from gpu_service.routines.objects import clip, onnx_detector, owlv2, yolo
 from gpu_service.settings import Settings
 from gpu_service.wire import NoItem, ObjectFinding, ObjectsAnswer
 
-Engine: TypeAlias = Literal["logo_match", "logo_embed", "yolo", "onnx", "clip", "siglip", "dinov2"]
+Engine: TypeAlias = Literal["logo_match", "logo_embed", "owlv2", "yolo", "onnx", "clip", "siglip", "dinov2"]
 ENGINE_SETTINGS: dict[Engine, type[Settings]] = {
     "logo_match": logo.LogoMatchSettings,
     "logo_embed": embed.LogoEmbedSettings,
+    "owlv2": owlv2.Owlv2Settings,
     "yolo": yolo.YoloSettings,
     "onnx": onnx_detector.OnnxSettings,
     "clip": clip.ClipSettings,
@@ -43,14 +44,23 @@ LOGO_ENGINES: frozenset[Engine] = frozenset({"logo_match", "logo_embed"})
 """Those that look for reference pictures, on the CPU."""
 
 
+NAME_ENGINES: frozenset[Engine] = frozenset({"owlv2"})
+"""Those that are told names, see `queries.QuerySettings`."""
+
+
 class DetectSettings(
-    logo.LogoMatchSettings, embed.LogoEmbedSettings, yolo.YoloSettings, onnx_detector.OnnxSettings, clip.NamingSettings
+    logo.LogoMatchSettings,
+    embed.LogoEmbedSettings,
+    owlv2.Owlv2Settings,
+    yolo.YoloSettings,
+    onnx_detector.OnnxSettings,
+    clip.NamingSettings,
 ):
     """Which engines run, and how."""
 
     engines: tuple[Engine, ...] = Field(
         default=("logo_match",),
-        max_length=7,
+        max_length=8,
         description="engines, in this order; logo_match and logo_embed confirm each other; clip, siglip and dinov2 "
         "name what earlier engines found",
     )
@@ -73,6 +83,8 @@ def _find(
     match engine:
         case "logo_match" | "logo_embed":
             return _logos(batch, debug)
+        case "owlv2":
+            return owlv2.find_objects(batch.images, batch.references, settings)
         case "yolo":
             return yolo.find_objects(batch.images, settings)
         case "onnx":
@@ -162,6 +174,8 @@ def _engine_identity(engine: Engine, settings: DetectSettings) -> str:
             return f"logo_match/{logo.VERSION}/opencv-{cv2.__version__}"
         case "logo_embed":
             return f"logo_embed/{embed.VERSION}/{trunk.identity()}"
+        case "owlv2":
+            return owlv2.identity(settings)
         case "yolo":
             return yolo.identity(settings)
         case "onnx":

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import polars as pl
 from pydantic import Field
 
+from gpu_service.errors import BadInput
 from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference, Reference
-from gpu_service.routines.detect import DETECT, LOGO_ENGINES, DetectSettings
+from gpu_service.routines.detect import DETECT, LOGO_ENGINES, NAME_ENGINES, DetectSettings
 from gpu_service.routines.logos.logo_set import weak_references
+from gpu_service.routines.objects.queries import MOST_NAMES
 from gpu_service.wire import NoItem, ObjectFinding, Quad
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
@@ -25,7 +27,7 @@ from mpr_assets.logos.searching import Searching
 from mpr_assets.overlays import preview_sheet
 from mpr_resources.brands.brand_file import references_hash
 from mpr_resources.storage.pictures import Frame
-from mpr_resources.storage.tables import StageTable
+from mpr_resources.storage.tables import StageTable, hash_of
 
 CODE_VERSION = "3.0"
 
@@ -87,9 +89,25 @@ class DetectObjectsSettings(DetectSettings, StageSettings):
         return idle | ({"search_new_detail": "search_every is 1"} if self.search_every == 1 else {})
 
 
-def routine_settings(settings: DetectObjectsSettings) -> DetectSettings:
-    """The part of the stage's settings that travels to the routine."""
-    return DetectSettings.model_validate({name: getattr(settings, name) for name in DetectSettings.model_fields})
+def routine_settings(settings: DetectObjectsSettings, listed: Sequence[str] = ()) -> DetectSettings:
+    """The part of the stage's settings that travels to the routine.
+
+    Args:
+        listed: names of the brand list, for engines that are told names and are given none by the settings.
+
+    Raises:
+        BadInput: the list has too many for such an engine.
+    """
+    told = {name: getattr(settings, name) for name in DetectSettings.model_fields}
+    if not NAME_ENGINES & set(settings.engines) or settings.query_names:
+        return DetectSettings.model_validate(told)
+    if len(listed) > MOST_NAMES:
+        told_names = " and ".join(sorted(NAME_ENGINES & set(settings.engines)))
+        raise BadInput(
+            f"The brand list has {len(listed)} brands, but {told_names} can look for no more than {MOST_NAMES}",
+            "name those to look for in detect_objects.query_names",
+        )
+    return DetectSettings.model_validate(told | {"query_names": tuple(listed)})
 
 
 def detect_objects(
@@ -97,6 +115,7 @@ def detect_objects(
     inference: Inference,
     settings: DetectObjectsSettings,
     references: Sequence[Reference],
+    listed: Sequence[str] = (),
 ) -> pl.DataFrame:
     """What is in each frame: a table of `SCHEMA`, boxes in pixels of the full frame, in the frames' order.
 
@@ -104,9 +123,10 @@ def detect_objects(
 
     Args:
         frames: the kept frames in order, each with the number of its shot. Logos are not followed from shot to shot.
+        listed: see `routine_settings`.
 
     Raises:
-        BadInput: a reference or a frame cannot be read.
+        BadInput: a reference or a frame cannot be read; or see `routine_settings`.
     """
     logos_alone = set(settings.engines) <= LOGO_ENGINES
     if not references and logos_alone:
@@ -114,7 +134,9 @@ def detect_objects(
     searching = Searching(settings.search_every if logos_alone else 1, settings.search_new_detail)
     follower = LogoFollower(settings.logo_threshold, settings.follow_similarity)
     found: list[tuple[int, ObjectFinding, bool, bool]] = []
-    for frame, shot, answer in _looked_through(frames, searching, inference, settings, references):
+    lenient = {"logo_threshold": min(settings.logo_threshold, settings.hint_threshold)}
+    asked = routine_settings(settings, listed).model_copy(update=lenient)
+    for frame, shot, answer in _looked_through(frames, searching, inference, asked, references):
         logos = None if answer is None else [one for one in answer if one.engine in LOGO_ENGINES]
         follower.step(frame.seq, shot, frame.picture.pixels, logos)
         found += [(frame.seq, one, False, False) for one in answer or () if one.engine not in LOGO_ENGINES]
@@ -129,7 +151,7 @@ def _looked_through(
     frames: Iterable[tuple[Frame, int]],
     searching: Searching,
     inference: Inference,
-    settings: DetectObjectsSettings,
+    settings: DetectSettings,
     references: Sequence[Reference],
 ) -> Iterator[tuple[Frame, int, tuple[ObjectFinding, ...] | None]]:
     """All frames in order, each with its shot and what a search of it found; None: it is not searched."""
@@ -141,9 +163,7 @@ def _looked_through(
             if searching.next(shot, frame.picture.pixels):
                 yield frame.seq, frame.picture, NoItem()
 
-    lenient = min(settings.logo_threshold, settings.hint_threshold)
-    asked = routine_settings(settings).model_copy(update={"logo_threshold": lenient})
-    for seq, answer in inference.map(DETECT, searched(), asked, references):
+    for seq, answer in inference.map(DETECT, searched(), settings, references):
         while waiting[0][0].seq != seq:
             yield *waiting.popleft(), None
         yield *waiting.popleft(), answer.objects
@@ -163,15 +183,21 @@ def weak_sentences(settings: DetectObjectsSettings, references: Sequence[Referen
     return tuple(weak.sentence for weak in weak_references(references))
 
 
+def _listed(run: StageRun[DetectObjectsSettings]) -> list[str]:
+    """Names of the brand list, where an engine is told them."""
+    asked = NAME_ENGINES & set(run.settings.engines)
+    return sorted({brand.name for brand in run.brand_list().brands}) if asked else []
+
+
 def _what_finds(run: StageRun[DetectObjectsSettings]) -> dict[str, str]:
-    return {
-        "model": run.inference.identity(DETECT, routine_settings(run.settings)),
-        "references": references_hash(run.references()),
-    }
+    asked = routine_settings(run.settings, _listed(run))
+    what = {"model": run.inference.identity(DETECT, asked), "references": references_hash(run.references())}
+    from_list = asked.query_names != run.settings.query_names
+    return what | ({"looked_for": hash_of(list(asked.query_names))} if from_list else {})
 
 
 def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[str, StageTable]) -> DebugPictures:
-    settings, references = routine_settings(run.settings), run.references()
+    settings, references = routine_settings(run.settings, _listed(run)), run.references()
     return run.inference.debug(DETECT, frame.picture, NoItem(), settings, references)[1]
 
 
@@ -186,7 +212,7 @@ def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[
         "quad": "corners of the logo in its pose, clockwise from its own top left: x and y in px of the frame; null: "
         "only its box is known",
         "engine": "what found it",
-        "reference": "the brand whose reference picture was found; empty: none",
+        "reference": "the reference picture that was found; empty: none",
         "followed": "whether it was followed to this frame from another by its pixels; false: found by a search of it",
         "hint": "whether it is a logo below logo_threshold, which counts only where its brand is read there",
     },
@@ -206,7 +232,7 @@ def stage(run: StageRun[DetectObjectsSettings], extract_frames: StageTable, filt
     weak = weak_sentences(run.settings, references)
     for sentence in weak:
         run.log(sentence)
-    objects = detect_objects(frames, run.inference, run.settings, references)
+    objects = detect_objects(frames, run.inference, run.settings, references, _listed(run))
     kinds = {name: int(objects[name].sum()) for name in ("followed", "hint")}
     counts: dict[str, int | float] = {
         "objects": objects.height - kinds["hint"],

@@ -48,7 +48,7 @@ from mpr_resources.storage.tables import NamedRow, StageTable, TableHeader
 CODE_VERSION = "2.3"
 SCHEMA = DETECTION_SCHEMA
 
-LOGO_ENGINES = frozenset({"logo_match", "logo_embed", "clip", "siglip", "dinov2"})
+LOGO_ENGINES = frozenset({"logo_match", "logo_embed", "owlv2", "clip", "siglip", "dinov2"})
 """Engines whose labels are brands; those of the others are brands only where they are in the list."""
 
 

@@ -156,14 +156,18 @@ def test_a_damaged_model_is_named_with_what_is_wrong(tmp_path: Path) -> None:
     [
         ("ultralytics", "yolo", lambda: DETECT.identity(DetectSettings(engines=("yolo",), yolo_model="m"))),
         ("transformers", "torch", lambda: DETECT.identity(DetectSettings(engines=("clip",), clip_model="m"))),
+        ("transformers", "torch", lambda: DETECT.identity(DetectSettings(engines=("owlv2",), owlv2_model="m"))),
         ("transformers", "torch", lambda: VLM.identity(VlmSettings(model="m"))),
         ("paddleocr", "paddle", lambda: OCR.identity(OcrSettings(engine="paddleocr", paddle_finder="m"))),
         ("ultralytics", "yolo", lambda: _detect(DetectSettings(engines=("yolo",), yolo_model="m"))),
         ("transformers", "torch", lambda: _detect(DetectSettings(engines=("clip",), clip_model="m"))),
+        ("transformers", "torch", lambda: _detect(DetectSettings(engines=("owlv2",), owlv2_model="m"))),
         ("transformers", "torch", lambda: VLM.run(Batch([BLACK], [VlmItem()], VlmSettings(model="m")))),
         ("paddleocr", "paddle", lambda: _read(OcrSettings(engine="paddleocr", paddle_finder="m", paddle_reader="m"))),
     ],
-    ids=[f"{engine} {what}" for what in ("identity", "run") for engine in ("yolo", "clip", "vlm", "paddleocr")],
+    ids=[
+        f"{engine} {what}" for what in ("identity", "run") for engine in ("yolo", "clip", "owlv2", "vlm", "paddleocr")
+    ],
 )
 def test_a_package_that_is_not_here(
     package: str, extra: str, call: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,4 @@
-"""What an exported detector's rows and CLIP's vectors become: numbers in, boxes and names out. No model is needed."""
+"""What detectors' rows, the scores of queries and CLIP's vectors become: numbers in, boxes and names out, no model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from gpu_service.routines.objects import clip
 from gpu_service.routines.objects.boxes import ObjectSettings, findings
 from gpu_service.routines.objects.onnx_detector import boxes_of, fitting
+from gpu_service.routines.objects.owlv2 import in_pixels, without_others
+from gpu_service.routines.objects.queries import Query, named_boxes
 from gpu_service.wire import Box
 
 Floats = NDArray[np.float32]
@@ -89,6 +91,74 @@ def test_boxes_stay_within_the_picture(corners: list[list[float]], expected: lis
     array = np.array(corners, np.float32).reshape(-1, 4)
     found = findings(array, ["a"] * len(array), np.full(len(array), 0.5, np.float32), (640, 360), "onnx")
     assert [finding.box for finding in found] == expected
+
+
+BY_NAME, BY_PICTURE = Query("Ada", 0.2), Query("Bee", 0.6, "bee.png")
+LEFT, RIGHT, NEARLY_LEFT = (0, 0, 40, 20), (60, 0, 100, 20), (2, 0, 42, 20)
+Named = list[tuple[str, float, str | None, tuple[int, int, int, int]]]
+
+NAMED: dict[str, tuple[list[tuple[int, ...]], list[list[float]], bool, Named]] = {
+    "nothing": ([], [], True, []),
+    "below every threshold": ([LEFT], [[0.19, 0.59]], True, []),
+    "at a threshold": ([LEFT], [[0.2, 0.1]], True, [("Ada", 0.2, None, LEFT)]),
+    "by the multiple of its threshold": ([LEFT], [[0.3, 0.8]], True, [("Ada", 0.3, None, LEFT)]),
+    "a picture that is the surer": ([LEFT], [[0.21, 0.8]], True, [("Bee", 0.8, "bee.png", LEFT)]),
+    "two places": (
+        [LEFT, RIGHT],
+        [[0.1, 0.9], [0.5, 0.1]],
+        True,
+        [("Ada", 0.5, None, (60, 0, 40, 20)), ("Bee", 0.9, "bee.png", LEFT)],
+    ),
+    "one place twice": ([LEFT, NEARLY_LEFT], [[0.4, 0], [0.5, 0]], True, [("Ada", 0.5, None, (2, 0, 40, 20))]),
+    "one place, two names": ([LEFT, NEARLY_LEFT], [[0.8, 0], [0, 0.9]], True, [("Ada", 0.8, None, LEFT)]),
+    "two things at one place": (
+        [LEFT, NEARLY_LEFT],
+        [[0.8, 0], [0, 0.9]],
+        False,
+        [("Ada", 0.8, None, LEFT), ("Bee", 0.9, "bee.png", (2, 0, 40, 20))],
+    ),
+    "partly beside the picture": ([(90, 40, 130, 60)], [[0.4, 0]], True, [("Ada", 0.4, None, (90, 40, 10, 10))]),
+    "beside the picture": ([(0, 60, 40, 80)], [[0.9, 0.9]], True, []),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_boxes_are_named_by_what_was_asked_for(case: str) -> None:
+    corners, scores, one_label, expected = NAMED[case]
+    found = named_boxes(
+        np.array(corners, np.float32).reshape(-1, 4),
+        np.array(scores, np.float32).reshape(-1, 2),
+        [BY_NAME, BY_PICTURE],
+        (100, 50),
+        "owlv2",
+        0.45,
+        one_label_a_place=one_label,
+    )
+    assert [(one.label, one.confidence, one.reference, one.box.xywh) for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([], []),
+        ([[0.5, 0.5, 0.4]], [[0.5, 0.5]]),
+        ([[0.5, 0.5, 0.5]], [[0.0, 0.5]]),
+        ([[0.5, 0.5]], [[0.5, 0.5]]),
+    ],
+    ids=["empty", "less like another thing", "as much like another thing", "no other thing is told"],
+)
+def test_what_is_like_another_thing_has_no_name(scores: list[list[float]], expected: list[list[float]]) -> None:
+    table = np.array(scores, np.float32).reshape(len(scores), -1) if scores else np.zeros((0, 3), np.float32)
+    assert without_others(table, [BY_NAME, BY_PICTURE]).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((100, 100), [25, 25, 75, 75]), ((640, 360), [160, 160, 480, 480]), ((360, 640), [160, 160, 480, 480])],
+    ids=["square", "wide", "high"],
+)
+def test_a_box_in_the_square_is_one_in_the_picture(size: tuple[int, int], expected: list[float]) -> None:
+    assert in_pixels(np.array([[0.5, 0.5, 0.5, 0.5]], np.float32), size).tolist() == [expected]
 
 
 X, Y, Z = np.eye(3, dtype=np.float32)

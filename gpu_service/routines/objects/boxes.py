@@ -15,23 +15,29 @@ from gpu_service.settings import Settings
 from gpu_service.wire import Box, ObjectFinding
 
 
-class ObjectSettings(Settings):
-    """How a trained detector looks. For `yolo` and for `onnx` alike.
+class BoxSettings(Settings):
+    """What every detector of objects has. The overlap of 0.45 is YOLOv5's own default."""
 
-    The threshold of 0.25 and the side of 640 are Ultralytics' own defaults, the overlap of 0.45 that of YOLOv5.
-    """
-
-    object_threshold: float = Field(0.25, gt=0, le=1, description="minimum confidence of an object")
     object_overlap: float = Field(
         0.45,
         ge=0,
         le=1,
-        description="IoU above which the less confident of two boxes with the same label is dropped (NMS)",
+        description="IoU above which the less confident of two boxes with the same label is dropped (NMS); of owlv2's, "
+        "with any labels",
     )
+    object_batch: int = Field(16, ge=1, le=256, description="pictures in one batch")
+
+
+class ObjectSettings(BoxSettings):
+    """How a trained detector looks. For `yolo` and for `onnx` alike.
+
+    The threshold of 0.25 and the side of 640 are Ultralytics' own defaults.
+    """
+
+    object_threshold: float = Field(0.25, gt=0, le=1, description="minimum confidence of an object")
     object_side_px: int = Field(
         640, ge=32, le=4096, multiple_of=32, description="long side to which a picture is scaled for the detector"
     )
-    object_batch: int = Field(16, ge=1, le=256, description="pictures in one batch")
 
 
 def in_batches(images: Sequence[Image], count: int) -> Iterator[list[int]]:
@@ -52,7 +58,8 @@ def findings(
     labels: Sequence[str],
     confidences: NDArray[np.float32],
     size: tuple[int, int],
-    engine: Literal["yolo", "onnx"],
+    engine: Literal["yolo", "onnx", "owlv2", "grounding_dino"],
+    references: Sequence[str | None] | None = None,
 ) -> list[ObjectFinding]:
     """Boxes within the picture, sorted by label, then surest first; those with nothing left of them are dropped.
 
@@ -61,6 +68,7 @@ def findings(
         labels: n.
         confidences: (n,), 0 to 1.
         size: width and height of the picture.
+        references: n names of the reference pictures that were found; None: nothing was looked for by one.
     """
     within = np.clip(np.round(corners), 0, [size[0], size[1], size[0], size[1]]).astype(int)
     found = [
@@ -69,8 +77,11 @@ def findings(
             label=label,
             confidence=round(min(1.0, max(0.0, float(confidence))), 4),
             engine=engine,
+            reference=reference,
         )
-        for (x0, y0, x1, y1), label, confidence in zip(within.tolist(), labels, confidences, strict=True)
+        for (x0, y0, x1, y1), label, confidence, reference in zip(
+            within.tolist(), labels, confidences, references or [None] * len(labels), strict=True
+        )
         if x1 > x0 and y1 > y0
     ]
     return sorted(found, key=lambda f: (f.label, -f.confidence, f.box.x, f.box.y))

@@ -9,10 +9,17 @@ import polars as pl
 import pytest
 
 from gpu_service.client.local import LocalInference
+from gpu_service.errors import BadInput
 from gpu_service.pictures import Picture, encode_png
 from gpu_service.routines import Reference
 from gpu_service.routines.detect import Engine
-from mpr_assets.stages.detect_objects import SCHEMA, DetectObjectsSettings, detect_objects, weak_sentences
+from mpr_assets.stages.detect_objects import (
+    SCHEMA,
+    DetectObjectsSettings,
+    detect_objects,
+    routine_settings,
+    weak_sentences,
+)
 from mpr_resources.storage.pictures import Frame
 from tests.gpu_service.test_detect import (
     COMB,
@@ -117,3 +124,27 @@ def test_weak_references_are_named_where_they_are_used(engines: tuple[Engine, ..
     blank = Reference("Acme", "blank.png", encode_png(np.full((50, 50, 3), 255, np.uint8)))
     said = weak_sentences(DetectObjectsSettings(engines=engines), [KITE, blank])
     assert [sentence.partition(",")[0] for sentence in said] == says
+
+
+TOLD: dict[str, tuple[dict[str, object], list[str], tuple[str, ...]]] = {
+    "an empty list": ({"engines": ("owlv2",)}, [], ()),
+    "the list": ({"engines": ("logo_match", "owlv2")}, ["Acme", "Bolt"], ("Acme", "Bolt")),
+    "names of the settings": ({"engines": ("owlv2",), "query_names": ("Acme",)}, ["Acme", "Bolt"], ("Acme",)),
+    "no engine that is told": ({"engines": ("logo_match", "yolo")}, ["Acme"], ()),
+    "as many as it can look for": ({"engines": ("owlv2",)}, ["x"] * 2000, ("x",) * 2000),
+}
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_engines_that_look_for_names_are_told_those_of_the_list(case: str) -> None:
+    settings, listed, names = TOLD[case]
+    assert routine_settings(DetectObjectsSettings.model_validate(settings), listed).query_names == names
+
+
+def test_a_list_of_more_names_than_an_engine_can_look_for() -> None:
+    with pytest.raises(
+        BadInput,
+        match=r"^The brand list has 2001 brands, but owlv2 can look for no more than 2000; name those to look for in "
+        r"detect_objects\.query_names\.$",
+    ):
+        routine_settings(DetectObjectsSettings(engines=("owlv2",)), ["x"] * 2001)
