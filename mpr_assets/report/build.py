@@ -19,7 +19,9 @@ from mpr_assets.report.model import (
     Evidence,
     EvidenceBox,
     Exposure,
+    LookSpan,
     Mention,
+    MotionReport,
     OnScreenObject,
     Report,
     ReportChunk,
@@ -58,10 +60,12 @@ def build_report(
     card: RateCard | None = None,
     said: tuple[tuple[Mention, ...], tuple[Caption, ...]] = ((), ()),
     objects: tuple[OnScreenObject, ...] = (),
+    pictured: tuple[tuple[LookSpan, ...], MotionReport | None] = ((), None),
 ) -> Report:
     """Put the tables together; `spans` are of `frame_spans`, the others of the stages of their names.
 
-    `said`: the mentions, and the lines of the transcript. `objects`: what was on screen beside the brands.
+    `said`: the mentions, and the lines of the transcript. `objects`: what was on screen beside the brands. `pictured`:
+    what the picture looks like, and what moves.
     """
     exposures = measured.exposures
     evidence = _evidence(exposures, detections, frames, subject)
@@ -109,6 +113,8 @@ def build_report(
         mentions=said[0],
         captions=said[1],
         objects=objects,
+        looks=pictured[0],
+        motion=pictured[1],
         stages=tuple(subject.stages),
     )
 

@@ -222,6 +222,38 @@ class Caption(ReportModel):
     text: str
 
 
+class LookSpan(ReportModel):
+    """What the picture looks like for a while, `[start_ms, end_ms)` on the timeline's clock."""
+
+    start_ms: int
+    end_ms: int
+    colours: tuple[tuple[int, int, int], ...] = Field(
+        description="dominant colours as red, green, blue, 0 to 255, the one with the largest share first"
+    )
+    shares: tuple[float, ...] = Field(description="share of the picture that each of them has, 0 to 1")
+    brightness: float = Field(description="mean of grey / 255")
+    contrast: float = Field(description="standard deviation of grey / 255")
+    saturation: float = Field(description="mean of HSV's S / 255")
+
+
+class MotionSpan(ReportModel):
+    """What moves for a while, `[start_ms, end_ms)` on the timeline's clock; null: it cannot be told."""
+
+    start_ms: int
+    end_ms: int
+    moving_share: float | None = Field(description="share of the picture that moves before its background, 0 to 1")
+    camera_px_per_s: float | None = Field(description="how fast the picture as a whole moves, px of the frame a second")
+
+
+class MotionReport(ReportModel):
+    """How much moves in the timeline; null where no frame could be held against another."""
+
+    average_motion: float | None = Field(None, description="mean share of the picture that moves, 0 to 1")
+    max_motion: float | None = Field(None, description="the largest")
+    activity: float | None = Field(None, description="share of frames in which enough moves, 0 to 1")
+    spans: tuple[MotionSpan, ...] = Field((), description="in the order of time, at most 600")
+
+
 class Counts(ReportModel):
     frames: int
     kept_frames: int
@@ -265,4 +297,8 @@ class Report(ReportModel):
         (), description="people and things that detectors of objects saw, those longest on screen first"
     )
     captions: tuple[Caption, ...] = Field((), description="the transcript in lines; empty: nothing was transcribed")
+    looks: tuple[LookSpan, ...] = Field(
+        (), description="what the picture looks like in the order of time, at most 600; empty: it was not measured"
+    )
+    motion: MotionReport | None = Field(None, description="null: it was not measured")
     stages: tuple[StageProvenance, ...]

@@ -43,6 +43,7 @@ from mpr_assets.report.objects import objects_of, on_screen
 from mpr_assets.report.overview import overview
 from mpr_assets.report.page.pictures import GetPicture
 from mpr_assets.report.page.render import PageSettings, render_page
+from mpr_assets.report.picture import NOTHING_PICTURED, Pictured, known_shifts, looks, motion_report
 from mpr_assets.report.pixel_measures import GetPictures
 from mpr_assets.report.placement import Surroundings, surroundings
 from mpr_assets.report.refinement import Edge, EdgeTime, Refine
@@ -68,6 +69,9 @@ AROUND = ("field_segmentation", "detect_edges", "detect_objects")
 
 SPEECH = ("transcribe", "match_speech")
 """Stages that tell what is said."""
+
+PICTURE = ("visual_properties", "motion")
+"""Stages that tell what frames look like, and what moves."""
 
 DETECTING = (match_brands.stage, escalate_vlm.stage, escalate_cloud.stage, corrections.stage)
 """Stages whose detections make up the report."""
@@ -138,6 +142,7 @@ def compile_report(
     read: Callable[[str], bytes] = _no_frame,
     heard: Heard = NOTHING_HEARD,
     objects: pl.DataFrame = NO_OBJECTS,
+    pictured: Pictured = NOTHING_PICTURED,
 ) -> ReportFiles:
     """Compile a timeline's report.
 
@@ -153,7 +158,7 @@ def compile_report(
         around: what else was found on frames; it tells what brands stand on.
         card: the user's rate card; None: nothing is said in money.
         times: of the stages. read: gives the bytes of a frame by its key; both for exports that hold them.
-        heard: what was said. objects: rows of `objects_of`.
+        heard: what was said. objects: rows of `objects_of`. pictured: what frames look like, and what moves in them.
 
     Raises:
         ValueError: the tables do not fit together.
@@ -167,9 +172,12 @@ def compile_report(
     measured = measure(found, detections, frames, spans, chunks, settings, stream, around, motion, card)
     unlisted = unlisted_texts(detections, frames, scenes, chunks, settings)
     said = mentions(heard), captions(heard)
+    seen = looks(pictured.looks, spans), motion_report(pictured.motion, spans, scenes)
     rule = settings.counting_rule
     beside = on_screen(objects, spans, measured.exposures, timeline_ms(chunks))
-    report = build_report(subject, measured, detections, frames, spans, chunks, unlisted, rule, card, said, beside)
+    report = build_report(
+        subject, measured, detections, frames, spans, chunks, unlisted, rule, card, said, beside, seen
+    )
     page = render_page(report, spans, picture, settings, subject.stage_of_source)
     marks = partial(marks_of, measured.exposures, detections, frames, spans)
     tables = ReportTables(report, measured.exposures, measured.brands, Behind(marks, times, read, page.encode))
@@ -333,7 +341,15 @@ def _depends_on(run: StageRun[CompileReportSettings]) -> dict[str, str]:
         "end_uncertainty_ms": "how far off the end may be, before or after, in ms",
     },
     code_version=CODE_VERSION,
-    inputs=("timeline", "extract_frames", "filter_scenes", *AROUND, *SPEECH, *(one.name for one in DETECTING)),
+    inputs=(
+        "timeline",
+        "extract_frames",
+        "filter_scenes",
+        *AROUND,
+        *PICTURE,
+        *SPEECH,
+        *(one.name for one in DETECTING),
+    ),
     depends_on=_depends_on,
     complete=_report_holds,
     files=Keys.report,
@@ -350,6 +366,8 @@ def stage(
     field_segmentation: StageTable,
     detect_edges: StageTable,
     detect_objects: StageTable,
+    visual_properties: StageTable,
+    motion: StageTable,
     transcribe: StageTable,
     match_speech: StageTable,
     **detecting: StageTable,
@@ -376,7 +394,7 @@ def stage(
         run.settings,
         subject,
         folder.read,
-        picture_motion(lambda seq: folder.read(seq, decode=False)),
+        picture_motion(lambda seq: folder.read(seq, decode=False), known_shifts(motion.rows)),
         folder.stream,
         _refine(run, timeline, extract_frames.header) if run.settings.refine_edges else None,
         surroundings(detect_edges.rows, objects, field_segmentation.rows),
@@ -385,6 +403,7 @@ def stage(
         run.storage.get,
         Heard(match_speech.rows, transcribe.rows),
         objects,
+        Pictured(visual_properties.rows, motion.rows),
     )
     files = {**compiled.files, PAGE: compiled.report_html.encode()}
     for name, data in files.items():

@@ -28,6 +28,7 @@ from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.overlays import preview_sheet
 from mpr_assets.report.camera import Grey, reduced_grey, shift_px
+from mpr_assets.report.picture import motion_summary
 from mpr_resources.storage.pictures import Frame
 from mpr_resources.storage.tables import StageTable
 
@@ -129,28 +130,6 @@ def motion(frames: Iterable[tuple[Frame, int]], settings: MotionSettings) -> pl.
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def summary(rows: pl.DataFrame, scenes: pl.DataFrame) -> dict[str, float]:
-    """How much moved in all: the mean share of the frame that moves, the largest, and the share of active frames.
-
-    Every sampled frame counts alike, a near-duplicate as the frame that stands for it; the first frames of shots do
-    not. Empty where there is no other.
-
-    Args:
-        rows: of this stage. scenes: rows of `filter_scenes`.
-    """
-    counted = scenes.select(seq="kept_seq").join(rows.drop_nulls("moving_share"), on="seq")
-    if counted.is_empty():
-        return {}
-    mean, largest, active = counted.select(
-        pl.col("moving_share").mean(), pl.col("moving_share").max().alias("largest"), pl.col("active").mean()
-    ).row(0)
-    return {
-        "average_motion": round(mean, 4),
-        "max_motion": round(largest, 4),
-        "activity": round(active, 4),
-    }
-
-
 def _with_those_before(
     run: StageRun[MotionSettings], index: StageTable, scenes: StageTable, wanted: pl.DataFrame
 ) -> Iterator[tuple[Frame, int]]:
@@ -203,4 +182,4 @@ def stage(run: StageRun[MotionSettings], extract_frames: StageTable, filter_scen
     wanted = run.limited(filter_scenes.rows.filter("kept"))
     moved = motion(_with_those_before(run, extract_frames, filter_scenes, wanted), run.settings)
     moved = run.limited(moved)
-    return Result(moved, {"frames": moved.height, **summary(moved, filter_scenes.rows)})
+    return Result(moved, {"frames": moved.height, **motion_summary(moved, filter_scenes.rows)})

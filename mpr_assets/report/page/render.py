@@ -25,6 +25,7 @@ from gpu_service.settings import Settings
 from mpr_assets.report.model import BrandReport, Exposure, Mention, Report
 from mpr_assets.report.page.colours import brand_colours
 from mpr_assets.report.page.data import found_by, page_data
+from mpr_assets.report.page.picture_lanes import curves, swatches
 from mpr_assets.report.page.pictures import Card, GetPicture, evidence_pictures, film
 from mpr_resources.names import visible
 
@@ -133,6 +134,8 @@ def render_page(
         units=LANE_UNITS,
         cuts=_marks_path(report.cuts_ms, report.duration_ms),
         said=_said(report),
+        swatches=swatches(report.looks, report.duration_ms, LANE_UNITS),
+        curves=curves(report, LANE_UNITS),
         objects=[(one, _bars_path(one.spans, report.duration_ms)) for one in report.objects],
         edges=_marks_path([chunk.timeline_start_ms for chunk in report.chunks[1:]], report.duration_ms),
         any_ms=_any_brand_ms(report),

@@ -30,8 +30,9 @@ from mpr_assets.report.page.render import (
     seconds,
     tenths,
 )
+from mpr_assets.report.picture import NOTHING_PICTURED, Pictured
 from mpr_assets.report.placement import Surroundings, surroundings
-from mpr_assets.stages import detect_edges, detect_objects, field_segmentation
+from mpr_assets.stages import detect_edges, detect_objects, field_segmentation, motion, visual_properties
 from mpr_assets.stages.compile_report import (
     NO_OBJECTS,
     STAGE_OF_SOURCE,
@@ -78,6 +79,7 @@ def compiled(
     settings: CompileReportSettings = CompileReportSettings(max_gap_ms=0),  # noqa: B008
     card: RateCard | None = None,
     objects: pl.DataFrame = NO_OBJECTS,
+    pictured: Pictured = NOTHING_PICTURED,
 ) -> ReportFiles:
     subject = Subject(name, "generic", looked_for, [OCR, SKIPPED], lambda seq: f"frames/{seq}.jpg", STAGE_OF_SOURCE)
     return compile_report(
@@ -91,6 +93,7 @@ def compiled(
         card=card,
         around=Surroundings() if objects.is_empty() else surroundings(NO_REGIONS, objects, NO_FIELD),
         objects=objects,
+        pictured=pictured,
     )
 
 
@@ -374,3 +377,23 @@ WORDS = {
 @pytest.mark.parametrize(("made", "wanted"), WORDS.values(), ids=WORDS.keys())
 def test_words(made: str, wanted: str) -> None:
     assert made == wanted
+
+
+def test_the_picture_has_lanes_where_it_was_measured() -> None:
+    looks = pl.DataFrame([(0, [[255, 0, 0]], [1.0], 0.25, 0.1, 0.5)], visual_properties.SCHEMA, orient="row")
+    moved = pl.DataFrame([(1, 0, 0.5, True, 3.0, 4.0)], motion.SCHEMA, orient="row")
+    assert 'class="picture"' not in compiled([]).report_html
+    page = Page(compiled([], pictured=Pictured(looks, moved)).report_html)
+    lanes = [attrs.get("aria-label") for tag, attrs in page.elements if tag == "svg" and attrs.get("role") == "img"]
+    assert lanes == [
+        "Dominant colours over time",
+        "Brightness, 0.25 to 0.25",
+        "Contrast, 0.10 to 0.10",
+        "Saturation, 0.50 to 0.50",
+        "Moving, 0.50 to 0.50",
+        "Camera, 10 to 10 px/s",
+    ]
+    assert "On average 50.0 % of the picture moves" in page.text
+    told = json.loads(compiled([], pictured=Pictured(looks, moved)).files["report.json"])
+    assert [one["colours"] for one in told["looks"]] == [[[255, 0, 0]]]
+    assert told["motion"]["max_motion"] == 0.5

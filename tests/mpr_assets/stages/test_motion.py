@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from gpu_service.pictures import Image, Picture, encode_jpeg
 from mpr_assets.overlays.preview_sheet import camera_arrow
 from mpr_assets.report.camera import picture_motion
-from mpr_assets.stages.motion import SCHEMA, MotionSettings, motion, summary
+from mpr_assets.report.picture import known_shifts
+from mpr_assets.stages.motion import SCHEMA, MotionSettings, motion
 from mpr_resources.storage.pictures import Frame
 
 SCENE = np.random.default_rng(3).integers(0, 256, (60, 100, 3), dtype=np.uint8)
@@ -80,12 +81,22 @@ def test_the_camera() -> None:
 
 
 def test_tracks_go_by_the_same_motion() -> None:
-    given = frames((0, 0, view(0)), (500, 0, view(72)), (1000, 0, view(300, ball_x=10)))
+    given = frames((0, 0, view(0)), (500, 0, view(72)), (1000, 0, view(300, ball_x=10)), (1500, 1, view(72)))
     pictures = {frame.seq: frame.picture for frame, _ in given}
+    known = known_shifts(motion(iter(given), MotionSettings()))
+    assert known.keys() == {(0, 1), (1, 2)}
     looked_at = picture_motion(pictures.__getitem__)
-    told = motion(iter(given), MotionSettings()).drop_nulls("before_seq")
-    rows = told.select("before_seq", "seq", "right_px", "down_px").rows()
-    assert [(right, down) for *_, right, down in rows] == [looked_at(before, after) for before, after, *_ in rows]
+    asked: list[int] = []
+
+    def read(seq: int) -> Picture:
+        asked.append(seq)
+        return pictures[seq]
+
+    told = picture_motion(read, known)
+    assert [told(*pair) for pair in known] == [looked_at(*pair) for pair in known]
+    assert asked == []
+    assert told(0, 2) == looked_at(0, 2)
+    assert asked == [0, 2]
 
 
 @pytest.mark.parametrize(
@@ -99,26 +110,6 @@ def test_settings(settings: Mapping[str, float], expected: list[float]) -> None:
     given = frames((0, 0, view()), (500, 0, view(ball_x=200)), (1000, 0, view(ball_x=200)))
     found = motion(iter(given), MotionSettings.model_validate(settings))["moving_share"].to_list()
     assert found[1:] == pytest.approx(expected, abs=0.004)
-
-
-ROWS = [(0, None, None, None), (2, 0, 0.5, True), (3, 2, 0.0, False), (4, None, None, None)]
-KEPT = {
-    "nothing": ([], [], {}),
-    "a first frame alone": (ROWS[:1], [0, 0], {}),
-    "near-duplicates count as the frame that stands for them": (
-        ROWS,
-        [0, 0, 2, 3, 3, 3, 4],
-        {"average_motion": 0.125, "max_motion": 0.5, "activity": 0.25},
-    ),
-}
-
-
-@pytest.mark.parametrize("case", KEPT)
-def test_summary(case: str) -> None:
-    rows, kept_seqs, expected = KEPT[case]
-    names = list(SCHEMA)[:4]
-    table = pl.DataFrame(rows, schema={name: SCHEMA[name] for name in names}, orient="row")
-    assert summary(table, pl.DataFrame({"kept_seq": kept_seqs}, schema={"kept_seq": pl.Int64})) == expected
 
 
 @pytest.mark.parametrize("least", [0.0, 0.02, 0.5])
