@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -48,13 +48,13 @@ def record(world: World, scratch: Path, name: str, clip: Path, times: int = 2) -
     return store
 
 
-def analyse(world: World, store: SessionStore, number: int) -> None:
-    """Run a window's timeline."""
+def analyse(world: World, store: SessionStore, number: int, on: Sequence[str] = ()) -> None:
+    """Run a window's timeline. `on`: stages that are off in the profile, and are made all the same."""
     window = store.window(number)
     assert window is not None
     spec = window_spec(store, store.session(), window)
     register(world.instance, store.storage, spec)
-    assert world.run(timeline=spec.name).success
+    assert world.run(timeline=spec.name, overrides={stage: {"enabled": True} for stage in on}).success
 
 
 def clock_pictures(count: int) -> Iterator[Image]:

@@ -29,6 +29,7 @@ from mpr_assets.stages import corrections
 from mpr_assets.stages.compile_report import DETECTING
 from mpr_live.control import AT_WORK, SessionStatus, status_of
 from mpr_live.playlists import LISTED
+from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
 
 LOOK_S = 0.25
@@ -80,12 +81,39 @@ class LiveDetection(BaseModel):
     track: int | None
 
 
+class LiveLook(BaseModel):
+    """What a picture looks like as a whole, by `visual_properties`; figures 0 to 1."""
+
+    colours: list[tuple[int, int, int]] = Field(
+        description="dominant colours as red, green, blue, 0 to 255, the one with the largest share first"
+    )
+    shares: list[float] = Field(description="share of the picture that each of them has")
+    brightness: float
+    contrast: float
+    saturation: float
+
+
+class LiveMotion(BaseModel):
+    """What moves in a picture, by `motion`."""
+
+    moving_share: float = Field(description="share of the picture that moves before its background, 0 to 1")
+    active: bool
+    right_px: float | None = Field(
+        description="how far the picture moved since the one before; null: it cannot be told"
+    )
+    down_px: float | None
+
+
 class LiveFrame(BaseModel):
     """What was found from a picture on: pts of its epoch, in its units, and time of the session."""
 
     pts: int
     session_ms: int
     detections: list[LiveDetection]
+    look: LiveLook | None = Field(None, description="null: it was not measured")
+    motion: LiveMotion | None = Field(
+        None, description="null: it was not measured, or the picture is the first of a shot"
+    )
 
 
 class LiveResult(BaseModel):
@@ -251,13 +279,30 @@ class LiveFeed:
         for row in rows.drop_nulls("brand").iter_rows(named=True):
             shown = {name: row[name] for name in LiveDetection.model_fields}
             of_frame.setdefault(row["seq"], []).append(LiveDetection(**shown))
+        looks = {seq: LiveLook(**row) for seq, row in self._measured("visual_properties", timeline, LiveLook)}
+        moves = {seq: LiveMotion(**row) for seq, row in self._measured("motion", timeline, LiveMotion)}
         before: int | None = None
         for _, source_pts, kept_seq in index.join(kept, on="seq", maintain_order="left").iter_rows():
             if kept_seq == before:
                 continue
             before = kept_seq
             pts = round(source_pts * unit)
-            yield LiveFrame(pts=pts, session_ms=window.epoch.session_ms(pts), detections=of_frame.get(kept_seq, []))
+            yield LiveFrame(
+                pts=pts,
+                session_ms=window.epoch.session_ms(pts),
+                detections=of_frame.get(kept_seq, []),
+                look=looks.get(kept_seq),
+                motion=moves.get(kept_seq),
+            )
+
+    def _measured(self, stage: str, timeline: str, told: type[BaseModel]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """What a stage measured of kept frames, by seq: the columns that are told. Nothing where none is stored, as of
+        windows that an older MPR analysed."""
+        if not self._backend.storage.exists(Keys.table(stage, timeline)):
+            return
+        first, *others = told.model_fields
+        for row in self._backend.table(stage, timeline).rows.drop_nulls(first).iter_rows(named=True):
+            yield row["seq"], {name: row[name] for name in (first, *others)}
 
 
 def told_window(session: str, window: Window) -> LiveWindow:

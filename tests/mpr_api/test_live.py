@@ -29,7 +29,7 @@ def derby(api_world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Its first window is analysed, its second failed, and it has ended."""
     clip = api_world.inputs / "clip.mp4"
     store = record(api_world, tmp_path_factory.mktemp("scratch"), "derby", clip)
-    analyse(api_world, store, 0)
+    analyse(api_world, store, 0, on=("visual_properties", "motion"))
     store.put_analysed(
         Analysed(number=0, status="analysed", run_id="r", lag_ms=1500, exposures=1, done_s=1_800_000_004)
     )
@@ -132,6 +132,12 @@ def test_a_detection_has_boxes_by_epoch_and_pts_and_a_window_that_failed_is_not_
         (index["source_pts"][seq], index["source_ms"][seq]) for seq in kept
     ]
     assert {box["brand"] for frame in found["frames"] for box in frame["detections"]} == {BRAND}
+    looks = api_world.table("visual_properties", "derby-000000").rows
+    assert [frame["look"] for frame in found["frames"]] == looks.drop("seq").to_dicts()
+    moves = api_world.table("motion", "derby-000000").rows
+    first, *others = (frame["motion"] for frame in found["frames"])
+    assert first is None
+    assert [one["moving_share"] for one in others] == moves["moving_share"].to_list()[1:]
     with client(two_urls[1]) as api:
         assert api.get("/detect/live/derby/windows/0").json() == found
 
@@ -240,13 +246,17 @@ def test_the_older_sockets_messages(two_urls: list[str]) -> None:
         assert json.loads(socket.recv(5))["type"] == "error"
     assert recent["type"] == "recent_analysis"
     analysis = recent["analyses"][-1]
-    assert {key: analysis[key] for key in ("stream_id", "session_id", "processing_time", "provider", "visual")} == {
+    assert {key: analysis[key] for key in ("stream_id", "session_id", "processing_time", "provider")} == {
         "stream_id": "derby",
         "session_id": "s1",
         "processing_time": 1.5,
         "provider": "mpr",
-        "visual": None,
     }
+    visual = analysis["visual"]
+    assert {len(colour) for colour in visual["dominant_colors"]} == {3}
+    names = ["brightness_level", "contrast_level", "saturation_level", "average_motion", "max_motion", "activity_score"]
+    assert list(visual) == ["dominant_colors", *names]
+    assert all(0 <= visual[name] <= 1 for name in names)
     [detection] = analysis["detections"]
     assert (detection["label"], detection["detection_type"]) == (BRAND, "text")
     assert all(0 < detection["bbox"][side] < 1 for side in ("x", "y", "width", "height"))

@@ -4051,6 +4051,56 @@ export interface components {
             session_ms: number;
             /** Detections */
             detections: components["schemas"]["LiveDetection"][];
+            /** @description null: it was not measured */
+            look?: components["schemas"]["LiveLook"] | null;
+            /** @description null: it was not measured, or the picture is the first of a shot */
+            motion?: components["schemas"]["LiveMotion"] | null;
+        };
+        /**
+         * LiveLook
+         * @description What a picture looks like as a whole, by `visual_properties`; figures 0 to 1.
+         */
+        LiveLook: {
+            /**
+             * Colours
+             * @description dominant colours as red, green, blue, 0 to 255, the one with the largest share first
+             */
+            colours: [
+                number,
+                number,
+                number
+            ][];
+            /**
+             * Shares
+             * @description share of the picture that each of them has
+             */
+            shares: number[];
+            /** Brightness */
+            brightness: number;
+            /** Contrast */
+            contrast: number;
+            /** Saturation */
+            saturation: number;
+        };
+        /**
+         * LiveMotion
+         * @description What moves in a picture, by `motion`.
+         */
+        LiveMotion: {
+            /**
+             * Moving Share
+             * @description share of the picture that moves before its background, 0 to 1
+             */
+            moving_share: number;
+            /** Active */
+            active: boolean;
+            /**
+             * Right Px
+             * @description how far the picture moved since the one before; null: it cannot be told
+             */
+            right_px: number | null;
+            /** Down Px */
+            down_px: number | null;
         };
         /**
          * LiveResult
@@ -4174,6 +4224,45 @@ export interface components {
             places: components["schemas"]["LookAlike"][];
         };
         /**
+         * LookSpan
+         * @description What the picture looks like for a while, `[start_ms, end_ms)` on the timeline's clock.
+         */
+        LookSpan: {
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /**
+             * Colours
+             * @description dominant colours as red, green, blue, 0 to 255, the one with the largest share first
+             */
+            colours: [
+                number,
+                number,
+                number
+            ][];
+            /**
+             * Shares
+             * @description share of the picture that each of them has, 0 to 1
+             */
+            shares: number[];
+            /**
+             * Brightness
+             * @description mean of grey / 255
+             */
+            brightness: number;
+            /**
+             * Contrast
+             * @description standard deviation of grey / 255
+             */
+            contrast: number;
+            /**
+             * Saturation
+             * @description mean of HSV's S / 255
+             */
+            saturation: number;
+        };
+        /**
          * MarkBox
          * @description A box in pixels of the full frame.
          */
@@ -4227,6 +4316,53 @@ export interface components {
             start_ms: number;
             /** End Ms */
             end_ms: number;
+        };
+        /**
+         * MotionReport
+         * @description How much moves in the timeline; null where no frame could be held against another.
+         */
+        MotionReport: {
+            /**
+             * Average Motion
+             * @description mean share of the picture that moves, 0 to 1
+             */
+            average_motion?: number | null;
+            /**
+             * Max Motion
+             * @description the largest
+             */
+            max_motion?: number | null;
+            /**
+             * Activity
+             * @description share of frames in which enough moves, 0 to 1
+             */
+            activity?: number | null;
+            /**
+             * Spans
+             * @description in the order of time, at most 600
+             * @default []
+             */
+            spans: components["schemas"]["MotionSpan"][];
+        };
+        /**
+         * MotionSpan
+         * @description What moves for a while, `[start_ms, end_ms)` on the timeline's clock; null: it cannot be told.
+         */
+        MotionSpan: {
+            /** Start Ms */
+            start_ms: number;
+            /** End Ms */
+            end_ms: number;
+            /**
+             * Moving Share
+             * @description share of the picture that moves before its background, 0 to 1
+             */
+            moving_share: number | null;
+            /**
+             * Camera Px Per S
+             * @description how fast the picture as a whole moves, px of the frame a second
+             */
+            camera_px_per_s: number | null;
         };
         /**
          * NewBrand
@@ -5063,6 +5199,14 @@ export interface components {
              * @default []
              */
             captions: components["schemas"]["Caption"][];
+            /**
+             * Looks
+             * @description what the picture looks like in the order of time, at most 600; empty: it was not measured
+             * @default []
+             */
+            looks: components["schemas"]["LookSpan"][];
+            /** @description null: it was not measured */
+            motion?: components["schemas"]["MotionReport"] | null;
             /** Stages */
             stages: components["schemas"]["StageProvenance"][];
         };

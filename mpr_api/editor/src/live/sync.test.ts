@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { boxesAt, delayMs, quantile, rateFor, shownAt, type LiveBox, type LiveResult, type LiveWindow } from './sync'
+import { boxesAt, delayMs, pictureAt, quantile, rateFor, shownAt, type LiveBox, type LiveResult, type LiveWindow } from './sync'
 
 function windowOf(number: number, epoch: number, startPts: number, startMs: number): LiveWindow {
   return {
@@ -93,3 +93,22 @@ it.each([
   [8000, 10_000, 0.92],
   [30_000, 10_000, null],
 ])('%d ms behind, meant %d: rate %d', (delay, target, rate) => expect(rateFor(delay, target)).toBe(rate))
+
+describe('pictureAt', () => {
+  const look = { colours: [[255, 0, 0]], shares: [1], brightness: 0.3, contrast: 0, saturation: 1 } as NonNullable<LiveResult['frames'][number]['look']>
+  const motion = { moving_share: 0.2, active: true, right_px: 3, down_px: 0 }
+  const measured = resultOf([
+    [100, []],
+    [600, []],
+  ])
+  measured.frames[0]!.look = look
+  measured.frames[1]!.motion = motion
+  it.each([
+    ['no result', undefined, 100, null],
+    ['no picture was looked at', resultOf([]), 100, null],
+    ['nothing was measured', resultOf([[100, []]]), 100, null],
+    ['before the first picture', measured, 0, { look, motion: null }],
+    ['until the next one', measured, 599, { look, motion: null }],
+    ['from the next one on', measured, 9000, { look: null, motion }],
+  ])('%s', (_, result, pts, expected) => expect(pictureAt(result, pts)).toEqual(expected))
+})

@@ -4,6 +4,10 @@ import type { Schemas } from '../api/client'
 export type LiveWindow = Schemas['LiveWindow']
 export type LiveResult = Schemas['LiveResult']
 export type LiveBox = Schemas['LiveDetection']
+export interface LivePicture {
+  look: Schemas['LiveLook'] | null
+  motion: Schemas['LiveMotion'] | null
+}
 
 /** How the player laid a window into its own time: what it shows at `t` is `t + offsetS` on the epoch's clock. */
 export interface Placed {
@@ -50,6 +54,12 @@ export function boxesAt(result: LiveResult | undefined, pts: number): LiveBox[] 
     const between = (side: 'x' | 'y' | 'w' | 'h') => box[side] + (then[side] - box[side]) * share
     return { ...box, x: between('x'), y: between('y'), w: between('w'), h: between('h') }
   })
+}
+
+/** What was measured of the picture of this pts, or of the last one before it that was looked at; null: nothing was. */
+export function pictureAt(result: LiveResult | undefined, pts: number): LivePicture | null {
+  const frame = result?.frames[Math.max(0, result.frames.findLastIndex((each) => each.pts <= pts))]
+  return frame?.look || frame?.motion ? { look: frame.look ?? null, motion: frame.motion ?? null } : null
 }
 
 /** The value below which the share of them is; 0 of none. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { drawn, laneNames, lanesInView, marks, moved, msOf, shotSpans, xOf, zoomed } from './lanes'
-import type { Exposure } from './state.svelte'
+import { colourParts, drawn, laneNames, lanesInView, marks, moved, movingParts, msOf, shotSpans, xOf, zoomed } from './lanes'
+import type { Exposure, Look, Moved } from './state.svelte'
 
 const exposure = (brand: string, start_ms: number, end_ms: number) => ({ brand, start_ms, end_ms }) as Exposure
 const VIEW = { fromMs: 1000, toMs: 2000 }
@@ -66,3 +66,19 @@ it.each([
   ['parts of lanes', 30, 50, 9, [1, 4]],
   ['scrolled past', 500, 50, 9, [9, 9]],
 ] as const)('lanesInView %s', (_, scrolled, height, count, [first, end]) => expect(lanesInView(scrolled, height, 20, count)).toEqual({ first, end }))
+
+describe('colourParts and movingParts', () => {
+  const frames = [0, 1, 2].map((seq) => ({ seq, kept_seq: seq === 1 ? 0 : seq, timeline_ms: 1000 + 400 * seq }))
+  const looks = new Map([[0, { seq: 0, colours: [[255, 0, 0], [0, 0, 16]], shares: [0.75, 0.25], brightness: 0, contrast: 0, saturation: 0 } satisfies Look]])
+  const moves = new Map([0, 2].map((seq) => [seq, { seq, moving_share: seq ? 0.25 : null, right_px: null, down_px: null } satisfies Moved]))
+  it('nothing was measured', () => expect(colourParts(frames, new Map(), VIEW, 2000, 100)).toEqual([]))
+  it('the largest below, and near-duplicates as the frame that stands for them', () =>
+    expect(colourParts(frames, looks, VIEW, 2000, 100)).toEqual([
+      { from: 0, to: 40, top: 0.25, height: 0.75, colour: '#ff0000' },
+      { from: 0, to: 40, top: 0, height: 0.25, colour: '#000010' },
+      { from: 40, to: 80, top: 0.25, height: 0.75, colour: '#ff0000' },
+      { from: 40, to: 80, top: 0, height: 0.25, colour: '#000010' },
+    ]))
+  it('no bar where nothing is known', () => expect(movingParts(frames, moves, 'grey', VIEW, 2000, 100)).toEqual([{ from: 80, to: 100, top: 0.75, height: 0.25, colour: 'grey' }]))
+  it('no more than the width has pixels', () => expect(movingParts(frames, moves, 'grey', VIEW, 2000, 1)).toEqual([{ from: 0, to: 1, top: 0.75, height: 0.25, colour: 'grey' }]))
+})

@@ -1,5 +1,6 @@
 // What the lanes under the picture show, in pixels: which brand has which lane, and what lies where. No canvas here.
-import type { Exposure, Frame, Mention } from './state.svelte'
+import { colourCss } from '../shared/picture'
+import type { Exposure, Frame, Look, Mention, Moved } from './state.svelte'
 
 export interface Span {
   fromMs: number
@@ -60,6 +61,50 @@ export function shotSpans(frames: Pick<Frame, 'shot' | 'timeline_ms'>[], wholeMs
     from = at + 1
   })
   return spans
+}
+
+/** A filled part of a lane: its left and right, and its top and height as shares of the lane's height. */
+export interface Part {
+  from: number
+  to: number
+  top: number
+  height: number
+  colour: string
+}
+
+/** Frames as they are drawn, one for a pixel: thousands cost no more than the width has pixels. */
+function stays(frames: FrameTime[], view: Span, wholeMs: number, widthPx: number): { frame: FrameTime; from: number; to: number }[] {
+  const found: { frame: FrameTime; from: number; to: number }[] = []
+  frames.forEach((frame, at) => {
+    const toMs = frames[at + 1]?.timeline_ms ?? wholeMs
+    if (toMs <= view.fromMs || frame.timeline_ms >= view.toMs) return
+    const from = Math.max(0, Math.floor(xOf(frame.timeline_ms, view, widthPx)))
+    const to = Math.min(widthPx, Math.floor(xOf(toMs, view, widthPx)))
+    if (to > from) found.push({ frame, from, to })
+  })
+  return found
+}
+type FrameTime = Pick<Frame, 'seq' | 'kept_seq' | 'timeline_ms'>
+
+/** The dominant colours of frames, one above the other as high as their shares, the largest below. */
+export function colourParts(frames: FrameTime[], looks: ReadonlyMap<number, Look>, view: Span, wholeMs: number, widthPx: number): Part[] {
+  return stays(frames, view, wholeMs, widthPx).flatMap(({ frame, from, to }) => {
+    const look = looks.get(frame.kept_seq ?? frame.seq)
+    let below = 1
+    return (look?.colours ?? []).map((colour, at) => {
+      const height = look!.shares[at] ?? 0
+      below -= height
+      return { from, to, top: Math.max(0, below), height, colour: colourCss(colour) }
+    })
+  })
+}
+
+/** How much of frames moves, as bars from below. */
+export function movingParts(frames: FrameTime[], moves: ReadonlyMap<number, Moved>, colour: string, view: Span, wholeMs: number, widthPx: number): Part[] {
+  return stays(frames, view, wholeMs, widthPx).flatMap(({ frame, from, to }) => {
+    const height = moves.get(frame.kept_seq ?? frame.seq)?.moving_share
+    return height ? [{ from, to, top: 1 - height, height, colour }] : []
+  })
 }
 
 /** Pixels at which there is something, each once. `times`: ascending. */

@@ -14,6 +14,24 @@ export interface Mention {
   text: string
 }
 
+/** What a kept frame looks like, as `visual_properties` has it; colours are red, green, blue, 0 to 255. */
+export interface Look {
+  seq: number
+  colours: number[][]
+  shares: number[]
+  brightness: number
+  contrast: number
+  saturation: number
+}
+
+/** What moves in a kept frame, as `motion` has it; null: it cannot be told, as of the first frame of a shot. */
+export interface Moved {
+  seq: number
+  moving_share: number | null
+  right_px: number | null
+  down_px: number | null
+}
+
 export const FIRST_STAGE = 'match_brands'
 const MOST_ROWS = 20_000
 
@@ -24,6 +42,9 @@ export class TimelineState {
   stages = $state.raw<Schemas['StageSchema'][]>([])
   exposures = $state.raw<Exposure[]>([])
   mentions = $state.raw<Mention[]>([])
+  /** By `seq` of the kept frame; empty where the stages are off. */
+  looks = $state.raw<Map<number, Look>>(new Map())
+  moves = $state.raw<Map<number, Moved>>(new Map())
   /** Rows of the stage in view, by `seq`. */
   rows = $state.raw<Map<number, Row[]>>(new Map())
   rowsOf = $state('')
@@ -40,6 +61,14 @@ export class TimelineState {
   get mentionsHere(): Mention[] {
     const [from, to] = [this.frame?.timeline_ms ?? 0, this.frames[this.head + 1]?.timeline_ms ?? this.durationMs]
     return this.mentions.filter((mention) => mention.start_ms < to && mention.end_ms > from)
+  }
+
+  get lookHere(): Look | undefined {
+    return this.frame && this.looks.get(this.frame.kept_seq ?? this.frame.seq)
+  }
+
+  get movedHere(): Moved | undefined {
+    return this.frame && this.moves.get(this.frame.kept_seq ?? this.frame.seq)
   }
 
   get frame(): Frame | undefined {
@@ -71,6 +100,7 @@ export class TimelineState {
         this.loadFrames(),
         this.loadExposures(),
         this.loadMentions(),
+        this.loadPicture(),
         this.loadRows(this.stage),
       ])
       this.loadFailure = ''
@@ -113,6 +143,14 @@ export class TimelineState {
   private async loadMentions(): Promise<void> {
     const made = await whereMade(allRows((cursor) => this.table('match_speech', cursor)))
     this.mentions = (made?.rows ?? []) as unknown as Mention[]
+  }
+
+  private async loadPicture(): Promise<void> {
+    const [looks, moves] = await Promise.all(
+      ['visual_properties', 'motion'].map((stage) => whereMade(allRows((cursor) => this.table(stage, cursor)))),
+    )
+    this.looks = new Map(((looks?.rows ?? []) as unknown as Look[]).map((row) => [row.seq, row]))
+    this.moves = new Map(((moves?.rows ?? []) as unknown as Moved[]).map((row) => [row.seq, row]))
   }
 
   private table(stage: string, cursor: string | undefined) {
