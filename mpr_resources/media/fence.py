@@ -31,7 +31,7 @@ from gpu_service import errors
 from gpu_service.errors import BadInput, MprError, TransientError
 from mpr_resources.media import fenced_process
 from mpr_resources.media.fenced_process import LENGTH_BYTES
-from mpr_resources.media.opening import TIME_LIMIT_S
+from mpr_resources.media.opening import HARMFUL, TIME_LIMIT_S
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,7 +49,6 @@ AT_START = {"OPENBLAS_NUM_THREADS": "1"}
 """Numpy would start a thread for each core, which decoding has no use for."""
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP})
 """Signals by which a process ends through its own fault."""
-HARMFUL = "it is damaged, or made to harm: copy it again or convert it to MP4"
 
 
 class _Process:
@@ -75,6 +74,7 @@ class _Process:
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             with suppress(OSError):  # this user's pipes hold as much as they may
                 fcntl.fcntl(self._answers, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._buffer = bytearray(2**20)
         self._used_s = time.monotonic()
 
     @property
@@ -103,9 +103,11 @@ class _Process:
             raise TypeError("no mapping")
         return answer
 
-    def _read(self, count: int) -> bytearray:
-        data = bytearray(count)
-        left = memoryview(data)
+    def _read(self, count: int) -> memoryview:
+        """So many bytes, until the next call."""
+        if len(self._buffer) < count:
+            self._buffer = bytearray(count)
+        data = left = memoryview(self._buffer)[:count]
         while left:
             ready, _, _ = select.select([self._answers], [], [], STILL_S)
             if not ready:

@@ -14,12 +14,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from importlib import import_module
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgpack
+from typing_extensions import Buffer
 
 from gpu_service import errors
 from gpu_service.errors import MprError
@@ -28,6 +31,9 @@ from mpr_resources.media.watched import Listeners
 LENGTH_BYTES = 4
 MOST_MEMORY_BYTES = 8 * 2**30
 """Of a decoder's own data. A 4K frame takes 25 MB at most, and each thread holds some."""
+MOST_HEADER_BYTES = 2 * 2**30
+"""While a file is opened: for its streams, index and metadata, and the frames by which a codec is known. A header of
+some KB may declare an index of GB."""
 MOST_FILES = 256
 IDLE_S = 90.0
 """A process that nothing is asked of ends; longer than `fence` would ask it."""
@@ -59,11 +65,14 @@ class Pipe:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._packer = msgpack.Packer(autoreset=False)  # its buffer is kept: pictures are large
         self._said_s = 0.0
 
     def say(self, answer: dict[str, Any]) -> None:
         """One answer, of plain values."""
-        self._send(msgpack.packb(answer))
+        self._packer.reset()
+        self._packer.pack(answer)
+        self._send(self._packer.getbuffer())
 
     def got_on(self) -> None:
         """Say so, now and then."""
@@ -72,8 +81,9 @@ class Pipe:
             self._said_s = now_s
             self._send(b"")
 
-    def _send(self, data: bytes) -> None:
-        for part in (len(data).to_bytes(LENGTH_BYTES, "big"), data):
+    def _send(self, data: Buffer) -> None:
+        content = memoryview(data)
+        for part in (content.nbytes.to_bytes(LENGTH_BYTES, "big"), content):
             left = memoryview(part)
             while left:
                 left = left[self._stream.write(left) or 0 :]
@@ -89,6 +99,7 @@ def _read(stream: BinaryIO, requests: queue.Queue[bytes]) -> None:
 def _answer(request: bytes, answers: Pipe) -> None:
     Listeners.opened = lambda name: answers.say({"file": name})
     Listeners.got_on = answers.got_on
+    Listeners.reads_header = _header_limit
     try:
         # Of who asks; both may have changed since this process began.
         environ, folder, called = pickle.loads(request)
@@ -106,12 +117,32 @@ def _answer(request: bytes, answers: Pipe) -> None:
     except MprError as error:
         kind = next(one.__name__ for one in type(error).__mro__ if getattr(errors, one.__name__, None) is one)
         answers.say({"error": kind, "facts": [error.what, error.remedy, error.where]})
-    except MemoryError:
-        answers.say({"error": "MemoryError", "facts": [f"more than {MOST_MEMORY_BYTES // 2**30} GB", "", ""]})
+    except MemoryError as error:
+        what = str(error) or f"more than {MOST_MEMORY_BYTES // 2**30} GB"
+        answers.say({"error": "MemoryError", "facts": [what, "", ""]})
     except Exception as error:
         answers.say({"error": type(error).__name__, "facts": [str(error)[:300], "", ""]})
     else:
         answers.say({"end": True})
+
+
+@contextmanager
+def _header_limit() -> Iterator[None]:
+    """Less memory for a while, where the system tells how much is taken."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    try:
+        taken_pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except OSError:
+        yield
+        return
+    most = taken_pages * resource.getpagesize() + MOST_HEADER_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (min(most, before[0]), before[1]))
+    try:
+        yield
+    except MemoryError:
+        raise MemoryError(f"more than {MOST_HEADER_BYTES // 2**30} GB as it opens") from None
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def _plain(value: Any) -> Any:

@@ -21,13 +21,23 @@ from av.video.stream import VideoStream
 from gpu_service.errors import BadInput
 from mpr_resources.media.sources import Source
 from mpr_resources.media.streams import StreamPlace
-from mpr_resources.media.watched import opened
+from mpr_resources.media.watched import opened, reads_header
 
+HARMFUL = "it is damaged, or made to harm: copy it again or convert it to MP4"
 BUFFER_BYTES = 64 * 2**10
 """What FFmpeg reads from a source at once."""
 
 TIME_LIMIT_S = 300.0
 """For opening, and for each packet: more than the storage's own time-outs, so that those speak first."""
+
+MOST_STREAMS = 200
+"""A whole multiplex of a broadcaster has some dozens; FFmpeg looks for the first packets of each."""
+
+MOST_INDEX_ENTRIES = 10_000_000
+"""Of all streams: a day of pictures at 60 a second, with sound. MP4 declares them with a few bytes, true or not."""
+
+MOST_METADATA_CHARACTERS = 2**24
+"""Of titles, comments and the like, all together."""
 
 CONTAINERS = (
     "3g2,3gp,asf,av1,avi,avs2,avs3,cavsvideo,cine,dhav,dirac,dnxhd,dv,flv,gif,gxf,h261,h263,h264,hevc,ivf,kux,lmlm4,"
@@ -87,16 +97,19 @@ def open_video(source: Source, place: StreamPlace) -> OpenVideo:
 
 def _opened(source: Source, file: io.RawIOBase, place: StreamPlace) -> OpenVideo:
     try:
-        container = av.open(
-            file,
-            "r",
-            options=_OPTIONS,
-            metadata_errors="replace",
-            buffer_size=BUFFER_BYTES,
-            timeout=(TIME_LIMIT_S, TIME_LIMIT_S),
-        )
+        with reads_header():
+            container = av.open(
+                file,
+                "r",
+                options=_OPTIONS,
+                metadata_errors="replace",
+                buffer_size=BUFFER_BYTES,
+                timeout=(TIME_LIMIT_S, TIME_LIMIT_S),
+            )
     except av.ExitError:
         raise BadInput(f"{source.name} took more than {TIME_LIMIT_S:.0f} s to open", "convert it to MP4") from None
+    except MemoryError:
+        raise BadInput(f"The header of {source.name} takes too much memory", HARMFUL) from None
     except av.FFmpegError as error:
         _refuse_list(source)
         raise BadInput(
@@ -104,13 +117,26 @@ def _opened(source: Source, file: io.RawIOBase, place: StreamPlace) -> OpenVideo
             "copy it again or convert it to MP4",
         ) from error
     try:
+        _refuse_large_header(source.name, container)
         return OpenVideo(container, video_stream(source.name, container, place), file)
     except BadInput:
         container.close()
         raise
 
 
+def _refuse_large_header(name: str, container: InputContainer) -> None:
+    streams = container.streams
+    if len(streams) >= MOST_STREAMS:
+        raise BadInput(f"{name} has {MOST_STREAMS} streams or more", HARMFUL)
+    if (entries := sum(max(stream.frames, len(stream.index_entries)) for stream in streams)) > MOST_INDEX_ENTRIES:
+        raise BadInput(f"The index of {name} declares {entries} packets, more than {MOST_INDEX_ENTRIES}", HARMFUL)
+    texts = [container.metadata, *(stream.metadata for stream in streams)]
+    if sum(len(text) for told in texts for pair in told.items() for text in pair) > MOST_METADATA_CHARACTERS:
+        raise BadInput(f"The metadata of {name} has more than {MOST_METADATA_CHARACTERS} characters", HARMFUL)
+
+
 _OPTIONS = {
+    "max_streams": str(MOST_STREAMS),
     "format_whitelist": ",".join([CONTAINERS, SOUND, *sorted(PICTURES)]),
     "protocol_whitelist": "none",  # no protocol has this name
 }

@@ -62,6 +62,13 @@ def devour() -> Iterator[int]:
     yield len(bytearray(2**36))
 
 
+def devour_as_it_opens() -> Iterator[int]:
+    """Asks for more memory than it may have for a header, and less than it may have for pictures."""
+    watched.opened("a.mp4")
+    with watched.reads_header():
+        yield len(bytearray(3 * 2**30))
+
+
 def write(path: Path) -> Iterator[int]:
     yield path.write_bytes(b"1")
 

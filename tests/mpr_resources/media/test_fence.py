@@ -60,6 +60,11 @@ BROKEN: dict[str, Broken] = {
         BadInput,
         "a.mp4 cannot be decoded (MemoryError: more than 8 GB)" + HARMFUL,
     ),
+    "too much memory for a header": (
+        lambda: fenced(int, broken.devour_as_it_opens),
+        BadInput,
+        "a.mp4 cannot be decoded (MemoryError: more than 2 GB as it opens)" + HARMFUL,
+    ),
     "no number": (
         lambda: fenced(int, broken.give_text),
         BadInput,
