@@ -56,6 +56,8 @@ def _main(arguments: list[str], environ: dict[str, str], says: Path) -> None:
 def _tick() -> None:
     import logging
 
+    from sqlalchemy.exc import SQLAlchemyError
+
     from mpr_assets.automation.new_media import Memory
     from mpr_assets.automation.new_media_sensor import look
     from mpr_assets.definitions import STAGES, media_resource
@@ -71,6 +73,8 @@ def _tick() -> None:
         print(f"taken: {', '.join(file.key for file in taken)}")
     except MprError as error:  # what Dagster shows of a tick that failed
         sys.exit(f"mpr: {error}")
+    except SQLAlchemyError as error:  # of Dagster's own database, and told in its words
+        sys.exit(f"mpr: {type(error).__name__}: {error}")
 
 
 def _jump(jump_s: float) -> None:
