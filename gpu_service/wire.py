@@ -106,7 +106,7 @@ class ObjectFinding(Message):
     box: Box
     label: str
     confidence: float = Field(ge=0, le=1)
-    engine: Literal["logo_match", "logo_embed", "owlv2", "yolo", "clip", "siglip", "dinov2", "onnx"]
+    engine: Literal["logo_match", "logo_embed", "owlv2", "grounding_dino", "yolo", "clip", "siglip", "dinov2", "onnx"]
     quad: Quad | None = Field(None, description="corners of the logo in its pose, which may lie outside the picture")
     reference: str | None = Field(None, description="name of the reference picture that matched")
 

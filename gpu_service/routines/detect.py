@@ -23,15 +23,18 @@ from gpu_service.routines.logos import embed, trunk
 from gpu_service.routines.logos import match as logo
 from gpu_service.routines.logos.fuse import LEAST, fused
 from gpu_service.routines.logos.logo_set import logo_set
-from gpu_service.routines.objects import clip, onnx_detector, owlv2, yolo
+from gpu_service.routines.objects import clip, grounding_dino, onnx_detector, owlv2, yolo
 from gpu_service.settings import Settings
 from gpu_service.wire import NoItem, ObjectFinding, ObjectsAnswer
 
-Engine: TypeAlias = Literal["logo_match", "logo_embed", "owlv2", "yolo", "onnx", "clip", "siglip", "dinov2"]
+Engine: TypeAlias = Literal[
+    "logo_match", "logo_embed", "owlv2", "grounding_dino", "yolo", "onnx", "clip", "siglip", "dinov2"
+]
 ENGINE_SETTINGS: dict[Engine, type[Settings]] = {
     "logo_match": logo.LogoMatchSettings,
     "logo_embed": embed.LogoEmbedSettings,
     "owlv2": owlv2.Owlv2Settings,
+    "grounding_dino": grounding_dino.GroundingDinoSettings,
     "yolo": yolo.YoloSettings,
     "onnx": onnx_detector.OnnxSettings,
     "clip": clip.ClipSettings,
@@ -44,7 +47,7 @@ LOGO_ENGINES: frozenset[Engine] = frozenset({"logo_match", "logo_embed"})
 """Those that look for reference pictures, on the CPU."""
 
 
-NAME_ENGINES: frozenset[Engine] = frozenset({"owlv2"})
+NAME_ENGINES: frozenset[Engine] = frozenset({"owlv2", "grounding_dino"})
 """Those that are told names, see `queries.QuerySettings`."""
 
 
@@ -52,6 +55,7 @@ class DetectSettings(
     logo.LogoMatchSettings,
     embed.LogoEmbedSettings,
     owlv2.Owlv2Settings,
+    grounding_dino.GroundingDinoSettings,
     yolo.YoloSettings,
     onnx_detector.OnnxSettings,
     clip.NamingSettings,
@@ -60,7 +64,7 @@ class DetectSettings(
 
     engines: tuple[Engine, ...] = Field(
         default=("logo_match",),
-        max_length=8,
+        max_length=9,
         description="engines, in this order; logo_match and logo_embed confirm each other; clip, siglip and dinov2 "
         "name what earlier engines found",
     )
@@ -85,6 +89,8 @@ def _find(
             return _logos(batch, debug)
         case "owlv2":
             return owlv2.find_objects(batch.images, batch.references, settings)
+        case "grounding_dino":
+            return grounding_dino.find_objects(batch.images, settings)
         case "yolo":
             return yolo.find_objects(batch.images, settings)
         case "onnx":
@@ -176,6 +182,8 @@ def _engine_identity(engine: Engine, settings: DetectSettings) -> str:
             return f"logo_embed/{embed.VERSION}/{trunk.identity()}"
         case "owlv2":
             return owlv2.identity(settings)
+        case "grounding_dino":
+            return grounding_dino.identity(settings)
         case "yolo":
             return yolo.identity(settings)
         case "onnx":

@@ -151,22 +151,29 @@ def test_a_damaged_model_is_named_with_what_is_wrong(tmp_path: Path) -> None:
         DETECT.run(Batch([BLACK], [NoItem()], settings))
 
 
+DINO = DetectSettings(engines=("grounding_dino",), grounding_dino_model="m", query_names=("Acme",))
+
+
 @pytest.mark.parametrize(
     ("package", "extra", "call"),
     [
         ("ultralytics", "yolo", lambda: DETECT.identity(DetectSettings(engines=("yolo",), yolo_model="m"))),
         ("transformers", "torch", lambda: DETECT.identity(DetectSettings(engines=("clip",), clip_model="m"))),
         ("transformers", "torch", lambda: DETECT.identity(DetectSettings(engines=("owlv2",), owlv2_model="m"))),
+        ("transformers", "torch", lambda: DETECT.identity(DINO)),
         ("transformers", "torch", lambda: VLM.identity(VlmSettings(model="m"))),
         ("paddleocr", "paddle", lambda: OCR.identity(OcrSettings(engine="paddleocr", paddle_finder="m"))),
         ("ultralytics", "yolo", lambda: _detect(DetectSettings(engines=("yolo",), yolo_model="m"))),
         ("transformers", "torch", lambda: _detect(DetectSettings(engines=("clip",), clip_model="m"))),
         ("transformers", "torch", lambda: _detect(DetectSettings(engines=("owlv2",), owlv2_model="m"))),
+        ("transformers", "torch", lambda: _detect(DINO)),
         ("transformers", "torch", lambda: VLM.run(Batch([BLACK], [VlmItem()], VlmSettings(model="m")))),
         ("paddleocr", "paddle", lambda: _read(OcrSettings(engine="paddleocr", paddle_finder="m", paddle_reader="m"))),
     ],
     ids=[
-        f"{engine} {what}" for what in ("identity", "run") for engine in ("yolo", "clip", "owlv2", "vlm", "paddleocr")
+        f"{engine} {what}"
+        for what in ("identity", "run")
+        for engine in ("yolo", "clip", "owlv2", "grounding_dino", "vlm", "paddleocr")
     ],
 )
 def test_a_package_that_is_not_here(

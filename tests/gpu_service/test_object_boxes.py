@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from gpu_service.routines.objects import clip
 from gpu_service.routines.objects.boxes import ObjectSettings, findings
+from gpu_service.routines.objects.grounding_dino import Prompt, prompts
 from gpu_service.routines.objects.onnx_detector import boxes_of, fitting
 from gpu_service.routines.objects.owlv2 import in_pixels, without_others
 from gpu_service.routines.objects.queries import Query, named_boxes
@@ -159,6 +160,31 @@ def test_what_is_like_another_thing_has_no_name(scores: list[list[float]], expec
 )
 def test_a_box_in_the_square_is_one_in_the_picture(size: tuple[int, int], expected: list[float]) -> None:
     assert in_pixels(np.array([[0.5, 0.5, 0.5, 0.5]], np.float32), size).tolist() == [expected]
+
+
+PROMPTS: dict[str, tuple[list[str], str, list[Prompt]]] = {
+    "no name": ([], "{} logo", []),
+    "two": (["Ada", "BEE"], "a {} logo", [Prompt("a ada logo. a bee logo.", (("Ada", 2, 5), ("BEE", 14, 17)))]),
+    "one twice": (["Ada", "Ada"], "{}", [Prompt("ada.", (("Ada", 0, 3),))]),
+    "a name with a full stop": (["a.b"], "{}", [Prompt("a.b.", (("a.b", 0, 3),))]),
+    "more than one text holds": (
+        ["Ada Ada", "Bee", "Cid"],
+        "{}",
+        [Prompt("ada ada.", (("Ada Ada", 0, 7),)), Prompt("bee. cid.", (("Bee", 0, 3), ("Cid", 5, 8)))],
+    ),
+    "one that no text holds": (["a b c d"], "{}", [Prompt("a b c d.", (("a b c d", 0, 7),))]),
+    "a letter that is longer when it is small": (
+        ["İz", "Ada"],
+        "{}",
+        [Prompt("i̇z. ada.", (("İz", 0, 3), ("Ada", 5, 8)))],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PROMPTS)
+def test_names_become_texts(case: str) -> None:
+    names, pattern, expected = PROMPTS[case]
+    assert prompts(names, pattern, lambda text: len(text.split()), 2 if pattern == "{}" else 9) == expected
 
 
 X, Y, Z = np.eye(3, dtype=np.float32)

@@ -22,7 +22,7 @@ RANGES = {
     "choices of a list": (
         "detect_objects",
         "engines",
-        ["one of logo_match, logo_embed, owlv2, yolo, onnx, clip, siglip, dinov2"],
+        ["one of logo_match, logo_embed, owlv2, grounding_dino, yolo, onnx, clip, siglip, dinov2"],
     ),
 }
 

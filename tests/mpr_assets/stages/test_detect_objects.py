@@ -131,6 +131,7 @@ TOLD: dict[str, tuple[dict[str, object], list[str], tuple[str, ...]]] = {
     "the list": ({"engines": ("logo_match", "owlv2")}, ["Acme", "Bolt"], ("Acme", "Bolt")),
     "names of the settings": ({"engines": ("owlv2",), "query_names": ("Acme",)}, ["Acme", "Bolt"], ("Acme",)),
     "no engine that is told": ({"engines": ("logo_match", "yolo")}, ["Acme"], ()),
+    "an engine that finds what it is told": ({"engines": ("grounding_dino",)}, ["Acme"], ("Acme",)),
     "as many as it can look for": ({"engines": ("owlv2",)}, ["x"] * 2000, ("x",) * 2000),
 }
 
