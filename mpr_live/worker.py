@@ -27,8 +27,8 @@ from mpr_assets.runs.run_lock import AtWork, run_lock
 from mpr_assets.runs.stage_failed import StageFailed
 from mpr_assets.runs.up_to_date import up_to_date
 from mpr_assets.sampling.settings import ExtractFramesSettings
+from mpr_assets.sessions.joint import Joint, joint
 from mpr_assets.sessions.session import Analysed, LiveSession, Window, timeline_of
-from mpr_assets.sessions.session_report import goes_on
 from mpr_assets.sessions.session_store import SessionStore
 from mpr_assets.stages import compile_report, extract_frames
 from mpr_assets.timelines.partitions import register
@@ -132,6 +132,7 @@ class Worker:
             status, reason = "failed", str(error)
         if reason:
             LOG.warning("%s: %s", name, reason)
+        beside = Joint() if reason else self._joint(window)
         now_s = time.time()
         return Analysed.model_validate(
             {
@@ -141,7 +142,8 @@ class Worker:
                 "run_id": run_id,
                 "thinned": turn.thinned > 1,
                 "seconds": round(now_s - began_s, 3),
-                "goes_on": not reason and goes_on(self._store.storage, self._session.name, window.number),
+                "goes_on": beside.goes_on,
+                "cut_ms": beside.cut_ms,
                 "lag_ms": round((now_s - window.closed_s) * 1000),
                 "exposures": 0
                 if reason
@@ -149,6 +151,14 @@ class Worker:
                 "done_s": now_s,
             }
         )
+
+    def _joint(self, window: Window) -> Joint:
+        """With the window before; a window is none the worse where it cannot be told."""
+        try:
+            return joint(self._store, window)
+        except MprError as error:
+            LOG.warning("whether the shot goes on into window %d cannot be told: %s", window.number, error)
+            return Joint()
 
 
 def _thinned(profile: Profile, turn: WindowTurn) -> Mapping[str, Mapping[str, JsonValue]]:

@@ -22,6 +22,7 @@ class Edge:
 
     Attributes:
         chunk: its number.
+        brand: whose exposure it is of.
         found_pts: the sample in which the brand was found, and `boxes` where, in px of a frame `width_px` wide.
         beyond_pts: the neighbouring sample, earlier or later, in which it was not; None: the chunk ends first.
     """
@@ -32,6 +33,7 @@ class Edge:
     beyond_pts: int | None
     boxes: tuple[XYWH, ...]
     width_px: int
+    brand: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _edges(stays: pl.DataFrame, found: pl.DataFrame, frames: pl.DataFrame) -> It
             if stay[f"{side}_uncertainty_ms"] and is_open:
                 beyond_pts = samples[beyond][2] if in_chunk else None
                 marks = boxes[stay["brand"], stay[f"{end}_found_on"]]
-                yield stay["row"], Edge(side, chunk, found_pts, beyond_pts, marks, width_px)
+                yield stay["row"], Edge(side, chunk, found_pts, beyond_pts, marks, width_px, stay["brand"])
 
 
 def _boxes(stays: pl.DataFrame, found: pl.DataFrame) -> dict[tuple[str, int], tuple[XYWH, ...]]:

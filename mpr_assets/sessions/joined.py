@@ -12,11 +12,9 @@ from fractions import Fraction
 
 import polars as pl
 
+from mpr_assets.sessions.joint import Joint, follows
 from mpr_assets.sessions.session import Window
 from mpr_assets.timelines.chunks import timeline_ms
-
-GAP_MS = 100
-"""Windows that are so little apart follow one another: pictures last for a while, and times are rounded."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +22,13 @@ class WindowTables:
     """What is stored of a window that was analysed.
 
     Attributes:
-        goes_on: whether its first shot is the one that the window before ended with.
+        joint: with the window before.
         chunks, frames, scenes: of `timeline`, `extract_frames` and `filter_scenes`. detections: of `match_brands` and
             the stages after it, rows with a `seq`.
     """
 
     window: Window
-    goes_on: bool
+    joint: Joint
     chunks: pl.DataFrame
     frames: pl.DataFrame
     scenes: pl.DataFrame
@@ -64,11 +62,11 @@ def joined(windows: Sequence[WindowTables], session: str) -> JoinedTables | None
     parts: list[tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]] = []
     chunks: list[pl.DataFrame] = []
     first_seqs: dict[int, int] = {}
-    seqs = shots = recorded_ms = starts_ms = ends_ms = 0
+    seqs = shots = tracks = recorded_ms = starts_ms = ends_ms = 0
     before: WindowTables | None = None
     for one in windows:
-        follows = before is not None and _follows(before, one)
-        if not follows:
+        goes_with = before is not None and follows(before.window, one.window)
+        if not goes_with:
             recorded_ms += ends_ms - starts_ms
             starts_ms = ends_ms = one.begins_ms
             chunks.append(one.chunks.head(1))
@@ -82,7 +80,7 @@ def joined(windows: Sequence[WindowTables], session: str) -> JoinedTables | None
             timeline_start_ms=pl.lit(recorded_ms, pl.Int64),
         )
         # The shot that the window before ended with goes on: its number is that of the last one.
-        shot = shots - 1 if follows and one.goes_on else shots
+        shot = shots - 1 if goes_with and one.joint.goes_on else shots
         behind_ms = recorded_ms + one.begins_ms - starts_ms
         frames = one.frames.with_columns(
             pl.col("seq") + seqs,
@@ -90,8 +88,15 @@ def joined(windows: Sequence[WindowTables], session: str) -> JoinedTables | None
             pl.col("source_ms") + one.begins_ms,
             chunk=pl.lit(len(chunks) - 1, pl.Int32),
         )
+        if goes_with and one.joint.cut_ms is not None:
+            cut_ms = recorded_ms + one.joint.cut_ms - starts_ms
+            is_first = pl.col("seq") == seqs
+            frames = frames.with_columns(cut_ms=pl.when(is_first).then(cut_ms).otherwise("cut_ms"))
         scenes = one.scenes.with_columns(pl.col("seq", "kept_seq") + seqs, pl.col("shot") + shot)
-        parts.append((frames, scenes, one.detections.with_columns(pl.col("seq") + seqs)))
+        # Lines of text are numbered in each window: those of another are others, until their marks are followed.
+        detections = one.detections.with_columns(pl.col("seq") + seqs, pl.col("track") + tracks)
+        tracks = max(tracks, int(detections["track"].max() or 0) + 1)  # type: ignore[arg-type]
+        parts.append((frames, scenes, detections))
         first_seqs[one.window.number] = seqs
         seqs += one.frames.height
         shots = shot + one.scenes["shot"].n_unique()
@@ -100,14 +105,3 @@ def joined(windows: Sequence[WindowTables], session: str) -> JoinedTables | None
         return None
     frames, scenes, detections = (pl.concat(tables) for tables in zip(*parts, strict=True))
     return JoinedTables(pl.concat(chunks), frames, scenes, detections, first_seqs)
-
-
-def _follows(before: WindowTables, after: WindowTables) -> bool:
-    """Whether the one window begins where the other ended, in pictures of the same size."""
-    one, other = before.window, after.window
-    return (
-        other.number == one.number + 1
-        and other.epoch.number == one.epoch.number
-        and abs(other.start_ms - one.end_ms) <= GAP_MS
-        and (other.width_px, other.height_px) == (one.width_px, one.height_px)
-    )

@@ -150,7 +150,7 @@ class Analysed(LiveObject):
     Attributes:
         lag_ms: from the window's end to its result, by the clock of the machine.
         seconds: that its run took.
-        goes_on: whether its first shot is the one that the window before ended with.
+        goes_on, cut_ms: see `mpr_assets.sessions.joint.Joint`.
     """
 
     number: int
@@ -159,6 +159,7 @@ class Analysed(LiveObject):
     run_id: str = ""
     thinned: bool = False
     goes_on: bool = False
+    cut_ms: int | None = None
     seconds: float = 0.0
     lag_ms: int = 0
     exposures: int = 0

@@ -19,15 +19,15 @@ from mpr_assets.report.camera import picture_motion
 from mpr_assets.report.exposures import ExposureSettings, exposures
 from mpr_assets.report.measures import measures
 from mpr_assets.sessions.joined import JoinedTables, WindowTables, joined
+from mpr_assets.sessions.joint import Joint, picture_folder
 from mpr_assets.sessions.session import Analysed, Window, timeline_of
 from mpr_assets.sessions.session_store import SessionStore
-from mpr_assets.stages import corrections
+from mpr_assets.sessions.window_edges import edges_of_windows
+from mpr_assets.stages import compile_report, corrections
 from mpr_assets.stages.compile_report import DETECTING
-from mpr_assets.stages.filter_scenes import FilterScenesSettings, one_shot
 from mpr_assets.timelines.chunks import timeline_ms
-from mpr_resources.storage.keys import Keys
-from mpr_resources.storage.pictures import PictureCache, PictureFolder
-from mpr_resources.storage.store import MissingObject, Storage
+from mpr_resources.storage.pictures import PictureCache
+from mpr_resources.storage.store import Storage
 from mpr_resources.storage.tables import StageTable, read_table
 
 REPORT, EXPOSURES = "report/report.json", "report/exposures.parquet"
@@ -76,35 +76,6 @@ class SessionReport(BaseModel):
     brands: tuple[SessionBrand, ...] = ()
 
 
-def goes_on(storage: Storage, session: str, number: int) -> bool:
-    """Whether a window begins with the shot that the window before ended with.
-
-    By their last and first frames: they must still be stored, as they are when the later one was just analysed.
-    """
-    try:
-        before, after = (
-            _frame_at_joint(storage, timeline_of(session, one), one == number) for one in (number - 1, number)
-        )
-        scenes = read_table(storage, KEPT_FRAMES, timeline_of(session, number))
-    except MissingObject:  # the window before was not analysed, or its frames were cleared
-        return False
-    known = FilterScenesSettings.model_fields.keys() & scenes.header.settings.keys()
-    settings = FilterScenesSettings.model_validate({name: scenes.header.settings[name] for name in known})
-    return before is not None and after is not None and one_shot(before.pixels, after.pixels, settings)
-
-
-def _frame_at_joint(storage: Storage, timeline: str, first: bool) -> Picture | None:
-    index = read_table(storage, FRAME_INDEX, timeline)
-    if index.rows.is_empty():
-        return None
-    seqs = index.rows["seq"]
-    return _folder(storage, timeline, index, PictureCache()).read(int(seqs[0] if first else seqs[-1]))
-
-
-def _folder(storage: Storage, timeline: str, index: StageTable, cache: PictureCache) -> PictureFolder:
-    return PictureFolder(storage, Keys.frames(timeline, index.header.fingerprint), "jpg", cache, FRAME_INDEX)
-
-
 def make_session_report(store: SessionStore, settings: ExposureSettings) -> SessionReport:
     """Make the report of what is analysed so far, and store it.
 
@@ -112,6 +83,7 @@ def make_session_report(store: SessionStore, settings: ExposureSettings) -> Sess
     """
     session, ingest = store.session(), store.ingest()
     windows: list[WindowTables] = []
+    reports: list[pl.DataFrame] = []
     indexes: dict[int, StageTable] = {}
     left_out: list[str] = []
     taken = skipped_ms = 0
@@ -128,6 +100,9 @@ def make_session_report(store: SessionStore, settings: ExposureSettings) -> Sess
             continue
         tables, indexes[window.number] = _tables(store.storage, session.name, window, found)
         windows.append(tables)
+        reports.append(
+            read_table(store.storage, compile_report.stage.name, timeline_of(session.name, window.number)).rows
+        )
     one = joined(windows, session.name)
     report = SessionReport(
         session=session.name,
@@ -146,6 +121,7 @@ def make_session_report(store: SessionStore, settings: ExposureSettings) -> Sess
             one.chunks,
             settings,
             picture_motion(_Pictures(store.storage, session.name, one.first_seqs, indexes).read),
+            edges_of_windows(windows, reports, one),
         )
         encoded = io.BytesIO()
         found_in.write_parquet(encoded)
@@ -164,7 +140,7 @@ def _tables(storage: Storage, session: str, window: Window, found: Analysed) -> 
     detections = without_rejected(pl.concat([*detecting.values()]), detecting[corrections.stage.name])
     tables = WindowTables(
         window,
-        found.goes_on,
+        Joint(found.goes_on, found.cut_ms),
         read_table(storage, "timeline", timeline).rows,
         index.rows,
         read_table(storage, KEPT_FRAMES, timeline).rows,
@@ -181,7 +157,7 @@ class _Pictures:
     ) -> None:
         cache = PictureCache()
         self._firsts = [*first_seqs.values()]
-        self._folders = [_folder(storage, timeline_of(session, one), indexes[one], cache) for one in first_seqs]
+        self._folders = [picture_folder(storage, timeline_of(session, one), indexes[one], cache) for one in first_seqs]
 
     def read(self, seq: int) -> Picture:
         at = bisect_right(self._firsts, seq) - 1

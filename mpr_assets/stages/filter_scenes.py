@@ -208,13 +208,20 @@ def filter_scenes(frames: Iterable[Frame], index: pl.DataFrame, settings: Filter
     return _table(index["seq"].to_list(), stand_ins, shots.firsts())
 
 
-def one_shot(before: Image, after: Image, settings: FilterScenesSettings) -> bool:
-    """Whether two neighbouring frames of different timelines, as those of a stream's windows, are of one shot."""
+def one_shot(
+    before: Image, after: Image, settings: FilterScenesSettings, *, cut_between: bool = False, panned: bool = False
+) -> bool:
+    """Whether two neighbouring frames of different timelines, as those of a stream's windows, are of one shot.
+
+    Args:
+        cut_between, panned: see `Shots.add`.
+    """
     if before.shape != after.shape:
         return False
     shots = Shots(settings)
-    for image in (before, after):
-        shots.add((0, image.shape[1], image.shape[0]), _reduced(image), False)
+    stretch = 0, before.shape[1], before.shape[0]
+    shots.add(stretch, _reduced(before), False)
+    shots.add(stretch, _reduced(after), cut_between, panned)
     return 1 not in shots.firsts()
 
 

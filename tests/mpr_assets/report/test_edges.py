@@ -80,17 +80,17 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "a start": Case(Edge("start", 0, pts(25), pts(12), (box(25),), 320), EdgeTime(680, 40)),
-    "an end": Case(Edge("end", 0, pts(37), pts(50), (box(37),), 320), EdgeTime(1720, 40)),
-    "samples side by side": Case(Edge("start", 0, pts(17), pts(16), (box(17),), 320), EdgeTime(680, 0)),
-    "the sample beyond shows it too": Case(Edge("start", 0, pts(37), pts(25), (box(37),), 320), None),
+    "a start": Case(Edge("start", 0, pts(25), pts(12), (box(25),), 320, "Acme"), EdgeTime(680, 40)),
+    "an end": Case(Edge("end", 0, pts(37), pts(50), (box(37),), 320, "Acme"), EdgeTime(1720, 40)),
+    "samples side by side": Case(Edge("start", 0, pts(17), pts(16), (box(17),), 320, "Acme"), EdgeTime(680, 0)),
+    "the sample beyond shows it too": Case(Edge("start", 0, pts(37), pts(25), (box(37),), 320, "Acme"), None),
     "one of two marks is there beyond": Case(
-        Edge("start", 0, pts(25), pts(12), ((10, 10, 60, 30), box(25)), 320), None
+        Edge("start", 0, pts(25), pts(12), ((10, 10, 60, 30), box(25)), 320, "Acme"), None
     ),
     "frames that were shrunk": Case(
-        Edge("start", 0, pts(25), pts(12), (tuple(side // 2 for side in box(25)),), 160), EdgeTime(680, 40)
+        Edge("start", 0, pts(25), pts(12), (tuple(side // 2 for side in box(25)),), 160, "Acme"), EdgeTime(680, 40)
     ),
-    "nothing to be known by": Case(Edge("start", 0, pts(25), pts(12), ((0, 0, 2, 2),), 320), None),
+    "nothing to be known by": Case(Edge("start", 0, pts(25), pts(12), ((0, 0, 2, 2),), 320, "Acme"), None),
 }  # fmt: skip
 
 
@@ -105,8 +105,8 @@ def test_look_up(case: Case, video: Path) -> None:
 
 def test_many_edges_in_their_order(video: Path) -> None:
     edges = [
-        Edge("end", 0, pts(37), pts(50), (box(37),), 320),
-        Edge("start", 0, pts(25), pts(12), (box(25),), 320),
+        Edge("end", 0, pts(37), pts(50), (box(37),), 320, "Acme"),
+        Edge("start", 0, pts(25), pts(12), (box(25),), 320, "Acme"),
     ]
     end, start = times(edges, chunks(video))
     assert start is not None
@@ -116,18 +116,18 @@ def test_many_edges_in_their_order(video: Path) -> None:
 
 
 def test_an_end_that_the_chunk_cuts_off(video: Path) -> None:
-    edge = Edge("end", 0, pts(25), None, (box(25),), 320)
+    edge = Edge("end", 0, pts(25), None, (box(25),), 320, "Acme")
     assert times([edge], chunks(video, 400, 1300, 5000)) == [EdgeTime(5900, 0)]
 
 
 def test_a_video_that_was_changed(video: Path) -> None:
-    edge = Edge("start", 0, pts(25) + 1, pts(12), (box(25),), 320)
+    edge = Edge("start", 0, pts(25) + 1, pts(12), (box(25),), 320, "Acme")
     with pytest.raises(BadInput, match=r"mark\.mp4 has no frame at 00:00:01\.000, where one was sampled"):
         times([edge], chunks(video))
 
 
 def test_a_video_that_is_away(video: Path, tmp_path: Path) -> None:
-    edge = Edge("start", 0, pts(25), pts(12), (box(25),), 320)
+    edge = Edge("start", 0, pts(25), pts(12), (box(25),), 320, "Acme")
     away = chunks(video).with_columns(source=pl.lit(str(tmp_path / "gone.mp4")))
     with pytest.raises(BadInput, match=r"gone\.mp4 does not exist"):
         times([edge], away)

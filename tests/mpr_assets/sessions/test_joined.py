@@ -7,7 +7,9 @@ import pytest
 
 from mpr_assets.report.exposures import ExposureSettings, exposures
 from mpr_assets.sessions.joined import WindowTables, joined
+from mpr_assets.sessions.joint import Joint
 from mpr_assets.sessions.session import Epoch, Window
+from mpr_assets.sessions.window_edges import edges_of_windows
 from tests.mpr_assets.report import tables
 
 WINDOW_MS = 2000
@@ -15,7 +17,15 @@ STEP_MS = 500
 
 
 def window(
-    number: int, shown: tuple[int, ...], *, goes_on: bool, epoch: int = 0, start_ms: int | None = None
+    number: int,
+    shown: tuple[int, ...],
+    *,
+    goes_on: bool,
+    cut_ms: int | None = None,
+    box: tuple[int, int, int, int] = (10, 10, 20, 10),
+    track: int | None = None,
+    epoch: int = 0,
+    start_ms: int | None = None,
 ) -> WindowTables:
     """Two seconds with four frames, on those of which a board is shown."""
     start = number * WINDOW_MS if start_ms is None else start_ms
@@ -28,11 +38,13 @@ def window(
     )  # fmt: skip
     return WindowTables(
         of,
-        goes_on,
+        Joint(goes_on, cut_ms),
         tables.chunks((f"{number}.mp4", 0, WINDOW_MS)).with_columns(origin_pts=pl.lit(first_pts, pl.Int64)),
-        tables.frames(range(0, WINDOW_MS, STEP_MS)),
+        tables.frames(range(0, WINDOW_MS, STEP_MS)).with_columns(pl.col("source_pts") + first_pts),
         tables.scenes([0] * 4),
-        tables.detections(*(tables.detection(seq) for seq in shown)),
+        tables.detections(*(tables.detection(seq, box=box) for seq in shown)).with_columns(
+            track=pl.lit(track, pl.Int64)
+        ),
     )
 
 
@@ -45,6 +57,7 @@ def found(*windows: WindowTables) -> list[tuple[int, int, int, int]]:
 
 
 ALL = (0, 1, 2, 3)
+FAR = (150, 80, 20, 10)
 CASES = {
     "nothing shown": ((window(0, (), goes_on=False),), []),
     "one window": ((window(0, ALL, goes_on=False),), [(0, 2000, 0, 2000)]),
@@ -62,6 +75,18 @@ CASES = {
     ),
     "not where a cut is at the joint": (
         (window(0, (2,), goes_on=False), window(1, (0,), goes_on=False)),
+        [(750, 1250, 750, 1250), (1750, 2250, 1750, 2250)],
+    ),
+    "a cut since the last sample is where the one ends and the next begins": (
+        (window(0, (2, 3), goes_on=False), window(1, (0,), goes_on=False, cut_ms=1700, box=FAR)),
+        [(750, 1700, 750, 1700), (1700, 2250, 1700, 2250)],
+    ),
+    "a jump of what is no cut is where one ends that is not there after it": (
+        (window(0, (2, 3), goes_on=False), window(1, (), goes_on=False, cut_ms=1900)),
+        [(750, 1900, 750, 1900)],
+    ),
+    "lines of two windows that have the same number are two": (
+        (window(0, (2,), goes_on=False, track=0), window(1, (0,), goes_on=True, track=0, box=FAR)),
         [(750, 1250, 750, 1250), (1750, 2250, 1750, 2250)],
     ),
     "a window between was not analysed": (
@@ -91,3 +116,25 @@ def test_frames_and_shots_are_numbered_on() -> None:
     assert one.frames["seq"].to_list() == list(range(12))
     assert one.scenes["shot"].to_list() == [0] * 8 + [1] * 4
     assert one.first_seqs == {0: 0, 1: 4, 2: 8}
+
+
+def test_edges_are_those_that_the_windows_have_looked_up_but_for_those_at_a_joint() -> None:
+    windows = (window(0, (2, 3), goes_on=False), window(1, (0, 1), goes_on=True), window(2, ALL, goes_on=True))
+    one = joined(windows, "derby")
+    assert one is not None
+    columns = ("brand", "start_ms", "end_ms", "start_uncertainty_ms", "end_uncertainty_ms")
+    reports = [
+        pl.DataFrame([row], columns, orient="row")
+        for row in (("Acme", 612, 2000, 7, 0), ("Acme", 0, 704, 0, 8), ("Acme", 0, 2000, 0, 0))
+    ]
+    refine = edges_of_windows(windows, reports, one)
+    made = exposures(
+        one.detections,
+        one.frames,
+        one.scenes,
+        one.chunks,
+        ExposureSettings(max_gap_ms=0, max_hidden_ms=0),
+        refine=refine,
+    )
+    found = made.select("start_ms", "end_ms", "start_uncertainty_ms", "end_uncertainty_ms")
+    assert list(found.iter_rows()) == [(612, 2704, 7, 8), (3750, 6000, 250, 499)]
