@@ -88,6 +88,10 @@ def live_start(
         Path | None, typer.Option(help="folder in which the session keeps scene frames, sound and a growing MP4")
     ] = None,
     scene_threshold: Annotated[float, typer.Option(min=0.1, max=255, help="change of colour that begins a scene")] = 27,
+    keep_hours: Annotated[
+        float | None, typer.Option(min=0.01, help="take older recordings away; what was found stays")
+    ] = None,
+    keep_gb: Annotated[float | None, typer.Option(min=0.001, help="take the oldest beyond this away")] = None,
     on_frame: Annotated[str, typer.Option(help="command that is run for each frame of --recorder")] = "",
     on_sound: Annotated[str, typer.Option(help="command that is run for each sound file of --recorder")] = "",
 ) -> LiveStatus:
@@ -112,6 +116,8 @@ def live_start(
         window_ms=_window_ms(window),
         speed=speed,
         loop=loop,
+        keep_hours=keep_hours,
+        keep_gb=keep_gb,
         recorder=None
         if recorder is None
         else RecorderSettings(

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 
 import dagster as dg
 from pydantic import JsonValue
@@ -35,6 +36,7 @@ from mpr_assets.timelines.partitions import register
 from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_live.lag import WindowTurn, turn_of
 from mpr_live.processes import end_with_parent, told_to_end
+from mpr_live.retention import due, is_set, needed
 from mpr_resources.dagster_internals import keep_engines, remember_partitions
 from mpr_resources.profiles.profile import Profile
 from mpr_resources.storage.tables import read_table
@@ -71,6 +73,7 @@ class Worker:
         self._session = store.session()
         self._resources = resources(patience_s=PATIENCE_S)
         self._number = store.windows_analysed()
+        self._held = self._recorded()
         self._report_due_s = 0.0
         self._reported: int | None = None
 
@@ -84,7 +87,25 @@ class Worker:
         except AtWork:  # a worker before this one, whose run has not come to its end
             return False
         self._number += 1
+        if is_set(self._session):
+            self._held.append(window)
         return True
+
+    def _recorded(self) -> list[Window]:
+        """The windows whose recording may be taken away; none where it is kept for good."""
+        if not is_set(self._session):
+            return []
+        removed = self._store.removed()
+        return [one for one in islice(self._store.windows(), self._number) if one.number not in removed]
+
+    def take_away(self) -> None:
+        """Take recordings away that the session keeps no longer."""
+        if not due(self._session, self._held, time.time(), frozenset()):
+            return
+        numbers = due(self._session, self._held, time.time(), needed(self._store))
+        if numbers:
+            self._store.remove(numbers)
+            self._held = [one for one in self._held if one.number not in numbers]
 
     def report(self) -> None:
         """Make the session's report anew, where a window was analysed since and it is due, or the session is done."""
@@ -180,6 +201,8 @@ def work(name: str, told: threading.Event) -> None:
         while not told.is_set():
             took = worker.next()
             worker.report()
+            if took:
+                worker.take_away()
             if not took:
                 if worker.is_done:
                     return

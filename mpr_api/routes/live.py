@@ -19,7 +19,7 @@ from mpr_api.access.refusals import Refused
 from mpr_api.access.roots import within
 from mpr_api.routes.events import HEADERS, STREAM, LastEventId
 from mpr_api.world.backend import Backend, Shared
-from mpr_api.world.live_feed import LiveFeed, LiveResult, LiveWindow, told_so_far, told_window
+from mpr_api.world.live_feed import LiveFeed, LiveResult, LiveWindow, ToldSoFar, told_so_far, told_window
 from mpr_assets.sessions.session import LiveSession, RecorderSettings, Window
 from mpr_assets.sessions.session_report import REPORT, SessionReport
 from mpr_assets.sessions.session_store import SessionStore
@@ -37,6 +37,7 @@ PLAYLIST: dict[int | str, dict[str, Any]] = {
 SEGMENT: dict[int | str, dict[str, Any]] = {
     200: {"content": {SEGMENT_TYPE: {}}, "description": "the file"},
     206: {"content": {SEGMENT_TYPE: {}}, "description": "the asked bytes of it"},
+    410: {"description": "it was taken away, as the session keeps no more"},
     416: {"description": "it has no such bytes"},
 }
 
@@ -66,6 +67,8 @@ class NewSession(BaseModel):
     )
     scene_threshold: float = Field(27.0, gt=0, le=255, description="of the recorder: change of colour of a scene")
     loop: bool = Field(False, description="of a file: whether it begins again at its end")
+    keep_hours: float | None = Field(None, gt=0, description="older recordings are taken away; null: never")
+    keep_gb: float | None = Field(None, gt=0, description="the oldest recordings beyond this are; null: never")
 
 
 class LiveAnswer(BaseModel):
@@ -127,6 +130,8 @@ def start_live(body: NewSession, backend: Shared) -> LiveAnswer:
         speed=body.speed,
         loop=body.loop,
         recorder=recorder,
+        keep_hours=body.keep_hours,
+        keep_gb=body.keep_gb,
         started_s=time.time(),
     )
     return _answer(backend, control.start(backend.storage, asked, address.whole))
@@ -201,6 +206,8 @@ def window_file(session: SessionName, number: Number, request: Request, backend:
     """A window, or some bytes of it."""
     store = _store(backend, session)
     window = _window(store, number)
+    if number in store.removed():
+        raise Refused(410, f"The recording of window {number} of the live session {session!r} was taken away")
     headers = {
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=3600, immutable",
@@ -245,11 +252,14 @@ async def live_events(
         int | None, Query(ge=0, le=999_999, description="window to begin with; none: the first that is in live.m3u8")
     ] = None,
 ) -> Response:
-    """`segment` (a window is closed), `detection` (what was found in it), `stream` (how the session is), `end`."""
+    """`segment` (a window is closed), `detection` (what was found in it), `stream` (how the session is), `end`.
+
+    Of a session with a `recorder`, on its machine, also `frame` and `sound`: what was kept in its folder.
+    """
     feed = live_feed(request)
-    told = told_so_far(last_event_id or after) or ((start, start) if start is not None else None)
+    told = told_so_far(last_event_id or after) or (ToldSoFar(start, start) if start is not None else None)
     standing = await feed.standing(session)
-    if standing.is_over and told is not None and told >= (standing.closed, standing.analysed):
+    if standing.is_over and told is not None and standing.is_told(told):
         return Response(status_code=204)
     return EventSourceResponse(feed.listen(session, told), headers=HEADERS)
 
@@ -291,7 +301,12 @@ def _playlist(backend: Backend, session: str, *, sliding: bool) -> Response:
     zero_s = _zero_s(store)
     windows = list(store.windows(first))
     text = playlist(
-        windows, sliding=sliding, ended=ingest.ended, zero_s=zero_s or asked.started_s, window_ms=asked.window_ms
+        windows,
+        sliding=sliding,
+        ended=ingest.ended,
+        zero_s=zero_s or asked.started_s,
+        window_ms=asked.window_ms,
+        removed=store.removed(),
     )
     return Response(text, media_type=MIME_TYPE, headers={"Cache-Control": "no-cache"})
 

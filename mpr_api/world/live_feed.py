@@ -1,7 +1,9 @@
-"""What is told of a live session: `segment`, `detection`, `stream`, `end`, made of what is stored of it alone.
+"""What is told of a live session: `segment`, `detection`, `stream`, `end`, made of what is stored of it alone; and of
+one that keeps a folder `frame` and `sound`, see `recorder_feed`.
 
 So every process tells the same, and a listener that was away is told what it missed: an event's id says how many
-segments and how many detections were told up to it. The messages of the older analyser are in `old_live_messages`.
+segments, detections, frames and pieces of sound were told up to it. The messages of the older analyser are in
+`old_live_messages`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -21,6 +23,7 @@ from pydantic import BaseModel, Field
 
 from gpu_service.errors import BadInput, MprError
 from mpr_api.world.backend import LOG, Backend
+from mpr_api.world.recorder_feed import RecorderFeed
 from mpr_assets.corrections.applied import without_rejected
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES
 from mpr_assets.sessions.session import Analysed, Window, timeline_of
@@ -39,7 +42,7 @@ LONGEST_S = 3600.0
 """A stream is ended after so long; a page then listens anew by itself."""
 AT_ONCE = 20
 """So many windows are told of before others have their turn."""
-ID = re.compile("([0-9]{1,7})[.]([0-9]{1,7})")
+ID = re.compile("([0-9]{1,7})[.]([0-9]{1,7})(?:[.]([0-9]{1,7})[.]([0-9]{1,7}))?")
 
 
 class LiveEpoch(BaseModel):
@@ -133,13 +136,36 @@ class LiveResult(BaseModel):
     frames: list[LiveFrame]
 
 
+class ToldSoFar(NamedTuple):
+    """How much of a session was told: segments, detections, frames and pieces of sound."""
+
+    segments: int
+    detections: int
+    frames: int = 0
+    sounds: int = 0
+
+    @property
+    def id(self) -> str:
+        """Of the event that was told last."""
+        return ".".join(map(str, self if any(self[2:]) else self[:2]))
+
+
 @dataclass(frozen=True)
 class Standing:
-    """How a session stood at a look: its status, and how many windows are closed and had their turn."""
+    """How a session stood at a look: its status, how many windows are closed and had their turn, and what its recorder
+    has kept.
+    """
 
     status: SessionStatus
     closed: int
     analysed: int
+    frames: int = 0
+    sounds: int = 0
+
+    def is_told(self, place: ToldSoFar) -> bool:
+        """Whether all of it was."""
+        there = (self.closed, self.analysed, self.frames, self.sounds)
+        return all(told >= count for told, count in zip(place, there, strict=True))
 
     @property
     def is_over(self) -> bool:
@@ -151,6 +177,7 @@ class LiveFeed:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._recorders = RecorderFeed()
         self._looked: dict[str, tuple[float, asyncio.Task[Standing]]] = {}
         self._closing = False
 
@@ -178,23 +205,24 @@ class LiveFeed:
 
     def _look(self, session: str) -> Standing:
         status = status_of(self._backend.storage, session)
-        return Standing(status, status.ingest.windows, status.analysed)
+        kept = self._recorders.counts(status.session)
+        return Standing(status, status.ingest.windows, status.analysed, *kept)
 
-    async def listen(self, session: str, told: tuple[int, int] | None) -> AsyncIterator[bytes]:
+    async def listen(self, session: str, told: ToldSoFar | None) -> AsyncIterator[bytes]:
         """What is told of the session, as it goes over the wire, with comments that keep the connection open.
 
         Args:
-            told: as many segments and detections the listener has; None: it begins with what a player may show.
+            told: what the listener has; None: it begins with what a player may show, and with the next frame.
         """
         end_s = time.monotonic() + LONGEST_S
         spoke_s = time.monotonic()
         said: dict[str, Any] = {}
-        place: tuple[int, int] | None = told
+        place: ToldSoFar | None = told
         while not self._closing and time.monotonic() < end_s:
             try:
                 standing = await self.standing(session)
                 first = max(0, standing.closed - LISTED)
-                place = place or (first, min(first, standing.analysed))
+                place = place or ToldSoFar(first, min(first, standing.analysed), standing.frames, standing.sounds)
                 batch = await asyncio.to_thread(self._batch, session, place, standing)
             except MprError as error:
                 LOG.warning("The live session %s cannot be read: %s", session, error)
@@ -210,33 +238,39 @@ class LiveFeed:
             elif time.monotonic() - spoke_s > PING_S:
                 yield KEEPALIVE_COMMENT
             else:
-                if standing.is_over and place >= (standing.closed, standing.analysed):
+                if standing.is_over and standing.is_told(place):
                     yield _encoded("end", {"session": session, "status": how["status"]}, place)
                     return
                 await asyncio.sleep(LOOK_S)
                 continue
             said, spoke_s = how, time.monotonic()
 
-    def _batch(
-        self, session: str, place: tuple[int, int], standing: Standing
-    ) -> list[tuple[str, BaseModel, tuple[int, int]]]:
+    def _batch(self, session: str, place: ToldSoFar, standing: Standing) -> list[tuple[str, BaseModel, ToldSoFar]]:
         """What comes next, at most `AT_ONCE`: a window before what was found in it."""
         store = SessionStore(self._backend.storage, session)
-        segments, detections = place
-        events: list[tuple[str, BaseModel, tuple[int, int]]] = []
+        events: list[tuple[str, BaseModel, ToldSoFar]] = []
         while len(events) < AT_ONCE:
-            if detections < min(standing.analysed, segments):
-                window, found = store.window(detections), store.analysed(detections)
-                detections += 1
+            event: tuple[str, BaseModel] | None = None
+            if place.frames < standing.frames:
+                event = "frame", self._recorders.frame(standing.status.session, place.frames)
+                place = place._replace(frames=place.frames + 1)
+            elif place.sounds < standing.sounds:
+                event = "sound", self._recorders.sound(standing.status.session, place.sounds)
+                place = place._replace(sounds=place.sounds + 1)
+            elif place.detections < min(standing.analysed, place.segments):
+                window, found = store.window(place.detections), store.analysed(place.detections)
                 if window is not None and found is not None:
-                    events.append(("detection", self.result(session, window, found), (segments, detections)))
-            elif segments < standing.closed:
-                window = store.window(segments)
-                segments += 1
+                    event = "detection", self.result(session, window, found)
+                place = place._replace(detections=place.detections + 1)
+            elif place.segments < standing.closed:
+                window = store.window(place.segments)
                 if window is not None:
-                    events.append(("segment", told_window(session, window), (segments, detections)))
+                    event = "segment", told_window(session, window)
+                place = place._replace(segments=place.segments + 1)
             else:
                 break
+            if event is not None:
+                events.append((*event, place))
         return events
 
     def window(self, session: str, number: int) -> tuple[LiveWindow, LiveResult] | None:
@@ -344,7 +378,7 @@ def stream_event(standing: Standing) -> dict[str, Any]:
     }
 
 
-def told_so_far(text: str | None) -> tuple[int, int] | None:
+def told_so_far(text: str | None) -> ToldSoFar | None:
     """What an event's id says; None: there is none.
 
     Raises:
@@ -355,9 +389,9 @@ def told_so_far(text: str | None) -> tuple[int, int] | None:
     form = ID.fullmatch(text)
     if form is None:
         raise BadInput("Last-Event-ID is not an id that this API gave out", "leave it out to begin anew")
-    return int(form[1]), int(form[2])
+    return ToldSoFar(*(int(one or 0) for one in form.groups()))
 
 
-def _encoded(name: str, data: BaseModel | dict[str, Any], place: tuple[int, int] | None) -> bytes:
+def _encoded(name: str, data: BaseModel | dict[str, Any], place: ToldSoFar | None) -> bytes:
     text = data.model_dump_json() if isinstance(data, BaseModel) else json.dumps(data, ensure_ascii=False)
-    return format_sse_event(data_str=text, event=name, id=None if place is None else f"{place[0]}.{place[1]}")
+    return format_sse_event(data_str=text, event=name, id=None if place is None else place.id)

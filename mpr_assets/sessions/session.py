@@ -5,6 +5,7 @@ Each object has one writer, so none is read, changed and written by two. Where t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
 
@@ -64,7 +65,32 @@ class LiveSession(LiveObject):
     speed: float = Field(1.0, gt=0, le=1000, description="of a file: how many times as fast as real time it is played")
     loop: bool = False
     recorder: RecorderSettings | None = None
+    keep_hours: float | None = Field(None, gt=0, description="older windows' recordings are taken away; none: never")
+    keep_gb: float | None = Field(None, gt=0, description="the oldest recordings beyond this are; none: never")
     started_s: float = Field(description="by the clock of the machine, in seconds since 1970")
+
+
+class Removed(LiveObject):
+    """The windows whose recording was taken away, as half-open spans of their numbers, in order."""
+
+    spans: tuple[tuple[int, int], ...] = ()
+
+    def __contains__(self, number: int) -> bool:
+        return any(start <= number < end for start, end in self.spans)
+
+    def with_also(self, numbers: Iterable[int]) -> Removed:
+        """These too.
+
+        >>> Removed(spans=((0, 2),)).with_also([5, 2, 6]).spans
+        ((0, 3), (5, 7))
+        """
+        spans: list[tuple[int, int]] = []
+        for start, end in sorted([*self.spans, *((one, one + 1) for one in numbers)]):
+            if spans and start <= spans[-1][1]:
+                spans[-1] = spans[-1][0], max(end, spans[-1][1])
+            else:
+                spans.append((start, end))
+        return Removed(spans=tuple(spans))
 
 
 class LiveState(LiveObject):

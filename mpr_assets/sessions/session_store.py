@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from mpr_assets.sessions.session import (
     LiveSession,
     LiveState,
     RecorderState,
+    Removed,
     Window,
 )
 from mpr_resources.storage.keys import Keys
@@ -27,6 +28,7 @@ StoredT = TypeVar("StoredT", bound=LiveObject)
 
 FOLDER = Keys.live("", "").rstrip("/")
 SESSION, STATE, INGEST, RECORDER = "session.json", "state.json", "ingest.json", "recorder.json"
+REMOVED = "removed.json"
 WINDOWS, ANALYSED, WISHES = "windows", "analysed", "wishes"
 
 
@@ -73,6 +75,15 @@ class SessionStore:
     def recorder(self) -> RecorderState | None:
         """What was set of the recorder; None: nothing was."""
         return self._read(RECORDER, RecorderState)
+
+    def removed(self) -> Removed:
+        """The windows whose recording was taken away."""
+        return self._read(REMOVED, Removed) or Removed()
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Take the recordings of windows away; what is known of them stays."""
+        self.put(REMOVED, self.removed().with_also(numbers))
+        self.storage.delete(self.key(self.window_file(number)) for number in numbers)
 
     def window(self, number: int) -> Window | None:
         """A window that is closed; None: there is none of this number yet."""
@@ -136,5 +147,5 @@ class SessionStore:
 
 
 def session_names(storage: Storage) -> list[str]:
-    """All sessions, sorted."""
-    return storage.folders(FOLDER)
+    """All sessions, sorted; a folder that is no session's is passed over."""
+    return [name for name in storage.folders(FOLDER) if storage.exists(Keys.live(name, SESSION))]

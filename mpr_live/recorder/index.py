@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FLAG = "sent_to_agent"
+JOURNAL = "index.journal"
 
 
 class Index:
@@ -29,7 +30,7 @@ class Index:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._name = name
-        self._list, self._journal = folder / "index.json", folder / "index.journal"
+        self._list, self._journal = folder / "index.json", folder / JOURNAL
         self._entries = {int(one["id"]): one for one in self._journalled()}
         shape = re.compile(re.escape(name).replace(re.escape(re.search(r"\{.*\}", name)[0]), r"(\d+)"))  # type: ignore[index]
         there = [int(found[1]) for path in folder.iterdir() if (found := shape.fullmatch(path.name))]
@@ -74,16 +75,36 @@ class Index:
             return []
         found = []
         for line in lines:
-            try:
-                one = json.loads(line)
-            except ValueError:
-                continue
+            one = _read(line)
             if _is_entry(one):
                 found.append({FLAG: False} | one)
         if lines and not lines[-1].endswith(b"\n"):
             with self._journal.open("ab") as journal:
                 journal.write(b"\n")
         return found
+
+
+def journalled(folder: Path, read_bytes: int) -> tuple[int, list[dict[str, Any]]] | None:
+    """What the journal of a folder says, and how long it is; None: it is as long as it was when it was read.
+
+    For those who look at a folder that is written by another process. A line that is being written is left out.
+    """
+    try:
+        data = (folder / JOURNAL).read_bytes() if (folder / JOURNAL).stat().st_size != read_bytes else None
+    except FileNotFoundError:
+        data = b"" if read_bytes else None
+    if data is None:
+        return None
+    whole = data[: data.rfind(b"\n") + 1]
+    return len(whole), [one for line in whole.splitlines() if _is_entry(one := _read(line))]
+
+
+def _read(line: bytes) -> Any:
+    """What a line says; None where it was broken off."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _is_entry(one: object) -> bool:

@@ -15,8 +15,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from mpr_api.world.backend import Backend
-from mpr_assets.sessions.session import Analysed, Ingest, LiveState
-from mpr_assets.sessions.session_store import INGEST, STATE, SessionStore
+from mpr_assets.sessions.session import Analysed, Ingest, LiveSession, LiveState, RecorderSettings
+from mpr_assets.sessions.session_store import INGEST, SESSION, STATE, SessionStore
+from mpr_live.recorder.index import Index
+from mpr_live.recorder.recorder import session_folder
 from tests.live_sessions import analyse, record
 from tests.mpr_api.live import config_of, resources_of, served
 from tests.world import BRAND, World
@@ -54,10 +56,10 @@ def client(url: str) -> httpx2.Client:
     return httpx2.Client(base_url=url, timeout=30, headers={"Authorization": f"Bearer {TOKEN}"})
 
 
-def told(url: str, after: str | None = None) -> list[tuple[str, str | None, Any]]:
+def told(url: str, after: str | None = None, path: str = "derby/events") -> list[tuple[str, str | None, Any]]:
     """Name, id and data of all events until the stream ends."""
     headers = {} if after is None else {"Last-Event-ID": after}
-    with client(url) as api, api.stream("GET", "/detect/live/derby/events", headers=headers) as answer:
+    with client(url) as api, api.stream("GET", f"/detect/live/{path}", headers=headers) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         answer.read()
     events = []
@@ -108,6 +110,44 @@ def test_every_process_tells_the_same_and_goes_on_where_it_was_lost(two_urls: li
     with client(two_urls[1]) as api:
         assert api.get("/detect/live/derby/events", headers={"Last-Event-ID": "2.2"}).status_code == 204
         assert api.get("/detect/live/derby/events", headers={"Last-Event-ID": "x"}).status_code == 400
+
+
+def test_what_the_recorder_keeps_is_told_once(two_urls: list[str], api_world: World, tmp_path: Path) -> None:
+    store = SessionStore(api_world.storage, "kept")
+    session = LiveSession(
+        name="kept",
+        source="clip",
+        kind="file",
+        profile="board",
+        window_ms=2000,
+        started_s=1_800_000_000,
+        recorder=RecorderSettings(folder=str(tmp_path)),
+    )
+    store.put(SESSION, session)
+    store.put(INGEST, Ingest(ended=True))
+    store.put(STATE, LiveState(status="inactive"))
+    folder = session_folder(str(tmp_path), session.started_s)
+    frames, sounds = Index(folder / "frames", "F{:06d}.jpg", 1), Index(folder / "audio", "chunk_{:04d}.wav", 0)
+    frames.add(b"one", {"timestamp": 0.0, "reason": "scene"})
+    frames.add(b"two", {"timestamp": 1.24, "reason": "capture"})
+    sounds.add(b"sound", {"timestamp": 0.0, "duration": 10.016})
+    with (folder / "frames" / "index.journal").open("ab") as journal:  # a line that is being written
+        journal.write(b'{"id": 3, "timest')
+    events = told(two_urls[0], path="kept/events?start=0")
+    frame = {"session": "kept", "reason": "scene", "path": str(folder / "frames" / "F000001.jpg")}
+    second = {"session": "kept", "reason": "capture", "path": str(folder / "frames" / "F000002.jpg")}
+    sound = {"session": "kept", "path": str(folder / "audio" / "chunk_0000.wav")}
+    assert [one for one in events if one[0] in ("frame", "sound")] == [
+        ("frame", "0.0.1.0", frame | {"id": 1, "session_ms": 0}),
+        ("frame", "0.0.2.0", second | {"id": 2, "session_ms": 1240}),
+        ("sound", "0.0.2.1", sound | {"id": 0, "session_ms": 0, "duration_ms": 10_016}),
+    ]
+    assert [name for name, _, _ in events[3:]] == ["stream", "end"]
+    assert told(two_urls[1], "0.0.1.0", "kept/events") == events[1:]
+    with client(two_urls[0]) as api:
+        seen = {"Last-Event-ID": "0.0.2.1"}
+        assert api.get("/detect/live/kept/events", headers=seen).status_code == 204
+    store.storage.delete([*store.storage.list("live/kept")])
 
 
 def test_a_detection_has_boxes_by_epoch_and_pts_and_a_window_that_failed_is_not_an_empty_one(

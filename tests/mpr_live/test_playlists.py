@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mpr_assets.sessions.session import Epoch, Window
+from mpr_assets.sessions.session import Epoch, Removed, Window
 from mpr_live.playlists import LISTED, playlist
 
 ZERO_S = 1_800_000_000.5
@@ -32,8 +32,12 @@ def window(number: int, epoch: int = 0, *, lasts_ms: int = 4000, header_bytes: i
     )
 
 
-def made(windows: list[Window], *, sliding: bool = False, ended: bool = False) -> list[str]:
-    return playlist(windows, sliding=sliding, ended=ended, zero_s=ZERO_S, window_ms=4000).splitlines()
+def made(
+    windows: list[Window], *, sliding: bool = False, ended: bool = False, removed: tuple[int, ...] = ()
+) -> list[str]:
+    gone = Removed().with_also(removed)
+    text = playlist(windows, sliding=sliding, ended=ended, zero_s=ZERO_S, window_ms=4000, removed=gone)
+    return text.splitlines()
 
 
 HEAD = ["#EXTM3U", "#EXT-X-VERSION:7"]
@@ -96,3 +100,29 @@ def test_a_list_that_slides_counts_what_has_left_it() -> None:
     assert lines[3:5] == ["#EXT-X-MEDIA-SEQUENCE:5", "#EXT-X-DISCONTINUITY-SEQUENCE:1"]
     assert lines.count("#EXT-X-DISCONTINUITY") == 3
     assert "#EXT-X-ENDLIST" not in lines
+
+
+def test_what_was_taken_away_is_before_the_list_or_a_gap_in_it() -> None:
+    windows = [window(0), window(1), window(2, epoch=1), window(3, epoch=1), window(4, epoch=1)]
+    lines = made(windows, removed=(0, 2))
+    kept = [one for one in lines if not one.startswith(("#EXTINF", "#EXT-X-PROGRAM", "#EXT-X-BYTERANGE"))]
+    assert kept == [
+        *HEAD,
+        f"{TARGET}4",
+        "#EXT-X-MEDIA-SEQUENCE:1",
+        "#EXT-X-DISCONTINUITY-SEQUENCE:0",
+        "#EXT-X-INDEPENDENT-SEGMENTS",
+        '#EXT-X-MAP:URI="windows/000001.mp4",BYTERANGE="700@0"',
+        "windows/000001.mp4",
+        "#EXT-X-DISCONTINUITY",
+        "#EXT-X-GAP",
+        "windows/000002.mp4",
+        '#EXT-X-MAP:URI="windows/000003.mp4",BYTERANGE="700@0"',
+        "windows/000003.mp4",
+        "windows/000004.mp4",
+    ]
+    assert "#EXT-X-PLAYLIST-TYPE:VOD" in made(windows, removed=(0, 2), ended=True)
+    assert made(windows, removed=(0, 1, 2, 3, 4))[3:5] == [
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        "#EXT-X-DISCONTINUITY-SEQUENCE:0",
+    ]

@@ -1928,6 +1928,8 @@ export interface paths {
         /**
          * Live Events
          * @description `segment` (a window is closed), `detection` (what was found in it), `stream` (how the session is), `end`.
+         *
+         *     Of a session with a `recorder`, on its machine, also `frame` and `sound`: what was kept in its folder.
          */
         get: operations["live_events"];
         put?: never;
@@ -4563,6 +4565,16 @@ export interface components {
              * @default false
              */
             loop: boolean;
+            /**
+             * Keep Hours
+             * @description older recordings are taken away; null: never
+             */
+            keep_hours?: number | null;
+            /**
+             * Keep Gb
+             * @description the oldest recordings beyond this are; null: never
+             */
+            keep_gb?: number | null;
         };
         /** NewSource */
         NewSource: {
@@ -11185,6 +11197,13 @@ export interface operations {
                 content: {
                     "video/mp4": unknown;
                 };
+            };
+            /** @description it was taken away, as the session keeps no more */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description it has no such bytes */
             416: {
