@@ -29,7 +29,8 @@ ROOMS = {
     "mpr_assets": "timelines annotations engine sampling freshness overlays text logos crops compare report "
     "corrections evaluation exports escalation orchestration automation stages across sessions definitions runs "
     "evidence webhook",
-    "mpr_live": "places processes lag requests playlists retention sources recording recorder ingest worker supervisor control",
+    "mpr_live": "places processes lag requests playlists retention sources recording recorder ingest worker supervisor "
+    "control",
     "mpr_api": "access world routes editor_page app webhook",
     "mpr_cli": "exit_status terminal document arguments progress_display report export truth evaluation correct "
     "materialize new_timeline run init timeline live profile brands similar cache control costs history diff why "
