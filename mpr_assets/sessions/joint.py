@@ -6,21 +6,16 @@ windows have the shots of the recording as one file. How their tables are joined
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from av.video.frame import VideoFrame
-
 from gpu_service.pictures import Picture
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES
-from mpr_assets.sampling import ChunkRow
+from mpr_assets.sampling.between_files import FileChange, change_between
 from mpr_assets.sessions.session import Window, timeline_of
 from mpr_assets.sessions.session_store import SessionStore
 from mpr_assets.stages.extract_frames import chunk_rows
 from mpr_assets.stages.filter_scenes import FilterScenesSettings, one_shot
-from mpr_resources.media.abrupt_changes import Changes
-from mpr_resources.media.decoding import Media, open_media
 from mpr_resources.media.fence import fenced
 from mpr_resources.media.sources import Sources
 from mpr_resources.storage.keys import Keys
@@ -43,20 +38,6 @@ class Joint:
 
     goes_on: bool = False
     cut_ms: int | None = None
-
-
-@dataclass(frozen=True)
-class JointChange:
-    """`cut_pts`, `panned`: see `mpr_resources.media.abrupt_changes.PictureChange`.
-
-    Attributes:
-        time_base_num, time_base_den: of the seconds that a unit of pts lasts in the windows' files.
-    """
-
-    cut_pts: int | None
-    panned: bool
-    time_base_num: int
-    time_base_den: int
 
 
 def follows(before: Window, after: Window) -> bool:
@@ -95,11 +76,11 @@ def joint(store: SessionStore, window: Window) -> Joint:
     except MissingObject:  # the window before was not analysed, or what it left was cleared
         return Joint()
     last_pts, first_pts = int(indexes[0].rows["source_pts"][-1]), int(indexes[1].rows["source_pts"][0])
-    [change] = fenced(JointChange, change_at_joint, chunks[0], last_pts, chunks[1], first_pts, Sources())
+    [change] = fenced(FileChange, change_between, chunks[0], last_pts, chunks[1], first_pts, Sources())
     return _told(window, change, pictures, scenes)
 
 
-def _told(window: Window, change: JointChange, pictures: list[Picture], scenes: StageTable) -> Joint:
+def _told(window: Window, change: FileChange, pictures: list[Picture], scenes: StageTable) -> Joint:
     known = FilterScenesSettings.model_fields.keys() & scenes.header.settings.keys()
     settings = FilterScenesSettings.model_validate({name: scenes.header.settings[name] for name in known})
     before, after = (one.pixels for one in pictures)
@@ -109,33 +90,6 @@ def _told(window: Window, change: JointChange, pictures: list[Picture], scenes: 
         return Joint(goes_on)
     at_s = change.cut_pts * Fraction(change.time_base_num, change.time_base_den)
     return Joint(goes_on, window.epoch.session_ms(round(at_s / window.epoch.time_base)))
-
-
-def change_at_joint(
-    before: ChunkRow, last_pts: int, after: ChunkRow, first_pts: int, sources: Sources
-) -> Iterator[JointChange]:
-    """How the picture changed from one window's last sample to the next one's first; their files have one clock."""
-    changes = Changes()
-    with open_media(sources.at(before["source"]), 0, before["place"]) as media:
-        _see(changes, media, last_pts, None)
-    changes.until(last_pts)
-    with open_media(sources.at(after["source"]), 0, after["place"]) as media:
-        _see(changes, media, first_pts, first_pts)
-        base = media.time_base
-    change = changes.until(first_pts)
-    yield JointChange(change.cut_pts, change.panned, base.numerator, base.denominator)
-
-
-def _see(changes: Changes, media: Media, start_pts: int, end_pts: int | None) -> None:
-    """Decode from one picture to another. `end_pts`: None: to the file's last."""
-    times = media.times(media.ms(start_pts), None)
-    wanted = sorted({start_pts, int(times.pts[-1]) if end_pts is None else end_pts})
-
-    def passing(frame: VideoFrame) -> None:
-        changes.add(frame, media.geometry(frame))
-
-    for _ in media.pictures(wanted, times, deinterlace="never", allow_damage=True, passing=passing):
-        pass
 
 
 def picture_folder(storage: Storage, timeline: str, index: StageTable, cache: PictureCache) -> PictureFolder:
