@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import cv2
 import dagster as dg
 import numpy as np
+import polars as pl
 
 from gpu_service.pictures import Image
 from mpr_assets.definitions import (
@@ -24,7 +26,7 @@ from mpr_assets.timelines.spec import ChunkSpec, TimelineSpec
 from mpr_resources.profiles.folder import Profiles
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import Storage
-from mpr_resources.storage.tables import StageTable, from_parquet
+from mpr_resources.storage.tables import StageTable, from_parquet, to_parquet
 from tests.clips import write_clip
 
 TIMELINE = "match"
@@ -184,3 +186,36 @@ class Ran:
 
     def attempts_again(self) -> int:
         return sum(event.is_step_up_for_retry for event in self.result.all_events)
+
+
+def see(world: World, *objects: tuple[int, str, tuple[int, int, int, int]], timeline: str = TIMELINE) -> bytes:
+    """Put objects into the table of `detect_objects`, as an exported detector finds them: frame, label, box.
+
+    Returns:
+        The table as it was.
+    """
+    key = Keys.table("detect_objects", timeline)
+    before = world.storage.get(key)
+    stored = from_parquet(before, key)
+    rows = [
+        dict.fromkeys(stored.rows.columns)
+        | dict(zip("xywh", box, strict=True))
+        | {"seq": seq, "label": label, "confidence": 0.75, "engine": "onnx", "reference": "", "followed": False}
+        | {"hint": False}
+        for seq, label, box in objects
+    ]
+    more = pl.concat([stored.rows, pl.DataFrame(rows, stored.rows.schema)]).sort("seq", maintain_order=True)
+    world.storage.put(key, to_parquet(StageTable(more, stored.header)))
+    return before
+
+
+@contextmanager
+def seen(
+    world: World, *objects: tuple[int, str, tuple[int, int, int, int]], timeline: str = TIMELINE
+) -> Iterator[None]:
+    """The same within the block only."""
+    before = see(world, *objects, timeline=timeline)
+    try:
+        yield
+    finally:
+        world.storage.put(Keys.table("detect_objects", timeline), before)

@@ -45,6 +45,8 @@ ENGINE_SETTINGS: dict[Engine, type[Settings]] = {
 
 LOGO_ENGINES: frozenset[Engine] = frozenset({"logo_match", "logo_embed"})
 """Those that look for reference pictures, on the CPU."""
+OBJECT_ENGINES: frozenset[Engine] = frozenset({"yolo", "onnx"})
+"""Those that find what they were trained for: their labels are of things, and of brands where they are named so."""
 
 
 NAME_ENGINES: frozenset[Engine] = frozenset({"owlv2", "grounding_dino"})

@@ -87,7 +87,9 @@ def between(rows: pl.DataFrame, start_ms: int | None, end_ms: int | None) -> pl.
     return rows if end_ms is None else rows.filter(pl.col("timeline_ms") < end_ms)
 
 
-def page(rows: pl.DataFrame, data_version: str, cursor: str | None, limit: int, **more: str | int) -> Response:
+def page(
+    rows: pl.DataFrame, data_version: str, cursor: str | None, limit: int, **more: str | int | Mapping[str, int]
+) -> Response:
     """The answer `Page` with the rows from the cursor on. `more`: what else it tells.
 
     Raises:

@@ -14,6 +14,7 @@ from mpr_api.world.backend import Backend, Shared, StageOfPath, TimelineId
 from mpr_assets.definitions import BY_NAME, STAGES
 from mpr_assets.engine.stage_run import FRAME_INDEX
 from mpr_assets.report.model import Report
+from mpr_assets.report.objects import objects_of
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import StageTable, hash_of
@@ -29,6 +30,7 @@ TimelineMs = (int, Field(description="time of the frame on the timeline's clock"
 DetectionRow: Any = row_of_stage("DetectionRow", BY_NAME["match_brands"], {"stage": Stage, "timeline_ms": TimelineMs})
 TextLineRow: Any = row_of_stage("TextLineRow", BY_NAME["run_ocr"], {"timeline_ms": TimelineMs})
 RegionRow: Any = row_of_stage("RegionRow", BY_NAME["detect_edges"], {"stage": Stage, "timeline_ms": TimelineMs})
+ObjectRow: Any = row_of_stage("ObjectRow", BY_NAME["detect_objects"], {"timeline_ms": TimelineMs})
 ExposureRow: Any = row_of_stage("ExposureRow", BY_NAME["compile_report"])
 
 Brand = Annotated[str | None, Query(max_length=200, description="of this brand only")]
@@ -111,6 +113,34 @@ def list_regions(
     rows, version = found_by(backend, timeline, [stage] if stage else REGION_STAGES)
     columns = [name for name in RegionRow.model_fields if name in rows.columns]
     return page(between(rows, start_ms, end_ms).select(columns), version, cursor, limit)
+
+
+class ObjectPage(Page[ObjectRow]):
+    """Objects of a window of time."""
+
+    labels: dict[str, int] = Field(description="boxes by label, of the whole timeline")
+
+
+@router.get("/timeline/{timeline}/objects", response_model=ObjectPage)
+def list_objects(
+    timeline: TimelineId,
+    backend: Shared,
+    label: Annotated[str | None, Query(max_length=200, description="with this label only")] = None,
+    start_ms: StartMs = None,
+    end_ms: EndMs = None,
+    cursor: Cursor = None,
+    limit: Limit = ROWS,
+) -> Response:
+    """People and things that detectors saw and that are no brand by their label, in the order of time."""
+    backend.spec(timeline)
+    tables = [backend.table(stage, timeline) for stage in ("detect_objects", "match_brands")]
+    rows = objects_of(*(table.rows for table in tables))
+    labels = dict(rows["label"].value_counts(sort=True).iter_rows())
+    if label is not None:
+        rows = rows.filter(pl.col("label") == label)
+    times = backend.table(FRAME_INDEX, timeline).rows.select("seq", "timeline_ms")
+    shown = between(rows.join(times, on="seq", how="left", maintain_order="left"), start_ms, end_ms)
+    return page(shown, _version(tables), cursor, limit, labels=labels)
 
 
 @router.get("/timeline/{timeline}/tables/{stage}", response_model=Page[dict[str, Any]])

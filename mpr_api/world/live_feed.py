@@ -26,6 +26,7 @@ from mpr_api.world.backend import LOG, Backend
 from mpr_api.world.recorder_feed import RecorderFeed
 from mpr_assets.corrections.applied import without_rejected
 from mpr_assets.engine.stage_run import FRAME_INDEX, KEPT_FRAMES
+from mpr_assets.report.objects import objects_of
 from mpr_assets.sessions.session import Analysed, Window, timeline_of
 from mpr_assets.sessions.session_store import SessionStore
 from mpr_assets.stages import corrections
@@ -107,12 +108,24 @@ class LiveMotion(BaseModel):
     down_px: float | None
 
 
+class LiveThing(BaseModel):
+    """A person or a thing in a picture, no brand; its box is px of the picture."""
+
+    label: str
+    confidence: float
+    x: int
+    y: int
+    w: int
+    h: int
+
+
 class LiveFrame(BaseModel):
     """What was found from a picture on: pts of its epoch, in its units, and time of the session."""
 
     pts: int
     session_ms: int
     detections: list[LiveDetection]
+    objects: list[LiveThing]
     look: LiveLook | None = Field(None, description="null: it was not measured")
     motion: LiveMotion | None = Field(
         None, description="null: it was not measured, or the picture is the first of a shot"
@@ -315,6 +328,11 @@ class LiveFeed:
             of_frame.setdefault(row["seq"], []).append(LiveDetection(**shown))
         looks = {seq: LiveLook(**row) for seq, row in self._measured("visual_properties", timeline, LiveLook)}
         moves = {seq: LiveMotion(**row) for seq, row in self._measured("motion", timeline, LiveMotion)}
+        objects: dict[int, list[LiveThing]] = {}
+        found = self._backend.table("detect_objects", timeline).rows
+        for row in objects_of(found, tables["match_brands"]).iter_rows(named=True):
+            shown = {name: row[name] for name in LiveThing.model_fields}
+            objects.setdefault(row["seq"], []).append(LiveThing(**shown))
         before: int | None = None
         for _, source_pts, kept_seq in index.join(kept, on="seq", maintain_order="left").iter_rows():
             if kept_seq == before:
@@ -325,6 +343,7 @@ class LiveFeed:
                 pts=pts,
                 session_ms=window.epoch.session_ms(pts),
                 detections=of_frame.get(kept_seq, []),
+                objects=objects.get(kept_seq, []),
                 look=looks.get(kept_seq),
                 motion=moves.get(kept_seq),
             )

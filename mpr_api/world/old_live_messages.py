@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from mpr_api.world.live_feed import LiveDetection, LiveFrame, LiveResult, LiveWindow
+from mpr_api.world.live_feed import LiveDetection, LiveFrame, LiveResult, LiveThing, LiveWindow
 
 RECENT = 5
 TYPES = {"ocr": "text", "logo": "logo", "object": "object"}
@@ -37,6 +37,7 @@ def _analysis(
     moves: dict[str, float],
 ) -> dict[str, Any]:
     key = f"{result.timeline_id}-{frame.pts}"
+    seen: list[LiveDetection | LiveThing] = [*frame.detections, *frame.objects]
     return {
         "id": key,
         "stream_id": result.session,
@@ -46,7 +47,7 @@ def _analysis(
         "analysis_type": "brand_detection",
         "frame_timestamp": frame.session_ms / 1000,
         "provider": "mpr",
-        "detections": [_detection(f"{key}-{at}", one, window) for at, one in enumerate(frame.detections)],
+        "detections": [_detection(f"{key}-{at}", one, window) for at, one in enumerate(seen)],
         "visual": (_look(frame) | moves) or None,
     }
 
@@ -75,13 +76,17 @@ def _moves(frames: Sequence[LiveFrame]) -> dict[str, float]:
     }
 
 
-def _detection(key: str, one: LiveDetection, window: LiveWindow) -> dict[str, Any]:
+def _detection(key: str, one: LiveDetection | LiveThing, window: LiveWindow) -> dict[str, Any]:
+    """A brand, or an object that is none."""
+    label, source, track = (
+        (one.brand, one.source, one.track) if isinstance(one, LiveDetection) else (one.label, "object", None)
+    )
     width, height = max(1, window.width_px), max(1, window.height_px)
     return {
         "id": key,
-        "label": one.brand,
+        "label": label,
         "confidence": one.confidence,
         "bbox": {"x": one.x / width, "y": one.y / height, "width": one.w / width, "height": one.h / height},
-        "detection_type": TYPES.get(one.source, "logo"),
-        "metadata": {"source": one.source, "track": one.track},
+        "detection_type": TYPES.get(source, "logo"),
+        "metadata": {"source": source, "track": track},
     }

@@ -25,6 +25,9 @@ ALIKE_DEG = 30
 NO_BRAND = (170, 170, 170)
 """BGR; the colour of what is there and is no brand: grey, which no name has."""
 
+OBJECT = (53, 230, 163)
+"""BGR; the colour of objects, which are no brands, as in the editor."""
+
 SUBPIXEL_BITS = 4
 INK = (18, 18, 18)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import cv2
@@ -12,7 +12,7 @@ import polars as pl
 
 from gpu_service.pictures import Image, encode_jpeg
 from mpr_assets.engine.stage import Draw
-from mpr_assets.overlays.marks import INK, NO_BRAND, Mark, contact_sheet, draw
+from mpr_assets.overlays.marks import INK, NO_BRAND, OBJECT, Mark, contact_sheet, draw
 
 TILE_WIDTH_PX = 300
 SHEET_QUALITY = 60
@@ -25,15 +25,21 @@ def as_it_is(pixels: Image, _rows: pl.DataFrame) -> Image:
     return pixels.copy()
 
 
-def boxes(label: str, key: str | None = None) -> Draw:
-    """Draws the rows' boxes, labelled by one column and coloured by that or another; where that has nothing, grey."""
+def boxes(label: str, key: str | None = None, objects: Collection[str] = ()) -> Draw:
+    """Draws the rows' boxes, labelled by one column and coloured by that or another; where that has nothing, grey.
+
+    `objects`: engines whose boxes are all drawn in the colour of objects.
+    """
 
     def draw_boxes(pixels: Image, rows: pl.DataFrame) -> Image:
         marks = []
         for row in rows.iter_rows(named=True):
             name = row[key or label]
             mark = Mark.box(row["x"], row["y"], row["w"], row["h"], row[label] or "", name or "")
-            marks.append(mark if name else replace(mark, colour=NO_BRAND))
+            is_object = bool(objects) and row["engine"] in objects
+            marks.append(
+                replace(mark, colour=OBJECT) if is_object else mark if name else replace(mark, colour=NO_BRAND)
+            )
         return draw(pixels, marks)
 
     return draw_boxes

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from gpu_service.routines.detect import OBJECT_ENGINES
 from mpr_assets.report.exposure_table import DECIMALS
 from mpr_assets.report.exposures import held_on_frames
 from mpr_assets.report.model import OnScreenObject
-
-OBJECT_ENGINES = ("yolo", "onnx")
-"""Engines whose labels are of things; a label that names a brand is the brand's."""
 
 
 def objects_of(found: pl.DataFrame, matched: pl.DataFrame) -> pl.DataFrame:
@@ -22,7 +20,7 @@ def objects_of(found: pl.DataFrame, matched: pl.DataFrame) -> pl.DataFrame:
         found: rows of `detect_objects`. matched: rows of `match_brands`, which has those whose label names a brand.
     """
     brands = matched.filter(pl.col("source") == "object").select("seq", "x", "y", "w", "h")
-    return found.filter(pl.col("engine").is_in(OBJECT_ENGINES)).join(
+    return found.filter(pl.col("engine").is_in(sorted(OBJECT_ENGINES))).join(
         brands, on=["seq", "x", "y", "w", "h"], how="anti", maintain_order="left"
     )
 

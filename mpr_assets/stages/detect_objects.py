@@ -15,7 +15,7 @@ from pydantic import Field
 from gpu_service.errors import BadInput
 from gpu_service.pictures import Picture
 from gpu_service.routines import DebugPictures, Inference, Reference
-from gpu_service.routines.detect import DETECT, LOGO_ENGINES, NAME_ENGINES, DetectSettings
+from gpu_service.routines.detect import DETECT, LOGO_ENGINES, NAME_ENGINES, OBJECT_ENGINES, DetectSettings
 from gpu_service.routines.logos.logo_set import weak_references
 from gpu_service.routines.objects.queries import MOST_NAMES
 from gpu_service.wire import NoItem, ObjectFinding, Quad
@@ -219,7 +219,7 @@ def _debug(run: StageRun[DetectObjectsSettings], frame: Frame, _inputs: Mapping[
     code_version=CODE_VERSION,
     inputs=("extract_frames", "filter_scenes"),
     depends_on=_what_finds,
-    draw=preview_sheet.boxes("label"),
+    draw=preview_sheet.boxes("label", objects=OBJECT_ENGINES),
     debug=_debug,
     per_frame=True,
     reads_annotations=True,

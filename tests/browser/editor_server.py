@@ -36,7 +36,7 @@ from mpr_resources.storage.store import Storage
 from mpr_resources.storage.tables import StageTable, read_table, to_parquet
 from tests.gpu_service.live import free_port
 from tests.live_sessions import analyse, record, write_clock
-from tests.world import BRAND, TIMELINE, World, write_inputs
+from tests.world import BRAND, TIMELINE, World, see, write_inputs
 
 START_S = 60
 
@@ -65,6 +65,7 @@ def world(folder: Path) -> dict[str, str]:
         assert made.run().success
         live_session(made, folder)
         said_and_paid(made)
+        see(made, (2, "person", (100, 200, 60, 140)), (2, "car", (300, 220, 200, 100)))
         return {
             **made.environ,
             "DAGSTER_HOME": str(folder / "dagster"),

@@ -21,7 +21,7 @@ from mpr_live.recorder.index import Index
 from mpr_live.recorder.recorder import session_folder
 from tests.live_sessions import analyse, record
 from tests.mpr_api.live import config_of, resources_of, served
-from tests.world import BRAND, World
+from tests.world import BRAND, World, seen
 
 TOKEN = "live-token"
 
@@ -300,6 +300,26 @@ def test_the_older_sockets_messages(two_urls: list[str]) -> None:
     [detection] = analysis["detections"]
     assert (detection["label"], detection["detection_type"]) == (BRAND, "text")
     assert all(0 < detection["bbox"][side] < 1 for side in ("x", "y", "width", "height"))
+
+
+def test_objects_are_told_beside_the_brands(two_urls: list[str], api_world: World) -> None:
+    """To the older socket's listeners as what they are; brands read are text to them."""
+    with (
+        seen(api_world, (0, "person", (64, 36, 128, 72)), timeline="derby-000000"),
+        socket_of(two_urls[0], Authorization=f"Bearer {TOKEN}") as socket,
+        client(two_urls[0]) as api,
+    ):
+        found = api.get("/detect/live/derby/windows/0").json()
+        socket.send(json.dumps({"type": "subscribe", "stream_id": "derby", "session_id": "s1"}))
+        first = json.loads(socket.recv(5))["analyses"][0]
+    objects = [frame["objects"] for frame in found["frames"]]
+    assert objects == [[{"label": "person", "confidence": 0.75, "x": 64, "y": 36, "w": 128, "h": 72}], [], []]
+    assert [(one["label"], one["detection_type"]) for one in first["detections"]] == [
+        (BRAND, "text"),
+        ("person", "object"),
+    ]
+    assert first["detections"][1]["bbox"] == {"x": 0.1, "y": 0.1, "width": 0.2, "height": 0.2}
+    assert first["detections"][1]["metadata"] == {"source": "object", "track": None}
 
 
 @pytest.mark.parametrize(

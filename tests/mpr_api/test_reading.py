@@ -9,7 +9,7 @@ import pytest
 
 from mpr_assets.definitions import STAGES
 from mpr_resources.storage.keys import Keys
-from tests.world import BRAND, NAMES, World
+from tests.world import BRAND, NAMES, World, seen
 
 
 def ok(answer: httpx2.Response) -> Any:
@@ -114,6 +114,22 @@ def test_regions_of_one_stage_and_of_both(api: httpx2.Client) -> None:
     path = "/detect/timeline/match/regions"
     assert {row["stage"] for row in ok(api.get(path))["rows"]} == {"detect_edges"}
     assert ok(api.get(path, params={"stage": "detect_objects"}))["rows"] == []
+
+
+def test_objects_by_label_and_window(api: httpx2.Client, api_world: World) -> None:
+    path = "/detect/timeline/match/objects"
+    nothing = ok(api.get(path))
+    assert (nothing["rows"], nothing["labels"]) == ([], {})
+    box = (10, 20, 30, 40)
+    with seen(api_world, (0, "person", box), (2, "person", box), (2, "car", box)):
+        everything = ok(api.get(path))
+        [row] = ok(api.get(path, params={"label": "person", "start_ms": 1000}))["rows"]
+    assert (everything["total"], everything["labels"]) == (3, {"person": 2, "car": 1})
+    shown = {name: row[name] for name in ("seq", "timeline_ms", "label", "confidence", "engine", "x", "y", "w", "h")}
+    assert shown == {
+        "seq": 2, "timeline_ms": 1000, "label": "person", "confidence": 0.75, "engine": "onnx",
+        "x": 10, "y": 20, "w": 30, "h": 40,
+    }  # fmt: skip
 
 
 def test_the_report_is_the_stored_one(api: httpx2.Client, api_world: World) -> None:

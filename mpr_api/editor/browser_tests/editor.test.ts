@@ -178,6 +178,47 @@ describe('a timeline', () => {
     assert.deepEqual(complaints, [])
   })
 
+  it('draws objects of the label that is chosen, and the address holds it', async () => {
+    await open(FRAME_2)
+    const objects = page.getByRole('combobox', { name: 'objects' })
+    assert.equal(await objects.inputValue(), 'hidden')
+    const picture = (await page.getByLabel('The frame at the head').boundingBox())!
+    const scale = Math.min(picture.width / 640, picture.height / 360)
+    const point = async (x: number, y: number) => {
+      await page.mouse.move(0, 0)
+      await page.mouse.move(picture.x + (picture.width - 640 * scale) / 2 + x * scale, picture.y + (picture.height - 360 * scale) / 2 + y * scale)
+    }
+    const told = (words: string) => page.getByRole('status').getByText(words, { exact: true })
+    await objects.selectOption({ label: 'car (1)' })
+    await page.waitForURL(/objects=car/)
+    await point(400, 300)
+    await told('car 75 %').waitFor()
+    await point(130, 320)
+    await told('car 75 %').waitFor({ state: 'detached' })
+    assert.equal(await told('person 75 %').count(), 0)
+    await objects.selectOption('all')
+    await page.waitForURL(/objects=(&|$)/)
+    await point(130, 320)
+    await told('person 75 %').waitFor()
+    await page.reload()
+    await page.getByText('found by').waitFor()
+    await point(130, 320)
+    await told('person 75 %').waitFor()
+    assert.deepEqual(complaints, [])
+  })
+
+  it('shows the exposures on what is chosen alone', async () => {
+    const lanes = () => page.evaluate(() => document.querySelector<HTMLCanvasElement>('canvas[role=slider]')!.toDataURL())
+    await open(`${FRAME_2}&on=shirt`)
+    const on = page.getByRole('combobox', { name: 'exposures on' })
+    assert.equal(await on.inputValue(), 'shirt')
+    const before = await lanes()
+    await on.selectOption('anything')
+    await page.waitForURL((url) => !url.searchParams.has('on'))
+    assert.notEqual(await lanes(), before)
+    assert.deepEqual(complaints, [])
+  })
+
   it('tries a setting as it is changed, says what is lost, and takes it back', async () => {
     await open(FRAME_2)
     const [stage] = [page.getByRole('complementary', { name: 'Stage' })]

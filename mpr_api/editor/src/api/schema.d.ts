@@ -300,6 +300,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/timeline/{timeline}/objects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Objects
+         * @description People and things that detectors saw and that are no brand by their label, in the order of time.
+         */
+        get: operations["list_objects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/detect/timeline/{timeline}/tables/{stage}": {
         parameters: {
             query?: never;
@@ -4053,6 +4073,8 @@ export interface components {
             session_ms: number;
             /** Detections */
             detections: components["schemas"]["LiveDetection"][];
+            /** Objects */
+            objects: components["schemas"]["LiveThing"][];
             /** @description null: it was not measured */
             look?: components["schemas"]["LiveLook"] | null;
             /** @description null: it was not measured, or the picture is the first of a shot */
@@ -4152,6 +4174,24 @@ export interface components {
              * @description change of colour that begins a scene
              */
             scene_threshold: number;
+        };
+        /**
+         * LiveThing
+         * @description A person or a thing in a picture, no brand; its box is px of the picture.
+         */
+        LiveThing: {
+            /** Label */
+            label: string;
+            /** Confidence */
+            confidence: number;
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** W */
+            w: number;
+            /** H */
+            h: number;
         };
         /**
          * LiveWindow
@@ -4614,6 +4654,104 @@ export interface components {
              * @default false
              */
             replace: boolean;
+        };
+        /**
+         * ObjectPage
+         * @description Objects of a window of time.
+         */
+        ObjectPage: {
+            /** Rows */
+            rows: components["schemas"]["ObjectRow"][];
+            /**
+             * Total
+             * @description rows that the query has in all
+             */
+            total: number;
+            /**
+             * Next Cursor
+             * @description to be sent as `cursor` for the rows that follow; null: there are none
+             */
+            next_cursor: string | null;
+            /**
+             * Data Version
+             * @description hash of the tables' content: equal for equal content
+             */
+            data_version: string;
+            /**
+             * Labels
+             * @description boxes by label, of the whole timeline
+             */
+            labels: {
+                [key: string]: number;
+            };
+        };
+        /** ObjectRow */
+        ObjectRow: {
+            /**
+             * Seq
+             * @description number of the frame within the timeline, from 0
+             */
+            seq: number;
+            /**
+             * X
+             * @description left edge of the box, px of the frame
+             */
+            x: number;
+            /**
+             * Y
+             * @description upper edge of the box, px of the frame
+             */
+            y: number;
+            /**
+             * W
+             * @description width of the box, px of the frame
+             */
+            w: number;
+            /**
+             * H
+             * @description height of the box, px of the frame
+             */
+            h: number;
+            /**
+             * Quad
+             * @description corners of the logo in its pose, clockwise from its own top left: x and y in px of the frame; null: only its box is known
+             */
+            quad: number[] | null;
+            /**
+             * Label
+             * @description what the region is taken for
+             */
+            label: string;
+            /**
+             * Confidence
+             * @description how sure it is, 0 to 1
+             */
+            confidence: number;
+            /**
+             * Engine
+             * @description what found it
+             */
+            engine: string;
+            /**
+             * Reference
+             * @description the reference picture that was found; empty: none
+             */
+            reference: string;
+            /**
+             * Followed
+             * @description whether it was followed to this frame from another by its pixels; false: found by a search of it
+             */
+            followed: boolean;
+            /**
+             * Hint
+             * @description whether it is a logo below logo_threshold, which counts only where its brand is read there
+             */
+            hint: boolean;
+            /**
+             * Timeline Ms
+             * @description time of the frame on the timeline's clock
+             */
+            timeline_ms: number;
         };
         /**
          * OnScreenObject
@@ -7199,6 +7337,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_RegionRow_"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    list_objects: {
+        parameters: {
+            query?: {
+                /** @description with this label only */
+                label?: string | null;
+                /** @description first millisecond of the timeline; none: its start */
+                start_ms?: number | null;
+                /** @description millisecond after the last; none: its end */
+                end_ms?: number | null;
+                /** @description `next_cursor` of the answer before */
+                cursor?: string | null;
+                /** @description rows in an answer at most */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObjectPage"];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { boxesAt, delayMs, pictureAt, quantile, rateFor, shownAt, type LiveBox, type LiveResult, type LiveWindow } from './sync'
+import { boxesAt, delayMs, objectsAt, pictureAt, quantile, rateFor, shownAt, type LiveBox, type LiveResult, type LiveWindow } from './sync'
 
 function windowOf(number: number, epoch: number, startPts: number, startMs: number): LiveWindow {
   return {
@@ -23,7 +23,7 @@ function box(brand: string, x: number, track: number | null): LiveBox {
 }
 
 function resultOf(frames: [number, LiveBox[]][], status = 'analysed'): LiveResult {
-  const told = frames.map(([pts, detections]) => ({ pts, session_ms: pts, detections }))
+  const told = frames.map(([pts, detections]) => ({ pts, session_ms: pts, detections, objects: [{ label: `seen at ${pts}`, confidence: 1, x: 0, y: 0, w: 1, h: 1 }] }))
   return { session: 'derby', number: 0, timeline_id: 'derby-000000', epoch: 0, status, reason: '', thinned: false, run_id: '', lag_ms: 0, done_at_ms: 0, frames: told }
 }
 
@@ -111,4 +111,17 @@ describe('pictureAt', () => {
     ['until the next one', measured, 599, { look, motion: null }],
     ['from the next one on', measured, 9000, { look: null, motion }],
   ])('%s', (_, result, pts, expected) => expect(pictureAt(result, pts)).toEqual(expected))
+})
+
+describe('objectsAt', () => {
+  it('none of what was not analysed', () => expect([objectsAt(undefined, 0), objectsAt(resultOf([[0, []]], 'failed'), 0)]).toEqual([[], []]))
+  it('none where no picture was looked at', () => expect(objectsAt(resultOf([]), 0)).toEqual([]))
+  it.each([
+    [0, 100],
+    [100, 100],
+    [599, 100],
+    [600, 600],
+  ])('at %d those of the picture of %d', (pts, of) => {
+    expect(objectsAt(resultOf([[100, []], [600, []]]), pts).map((each) => each.label)).toEqual([`seen at ${of}`])
+  })
 })

@@ -8,6 +8,7 @@ export interface LivePicture {
   look: Schemas['LiveLook'] | null
   motion: Schemas['LiveMotion'] | null
 }
+export type LiveThing = Schemas['LiveThing']
 
 /** How the player laid a window into its own time: what it shows at `t` is `t + offsetS` on the epoch's clock. */
 export interface Placed {
@@ -60,6 +61,12 @@ export function boxesAt(result: LiveResult | undefined, pts: number): LiveBox[] 
 export function pictureAt(result: LiveResult | undefined, pts: number): LivePicture | null {
   const frame = result?.frames[Math.max(0, result.frames.findLastIndex((each) => each.pts <= pts))]
   return frame?.look || frame?.motion ? { look: frame.look ?? null, motion: frame.motion ?? null } : null
+}
+
+/** Objects in the picture of this pts: those of the last picture that was looked at. */
+export function objectsAt(result: LiveResult | undefined, pts: number): LiveThing[] {
+  if (!result || result.status !== 'analysed') return []
+  return result.frames[Math.max(0, result.frames.findLastIndex((frame) => frame.pts <= pts))]?.objects ?? []
 }
 
 /** The value below which the share of them is; 0 of none. */

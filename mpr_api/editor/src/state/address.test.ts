@@ -9,6 +9,9 @@ const PLACES: [string, string, Place][] = [
   ['the list of them', '?live=', { ...NOWHERE, live: '' }],
   ['a panel', '?timeline=match&panel=review', { ...NOWHERE, timeline: 'match', panel: 'review' }],
   ['names of any script', '?timeline=%E8%A9%A6%E5%90%88+%26+%D7%90', { ...NOWHERE, timeline: '試合 & א' }],
+  ['exposures on a shirt', '?timeline=match&on=shirt', { ...NOWHERE, timeline: 'match', on: 'shirt' }],
+  ['all objects', '?timeline=match&objects=', { ...NOWHERE, timeline: 'match', objects: '' }],
+  ['objects of a label', '?timeline=match&on=object%3Acar&objects=car', { ...NOWHERE, timeline: 'match', on: 'object:car', objects: 'car' }],
   ['a mark', '?timeline=match&mark=12%2C40%2C60%2C200%2C50', { ...NOWHERE, timeline: 'match', mark: '12,40,60,200,50' }],
 ]
 

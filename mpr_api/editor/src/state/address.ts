@@ -12,11 +12,15 @@ export interface Place {
   frame: number | null
   /** The mark that is looked at: its frame and its box, like `12,40,60,200,50`. */
   mark: string | null
+  /** What the exposures in the lanes are on: a placement, or `object:` and a label; null: on anything. */
+  on: string | null
+  /** Label of the objects that are drawn; empty: of all labels, null: none are. */
+  objects: string | null
   /** What is shown beside the picture; null: the settings. */
   panel: Panel | null
 }
 
-export const NOWHERE: Place = { timeline: null, live: null, stage: null, frame: null, mark: null, panel: null }
+export const NOWHERE: Place = { timeline: null, live: null, stage: null, frame: null, mark: null, on: null, objects: null, panel: null }
 
 /** The place that a query like `?timeline=match&frame=12` names; what it does not name is null. */
 export function placeOf(query: string): Place {
@@ -28,6 +32,8 @@ export function placeOf(query: string): Place {
     stage: given.get('stage') || null,
     frame: frame !== null && /^\d{1,9}$/.test(frame) ? Number(frame) : null,
     mark: /^\d{1,9}(,\d{1,6}){4}$/.test(given.get('mark') ?? '') ? given.get('mark') : null,
+    on: given.get('on') || null,
+    objects: given.get('objects'),
     panel: PANELS.includes(given.get('panel') ?? '') ? (given.get('panel') as Panel) : null,
   }
 }
@@ -40,6 +46,8 @@ export function queryOf(place: Place): string {
   if (place.stage !== null) named.set('stage', place.stage)
   if (place.frame !== null) named.set('frame', String(place.frame))
   if (place.mark !== null) named.set('mark', place.mark)
+  if (place.on !== null) named.set('on', place.on)
+  if (place.objects !== null) named.set('objects', place.objects)
   if (place.panel !== null) named.set('panel', place.panel)
   return `?${named}`
 }

@@ -9,6 +9,9 @@ export interface Fit {
   y: number
 }
 
+/** Objects that are no brand, as in the pictures that stages draw. */
+export const OBJECT_COLOUR = '#a3e635'
+
 const MOST_NAMED = 60
 
 /** Rims of what settings change: gained, lost, and found otherwise. */
@@ -38,8 +41,10 @@ export function drawShapes(
       context.stroke()
     }
     context.lineWidth = shape.row === selected ? 5 : 2
-    context.strokeStyle = shape.brand ? colour(shape.brand) : '#7dd3fc'
+    context.strokeStyle = shape.brand ? colour(shape.brand) : shape.object ? OBJECT_COLOUR : '#7dd3fc'
+    context.setLineDash(shape.object ? [6, 3] : [])
     context.stroke()
+    context.setLineDash([])
     if (shape.name && i < MOST_NAMED) drawName(context, shape, Math.min(...points.map(([x]) => x)), Math.min(...points.map(([, y]) => y)))
   }
 }
@@ -50,6 +55,6 @@ function drawName(context: CanvasRenderingContext2D, shape: Shape, left: number,
   const bottom = Math.max(16, top)
   context.fillStyle = '#000b'
   context.fillRect(left, bottom - 16, width, 16)
-  context.fillStyle = shape.brand ? (context.strokeStyle as string) : '#fff'
+  context.fillStyle = shape.brand || shape.object ? (context.strokeStyle as string) : '#fff'
   context.fillText(words, left + 4, bottom - 1)
 }

@@ -18,6 +18,13 @@ describe('shapeOf', () => {
     expect(shapeOf({ x: 0, y: 0, w: 1, h: 1, brand: null, text: 'acme', confidence: 0.5 })).toMatchObject({ name: 'acme', brand: null, confidence: 0.5 })
   })
 
+  it.each([
+    ['yolo', true],
+    ['onnx', true],
+    ['logo_match', false],
+    [undefined, false],
+  ])('what %s found is an object: %s', (engine, object) => expect(shapeOf({ x: 0, y: 0, w: 1, h: 1, engine })).toMatchObject({ object }))
+
   it('leaves out rows without a place', () => expect(shapesOf([{}, { x: 0, y: 0, w: 1, h: 1 }])).toHaveLength(1))
 })
 

@@ -13,8 +13,13 @@ export interface Shape {
   confidence: number | null
   /** Whether it is a brand that was found, not a candidate. */
   brand: string | null
+  /** Whether it is an object, which is no brand. */
+  object: boolean
   row: Row
 }
+
+/** Engines that find objects. */
+const OBJECT_ENGINES: unknown[] = ['yolo', 'onnx']
 
 /** The outline of a row, by its polygon or quad where it has one, else its box; null for a row without a place. */
 export function shapeOf(row: Row): Shape | null {
@@ -25,6 +30,7 @@ export function shapeOf(row: Row): Shape | null {
     name: String(row.brand ?? row.text ?? row.label ?? ''),
     confidence: typeof row.confidence === 'number' ? row.confidence : null,
     brand: typeof row.brand === 'string' ? row.brand : null,
+    object: OBJECT_ENGINES.includes(row.engine),
     row,
   }
 }

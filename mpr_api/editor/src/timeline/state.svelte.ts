@@ -1,6 +1,7 @@
 // What the timeline view knows: the timeline, its frames, the tables of stages as they are looked at, and the head.
 import { allRows, answered, api, whereMade, type Schemas } from '../api/client'
 import { page } from '../state/page.svelte'
+import { isOn } from './placements'
 import type { Row } from './shapes'
 
 export type Frame = Schemas['FrameRow']
@@ -45,6 +46,9 @@ export class TimelineState {
   /** By `seq` of the kept frame; empty where the stages are off. */
   looks = $state.raw<Map<number, Look>>(new Map())
   moves = $state.raw<Map<number, Moved>>(new Map())
+  /** How many boxes of objects there are by label; what is of one label, or of all, is loaded when it is to be drawn. */
+  objectLabels = $state.raw<Record<string, number>>({})
+  private objects = $state.raw<Map<number, Row[]>>(new Map())
   /** Rows of the stage in view, by `seq`. */
   rows = $state.raw<Map<number, Row[]>>(new Map())
   rowsOf = $state('')
@@ -53,6 +57,7 @@ export class TimelineState {
   durationMs = $state(0)
   head = $state(0)
   private wanted = ''
+  private objectsLoaded = false
   private fields = new Map<number, Promise<[number, number][]>>()
 
   constructor(readonly id: string) {}
@@ -69,6 +74,21 @@ export class TimelineState {
 
   get movedHere(): Moved | undefined {
     return this.frame && this.moves.get(this.frame.kept_seq ?? this.frame.seq)
+  }
+
+  /** Exposures on what is chosen. */
+  get exposuresShown(): Exposure[] {
+    const on = page.place.on
+    return on === null ? this.exposures : this.exposures.filter((each) => isOn(each, on))
+  }
+
+  /** Objects that are drawn over the frame at the head. */
+  get objectsHere(): Row[] {
+    const label = page.place.objects
+    const frame = this.frame
+    if (label === null || !frame) return []
+    const here = this.objects.get(frame.kept_seq ?? frame.seq) ?? []
+    return label === '' ? here : here.filter((row) => row.label === label)
   }
 
   get frame(): Frame | undefined {
@@ -101,6 +121,7 @@ export class TimelineState {
         this.loadExposures(),
         this.loadMentions(),
         this.loadPicture(),
+        this.loadObjects(),
         this.loadRows(this.stage),
       ])
       this.loadFailure = ''
@@ -151,6 +172,37 @@ export class TimelineState {
     )
     this.looks = new Map(((looks?.rows ?? []) as unknown as Look[]).map((row) => [row.seq, row]))
     this.moves = new Map(((moves?.rows ?? []) as unknown as Moved[]).map((row) => [row.seq, row]))
+  }
+
+  private async loadObjects(): Promise<void> {
+    this.objectsLoaded = false
+    const made = await whereMade(this.objectPage(undefined, 1))
+    this.objectLabels = made?.labels ?? {}
+    this.objects = new Map()
+    if (page.place.objects !== null) await this.loadObjectRows()
+  }
+
+  private objectPage(cursor: string | undefined, limit: number) {
+    const params = { path: { timeline: this.id }, query: { cursor, limit } }
+    return answered(api.GET('/detect/timeline/{timeline}/objects', { params }))
+  }
+
+  private async loadObjectRows(): Promise<void> {
+    if (this.objectsLoaded) return
+    this.objectsLoaded = true
+    try {
+      const made = await whereMade(allRows((cursor) => this.objectPage(cursor, MOST_ROWS)))
+      this.objects = Map.groupBy((made?.rows ?? []) as unknown as Row[], (row) => row.seq as number)
+    } catch (error) {
+      this.objectsLoaded = false
+      this.loadFailure = (error as Error).message
+    }
+  }
+
+  /** Draw the objects of a label, of all where it is empty; null: none. */
+  showObjects(label: string | null): void {
+    page.refine({ objects: label })
+    if (label !== null) void this.loadObjectRows()
   }
 
   private table(stage: string, cursor: string | undefined) {
