@@ -227,7 +227,7 @@ def costs(faults: list[Fault], store: SessionStore) -> list[Cost]:
     exposures = [(one.start_ms, one.end_ms) for brand in report.brands for one in brand.exposures]
     seen = Counter(one.number for one in pictures)
     in_order = sorted(seen)
-    gaps = [(before, after - before - 1) for before, after in pairwise(in_order) if after - before > MISSING]
+    gaps = [(after, after - before - 1) for before, after in pairwise(in_order) if after - before > MISSING]
     stays = stays_of(pictures)
     said = wrong(stays, exposures, {one.at_ms: one.number for one in pictures})
     ends = [*(fault.number for fault in faults[1:]), in_order[-1] + 1]

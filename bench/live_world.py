@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ class Listener:
 
     def _work(self) -> None:
         while not self._done.is_set():
-            with suppress(OSError):
+            with suppress(OSError, HTTPException):
                 if self._listen():
                     return
             time.sleep(0.5)

@@ -26,17 +26,18 @@ def edges_of_windows(windows: Sequence[WindowTables], reports: Sequence[pl.DataF
         one: the windows joined, on whose clock the answers are.
     """
     known = _known(windows, reports, one)
+    ends = {
+        row["chunk"]: row["timeline_start_ms"] + row["end_ms"] - row["start_ms"]
+        for row in one.chunks.iter_rows(named=True)
+    }
     places = {(row[0], row[1]): row[2] for row in one.frames.select("chunk", "source_pts", "timeline_ms").iter_rows()}
 
     def time_of(edge: Edge) -> EdgeTime | None:
         found_ms = places[edge.chunk, edge.found_pts]
-        beyond_ms = None if edge.beyond_pts is None else places[edge.chunk, edge.beyond_pts]
+        # Without a sample beyond it is an end, and the recording breaks off first.
+        beyond_ms = ends[edge.chunk] if edge.beyond_pts is None else places[edge.chunk, edge.beyond_pts]
         for time in known.get((edge.brand, edge.side), ()):
-            if edge.side == "start":
-                is_between = beyond_ms is not None and beyond_ms < time.at_ms <= found_ms
-            else:
-                is_between = found_ms <= time.at_ms and (beyond_ms is None or time.at_ms < beyond_ms)
-            if is_between:
+            if min(found_ms, beyond_ms) <= time.at_ms <= max(found_ms, beyond_ms):
                 return time
         return None
 

@@ -138,3 +138,16 @@ def test_edges_are_those_that_the_windows_have_looked_up_but_for_those_at_a_join
     )
     found = made.select("start_ms", "end_ms", "start_uncertainty_ms", "end_uncertainty_ms")
     assert list(found.iter_rows()) == [(612, 2704, 7, 8), (3750, 6000, 250, 499)]
+
+
+def test_the_end_of_an_exposure_at_a_break_is_not_that_of_one_after_it() -> None:
+    windows = (window(0, (3,), goes_on=False), window(1, (0, 1), goes_on=False, epoch=1, start_ms=9000))
+    one = joined(windows, "derby")
+    assert one is not None
+    columns = ("brand", "start_ms", "end_ms", "start_uncertainty_ms", "end_uncertainty_ms")
+    reports = [
+        pl.DataFrame([row], columns, orient="row") for row in (("Acme", 1300, 2000, 7, 0), ("Acme", 0, 704, 0, 8))
+    ]
+    refine = edges_of_windows(windows, reports, one)
+    made = exposures(one.detections, one.frames, one.scenes, one.chunks, ExposureSettings(), refine=refine)
+    assert made.select("media_start_ms", "media_end_ms").rows() == [(1300, 2000), (9000, 9704)]
