@@ -14,6 +14,8 @@ import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import httpx2
+
 from gpu_service.errors import BadInput, TransientError
 
 CONNECT_S = 10.0
@@ -88,7 +90,7 @@ class Reachable:
                 connection = socket.create_connection((address, port), CONNECT_S)
                 return _encrypted(connection, host) if tls else connection
             except ssl.SSLCertVerificationError as error:
-                raise BadInput(f"The certificate of {host}:{port} does not hold ({error.verify_message})") from None
+                raise untrusted(host, port, error) from None
             except OSError as error:
                 refused = error
         assert refused is not None
@@ -112,9 +114,22 @@ def _meant(address: IpAddress) -> list[IpAddress]:
     return [address] if address.sixtofour is None else [address, address.sixtofour]
 
 
+def trusted() -> ssl.SSLContext:
+    """Whose certificates hold: those that the machine trusts, or that `SSL_CERT_FILE` or `SSL_CERT_DIR` name instead."""
+    return httpx2.create_ssl_context()
+
+
+def untrusted(host: str, port: int, error: ssl.SSLCertVerificationError) -> BadInput:
+    """What is said of a host whose certificate does not hold."""
+    return BadInput(
+        f"The certificate of {host}:{port} does not hold ({error.verify_message})",
+        "name the file of the authority that signed it in SSL_CERT_FILE, if it is to be trusted",
+    )
+
+
 def _encrypted(connection: socket.socket, host: str) -> ssl.SSLSocket:
     try:
-        return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+        return trusted().wrap_socket(connection, server_hostname=host)
     except BaseException:
         connection.close()
         raise

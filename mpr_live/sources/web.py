@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -20,7 +21,7 @@ from av.stream import Discard
 from gpu_service.errors import BadInput, MprError, TransientError
 from gpu_service.masking import masked
 from mpr_live.sources.limits import LOOKED_AT, OPEN_S, SILENT_S, Hostile, Limits
-from mpr_live.sources.reachable import CONNECT_S, Reachable
+from mpr_live.sources.reachable import CONNECT_S, Reachable, trusted, untrusted
 
 READ_S = 15.0
 """So long a server may pause within an answer."""
@@ -42,7 +43,7 @@ class LookedAtTransport(httpx2.BaseTransport):
 
     def __init__(self, reachable: Reachable) -> None:
         self._reachable = reachable
-        self._inner = httpx2.HTTPTransport(trust_env=False, retries=0)
+        self._inner = httpx2.HTTPTransport(verify=trusted(), trust_env=False, retries=0)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         url = request.url
@@ -61,6 +62,9 @@ class LookedAtTransport(httpx2.BaseTransport):
             try:
                 return self._inner.handle_request(sent)
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                refused = _verification(error)
+                if refused is not None:
+                    raise untrusted(url.host, port, refused) from None
                 failed = error
         assert failed is not None
         raise failed
@@ -242,6 +246,13 @@ def _best_variant(container: InputContainer) -> None:
     for stream in container.streams:
         if stream.index not in kept:
             stream.discard = Discard.all
+
+
+def _verification(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """The certificate's fault, where that is behind an error; None: it is another."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _why(error: httpx2.HTTPError) -> str:
