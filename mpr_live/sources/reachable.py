@@ -115,7 +115,7 @@ def _meant(address: IpAddress) -> list[IpAddress]:
 
 
 def trusted() -> ssl.SSLContext:
-    """Whose certificates hold: those that the machine trusts, or that `SSL_CERT_FILE` or `SSL_CERT_DIR` name instead."""
+    """Whose certificates hold: what the machine trusts, or what `SSL_CERT_FILE` or `SSL_CERT_DIR` names instead."""
     return httpx2.create_ssl_context()
 
 
