@@ -26,6 +26,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 """What is taken from outside, as Pillow names it; OpenCV would decode more."""
 MAX_REFERENCE_MEGAPIXELS = 40
 """A logo is scaled down to some hundred pixels; no camera's picture of one is larger."""
+MAX_FILE_BYTES = 100_000_000
+"""A PNG of as many megapixels as are taken has no more."""
 MAX_SVG_BYTES = 5_000_000
 SVG_TIME_S = 20
 """By the clock, on a busy machine; the process itself may use 5 s."""
@@ -73,6 +75,20 @@ class Picture:
         if self._came_encoded:
             return self.encoded
         return encode_png(self.pixels)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a picture's file.
+
+    Raises:
+        BadInput: it is no regular file, or too large for one picture.
+        OSError: it cannot be read.
+    """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise BadInput(f"{path} is not a regular file", "name a picture file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise BadInput(f"{path} is larger than {MAX_FILE_BYTES // 1_000_000} MB", "is it really a picture?")
+    return path.read_bytes()
 
 
 def decode(encoded: bytes) -> Image:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpu_service.errors import BadInput
-from gpu_service.pictures import Picture, decode
+from gpu_service.pictures import Picture, decode, read_file, refuse_large
 from gpu_service.routines import Inference, Reference
 from gpu_service.routines.detect import DETECT, DetectSettings
 from gpu_service.routines.logos.logo_set import weak_references
@@ -104,14 +104,17 @@ def read_picture(path: Path) -> Picture:
     """A picture to look through.
 
     Raises:
-        BadInput: there is none, or it cannot be decoded.
+        BadInput: there is none, it cannot be decoded, or it is larger than any reference picture.
     """
     try:
-        encoded = path.read_bytes()
+        encoded = read_file(path)
     except OSError as error:
         raise BadInput(f"The picture {path} cannot be read: {error.strerror}", "correct the path") from None
     try:
+        refuse_large(encoded)
         return Picture(pixels=decode(encoded))
+    except ValueError as error:
+        raise BadInput(f"The picture {path} cannot be used: {error}", "give a smaller one") from None
     except BadInput:
         raise BadInput(f"{path} is no picture that can be decoded", "give a PNG, JPEG or WebP file") from None
 

@@ -28,10 +28,13 @@ async def old_stream(socket: WebSocket) -> None:
     told: dict[str, asyncio.Task[None]] = {}
     try:
         while not feed.closing:
-            text = await socket.receive_text()
+            received = await socket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            text = received.get("text")  # or bytes
             try:
-                message = json.loads(text) if len(text) <= MOST_BYTES else None
-            except ValueError:
+                message = json.loads(text) if text is not None and len(text) <= MOST_BYTES else None
+            except (ValueError, RecursionError):
                 message = None
             if not isinstance(message, dict):
                 await socket.send_json({"type": "error", "error": "The message is no JSON object."})

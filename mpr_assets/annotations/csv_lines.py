@@ -13,12 +13,31 @@ from gpu_service.errors import BadInput
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.media.clock import clock
 
+MAX_BYTES = 200_000_000
+"""Of a file of truth or corrections: tracks of a match, with a box for every frame, are tens of MB."""
+
 
 class CsvLine(NamedTuple):
     """A line of a CSV file. `where`: the file and the line's number, as messages say it."""
 
     where: str
     cells: Mapping[str, str]
+
+
+def read_annotations(path: Path) -> bytes:
+    """The bytes of a file of annotations.
+
+    Raises:
+        BadInput: it cannot be read, or is larger than any.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise BadInput(f"{path} is not a regular file", "save it to a file first")
+        if path.stat().st_size > MAX_BYTES:
+            raise BadInput(f"{path} is larger than {MAX_BYTES // 1_000_000} MB", "split it by timeline")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror})", "name a file that is there") from error
 
 
 def read_lines(path: Path, columns: Sequence[str]) -> list[CsvLine]:
@@ -32,9 +51,7 @@ def read_lines(path: Path, columns: Sequence[str]) -> list[CsvLine]:
             has more or fewer cells than columns.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror})", "name a file that is there") from error
+        text = read_annotations(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not text in UTF-8", "save it as CSV in UTF-8") from error
     if not text.strip():

@@ -15,7 +15,15 @@ from typing import get_args
 
 from gpu_service.errors import BadInput
 from mpr_assets.annotations.coco_file import read_coco
-from mpr_assets.annotations.csv_lines import CsvLine, brand_of, check_within, milliseconds, pixels, read_lines
+from mpr_assets.annotations.csv_lines import (
+    CsvLine,
+    brand_of,
+    check_within,
+    milliseconds,
+    pixels,
+    read_annotations,
+    read_lines,
+)
 from mpr_assets.annotations.cvat_file import read_cvat
 from mpr_assets.annotations.followed import FollowedMark, VideoFrames, truth_of
 from mpr_assets.annotations.truth import OTHER_KINDS, Kind, TimedBox, Truth, TruthRow
@@ -54,10 +62,7 @@ def read_truth_file(path: Path, length_ms: int, videos: Callable[[], Sequence[Vi
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror})", "name a file that is there") from error
+    data = read_annotations(path)
     if not data.strip():
         raise BadInput(f"{path} is empty", "export it again")
     return data

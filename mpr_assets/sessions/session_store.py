@@ -21,6 +21,7 @@ from mpr_assets.sessions.session import (
     Removed,
     Window,
 )
+from mpr_resources.names import check_name
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject, Storage
 
@@ -33,11 +34,15 @@ WINDOWS, ANALYSED, WISHES = "windows", "analysed", "wishes"
 
 
 class SessionStore:
-    """One session's objects. Thread-safe."""
+    """One session's objects. Thread-safe.
+
+    Raises:
+        BadInput: no session can have this name.
+    """
 
     def __init__(self, storage: Storage, name: str) -> None:
         self.storage = storage
-        self.name = name
+        self.name = check_name(name, "session name")
 
     def key(self, name: str) -> str:
         return Keys.live(self.name, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ class CameraStream:
             raise BadInput(f"A camera has no {min(unknown)!r}", f"ask it for {', '.join(OPTIONS)}")
         if not device:
             raise BadInput("The address names no camera", "write it like camera:/dev/video0?size=1280x720&fps=30")
+        if self._interface == "v4l2" and not os.path.normpath(device).startswith("/dev/"):
+            raise BadInput(f"{device} is no camera's device", "cameras are below /dev, like camera:/dev/video0")
         self._device = f"video={device}" if self._interface == "dshow" else device
         named = {OPTIONS[name]: value for name, value in asked.items()}
         self._options = DEFAULTS.get(self._interface, {}) | named

@@ -28,7 +28,7 @@ import cv2
 from pydantic import field_validator, model_validator
 
 from gpu_service.errors import BadInput
-from gpu_service.pictures import decode, rasterise, refuse_large
+from gpu_service.pictures import decode, rasterise, read_file, refuse_large
 from gpu_service.routines import Reference
 from gpu_service.settings import Settings
 from mpr_resources.brands.folding import fold_key
@@ -147,7 +147,7 @@ def load_brands(path: Path) -> BrandList:
     check_names(brands.brands, str(path))
     for brand in brands.brands:
         for logo in brand.logos:
-            read_reference(brand.name, path.parent / logo, logo)
+            read_reference(brand.name, logo_file(path.parent, logo), logo)
     return brands
 
 
@@ -183,7 +183,11 @@ def load_references(brands: BrandList, logos_dir: Path | None) -> list[Reference
         BadInput: `logos_dir` is no folder, or holds a picture that is in no brand's folder; a picture is missing, or
             is not a PNG, JPEG, WebP or SVG that can be decoded.
     """
-    found = [read_reference(brand.name, brands.folder / logo, logo) for brand in brands.brands for logo in brand.logos]
+    found = [
+        read_reference(brand.name, logo_file(brands.folder, logo), logo)
+        for brand in brands.brands
+        for logo in brand.logos
+    ]
     if logos_dir is not None:
         wanted = brands if brands.brands else brands_from_folders(logos_dir)
         for folder in _folders(logos_dir):
@@ -276,6 +280,18 @@ def _pictures(folder: Path) -> list[Path]:
     return [one for one in files if one.suffix.lower() in PICTURES]
 
 
+def logo_file(folder: Path, logo: str) -> Path:
+    """Where a logo lies that a brand file in a folder names.
+
+    Raises:
+        BadInput: outside of that folder. Brand files come from strangers, and would have other pictures looked for.
+    """
+    path = folder / logo
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BadInput(f"The logo {logo} lies outside of the brand file's folder {folder}", "copy it there")
+    return path
+
+
 def read_reference(brand: str, file: Path, name: str) -> Reference:
     """Read a picture and see that it can be decoded. `name`: what it is called from then on.
 
@@ -286,9 +302,9 @@ def read_reference(brand: str, file: Path, name: str) -> Reference:
     if file.suffix.lower() not in PICTURES:
         raise BadInput(f"{what} is not a PNG, JPEG, WebP or SVG file", "convert it")
     try:
-        if file.exists() and not file.is_file():
-            raise BadInput(f"{what} is not a regular file", "name a picture file")
-        encoded = file.read_bytes()
+        encoded = read_file(file)
+    except BadInput as error:
+        raise BadInput(f"{what} cannot be used: {error.what}", error.remedy) from None
     except FileNotFoundError:
         raise BadInput(f"{what} does not exist", "correct the path, which is relative to the brand file") from None
     except OSError as error:

@@ -275,7 +275,7 @@ def socket_of(url: str, **headers: str) -> Any:
 
 def test_the_older_sockets_messages(two_urls: list[str]) -> None:
     with socket_of(two_urls[0], Authorization=f"Bearer {TOKEN}") as socket:
-        for text in ("", "[]", '{"type": "dance"}'):
+        for text in ("", "[]", '{"type": "dance"}', "[" * 4000, b"\xff\xfe", "x" * 5000):
             socket.send(text)
             assert json.loads(socket.recv(5))["type"] == "error"
         socket.send(json.dumps({"type": "ping", "timestamp": 1}))
@@ -284,6 +284,8 @@ def test_the_older_sockets_messages(two_urls: list[str]) -> None:
         recent = json.loads(socket.recv(5))
         socket.send(json.dumps({"type": "subscribe", "stream_id": "ghost"}))
         assert json.loads(socket.recv(5))["type"] == "error"
+        socket.send(json.dumps({"type": "subscribe", "stream_id": "../../etc/passwd"}))
+        assert json.loads(socket.recv(5))["error"].startswith("The session name '../../etc/passwd' holds")
     assert recent["type"] == "recent_analysis"
     analysis = recent["analyses"][-1]
     assert {key: analysis[key] for key in ("stream_id", "session_id", "processing_time", "provider")} == {

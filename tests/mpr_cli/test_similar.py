@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 from tests.mpr_cli.conftest import Mpr
 from tests.world import BRAND, TIMELINE, World
@@ -48,10 +49,12 @@ def test_what_cannot_be_looked_for(mpr_there: Mpr, tmp_path: Path) -> None:
     cv2.imwrite(str(blank), np.full((40, 90, 3), 200, np.uint8))
     cv2.imwrite(str(small), np.zeros((4, 90, 3), np.uint8))
     none.write_bytes(b"")
+    PillowImage.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")  # 50 KB
     for given, sentence in (
         ((str(blank),), "blank.png is of one colour: nothing is to be seen in it; give one that shows a mark"),
         ((str(small),), "has less than 8 x 8 pixels of the picture of 90x4"),
         ((str(none),), "none.png is no picture that can be decoded"),
+        ((str(tmp_path / "bomb.png"),), "its 20000 x 20000 pixels are more than 40 megapixels; give a smaller one"),
         (("0",), "The frame 0 is given without a box"),
         (("0", "9,9"), "'9,9' is no box"),
         (("99", BOARD), "has no frame '99'; its frames are 0 to 3"),

@@ -143,6 +143,8 @@ def test_a_camera_gives_pictures_in_h264_with_a_keyframe_each_second(monkeypatch
     ("address", "sentence"),
     [
         ("camera:", "The address names no camera; write it like camera:/dev/video0"),
+        ("camera:/etc/passwd", "/etc/passwd is no camera's device; cameras are below /dev"),
+        ("camera:/dev/../etc/passwd", "/dev/../etc/passwd is no camera's device; cameras are below /dev"),
         ("camera:/dev/video0?zoom=2", "A camera has no 'zoom'; ask it for size, fps"),
     ],
 )
