@@ -1,11 +1,12 @@
 """The heavy engines measured: pictures a second by batch size, and where the time goes. One JSON line each.
 
-    .venv-gpu/bin/python -m bench.engines [--batches 1,8,32] [--pictures 64] [--big] [yolo] [onnx] [clip] [vlm]
+    .venv-gpu/bin/python -m bench.engines [--batches 1,8,32] [--pictures 64] [--big] [ENGINE...]
 
-Weights are random, of the sizes that are used in earnest on a GPU, and of small ones on a CPU: what they find means
-nothing, and a trained detector spends more after the model, on the boxes that it finds. They are saved and loaded as
-real ones are. `model_ms` is the time in the model for one picture, `rest_ms` that before and after it. Of the VLM's,
-`picture_ms` is its eye, `first_ms` the rest until the first token of the answer, `next_ms` each token after it.
+Weights are random, of the sizes that are used in earnest on a GPU, and of small ones on a CPU, which the first line
+then says: what they find means nothing, and a trained detector spends more after the model, on the boxes that it finds.
+They are saved and loaded as real ones are. `model_ms` is the time in the model for one picture, `rest_ms` that before
+and after it. Of the VLM's, `picture_ms` is its eye, `first_ms` the rest until the first token of the answer, `next_ms`
+each token after it.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from gpu_service import models
 from gpu_service.models import ModelFiles
 from gpu_service.pictures import Image
 from gpu_service.routines.objects.boxes import ObjectSettings
-from gpu_service.routines.objects.clip import Encoder
+from gpu_service.routines.objects.clip import Encoder, RegionEngine
+from gpu_service.routines.objects.grounding_dino import GroundingDino, GroundingDinoSettings
 from gpu_service.routines.objects.onnx_detector import OnnxDetector
+from gpu_service.routines.objects.owlv2 import Owlv2, Owlv2Settings
 from gpu_service.routines.objects.yolo import Yolo
 from gpu_service.routines.vlm import Vlm, VlmSettings
 from gpu_service.wire import VlmItem
@@ -40,6 +43,7 @@ CLIP_B32 |= {"image_size": 224, "patch_size": 32}
 CLIP_B32_TEXT = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 8}
 CLIP_L14 = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
 CLIP_L14 |= {"image_size": 336, "patch_size": 14}
+OWL_B16 = CLIP_B32 | {"image_size": 960, "patch_size": 16}
 LLAMA_1B = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16, "num_attention_heads": 32}
 LLAMA_1B |= {"num_key_value_heads": 8, "vocab_size": 128256}
 
@@ -155,17 +159,54 @@ def bench_onnx(folder: Path, big: bool, batches: Sequence[int], count: int, torc
     )  # fmt: skip
 
 
-def bench_clip(folder: Path, big: bool, batches: Sequence[int], count: int, torch: Any) -> None:
-    from tests.gpu_engines.tiny_models import make_clip
+def bench_region_engine(
+    engine: RegionEngine, folder: Path, big: bool, batches: Sequence[int], count: int, torch: Any
+) -> None:
+    from tests.gpu_engines.tiny_models import make_clip, make_dinov2, make_siglip
 
     vision = CLIP_L14 if big else CLIP_B32
-    make_clip(folder / "clip", [], steps=0, vision=vision, text=CLIP_B32_TEXT)
-    engine = Encoder("clip", folder / "clip")
+    if engine == "clip":
+        make_clip(folder / engine, [], steps=0, vision=vision, text=CLIP_B32_TEXT)
+    elif engine == "siglip":
+        make_siglip(folder / engine, [], steps=0, vision=vision)
+    else:
+        make_dinov2(folder / engine, vision)
+    encoder = Encoder(engine, folder / engine)
     clock = Clock(torch)
-    clock.watch(engine, "_unit", "model")
+    clock.watch(encoder, "_unit", "model")
     pieces = crops(count)
-    measure("clip", "ViT-L/14-336" if big else "ViT-B/32", str(engine._device), batches, count, clock,
-            lambda batch: engine.pictures(pieces, batch))  # fmt: skip
+    measure(engine, "ViT-L/14-336" if big else "ViT-B/32", str(encoder._device), batches, count, clock,
+            lambda batch: encoder.pictures(pieces, batch))  # fmt: skip
+
+
+def bench_owlv2(folder: Path, big: bool, batches: Sequence[int], count: int, torch: Any) -> None:
+    from tests.gpu_engines.tiny_models import make_owlv2
+
+    vision = OWL_B16 if big else OWL_B16 | {"image_size": 224, "num_hidden_layers": 4}
+    make_owlv2(folder / "owlv2", vision=vision, text=CLIP_B32_TEXT)
+    engine = Owlv2(folder / "owlv2")
+    clock = Clock(torch)
+    clock.watch(engine._model, "image_embedder", "model")
+    images = [frame(number % 8) for number in range(count)]
+    measure(
+        "owlv2", "ViT-B/16-960" if big else "ViT-B/16-224, 4 layers", str(engine._device), batches, count, clock,
+        lambda batch: engine.find(images, (), Owlv2Settings(query_names=BRANDS, object_batch=batch)),
+    )  # fmt: skip
+
+
+def bench_grounding_dino(folder: Path, big: bool, batches: Sequence[int], count: int, torch: Any) -> None:
+    from tests.gpu_engines.tiny_models import make_grounding_dino
+
+    make_grounding_dino(folder / "grounding_dino", big=big)
+    engine = GroundingDino(folder / "grounding_dino")
+    clock = Clock(torch)
+    clock.watch(engine._model, "forward", "model")
+    images = [frame(number % 8) for number in range(count)]
+    settings = GroundingDinoSettings(query_names=("disc", "bars", "sky"))
+    measure(
+        "grounding_dino", "Swin-T" if big else "tiny", str(engine._device), batches, count, clock,
+        lambda batch: engine.find(images, settings.model_copy(update={"object_batch": batch})),
+    )  # fmt: skip
 
 
 def bench_vlm(folder: Path, big: bool, batches: Sequence[int], count: int, torch: Any) -> None:
@@ -203,7 +244,16 @@ def bench_vlm(folder: Path, big: bool, batches: Sequence[int], count: int, torch
         say("vlm", name, str(engine._device), batch, count, seconds, **parts)
 
 
-BENCHES = {"yolo": bench_yolo, "onnx": bench_onnx, "clip": bench_clip, "vlm": bench_vlm}
+BENCHES: dict[str, Callable[[Path, bool, Sequence[int], int, Any], None]] = {
+    "yolo": bench_yolo,
+    "onnx": bench_onnx,
+    "clip": functools.partial(bench_region_engine, "clip"),
+    "siglip": functools.partial(bench_region_engine, "siglip"),
+    "dinov2": functools.partial(bench_region_engine, "dinov2"),
+    "owlv2": bench_owlv2,
+    "grounding_dino": bench_grounding_dino,
+    "vlm": bench_vlm,
+}
 
 
 def main() -> None:
@@ -221,6 +271,8 @@ def main() -> None:
         from tests.gpu_engines.torchvision_on_cpu import make_importable
 
         make_importable()
+        small = "the sizes of a GPU" if arguments.big else "small models, so that these figures say nothing of a GPU"
+        print(json.dumps({"bench": "engines", "device": "cpu", "note": f"no GPU here: {small}"}), flush=True)
     models.use(ModelFiles())
     batches = [int(size) for size in (arguments.batches or ("1,8,32,128" if big else "1,2,4")).split(",")]
     count = arguments.pictures or (256 if big else 8)

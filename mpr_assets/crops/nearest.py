@@ -7,6 +7,7 @@ themselves, so that likenesses are exact, and a few of the nearest may be missed
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,24 +30,36 @@ LOOKED_AT = 256
 
 @dataclass(frozen=True)
 class Nearest:
-    """Vectors to be searched. `graph`: of all of them; None: they are few."""
+    """Vectors to be searched.
+
+    Attributes:
+        graph: of all of them; None: they are few.
+        built: whether the graph was made now, so that it is worth keeping.
+    """
 
     vectors: Vectors
     graph: Index | None
+    built: bool = False
 
     @classmethod
     def over(cls, vectors: Vectors, saved: bytes | None = None) -> Nearest:
-        """Ready to be searched. `saved`: the graph of these very vectors, of `graph_bytes`; None: it is built."""
+        """Ready to be searched.
+
+        Args:
+            saved: the graph of these very vectors, of `graph_bytes`. It is built where there is none, or where this is
+                damaged or of other vectors' number or dimensions.
+        """
         if len(vectors) <= NUMPY_MOST:
             return cls(vectors, None)
         graph = _empty_graph(vectors.shape[1])
         if saved is not None:
-            graph.load(saved)
-            if (graph.ndim, len(graph)) == (vectors.shape[1], len(vectors)):
-                return cls(vectors, graph)
+            with suppress(RuntimeError):  # broken off while it was written
+                graph.load(saved)
+                if (graph.ndim, len(graph)) == (vectors.shape[1], len(vectors)):
+                    return cls(vectors, graph)
             graph = _empty_graph(vectors.shape[1])
         graph.add(np.arange(len(vectors)), vectors)
-        return cls(vectors, graph)
+        return cls(vectors, graph, built=True)
 
     def graph_bytes(self) -> bytes | None:
         """The graph to be kept; None: there is none."""

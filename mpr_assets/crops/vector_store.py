@@ -124,7 +124,7 @@ class ManyPlaces:
         with suppress(MissingObject):
             saved = store.get(key)
         made = Nearest.over(self.vectors, saved)
-        if saved is None:
+        if made.built:
             store.delete_below(Keys.vector_graph(""))
             store.put(key, made.graph_bytes() or b"")
         return made

@@ -127,25 +127,32 @@ def make_clip(
     return folder
 
 
-def make_siglip(folder: Path, pairs: Sequence[tuple[Image, str]], steps: int = 80) -> Path:
+def make_siglip(
+    folder: Path, pairs: Sequence[tuple[Image, str]], steps: int = 80, vision: Mapping[str, int] = VISION
+) -> Path:
     """As `make_clip`."""
     torch.manual_seed(0)
     tokenizer = _tokenizer()
     words = {"vocab_size": len(tokenizer), "max_position_embeddings": 77, **TOKENS, **CLIP_TEXT}
-    model = SiglipModel(SiglipConfig(text_config={**words, "projection_size": 32}, vision_config=dict(VISION)))
+    model = SiglipModel(
+        SiglipConfig(text_config={**words, "projection_size": vision["hidden_size"]}, vision_config=dict(vision))
+    )
     model.logit_scale.data.fill_(np.log(10))  # as a SigLIP starts to learn
-    processor = SiglipProcessor(image_processor=_picture_sizes(VISION), tokenizer=tokenizer)
-    _teach_clip(model, processor, pairs, steps)
+    processor = SiglipProcessor(image_processor=_picture_sizes(vision), tokenizer=tokenizer)
+    if steps:
+        _teach_clip(model, processor, pairs, steps)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
 
 
-def make_dinov2(folder: Path) -> Path:
+def make_dinov2(folder: Path, vision: Mapping[str, int] = VISION) -> Path:
     """A random DINOv2, in whose vectors equal pictures are equal."""
     torch.manual_seed(0)
-    Dinov2Model(Dinov2Config(mlp_ratio=2, **VISION)).save_pretrained(folder)
-    _picture_sizes(VISION).save_pretrained(folder)
+    Dinov2Model(Dinov2Config(mlp_ratio=vision["intermediate_size"] // vision["hidden_size"], **vision)).save_pretrained(
+        folder
+    )
+    _picture_sizes(vision).save_pretrained(folder)
     return folder
 
 
@@ -199,12 +206,14 @@ def _teach_owlv2(model: Any, processor: Any, lessons: Sequence[tuple[Image, Sequ
     _train(model, loss, steps)
 
 
-def make_grounding_dino(folder: Path, seed: int = 0) -> Path:
-    """A random Grounding DINO that knows the words disc, bars, logo, sky and skylorn, and reads 32 tokens at most."""
-    torch.manual_seed(seed)
+def make_grounding_dino(folder: Path, big: bool = False) -> Path:
+    """A random Grounding DINO that knows the words disc, bars, logo, sky and skylorn, and reads 32 tokens at most; for
+    benchmarks of the sizes of the smallest in earnest.
+    """
+    torch.manual_seed(0)
     vocabulary = {"[PAD]": 0, "[UNK]": 100, "[CLS]": 101, "[SEP]": 102, "[MASK]": 103, ".": 1012, "?": 1029}
     vocabulary |= {"disc": 2000, "bars": 2001, "logo": 2002, "sky": 2003, "##lorn": 2004}
-    config = GroundingDinoConfig(
+    tiny = GroundingDinoConfig(
         backbone_config=SwinConfig(
             image_size=64, embed_dim=16, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4,
             out_features=["stage2", "stage3", "stage4"],
@@ -215,7 +224,8 @@ def make_grounding_dino(folder: Path, seed: int = 0) -> Path:
         d_model=32, num_queries=30, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
         decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64, max_text_len=32,
     )  # fmt: skip
-    size = {"shortest_edge": 96, "longest_edge": 192}
+    config = GroundingDinoConfig(max_text_len=32) if big else tiny
+    size = {"shortest_edge": 800, "longest_edge": 1333} if big else {"shortest_edge": 96, "longest_edge": 192}
     GroundingDinoForObjectDetection(config).save_pretrained(folder)
     GroundingDinoProcessor(GroundingDinoImageProcessor(size=size), BertTokenizer(vocabulary)).save_pretrained(folder)
     return folder

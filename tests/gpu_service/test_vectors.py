@@ -6,12 +6,17 @@ import cv2
 import numpy as np
 import pytest
 
+from gpu_service.client.http import HttpInference
+from gpu_service.client.local import LocalInference
 from gpu_service.errors import MissingEngine
-from gpu_service.pictures import Image
+from gpu_service.host.config import ServiceConfig
+from gpu_service.host.registry import ROUTINES
+from gpu_service.pictures import Image, Picture
 from gpu_service.routines import Batch
 from gpu_service.routines.logos import trunk
 from gpu_service.routines.vectors import DIMENSIONS, VECTORS, VectorSettings, vector
 from gpu_service.wire import NoItem
+from tests.gpu_service.live import live_server
 
 SETTINGS = VectorSettings()
 
@@ -67,6 +72,19 @@ def test_the_smallest_crop_and_the_shares() -> None:
     # The two parts have nothing in common but for what the projection leaves of chance.
     assert [float(whole @ part) for part in (reads, looks)] == pytest.approx([0.65**0.5, 0.35**0.5], abs=0.15)
     assert VECTORS.identity(SETTINGS).startswith("vectors/2 PP-OCRv6_rec_small.onnx efficientnet-lite0:")
+
+
+def test_a_host_makes_the_vectors_that_this_process_does() -> None:
+    def asked() -> list[tuple[int, Picture, NoItem]]:
+        return [(number, Picture(pixels=mark), NoItem()) for number, mark in enumerate(MARKS)]
+
+    with live_server(ServiceConfig(preload={}), ROUTINES) as url:
+        host = HttpInference([url])
+        there = list(host.map(VECTORS, asked(), SETTINGS))
+        identity = host.identity(VECTORS, SETTINGS)
+        host.close()
+    assert there == list(LocalInference().map(VECTORS, asked(), SETTINGS))
+    assert identity == LocalInference().identity(VECTORS, SETTINGS)
 
 
 def test_without_the_packages_it_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:

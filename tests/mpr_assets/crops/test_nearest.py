@@ -52,3 +52,12 @@ def test_vectors_of_other_dimensions_are_not_mixed(many: Vectors) -> None:
     assert found(Nearest.over(many, Nearest.over(many[:2000]).graph_bytes()), many[2500], 1) == [(2500, 1.0)]
     with pytest.raises(PermanentError, match="A vector of 8 numbers cannot be compared with vectors of 16"):
         Nearest.over(many).to(many[0, :8], 1)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 5000], ids=["empty", "its beginning", "cut off"])
+def test_a_damaged_graph_is_built_anew(keep: int, many: Vectors) -> None:
+    saved = Nearest.over(many).graph_bytes()
+    assert saved is not None
+    assert not Nearest.over(many, saved).built
+    anew = Nearest.over(many, saved[:keep])
+    assert (anew.built, found(anew, many[7], 1)) == (True, [(7, 1.0)])
