@@ -117,6 +117,15 @@ class MentionedBrand:
 
 
 @dataclass(frozen=True)
+class ReportedObject:
+    """`screen_ms`: how long at least one is on screen; `max_at_once`: so many at most."""
+
+    label: str
+    screen_ms: int
+    max_at_once: int
+
+
+@dataclass(frozen=True)
 class OverriddenStage:
     stage: str
     overrides: dict[str, object]
@@ -129,7 +138,8 @@ class ShownReport(Document):
     page in a browser, for `link_ms` where it is signed for so long; null where the storage has no address of the web.
     `measures`: of the brands, in their order; none where an earlier version made the report. `counting_rule`: what
     counts. `currency`: of the rate card; null without one. `mentions`: brands that are said, the most often said
-    first; they are no part of the time on screen.
+    first; they are no part of the time on screen. `objects`: people and things beside the brands, the longest on
+    screen first.
     """
 
     timeline: str
@@ -144,6 +154,7 @@ class ShownReport(Document):
     counting_rule: str
     currency: str | None
     mentions: list[MentionedBrand]
+    objects: list[ReportedObject]
 
     def show(self) -> None:
         if self.stale is not None:
@@ -154,6 +165,10 @@ class ShownReport(Document):
             named = [f"{one.text}, seen {_times(one.times)}" for one in self.unlisted]
             more = [f"and {len(named) - UNLISTED} more"] if len(named) > UNLISTED else []
             terminal.out.print(f"Not in your list: {'; '.join([*named[:UNLISTED], *more])}.")
+        if self.objects:
+            seen = [f"{one.label} for {one.screen_ms / 1000:.2f} s" for one in self.objects]
+            more = [f"and {len(seen) - UNLISTED} more"] if len(seen) > UNLISTED else []
+            terminal.out.print(f"Objects: {'; '.join([*seen[:UNLISTED], *more])}.")
         if self.mentions:
             said = [f"{one.brand} {_times(one.times)}, first at {clock(one.first_ms)}" for one in self.mentions]
             terminal.out.print(f"Said: {'; '.join(said)}.")
@@ -214,6 +229,7 @@ def report_of(timeline: str, stale: Staleness | None = None, card: RateCard | No
         counting_rule=told.get("counting_rule", "all"),
         currency=card.currency if card is not None else told_card["currency"] if told_card else None,
         mentions=_mentioned(told),
+        objects=[ReportedObject(one["label"], one["screen_ms"], one["max_at_once"]) for one in told.get("objects", [])],
     )
 
 

@@ -20,7 +20,7 @@ from mpr_assets.report.model import Report
 from mpr_assets.report.page.render import PageSettings, render_page
 from mpr_assets.stages.compile_report import CompileReportSettings
 from tests.mpr_assets.report.tables import detection
-from tests.mpr_assets.report.test_page import NAMES, SAMPLED, SHOTS, SPANS, compiled, picture
+from tests.mpr_assets.report.test_page import NAMES, SAMPLED, SHOTS, SPANS, compiled, objects, picture
 
 ROWS = [
     detection(0),
@@ -204,6 +204,24 @@ def test_what_brands_stand_on_and_a_rate_card_are_shown_and_filtered(browser: Ta
     page.frame()
     facts = page.evaluate("document.getElementById('look-facts').textContent")
     assert "Equivalent75 EUR" in facts
+    assert page.messages == []
+
+
+def test_exposures_are_filtered_by_the_object_that_they_are_on(browser: Tab, tmp_path: Path) -> None:
+    on_acme = objects(*((seq, "person", (0, 0, 60, 60)) for seq in range(6)))
+    rows = [detection(0), detection(2, "Bolt", box=(120, 60, 20, 10))]
+    page = opened(browser, tmp_path, compiled(rows, objects=on_acme).report_html)
+    menu = "document.querySelector('[data-filter=object]')"
+    assert page.evaluate(f"[...{menu}.querySelectorAll('label')].map(one => one.textContent)") == ["none", "person"]
+    page.evaluate(f"{menu}.querySelectorAll('.only')[1].click()")
+    assert {"Acme", "Bolt"} & cells(page).keys() == {"Acme"}
+    page.evaluate(f"{menu}.querySelectorAll('.only')[0].click()")
+    assert {"Acme", "Bolt"} & cells(page).keys() == {"Bolt"}
+    page.evaluate("document.getElementById('reset').click()")
+    assert {"Acme", "Bolt"} <= cells(page).keys()
+    page.evaluate("location.hash = '#x1'; 0")
+    page.frame()
+    assert "Onshirt: it is on an object: person" in page.evaluate("document.getElementById('look-facts').textContent")
     assert page.messages == []
 
 
