@@ -196,7 +196,8 @@ class Dialogue:
         self._connection = connection
         self._file = file
         self._taken = self._acknowledged = 0
-        self._messages = iter(Messages(self._read))
+        self._all = Messages(self._read)
+        self._messages = iter(self._all)
 
     def until_it_publishes(self, path: bytes) -> bool:
         """Greet it, and answer until it publishes; gives whether under this `app/key`."""
@@ -205,7 +206,8 @@ class Dialogue:
         for message in self._messages:
             if message.kind not in (COMMAND, COMMAND_AMF3):
                 continue
-            name, number, *rest = [*values(message.body.removeprefix(b"\0")), None, None]
+            name, said_number, *rest = [*values(message.body.removeprefix(b"\0")), None, None]
+            number = said_number if isinstance(said_number, float) else 0.0  # it is said back
             if name == "connect":
                 app = _app(rest)
                 self._answer_connect(number)
@@ -215,6 +217,7 @@ class Dialogue:
                 said = rest[1] if len(rest) > 1 and isinstance(rest[1], str) else ""
                 if hmac.compare_digest(app.strip(b"/") + b"/" + said.encode(), path):
                     self._status("status", "NetStream.Publish.Start", "the stream begins")
+                    self._all.takes_media = True
                     return True
                 self._status("error", "NetStream.Publish.BadName", "the stream key is wrong")
                 return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mpr_live.sources.limits import Hostile
 
@@ -16,6 +16,8 @@ SOUND, PICTURE, DATA, COMMAND, COMMAND_AMF3 = 8, 9, 18, 20, 17
 MOST_CHUNK_STREAMS = 32
 MOST_BYTES = {SOUND: 1_000_000, PICTURE: 16_000_000}
 MOST_OTHER_BYTES = 65_536
+MOST_HELD_BYTES = 20_000_000
+"""Of all messages that have begun and are not whole yet."""
 EXTENDED = 0xFFFFFF
 DEEPEST = 8
 
@@ -38,13 +40,17 @@ class _ChunkStream:
     kind: int = 0
     stream: int = 0
     extended: bool = False
-    held: bytes = b""
+    held: bytearray = field(default_factory=bytearray)
 
 
 class Messages:
-    """Messages of a connection. `read`: gives exactly so many bytes, or raises."""
+    """Messages of a connection. `read`: gives exactly so many bytes, or raises.
+
+    `takes_media`: whether messages may be as large as pictures are; set once it is known who sends them.
+    """
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.takes_media = False
         self._read = read
         self._chunk_bytes = 128
         self._chunks: dict[int, _ChunkStream] = {}
@@ -76,8 +82,10 @@ class Messages:
         left = chunk.size - len(chunk.held)
         chunk.held += self._read(min(left, self._chunk_bytes))
         if len(chunk.held) < chunk.size:
+            if sum(len(one.held) for one in self._chunks.values()) > MOST_HELD_BYTES:
+                raise Hostile(f"It begins messages of more than {MOST_HELD_BYTES // 1_000_000} MB together")
             return None
-        body, chunk.held = chunk.held, b""
+        body, chunk.held = bytes(chunk.held), bytearray()
         return RtmpMessage(chunk.kind, chunk.time_ms, chunk.stream, body)
 
     def _header(self, chunk: _ChunkStream, form: int) -> None:
@@ -88,9 +96,10 @@ class Messages:
             chunk.extended = said_ms == EXTENDED
         if form < 2:
             chunk.size, chunk.kind = int.from_bytes(self._read(3), "big"), self._read(1)[0]
-            if chunk.size > MOST_BYTES.get(chunk.kind, MOST_OTHER_BYTES):
+            most = MOST_BYTES.get(chunk.kind, MOST_OTHER_BYTES) if self.takes_media else MOST_OTHER_BYTES
+            if chunk.size > most:
                 raise Hostile(f"It sends a message of {chunk.size} bytes")
-            chunk.held = b""
+            chunk.held = bytearray()
         if form == 0:
             chunk.stream = int.from_bytes(self._read(4), "little")
         if chunk.extended:

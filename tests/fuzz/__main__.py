@@ -1,8 +1,9 @@
 """`make fuzz`: every parser of the project for some minutes, and damaged videos; prints a line for each.
 
 `--minutes 10` a parser; `--only brands,svg,media`; `--clips FOLDER` of videos to damage, else some are made;
-`--files 200` damaged videos. Inputs that reach something new are kept in `.mpr/fuzz/`, so that the next time begins
-there; those at which there was a fault in `.mpr/fuzz/faults/`. Exit status 1 where there was one.
+`--files 200` damaged videos, `--seed 18` of how they are damaged. Inputs that reach something new are kept in
+`.mpr/fuzz/`, so that the next time begins there; those at which there was a fault in `.mpr/fuzz/faults/`. Exit status 1
+where there was one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz.media import clips, try_all
+from tests.fuzz.media import SEED, clips, try_all
 from tests.fuzz.targets import TARGETS
 
 KEPT = Path(".mpr/fuzz")
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join([*TARGETS, MEDIA]))
     parser.add_argument("--clips", type=Path)
     parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=SEED)
     asked = parser.parse_args()
     names = asked.only.split(",")
     unknown = [name for name in names if name not in {*TARGETS, MEDIA}]
@@ -38,7 +40,7 @@ def main() -> int:
         parser.error(f"there is no target {unknown[0]}; there are {', '.join([*TARGETS, MEDIA])}")
     faults = sum([_fuzzed(name, 60 * asked.minutes) for name in names if name != MEDIA])
     if MEDIA in names:
-        faults += _damaged(asked.clips, asked.files)
+        faults += _damaged(asked.clips, asked.files, asked.seed)
     print(f"{faults} faults", flush=True)
     return 1 if faults else 0
 
@@ -71,10 +73,10 @@ def _fuzzed(name: str, seconds: float) -> int:
     return 1 if ran.returncode else 0
 
 
-def _damaged(folder: Path | None, count: int) -> int:
+def _damaged(folder: Path | None, count: int, seed: int) -> int:
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mpr-fuzz-clips-") as made:
-        outcome = try_all(clips(folder, Path(made)), count, KEPT / "faults" / MEDIA)
+        outcome = try_all(clips(folder, Path(made)), count, KEPT / "faults" / MEDIA, seed)
     told = ", ".join(f"{number} {what}" for what, number in sorted(outcome.counts.items()))
     took_s = time.monotonic() - began_s
     print(f"{MEDIA}: {count} files in {took_s:.0f} s: {told}; the slowest took {outcome.slowest_s:.1f} s", flush=True)

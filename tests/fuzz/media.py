@@ -50,9 +50,9 @@ def clips(folder: Path | None, into: Path) -> list[Path]:
     return made
 
 
-def mutated(videos: Sequence[Path], count: int, into: Path) -> Iterator[Path]:
+def mutated(videos: Sequence[Path], count: int, into: Path, seed: int = SEED) -> Iterator[Path]:
     """`count` damaged copies of the videos, one at a time; each is gone when the next one comes."""
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(seed)
     for number in range(count):
         original = videos[number % len(videos)]
         data = bytearray(original.read_bytes())
@@ -94,11 +94,11 @@ def _mutate(data: bytearray, random: np.random.Generator) -> bytearray:
     return data
 
 
-def try_all(videos: Sequence[Path], count: int, kept: Path) -> Outcome:
+def try_all(videos: Sequence[Path], count: int, kept: Path, seed: int = SEED) -> Outcome:
     """Probe and sample each damaged copy; `kept`: where those go at which there was a fault."""
     outcome = Outcome()
     with tempfile.TemporaryDirectory(prefix="mpr-fuzz-") as folder:
-        for path in mutated(videos, count, Path(folder)):
+        for path in mutated(videos, count, Path(folder), seed):
             began_s = time.monotonic()
             said = _tried(path)
             took_s = time.monotonic() - began_s

@@ -7,6 +7,7 @@ Nothing here imports atheris: `tests.test_found_by_fuzzing` runs what was found 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -39,6 +40,8 @@ from mpr_assets.automation.new_media import MediaFile, timeline_spec
 from mpr_assets.corrections.correction_files import read_correction_file
 from mpr_assets.definitions import SECTIONS
 from mpr_assets.timelines.spec import parse_chunk, recorded_time, validate_timeline_name
+from mpr_live.sources.parameter_sets import SEQUENCE, sequence_parameters
+from mpr_live.sources.rtmp_messages import COMMAND, Messages, amf, chunked, values
 from mpr_resources.brands.brand_file import BrandFile, check_names
 from mpr_resources.cloud.prompt import read_answers
 from mpr_resources.profiles.profile import profile_model
@@ -131,6 +134,23 @@ def _answers(data: bytes) -> None:
         read_answers(data.decode("utf-8", "replace"), 2)
 
 
+def _rtmp(data: bytes) -> None:
+    """What a stranger sends to a port that waits for an encoder."""
+    left = io.BytesIO(data)
+
+    def read(size: int) -> bytes:
+        part = left.read(size)
+        if len(part) < size:
+            raise EOFError
+        return part
+
+    messages = Messages(read)
+    messages.takes_media = True
+    with suppress(EOFError):
+        for message in messages:
+            values(message.body)
+
+
 def _picture(data: bytes) -> None:
     check_picture(data, 0, _HOST)
     size_px(data)
@@ -141,6 +161,7 @@ def _svg(data: bytes) -> None:
         read_svg(data)
 
 
+_RTMP_COMMAND = chunked(COMMAND, amf("connect", 1.0, {"app": "live", "inner": {"a": None}}))
 _SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9">%s</svg>'
 _CALL = {"settings": {}, "items": [{"crops": [{"box": {"x": 0, "y": 0, "w": 4, "h": 4}}]}], "references": []}
 _RECORD = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "media"}, "object": {"key": "in/a.mp4"}}}
@@ -218,6 +239,11 @@ TARGETS: Mapping[str, Target] = {
             _SVG % b'<defs><g id="a"/></defs><use href="#a"/><image href="data:image/png;base64,AA=="/>',
             _SVG % b"<style>a{fill:url(#a)}</style>",
         ),
+    ),
+    "rtmp": Target(_rtmp, (_RTMP_COMMAND, b"\x43" + _RTMP_COMMAND[1:], _RTMP_COMMAND + bytes([0xC3]) + bytes(64))),
+    "parameter_sets": Target(
+        lambda data: [sequence_parameters(codec, data) for codec in SEQUENCE],
+        (b"\0\0\1\x67abc\0\0\1\x68d\0\0\1\x65picture", b"\0\0\0\1\x40\1\0\0\1\x42\1"),
     ),
     "wav": Target(decode_wav, (encode_wav(np.zeros(16, np.int16)),)),
     "tables": Target(lambda data: from_parquet(data, "stages/x/y.parquet"), (b"PAR1\x00\x00PAR1",)),

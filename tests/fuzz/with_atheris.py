@@ -14,6 +14,7 @@ PARSERS = [
     *("gpu_service.host.app", "gpu_service.host.bodies", "gpu_service.pictures", "gpu_service.sound"),
     *("gpu_service.svg_process", "gpu_service.wire", "mpr_api.webhook", "mpr_assets.annotations"),
     *("mpr_assets.automation.new_media", "mpr_assets.corrections.correction_files", "mpr_assets.timelines.spec"),
+    *("mpr_live.sources.parameter_sets", "mpr_live.sources.rtmp_messages"),
     *("mpr_resources.brands", "mpr_resources.cloud.prompt", "mpr_resources.names", "mpr_resources.storage.tables"),
     *("mpr_resources.yaml_files", "multipart", "yaml"),
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from gpu_service.errors import BadInput
-from mpr_live.sources.limits import Limits
+from mpr_live.sources.limits import Hostile, Limits
 from mpr_live.sources.reading import Reading
 from mpr_live.sources.rtmp_listener import RtmpListener
-from mpr_live.sources.rtmp_messages import DATA, Messages, amf, chunked, values
+from mpr_live.sources.rtmp_messages import COMMAND, DATA, PICTURE, SET_CHUNK_SIZE, Messages, amf, chunked, values
 from tests.gpu_service.live import free_port
 from tests.mpr_live.servers import clip_at, live, payloads, taken
 
@@ -120,6 +122,47 @@ def test_values_are_read_as_they_were_written(said: list[object]) -> None:
 )
 def test_values_that_are_none_are_left_out(body: bytes) -> None:
     assert values(amf("publish") + body) == ["publish"]
+
+
+def begun(kind: int, size: int, number: int) -> bytes:
+    """The first chunk, of 128 bytes, of a message."""
+    return bytes([number]) + bytes(3) + size.to_bytes(3, "big") + bytes([kind]) + bytes(4) + bytes(128)
+
+
+@pytest.mark.parametrize(
+    ("takes_media", "sent", "said"),
+    [
+        pytest.param(False, begun(PICTURE, 70_000, 3), "a message of 70000 bytes", id="a picture of nobody known"),
+        pytest.param(True, begun(PICTURE, 16_000_001, 3), "a message of 16000001 bytes", id="too large a picture"),
+        pytest.param(
+            True,
+            # Chunks of 4 MB from here on, then one of each of six messages.
+            chunked(SET_CHUNK_SIZE, (4_000_000).to_bytes(4, "big"))
+            + b"".join(begun(PICTURE, 16_000_000, number) + bytes(4_000_000 - 128) for number in range(3, 9)),
+            "begins messages of more than 20 MB together",
+            id="many that are begun",
+        ),
+    ],
+)
+def test_no_more_is_held_than_a_stream_needs(takes_media: bool, sent: bytes, said: str) -> None:
+    messages = Messages(io.BytesIO(sent).read)
+    messages.takes_media = takes_media
+    with pytest.raises(Hostile, match=said):
+        next(iter(messages))
+
+
+def test_what_is_said_back_is_a_number(listening: tuple[Reading, str]) -> None:
+    """A text would be longer in UTF-8 than it may be."""
+    _, address = listening
+    body = amf("connect") + b"\x02" + struct.pack(">H", 60_000) + b"\xff" * 60_000 + amf({"app": "live"})
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2].partition("/")[0]))) as stranger:
+        stranger.sendall(b"\x03" + bytes(1536) + bytes(1536) + chunked(COMMAND, body))
+        stranger.settimeout(10)
+        answer = b""
+        while amf("_result", 0.0) not in answer:
+            part = stranger.recv(65_536)
+            assert part, "it went without an answer"
+            answer += part
 
 
 def test_a_message_in_chunks_is_put_together() -> None:
