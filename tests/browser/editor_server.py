@@ -104,7 +104,7 @@ def said_and_paid(made: World) -> None:
 def live_session(made: World, folder: Path) -> None:
     """`derby`, a session of two epochs that has ended; of its four windows the first is analysed."""
     store = record(made, folder / "scratch", "derby", write_clock(folder / "clock.mp4", 100))
-    analyse(made, store, 0)
+    analyse(made, store, 0, on=("visual_properties", "motion"))
     store.put_analysed(Analysed(number=0, status="analysed", lag_ms=1500))
     store.put_analysed(Analysed(number=1, status="failed", reason="run_ocr failed"))
     for number in (2, 3):

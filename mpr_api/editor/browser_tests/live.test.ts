@@ -95,6 +95,19 @@ describe('a live session', () => {
     assert.deepEqual(complaints, [])
   })
 
+  it('tells what the picture looks like and what moves, here and beside the window\'s lanes', async () => {
+    await page.goto(`${URL}/?live=derby`)
+    await page.locator('[data-picture] i').first().waitFor()
+    const brightness = Number(await page.getByLabel('brightness').getAttribute('value'))
+    assert.ok(brightness > 0.2 && brightness < 0.6, `brightness ${brightness}`)
+    await page.goto(`${URL}/?timeline=derby-000000`)
+    await page.locator('[data-look]', { hasText: 'brightness' }).waitFor()
+    assert.equal(await page.locator('[data-motion]').count(), 0, 'the first picture of a shot has nothing to be held against')
+    await page.getByRole('button', { name: 'One frame on' }).click()
+    await page.locator('[data-motion]', { hasText: '% moves' }).waitFor()
+    assert.deepEqual(complaints, [])
+  })
+
   it('draws the boxes, and leaves them out', async () => {
     await page.goto(`${URL}/?live=derby`)
     await page.locator('.picture[data-pts]').waitFor()
