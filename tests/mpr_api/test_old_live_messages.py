@@ -35,7 +35,7 @@ MOVED = {"average_motion": 0.25, "max_motion": 0.4, "activity_score": 0.5}
 
 def frame(pts: int, look: LiveLook | None = None, share: float | None = None) -> LiveFrame:
     moved = None if share is None else LiveMotion(moving_share=share, active=share > 0.2, right_px=None, down_px=None)
-    return LiveFrame(pts=pts, session_ms=pts, detections=[], look=look, motion=moved)
+    return LiveFrame(pts=pts, session_ms=pts, detections=[], objects=[], look=look, motion=moved)
 
 
 CASES: dict[str, tuple[list[LiveFrame], list[dict[str, Any] | None]]] = {

@@ -37,6 +37,8 @@ TO_STORAGE = "../../"
 """From `Keys.report` to the storage's root."""
 LANE_UNITS = 2000
 """Steps of the time axis in the drawing that is seen without scripts; scripts draw to the millisecond."""
+SWATCH_BYTES = 80
+"""Of a colour in the page's HTML."""
 MODULES = (
     "words", "report", "filters", "totals", "theme", "frames", "drawing", "chart", "charts", "compare", "evidence",
     "viewer", "tables", "main",
@@ -113,7 +115,9 @@ def render_page(
     data = page_data(report, TO_STORAGE)
     paths = [_lane_path(brand.exposures, report.duration_ms) for brand in report.brands]
     strip = film(report.duration_ms, spans, recent)
-    room = settings.page_mb * 1e6 - len(data.encode()) - sum(map(len, paths)) - sum(map(len, strip))
+    colours, figures = swatches(report.looks, report.duration_ms, LANE_UNITS), curves(report, LANE_UNITS)
+    lanes_bytes = SWATCH_BYTES * len(colours) + sum(len(one.path) for one in figures) + sum(map(len, paths))
+    room = settings.page_mb * 1e6 - len(data.encode()) - lanes_bytes - sum(map(len, strip))
     shown = evidence_pictures(
         report.brands, recent, settings.evidence_per_brand, int(room - 4000 * len(paths) - 150_000)
     )
@@ -134,8 +138,8 @@ def render_page(
         units=LANE_UNITS,
         cuts=_marks_path(report.cuts_ms, report.duration_ms),
         said=_said(report),
-        swatches=swatches(report.looks, report.duration_ms, LANE_UNITS),
-        curves=curves(report, LANE_UNITS),
+        swatches=colours,
+        curves=figures,
         objects=[(one, _bars_path(one.spans, report.duration_ms)) for one in report.objects],
         edges=_marks_path([chunk.timeline_start_ms for chunk in report.chunks[1:]], report.duration_ms),
         any_ms=_any_brand_ms(report),
