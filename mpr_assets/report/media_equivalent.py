@@ -38,8 +38,8 @@ def refuse_unknown_placements(card: RateCard, possible: Sequence[str]) -> None:
     unknown = sorted(card.weights.keys() - set(possible))
     if unknown:
         raise BadInput(
-            f"The rate card weighs on what no mark can stand: {', '.join(unknown)}",
-            f"name {', '.join(possible)}, or what compile_report.object_placements names",
+            f"The rate card gives weights to placements that this report cannot have: {', '.join(unknown)}",
+            f"use {', '.join(possible)}, or name others in compile_report.object_placements",
         )
 
 

@@ -69,6 +69,6 @@ def test_a_placement_that_there_is_not_is_refused() -> None:
     refuse_unknown_placements(card, own.possible_placements)
     refuse_unknown_placements(RateCard(currency="EUR", per_30s=10), PlacementSettings().possible_placements)
     with pytest.raises(
-        BadInput, match="no mark can stand: helmet, shoe; name board, shirt, overlay, product, unknown, or"
+        BadInput, match="cannot have: helmet, shoe; use board, shirt, overlay, product, unknown, or name others in"
     ):
         refuse_unknown_placements(card, PlacementSettings().possible_placements)
