@@ -25,12 +25,12 @@ from mpr_assets.overlays import preview_sheet
 from mpr_assets.text.detections import DETECTION_COLUMNS, DETECTION_SCHEMA
 from mpr_resources.cloud.asking import (
     Asker,
-    Label,
     Outcome,
     Plan,
     Question,
 )
 from mpr_resources.cloud.budget import Limit, load_prices, price_of
+from mpr_resources.cloud.paying import Label
 from mpr_resources.cloud.prompt import PROMPT_HASH
 from mpr_resources.cloud.providers import Model, key_of
 from mpr_resources.storage.tables import StageTable, TableHeader

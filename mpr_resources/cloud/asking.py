@@ -13,13 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection
 
 from gpu_service.errors import MprError
-from mpr_resources.cloud import budget, ledger, rates
 from mpr_resources.cloud.answers import (
     AnswerLikeness,
     Answers,
@@ -30,6 +29,15 @@ from mpr_resources.cloud.answers import (
 from mpr_resources.cloud.budget import Limit, Price
 from mpr_resources.cloud.claims import Claims
 from mpr_resources.cloud.old_objects import take_over
+from mpr_resources.cloud.paying import (
+    MINUTE_S,
+    Account,
+    BeyondBudget,
+    Label,
+    Tally,
+    UnsentRequest,
+    retry_wait_s,
+)
 from mpr_resources.cloud.prompt import (
     PROMPT_HASH,
     SCHEMA,
@@ -51,9 +59,7 @@ from mpr_resources.cloud.providers import (
 from mpr_resources.database.connection import Database
 from mpr_resources.storage.store import Storage
 
-FIRST_WAIT_S = 1.0
 POLL_S = 0.3
-MINUTE_S = 60.0
 CLAIM_MARGIN_S = 30.0
 Tracked: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 """Passes on the items, of which there are so many, and tells their progress."""
@@ -102,27 +108,6 @@ class Plan:
     likeness: AnswerLikeness
 
 
-@dataclass(frozen=True)
-class Label:
-    """Whose requests they are, for the ledger."""
-
-    timeline: str
-    stage: str
-    run: str
-
-
-@dataclass
-class Tally:
-    """What a run of questions cost. `known`: answered without a request."""
-
-    requests: int = 0
-    micro_usd: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    known: int = 0
-    retried: int = 0
-
-
 class Asker:
     """Asks. `storage` keeps the answers, `database` claims and money; `environ` has the providers' keys."""
 
@@ -142,12 +127,15 @@ class Asker:
         self._database = database
         self._environ = environ
         self._plan = plan
-        self._limits = limits
-        self._label = label
+        self._account = Account(database, limits, label, plan.requests_per_minute, clock)
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
-        self.tally = Tally()
+
+    @property
+    def tally(self) -> Tally:
+        """What it cost so far."""
+        return self._account.tally
 
     def answer(self, questions: Sequence[Question], tracked: Tracked = lambda items, _: items) -> list[Outcome]:
         """What became of each question, in their order. Answers are kept as they come, whatever happens then.
@@ -216,8 +204,7 @@ class _Round:
         for leader, followers in groups.items():
             answer = self._answers.find(questions[unknown[leader]].look)
             found.update(dict.fromkeys((unknown[one] for one in followers), answer))
-        with self._asker._lock:
-            self._asker.tally.known += len(questions) - len(groups)
+        self._asker._account.count(known=len(questions) - len(groups))
         return [found[number] for number in range(len(questions))]
 
     def _ask_all(self, questions: Sequence[Question], tracked: Tracked) -> None:
@@ -274,9 +261,9 @@ class _Round:
             try:
                 self._send(questions)
                 return
-            except _UnsentRequest:
+            except UnsentRequest:
                 return
-            except _Beyond as error:
+            except BeyondBudget as error:
                 self.beyond = str(error)
                 self._stop.set()
                 return
@@ -293,12 +280,8 @@ class _Round:
             return
 
     def _wait(self, attempt: int, error: failures.ProviderUnavailable) -> None:
-        wait_s = FIRST_WAIT_S * 2.0 ** (attempt - 1) * (0.75 + random.random() / 2)
-        wait_s = max(wait_s, error.retry_after_s or 0.0)
-        if attempt == self._plan.attempts or wait_s > self._plan.longest_wait_s:
-            raise error
-        with self._asker._lock:
-            self._asker.tally.retried += 1
+        wait_s = retry_wait_s(attempt, error, self._plan.attempts, self._plan.longest_wait_s)
+        self._asker._account.count(retried=1)
         self._sleep(wait_s)
 
     def _sleep(self, seconds: float) -> None:
@@ -319,22 +302,23 @@ class _Round:
             texts, pictures, longest = 0, len(questions), 0
         most = self._price.most_micro_usd(texts, pictures, longest)
         provider = self._opened()
-        row = self._reserve(questions, most)
-        started_s, usage, outcome, charged = time.monotonic(), Usage(), ledger.BROKEN_OFF, most
-        try:
+        looks = [question.look for question in questions]
+
+        def still_mine(connection: Connection) -> bool:
+            return self._claims.renew(connection, looks, self._claim_s)
+
+        account = self._asker._account
+        row = account.reserve(self._model, len(questions), most, still_mine, self._paused)
+        with account.settling(row, self._price) as receipt:
             said = provider.ask(ask)
-            usage = said.usage
-            for question, answer in zip(questions, self._read(said.text, len(questions), usage), strict=True):
+            receipt.usage = said.usage
+            for question, answer in zip(questions, self._read(said.text, len(questions), said.usage), strict=True):
                 self._answers.keep(question.look, answer)
-            outcome, charged = ledger.ANSWERED, self._price.micro_usd(usage)
-        except failures.ProviderError as error:
-            outcome, usage = error.outcome, error.usage
-            # What was begun and not finished may be charged all the same: then the reservation stands.
-            charged = most if outcome in ("timeout", "cut") else self._price.micro_usd(usage)
-            raise
-        finally:
-            took_ms = round((time.monotonic() - started_s) * 1000)
-            self._settle(row, usage, outcome, charged, took_ms)
+
+    def _paused(self, seconds: float) -> bool:
+        """Wait; gives whether the round goes on."""
+        self._sleep(seconds)
+        return not self._stop.is_set()
 
     def _read(self, text: str, count: int, usage: Usage) -> list[Answer]:
         try:
@@ -342,96 +326,11 @@ class _Round:
         except ValueError:
             raise failures.unreadable(self._model.provider, usage) from None
 
-    def _reserve(self, questions: Sequence[Question], micro_usd: int) -> ledger.LedgerRow:
-        """Wait until the provider takes one more request, and reserve it at this price; gives its row in the ledger.
-
-        That the claims still stand, the rate, the budget and the row are one transaction: of two who would each send
-        the last request that there is room for, one does.
-        """
-        asker, looks = self._asker, [question.look for question in questions]
-        while True:
-            now_s = asker._clock()
-            row = self._row(round(now_s * 1000), len(questions), micro_usd)
-
-            def write(connection: Connection, now_s: float = now_s, row: ledger.LedgerRow = row) -> bool:
-                if not self._claims.renew(connection, looks, self._claim_s):
-                    raise _UnsentRequest  # held up for so long that another may be asking by now
-                scope = budget.beyond(connection, asker._limits, micro_usd)
-                if scope is not None:
-                    raise _Beyond(scope)
-                if not rates.take(connection, self._model.provider, self._plan.requests_per_minute, now_s):
-                    return False
-                budget.add(connection, self._scopes, 1, micro_usd, row.time_ms)
-                ledger.enter(connection, [row])
-                return True
-
-            if asker._database.write(write):
-                return row
-            self._sleep(MINUTE_S - now_s % MINUTE_S)
-            if self._stop.is_set():
-                raise _UnsentRequest
-
-    @property
-    def _scopes(self) -> list[str]:
-        return [limit.scope for limit in self._asker._limits]
-
-    def _row(self, time_ms: int, crops: int, micro_usd: int) -> ledger.LedgerRow:
-        """Of a request as long as its end is not known."""
-        label = self._asker._label
-        return ledger.LedgerRow(
-            id=ledger.new_id(time_ms),
-            time_ms=time_ms,
-            timeline=label.timeline,
-            stage=label.stage,
-            provider=self._model.provider,
-            model=self._model.model,
-            crops=crops,
-            tokens_in=0,
-            tokens_out=0,
-            tokens_cached=0,
-            micro_usd=micro_usd,
-            milliseconds=0,
-            outcome=ledger.BROKEN_OFF,
-            run=label.run,
-        )
-
-    def _settle(self, reserved: ledger.LedgerRow, usage: Usage, outcome: str, charged: int, took_ms: int) -> None:
-        """Say how a request ended, and what it cost in fact."""
-        asker = self._asker
-        row = replace(
-            reserved,
-            tokens_in=usage.tokens_in,
-            tokens_out=usage.tokens_out,
-            tokens_cached=usage.tokens_cached,
-            micro_usd=charged,
-            milliseconds=took_ms,
-            outcome=outcome,
-        )
-
-        def write(connection: Connection) -> None:
-            budget.add(connection, self._scopes, 0, charged - reserved.micro_usd, row.time_ms)
-            ledger.correct(connection, row)
-
-        asker._database.write(write)
-        with asker._lock:
-            asker.tally.requests += 1
-            asker.tally.micro_usd += charged
-            asker.tally.tokens_in += usage.tokens_in
-            asker.tally.tokens_out += usage.tokens_out
-
     def _opened(self) -> Provider:
         with self._asker._lock:
             if self._provider is None:
                 self._provider = open_provider(self._model.provider, self._asker._environ)
             return self._provider
-
-
-class _UnsentRequest(Exception):
-    """A request was not sent: the round was stopped, or somebody else has the claim meanwhile."""
-
-
-class _Beyond(Exception):
-    """The next request would pass a limit: of this scope."""
 
 
 def _rank(answer: Answer | None) -> tuple[int, float]:

@@ -14,13 +14,13 @@ from gpu_service.pictures import encode_jpeg
 from mpr_resources.cloud.answers import AnswerLikeness, Look
 from mpr_resources.cloud.asking import (
     Asker,
-    Label,
     Outcome,
     Plan,
     Question,
 )
 from mpr_resources.cloud.budget import Limit, Price, Totals, spent
 from mpr_resources.cloud.ledger import LedgerRow
+from mpr_resources.cloud.paying import Label
 from mpr_resources.cloud.prompt import Answer
 from mpr_resources.cloud.providers import Model, failures
 from mpr_resources.database import schema
