@@ -35,17 +35,25 @@ DRAWN_PX = (1200, 160)
 """Width and height of the debug picture."""
 
 
-class SpeechSettings(Settings):
+class HearingSettings(Settings):
     """Which model hears, and what it takes for speech."""
 
-    engine: Engine = Field("faster_whisper", description="recogniser of speech")
     model: str = Field("", max_length=100, description="short name of a model of the inference host")
     language: str = Field(
-        "", max_length=10, pattern=r"^[a-z]*$", description="code of the spoken language, as en; empty: it is detected"
+        "",
+        max_length=20,
+        pattern=r"^([a-z]+(-[A-Za-z0-9]+)*)?$",
+        description="code of the spoken language, as en; empty: it is detected",
     )
     voice_threshold: float = Field(0.5, gt=0, lt=1, description="probability above which sound is taken for a voice")
     min_silence_ms: int = Field(500, ge=0, le=10_000, description="shorter silence does not part speech")
     beams: int = Field(5, ge=1, le=20, description="readings that are weighed at once; fewer are faster and less exact")
+
+
+class SpeechSettings(HearingSettings):
+    """Which engine hears, and how."""
+
+    engine: Engine = Field("faster_whisper", description="recogniser of speech")
 
 
 class Whisper:

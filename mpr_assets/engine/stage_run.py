@@ -18,6 +18,7 @@ from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
 from mpr_assets.engine.settings import SettingsT
 from mpr_assets.timelines.spec import TimelineSpec
 from mpr_resources.brands.brand_file import BrandList, unique
+from mpr_resources.cloud.paying import Label
 from mpr_resources.database.connection import Database
 from mpr_resources.media.sources import Sources
 from mpr_resources.profiles.folder import Profiles
@@ -99,6 +100,11 @@ class StageRun(Generic[SettingsT]):
     @property
     def timeline(self) -> str:
         return self.spec.name
+
+    @property
+    def label(self) -> Label:
+        """Whose requests to cloud providers its are."""
+        return Label(self.timeline, self.stage, self.run_id or self.fingerprint[:16])
 
     @property
     def skipped(self) -> str | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import polars as pl
 from pydantic import Field, field_validator
 
 from gpu_service.pictures import encode_jpeg
+from mpr_assets.engine.paid import PaidSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.escalation.candidates import EscalationSettings, candidates, choose
@@ -29,8 +29,6 @@ from mpr_resources.cloud.asking import (
     Plan,
     Question,
 )
-from mpr_resources.cloud.budget import Limit, load_prices, price_of
-from mpr_resources.cloud.paying import Label
 from mpr_resources.cloud.prompt import PROMPT_HASH
 from mpr_resources.cloud.providers import Model, key_of
 from mpr_resources.storage.tables import StageTable, TableHeader
@@ -44,7 +42,7 @@ SCHEMA = DETECTION_SCHEMA
 SOURCE = "cloud_vlm"
 
 
-class EscalateCloudSettings(EscalationSettings):
+class EscalateCloudSettings(PaidSettings, EscalationSettings):
     """Who is asked, how, and what it may cost."""
 
     models: tuple[str, ...] = Field(
@@ -70,36 +68,9 @@ class EscalateCloudSettings(EscalationSettings):
         1, ge=0, le=2, description="pictures from shortly before or after, where they differ, sent with each crop"
     )
     crops_per_request: int = Field(4, ge=1, le=20, description="crops in one request")
-    requests_in_flight: int = Field(4, ge=1, le=32, description="concurrent requests")
-    requests_per_minute: int = Field(
-        60, ge=1, le=10_000, description="maximum requests per minute to each provider, all runs together"
-    )
-    attempts: int = Field(4, ge=1, le=10, description="maximum attempts of a request before the next provider is tried")
-    timeout_s: float = Field(60.0, gt=0, le=600, description="time limit for a provider's answer, in seconds")
-    longest_wait_s: float = Field(
-        120.0,
-        ge=0,
-        le=3600,
-        description="maximum Retry-After that is waited for, in seconds; beyond it the next provider is tried",
-    )
     max_output_tokens: int = Field(
         4096, ge=100, le=64_000, description="maximum length of an answer, thinking included"
     )
-    max_requests_run: int | None = Field(200, ge=0, description="maximum requests of a run; none: no limit")
-    max_requests_timeline: int | None = Field(
-        None, ge=0, description="maximum requests of a timeline, all runs together"
-    )
-    max_requests_day: int | None = Field(
-        2000, ge=0, description="maximum requests of a day (UTC), all timelines together"
-    )
-    max_usd_run: float | None = Field(1.0, ge=0, description="maximum cost of a run, in USD; none: no limit")
-    max_usd_timeline: float | None = Field(
-        None, ge=0, description="maximum cost of a timeline, all runs together, in USD"
-    )
-    max_usd_day: float | None = Field(
-        10.0, ge=0, description="maximum cost of a day (UTC), all timelines together, in USD"
-    )
-    prices: str = Field("prices/models.yaml", description="price file, relative to the profiles folder")
 
     @field_validator("models")
     @classmethod
@@ -109,18 +80,6 @@ class EscalateCloudSettings(EscalationSettings):
     def without_effect(self) -> dict[str, str]:
         """What is for the next model, where there is none."""
         return {"next_below": "models names one model alone"} if len(self.models) == 1 else {}
-
-    def limits(self, timeline: str, run_id: str, day: str) -> list[Limit]:
-        """The limits, the nearest first."""
-        return [
-            Limit(f"run/{run_id}", self.max_requests_run, _micro(self.max_usd_run)),
-            Limit(f"timeline/{timeline}", self.max_requests_timeline, _micro(self.max_usd_timeline)),
-            Limit(f"day/{day}", self.max_requests_day, _micro(self.max_usd_day)),
-        ]
-
-
-def _micro(usd: float | None) -> int | None:
-    return None if usd is None else round(usd * 1_000_000)
 
 
 def questions(shown: Iterable[CropView]) -> list[Question]:
@@ -135,13 +94,11 @@ def asker(run: StageRun[EscalateCloudSettings], environ: Mapping[str, str]) -> A
         BadInput: a key is not set, or the file of prices lacks a model.
     """
     settings = run.settings
-    where = run.profiles.folder / settings.prices
     models = [Model.parse(one) for one in settings.models]
     for model in models:
         key_of(model.provider, environ)
-    prices = load_prices(where)
     plan = Plan(
-        models=[(model, price_of(prices, model, where)) for model in models],
+        models=settings.priced(models, run.profiles.folder),
         next_below=settings.next_below,
         crops_per_request=settings.crops_per_request,
         in_flight=settings.requests_in_flight,
@@ -152,9 +109,8 @@ def asker(run: StageRun[EscalateCloudSettings], environ: Mapping[str, str]) -> A
         requests_per_minute=settings.requests_per_minute,
         likeness=settings.likeness,
     )
-    run_id = run.run_id or run.fingerprint[:16]
-    limits = settings.limits(run.timeline, run_id, datetime.now(UTC).strftime("%Y-%m-%d"))
-    return Asker(run.storage, run.database, environ, plan, limits, Label(run.timeline, run.stage, run_id))
+    label = run.label
+    return Asker(run.storage, run.database, environ, plan, settings.limits(label), label)
 
 
 def _all_asked(run: StageRun[EscalateCloudSettings], _header: TableHeader) -> bool:

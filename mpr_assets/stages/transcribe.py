@@ -1,28 +1,36 @@
 """The `transcribe` stage: what is said in the chunks' sound, word by word, on the timeline's clock.
 
-Sound is decoded in `mpr_resources.media.sound` and heard by the routine `transcribe`, in pieces that reach into one
-another, so that no word is cut. Which of the words name a brand is for `match_speech` to find.
+Sound is decoded in `mpr_resources.media.sound` and heard by the routine `transcribe`, or by cloud providers through
+`mpr_resources.cloud.hearing`, in pieces that reach into one another, so that no word is cut. Which of the words name a
+brand is for `match_speech` to find.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal, TypeAlias
 
 import polars as pl
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from gpu_service.errors import PermanentError
 from gpu_service.routines import Inference
-from gpu_service.routines.transcribe import TRANSCRIBE, SpeechSettings
-from gpu_service.sound import Sound
+from gpu_service.routines.transcribe import TRANSCRIBE, HearingSettings, SpeechSettings
+from gpu_service.sound import Samples, Sound
 from gpu_service.wire import TranscribeAnswer, TranscribeItem
+from mpr_assets.engine.paid import PaidSettings
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.report.source_names import source_names
 from mpr_assets.timelines.chunks import stream_place
 from mpr_assets.timelines.spec import ChunkSpec
+from mpr_resources.cloud.hearing import LONGEST_MS, HeardSound, Hearer, HearingPlan
+from mpr_resources.cloud.providers import Model
 from mpr_resources.media.fenced_reading import has_sound, pieces
 from mpr_resources.media.sound import SoundSpan, count_pieces
 from mpr_resources.storage.tables import NamedRow, StageTable
@@ -43,21 +51,52 @@ SCHEMA = {
 }
 
 
-class TranscribeSettings(SpeechSettings, StageSettings):
+Engine: TypeAlias = Literal["faster_whisper", "google_speech"]
+
+
+class TranscribeSettings(HearingSettings, PaidSettings, StageSettings):
     """Which track is heard, by which model."""
 
     enabled: bool = Field(False, description="true: speech is transcribed, and brands are looked for in it")
+    engine: Engine = Field(
+        "faster_whisper", description="recogniser of speech; google_speech is paid for, and needs a language"
+    )
+    cloud_models: tuple[str, ...] = Field(
+        ("google_speech/latest_long",),
+        min_length=1,
+        max_length=8,
+        description="PROVIDER/MODEL of google_speech, tried in this order; what none of them hears, model does if set",
+    )
     track: int = Field(0, ge=0, le=100, description="number of the sound track among those of the file, from 0")
     hotwords: bool = Field(
         False, description="true: the model is told the names of the brand list, and hears them more often"
     )
     allow_damage: bool = Field(False, description="true: sound that cannot be decoded counts as silence")
 
+    @field_validator("cloud_models")
+    @classmethod
+    def _are_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(Model.parse(one, hears=True)) for one in models)
+
     @model_validator(mode="after")
-    def _has_a_model(self) -> TranscribeSettings:
-        if self.enabled and not self.model:
+    def _can_hear(self) -> TranscribeSettings:
+        if self.enabled and self.engine == "faster_whisper" and not self.model:
             raise ValueError("enabled needs a model; set model to the name of one that the inference host knows")
+        if self.enabled and self.engine == "google_speech" and not self.language:
+            raise ValueError("engine google_speech needs a language; set it with its region, as en-GB")
         return self
+
+    def without_effect(self) -> dict[str, str]:
+        """What is for the other engine."""
+        if self.engine == "faster_whisper":
+            return dict.fromkeys(["cloud_models", *PaidSettings.model_fields], "engine is faster_whisper")
+        return {} if self.model else {"beams": "no model is set"}
+
+    @property
+    def of_host(self) -> SpeechSettings:
+        """What the routine is told. Whisper knows languages without regions."""
+        same = {name: getattr(self, name) for name in HearingSettings.model_fields}
+        return SpeechSettings(**{**same, "language": self.language.partition("-")[0]})
 
 
 @dataclass(frozen=True)
@@ -110,22 +149,85 @@ def _span(run: StageRun[TranscribeSettings], chunk: NamedRow) -> SoundSpan:
     )
 
 
+Pieces: TypeAlias = Iterator[tuple[tuple[int, int], Samples]]
+"""Pieces of sound, each with its chunk and its start there, ms."""
+
+
+def _pieces(spans: Sequence[tuple[int, SoundSpan]], piece_ms: int) -> Pieces:
+    for number, span in spans:
+        for start_ms, samples in pieces(span, piece_ms, OVERLAP_MS):
+            yield (number, start_ms), samples
+
+
 def _heard(
-    spans: Sequence[tuple[int, SoundSpan]], inference: Inference, settings: TranscribeSettings, item: TranscribeItem
+    sounds: Pieces, inference: Inference, settings: SpeechSettings, item: TranscribeItem
 ) -> Iterator[HeardPiece]:
-    """The pieces of each chunk, in the order of time."""
-    sounds = (
-        ((number, start_ms), Sound(samples=samples), item)
-        for number, span in spans
-        for start_ms, samples in pieces(span, PIECE_MS, OVERLAP_MS)
-    )
-    for (number, start_ms), answer in inference.map(TRANSCRIBE, sounds, settings):
+    """The pieces in their order, heard by the routine."""
+    given = ((key, Sound(samples=samples), item) for key, samples in sounds)
+    for (number, start_ms), answer in inference.map(TRANSCRIBE, given, settings):
         yield HeardPiece(number, start_ms, answer)
 
 
+def _hearer(run: StageRun[TranscribeSettings], names: Sequence[str], environ: Mapping[str, str]) -> Hearer:
+    settings = run.settings
+    plan = HearingPlan(
+        models=settings.priced([Model.parse(one, hears=True) for one in settings.cloud_models], run.profiles.folder),
+        language=settings.language,
+        phrases=tuple(names),
+        in_flight=settings.requests_in_flight,
+        attempts=settings.attempts,
+        timeout_s=settings.timeout_s,
+        longest_wait_s=settings.longest_wait_s,
+        requests_per_minute=settings.requests_per_minute,
+        voice_threshold=settings.voice_threshold,
+        min_silence_ms=settings.min_silence_ms,
+    )
+    return Hearer(run.storage, run.database, environ, plan, settings.limits(run.label), run.label)
+
+
+@dataclass
+class _Elsewhere:
+    """Pieces that providers did not hear, by why; another engine did."""
+
+    inference: Inference
+    settings: SpeechSettings
+    item: TranscribeItem
+    pieces: Counter[str]
+
+    def hear(self, hearer: Hearer, sounds: Pieces) -> Iterator[HeardPiece]:
+        """The pieces in their order, heard by providers, and by the routine where they do not.
+
+        Raises:
+            ProviderUnavailable, PermanentError: a piece is heard by none of them, and no model is set for it.
+        """
+        for (number, start_ms), samples, found in hearer.hear(sounds):
+            answer = found.answer
+            if answer is None:
+                if not self.settings.model:
+                    raise _unheard(hearer, found)
+                self.pieces[found.why] += 1
+                [(_, answer)] = self.inference.map(
+                    TRANSCRIBE, [(number, Sound(samples=samples), self.item)], self.settings
+                )
+            yield HeardPiece(number, start_ms, answer)
+
+
+def _unheard(hearer: Hearer, found: HeardSound) -> Exception:
+    if found.why == "unavailable" and hearer.trouble is not None:
+        return hearer.trouble
+    return PermanentError(
+        f"The budget of {hearer.beyond} is spent before all of the sound is heard",
+        "what is heard is kept: raise transcribe's max_usd_… or max_requests_…, or set model to a Whisper model that "
+        "hears the rest",
+    )
+
+
 def _outside(run: StageRun[TranscribeSettings]) -> dict[str, str]:
-    model = {"model": run.inference.identity(TRANSCRIBE, run.settings)}
-    return model | ({"brands": run.brand_list().version} if run.settings.hotwords else {})
+    settings = run.settings
+    named = {"brands": run.brand_list().version} if settings.hotwords else {}
+    cloud = list(settings.cloud_models) if settings.engine == "google_speech" else []
+    host = [run.inference.identity(TRANSCRIBE, settings.of_host)] if settings.model else []
+    return {"model": ", ".join(cloud + host), **named}
 
 
 @declare_stage(
@@ -158,10 +260,44 @@ def stage(run: StageRun[TranscribeSettings], timeline: StageTable) -> Result:
             silent.append(f"{shown[chunk['source']]} has no sound: nothing is heard in chunk {chunk['chunk']}.")
     if not spans:
         return Result(pl.DataFrame(schema=SCHEMA), nothing_to_do=" ".join(silent))
-    names = ", ".join(brand.name for brand in run.brand_list().brands) if run.settings.hotwords else ""
-    heard = _heard(spans, run.inference, run.settings, TranscribeItem(hotwords=names[:5000]))
-    total = sum(count_pieces(span, PIECE_MS, OVERLAP_MS) for _, span in spans)
-    words = transcript(run.tracked(heard, total, "minutes"), timeline.rows)
-    for said in silent:
+    names = [brand.name for brand in run.brand_list().brands] if run.settings.hotwords else []
+    item = TranscribeItem(hotwords=", ".join(names)[:5000])
+    notes = silent
+    counts: dict[str, int | float] = {"words": 0, "chunks_with_sound": len(spans)}
+    if run.settings.engine == "google_speech":
+        elsewhere = _Elsewhere(run.inference, run.settings.of_host, item, Counter())
+        hearer = _hearer(run, names, os.environ)
+        words = _words(run, spans, timeline, LONGEST_MS, lambda sounds: elsewhere.hear(hearer, sounds))
+        notes = [*silent, *_told(elsewhere.pieces, hearer, run.settings.model)]
+        tally = hearer.tally
+        counts |= {
+            "requests": tally.requests,
+            "requests_retried": tally.retried,
+            "answers_known": tally.known,
+            "seconds_paid": tally.tokens_in,
+            "usd": tally.micro_usd / 1_000_000,
+            **{f"pieces_left_by_{why}": number for why, number in sorted(elsewhere.pieces.items())},
+        }
+    else:
+        settings = run.settings.of_host
+        words = _words(run, spans, timeline, PIECE_MS, lambda sounds: _heard(sounds, run.inference, settings, item))
+    for said in notes:
         run.log(said)
-    return Result(words, {"words": words.height, "chunks_with_sound": len(spans)}, notes=tuple(silent))
+    return Result(words, counts | {"words": words.height}, notes=tuple(notes))
+
+
+def _words(
+    run: StageRun[TranscribeSettings],
+    spans: Sequence[tuple[int, SoundSpan]],
+    timeline: StageTable,
+    piece_ms: int,
+    hear: Callable[[Pieces], Iterator[HeardPiece]],
+) -> pl.DataFrame:
+    total = sum(count_pieces(span, piece_ms, OVERLAP_MS) for _, span in spans)
+    return transcript(run.tracked(hear(_pieces(spans, piece_ms)), total, "minutes"), timeline.rows)
+
+
+def _told(left: Mapping[str, int], hearer: Hearer, model: str) -> Iterator[str]:
+    reasons = {"budget": f"the budget of {hearer.beyond} is spent", "unavailable": str(hearer.trouble).rstrip(".")}
+    for why, number in sorted(left.items()):
+        yield f"{number} piece{'' if number == 1 else 's'} of sound, heard by {model}: {reasons[why]}."

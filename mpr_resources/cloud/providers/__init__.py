@@ -1,4 +1,4 @@
-"""Cloud providers of vision-language models: one file each, that speaks to it through its vendor's own SDK.
+"""Cloud providers, of vision-language models and of speech: one file each, that speaks through its vendor's own SDK.
 
 What belongs here: the request and the reply that they have in common, and opening one by its name. Not here: what is
 asked, which provider when, what it may cost (`mpr_resources.cloud.asking`), and what went wrong (`failures`).
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from gpu_service.errors import BadInput
+from gpu_service.sound import Samples
+from gpu_service.wire import SpokenWord
 
 PROVIDERS = {
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
@@ -19,6 +21,7 @@ PROVIDERS = {
     "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
     "groq": ("GROQ_API_KEY", "GROQ_BASE_URL"),
     "cloud_vision": ("GOOGLE_VISION_API_KEY", "GOOGLE_VISION_BASE_URL"),
+    "google_speech": ("GOOGLE_SPEECH_API_KEY", "GOOGLE_SPEECH_BASE_URL"),
 }
 """By name: the environment variables of its key and of its address. Without the second it is the vendor's own."""
 WORDLESS = frozenset({"cloud_vision"})
@@ -79,6 +82,53 @@ class Provider(Protocol):
         ...
 
 
+HEARERS = frozenset({"google_speech"})
+"""Those of speech; all others are shown pictures."""
+
+
+@dataclass(frozen=True)
+class SpeechRequest:
+    """One piece of sound to be heard.
+
+    Attributes:
+        model: as the provider names it.
+        samples: as `gpu_service.sound` has them, no longer than the provider takes at once.
+        language: code of the spoken language, as en-GB.
+        phrases: names that are likely to be said.
+        timeout_s: for the provider to answer.
+    """
+
+    model: str
+    samples: Samples = field(repr=False)
+    language: str
+    phrases: tuple[str, ...]
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class HeardSpeech:
+    """What was heard, on the clock of the sound that was sent. A second that is paid for stands for a token."""
+
+    words: tuple[SpokenWord, ...]
+    usage: Usage
+
+
+class SpeechProvider(Protocol):
+    """A provider that hears. A request is sent once. Thread-safe."""
+
+    def hear(self, ask: SpeechRequest) -> HeardSpeech:
+        """Send one piece of sound and wait for its words.
+
+        Raises:
+            ProviderError: there are none; see `failures`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
 @dataclass(frozen=True)
 class Model:
     """A provider and one of its models, written `provider/model`."""
@@ -87,15 +137,19 @@ class Model:
     model: str
 
     @classmethod
-    def parse(cls, text: str) -> Model:
+    def parse(cls, text: str, *, hears: bool = False) -> Model:
         """`anthropic/claude-haiku-5-5` as a model. What follows the first slash is the model's name.
+
+        Args:
+            hears: whether it is one of speech, or of pictures.
 
         Raises:
             ValueError: it is not of that form, or of a provider that is not known.
         """
         provider, _, model = text.partition("/")
-        if provider not in PROVIDERS or not model.strip():
-            raise ValueError(f"{text!r} is not a model; write PROVIDER/MODEL with one of {', '.join(PROVIDERS)}")
+        known = [name for name in PROVIDERS if (name in HEARERS) == hears]
+        if provider not in known or not model.strip():
+            raise ValueError(f"{text!r} is not a model; write PROVIDER/MODEL with one of {', '.join(known)}")
         return cls(provider, model.strip())
 
     def __str__(self) -> str:
@@ -118,14 +172,24 @@ def key_of(provider: str, environ: Mapping[str, str]) -> str:
 
 
 def open_provider(provider: str, environ: Mapping[str, str]) -> Provider:
-    """The provider with its key and address from the environment.
+    """A provider of pictures' models with its key and address from the environment.
 
     Raises:
         BadInput: the key is not set or the address is no URL. MissingEngine: its SDK is not installed.
     """
+    opened: Provider = _opened(provider, environ)
+    return opened
+
+
+def open_hearer(provider: str, environ: Mapping[str, str]) -> SpeechProvider:
+    """As `open_provider`, one of speech."""
+    opened: SpeechProvider = _opened(provider, environ)
+    return opened
+
+
+def _opened(provider: str, environ: Mapping[str, str]) -> Any:
     key, variable = key_of(provider, environ), PROVIDERS[provider][1]
     base_url = environ.get(variable, "").strip() or None
     if base_url is not None and not base_url.startswith(("http://", "https://")):
         raise BadInput(f"{variable} is not a URL", f"write it like https://gateway.example/{provider}, or unset it")
-    opened: Provider = import_module(f"mpr_resources.cloud.providers.{provider}").open_(key, base_url)
-    return opened
+    return import_module(f"mpr_resources.cloud.providers.{provider}").open_(key, base_url)
