@@ -63,7 +63,7 @@ class CloudServer:
 
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
         body = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
-        request = _request(handler.path, {k.lower(): v for k, v in handler.headers.items()}, body)
+        request = as_request(handler.path, {k.lower(): v for k, v in handler.headers.items()}, body)
         with self.lock:
             self.requests.append(request)
             number = len(self.requests)
@@ -108,7 +108,7 @@ class CloudServer:
         return 200, {}, ENVELOPES[request.provider](text, fault)
 
 
-def _request(path: str, headers: dict[str, str], body: dict[str, Any]) -> Request:
+def as_request(path: str, headers: dict[str, str], body: dict[str, Any]) -> Request:
     if path == "/v1/messages":
         provider, content = "anthropic", body["messages"][0]["content"]
         parts = [p.get("text") or base64.b64decode(p["source"]["data"]) for p in content]

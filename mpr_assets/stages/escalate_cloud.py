@@ -68,6 +68,13 @@ class EscalateCloudSettings(PaidSettings, EscalationSettings):
         1, ge=0, le=2, description="pictures from shortly before or after, where they differ, sent with each crop"
     )
     crops_per_request: int = Field(4, ge=1, le=20, description="crops in one request")
+    wait_hours: float = Field(
+        0.0,
+        ge=0,
+        le=168,
+        description="more than 0: anthropic, openai and groq are asked in batches at half the price, and waited for so "
+        "long; what is not answered by then is kept by the next run",
+    )
     max_output_tokens: int = Field(
         4096, ge=100, le=64_000, description="maximum length of an answer, thinking included"
     )
@@ -108,14 +115,15 @@ def asker(run: StageRun[EscalateCloudSettings], environ: Mapping[str, str]) -> A
         max_output_tokens=settings.max_output_tokens,
         requests_per_minute=settings.requests_per_minute,
         likeness=settings.likeness,
+        wait_s=settings.wait_hours * 3600,
     )
     label = run.label
     return Asker(run.storage, run.database, environ, plan, settings.limits(label), label)
 
 
 def _all_asked(run: StageRun[EscalateCloudSettings], _header: TableHeader) -> bool:
-    """Whether nothing waits for another day's budget."""
-    return not run.stored(run.stage).rows["reason"].eq("budget").any()
+    """Whether nothing waits for another day's budget, or for a batch."""
+    return not run.stored(run.stage).rows["reason"].is_in(["budget", "late"]).any()
 
 
 @declare_stage(
@@ -182,6 +190,8 @@ def _counts(found: pl.DataFrame, given: list[Outcome], asking: Asker) -> dict[st
         "requests_retried": tally.retried,
         "answers_known": tally.known,
         "beyond_budget": sum(one.why == "budget" for one in given),
+        "waiting_in_batches": sum(one.why == "late" for one in given),
+        **{f"batch_requests_{how}": number for how, number in sorted(asking.batch_failures.items())},
         "tokens_in": tally.tokens_in,
         "tokens_out": tally.tokens_out,
         "usd": tally.micro_usd / 1_000_000,

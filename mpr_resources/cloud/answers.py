@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -137,6 +138,22 @@ def family_of(model: str, prompt_hash: str) -> str:
     return hash_of([model, prompt_hash])[:16]
 
 
+class Answered(Protocol):
+    """A crop that an answer is kept for: a `Look`, or what a batch knows of one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def phash(self) -> int: ...
+
+    @property
+    def aspect(self) -> float: ...
+
+    @property
+    def thumbnail(self) -> bytes: ...
+
+
 class Answers:
     """The answers of one family. Thread-safe."""
 
@@ -159,7 +176,7 @@ class Answers:
                 return kept.answer
         return None
 
-    def keep(self, look: Look, answer: Answer) -> None:
+    def keep(self, look: Answered, answer: Answer) -> None:
         """Keep the answer, for good."""
         kept = _AnswerRecord(answer=answer, thumbnail=look.thumbnail, aspect=look.aspect)
         self._storage.put(f"{self._answers}/{look.name}.json", kept.model_dump_json().encode())

@@ -10,11 +10,12 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from sqlalchemy import Connection
 
@@ -26,6 +27,7 @@ from mpr_resources.cloud.answers import (
     alike,
     family_of,
 )
+from mpr_resources.cloud.batches import Batches, BatchProvider
 from mpr_resources.cloud.budget import Limit, Price
 from mpr_resources.cloud.claims import Claims
 from mpr_resources.cloud.old_objects import take_over
@@ -47,6 +49,7 @@ from mpr_resources.cloud.prompt import (
     read_answers,
 )
 from mpr_resources.cloud.providers import (
+    BATCHERS,
     WORDLESS,
     Model,
     Provider,
@@ -94,6 +97,7 @@ class Plan:
         models: asked in this order, with their prices.
         next_below: an answer that is "unknown" or less sure than this goes to the next model.
         longest_wait_s: a provider that wants to be left alone for longer is taken for unavailable.
+        wait_s: how long an answer may take; 0: it is wanted at once. Else providers that have batches are asked so.
     """
 
     models: Sequence[tuple[Model, Price]]
@@ -106,6 +110,7 @@ class Plan:
     max_output_tokens: int
     requests_per_minute: int
     likeness: AnswerLikeness
+    wait_s: float = 0.0
 
 
 class Asker:
@@ -131,6 +136,8 @@ class Asker:
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
+        self.batch_failures: Counter[str] = Counter()
+        """Requests of batches that ended without an answer, by how."""
 
     @property
     def tally(self) -> Tally:
@@ -160,9 +167,13 @@ class Asker:
             for number, answer in zip(open_, answers, strict=True):
                 if answer is not None and _rank(answer) > _rank(given[number].answer):
                     given[number] = Outcome(answer, str(model))
-                elif answer is None and round_.beyond and given[number].answer is None:
-                    given[number] = Outcome(why="budget")
-            open_ = [number for number in open_ if not self._is_enough(given[number].answer)]
+                elif answer is None and given[number].answer is None:
+                    late = questions[number].look.name in round_.late
+                    given[number] = Outcome(why="late" if late else "budget" if round_.beyond else given[number].why)
+            self.batch_failures += round_.batch_failures
+            open_ = [
+                number for number in open_ if not self._is_enough(given[number].answer) and given[number].why != "late"
+            ]
         if trouble is not None and any(one.answer is None and not one.why for one in given):
             raise trouble
         return given
@@ -188,8 +199,11 @@ class _Round:
         self._claims = Claims(asker._database, family, self._plan.likeness, clock=asker._clock)
         self._provider: Provider | None = None
         self._stop = threading.Event()
+        self._family = family
         self.unavailable: failures.ProviderError | None = None
         self.beyond = ""
+        self.late: set[str] = set()
+        self.batch_failures: Counter[str] = Counter()
 
     def answer(self, questions: Sequence[Question], tracked: Tracked) -> list[Answer | None]:
         """An answer to each question; None where there is none."""
@@ -209,9 +223,10 @@ class _Round:
 
     def _ask_all(self, questions: Sequence[Question], tracked: Tracked) -> None:
         """Ask until each is answered, by us or by another run, or the round is stopped."""
-        open_ = list(questions)
+        open_, size = list(questions), self._plan.crops_per_request
+        if open_ and self._plan.wait_s and self._model.provider in BATCHERS:
+            open_, size = self._by_batch(open_), 1
         while open_ and not self._stop.is_set():
-            size = self._plan.crops_per_request
             batches = [open_[start : start + size] for start in range(0, len(open_), size)]
             with ThreadPoolExecutor(self._plan.in_flight) as pool:
                 try:
@@ -225,6 +240,60 @@ class _Round:
             open_ = [question for question in open_ if self._answers.find(question.look) is None]
             if open_ and not self._stop.is_set():
                 self._sleep(POLL_S * (0.5 + random.random()))
+
+    def _by_batch(self, questions: Sequence[Question]) -> list[Question]:
+        """Have a batch answer what none holds already, and wait for it; gives what is then to be asked singly."""
+        provider = cast(BatchProvider, self._opened())
+        batches = Batches(
+            self._asker._storage, self._family, self._answers, self._asker._account, provider, self._model
+        )
+        looks = [question.look for question in questions]
+        own = {look.name for look in self._claims.claim(looks, self._claim_s)}
+        mine = [question for question in questions if question.look.name in own]
+        try:
+            self._answers.refresh()  # another may have sent or finished between our look and our claim
+            sent = {look.name for look in batches.pending(looks)}
+            unsent = [q for q in mine if q.look.name not in sent and self._answers.find(q.look) is None]
+            self._send_batch(batches, unsent)
+        except UnsentRequest:
+            return []
+        except failures.ProviderUnavailable as error:
+            self.unavailable = error
+            self._stop.set()
+            return []
+        finally:
+            with suppress(MprError):
+                self._claims.release(question.look for question in mine)
+        try:
+            batches.wait(looks, self._plan.wait_s, self._paused)
+        except failures.ProviderUnavailable as error:
+            self.unavailable = error
+            self._stop.set()
+        self._answers.refresh()
+        self.late, self.batch_failures = batches.tally.late, batches.tally.failed
+        unanswered = [question for question in questions if self._answers.find(question.look) is None]
+        if any(question.look.name not in self.late | batches.tally.singly for question in unanswered):
+            failed = ", ".join(f"{number} {how}" for how, number in sorted(self.batch_failures.items()))
+            if failed and self.unavailable is None:
+                self.unavailable = failures.not_in_batch(self._model.provider, failed)
+        return [question for question in unanswered if question.look.name in batches.tally.singly]
+
+    def _send_batch(self, batches: Batches, questions: Sequence[Question]) -> None:
+        """Reserve and send, as far as there is money."""
+        size, price = self._plan.crops_per_request, self._price.in_batch()
+        groups = [questions[start : start + size] for start in range(0, len(questions), size)]
+        asks = [self._request(group) for group in groups]
+        looks = [question.look for question in questions]
+
+        def still_mine(connection: Connection) -> bool:
+            return self._claims.renew(connection, looks, self._claim_s)
+
+        wanted = [(len(group), self._most(group, ask, price)) for group, ask in zip(groups, asks, strict=True)]
+        rows = self._asker._account.reserve_waiting(self._model, wanted, still_mine) if groups else []
+        if len(rows) < len(groups):
+            self.beyond = "budget"
+        sent = [([question.look for question in group], ask) for group, ask in zip(groups, asks, strict=True)]
+        batches.send(sent[: len(rows)], rows, price)
 
     def _batch(self, batch: Sequence[Question]) -> None:
         """Ask those of a batch that nobody else is asking and that are still not known."""
@@ -293,14 +362,8 @@ class _Round:
 
     def _send(self, questions: Sequence[Question]) -> None:
         """One request: reserved before; after it first its answers are kept, then it is settled."""
-        shown = parts([(question.picture, question.context) for question in questions])
-        longest = self._plan.max_output_tokens
-        ask = Request(self._model.model, SYSTEM, shown, SCHEMA, longest, self._plan.timeout_s)
-        texts = len(SYSTEM) + len(str(SCHEMA)) + sum(len(part) for part in shown if isinstance(part, str))
-        pictures = sum(isinstance(part, bytes) for part in shown)
-        if self._model.provider in WORDLESS:  # and context is not sent to it
-            texts, pictures, longest = 0, len(questions), 0
-        most = self._price.most_micro_usd(texts, pictures, longest)
+        ask = self._request(questions)
+        most = self._most(questions, ask, self._price)
         provider = self._opened()
         looks = [question.look for question in questions]
 
@@ -314,6 +377,18 @@ class _Round:
             receipt.usage = said.usage
             for question, answer in zip(questions, self._read(said.text, len(questions), said.usage), strict=True):
                 self._answers.keep(question.look, answer)
+
+    def _request(self, questions: Sequence[Question]) -> Request:
+        shown = parts([(question.picture, question.context) for question in questions])
+        return Request(self._model.model, SYSTEM, shown, SCHEMA, self._plan.max_output_tokens, self._plan.timeout_s)
+
+    def _most(self, questions: Sequence[Question], ask: Request, price: Price) -> int:
+        """What the request costs at most."""
+        if self._model.provider in WORDLESS:  # and context is not sent to it
+            return price.most_micro_usd(0, len(questions), 0)
+        texts = len(SYSTEM) + len(str(SCHEMA)) + sum(len(part) for part in ask.parts if isinstance(part, str))
+        pictures = sum(isinstance(part, bytes) for part in ask.parts)
+        return price.most_micro_usd(texts, pictures, ask.max_output_tokens)
 
     def _paused(self, seconds: float) -> bool:
         """Wait; gives whether the round goes on."""

@@ -43,6 +43,11 @@ class Price(Settings):
         fresh = usage.tokens_in - usage.tokens_cached
         return math.ceil(fresh * self.input + usage.tokens_cached * cached + usage.tokens_out * self.output)
 
+    def in_batch(self) -> Price:
+        """The price of what may wait: half, at every provider that has batches."""
+        cached = None if self.cached is None else self.cached / 2
+        return self.model_copy(update={"input": self.input / 2, "output": self.output / 2, "cached": cached})
+
     def most_micro_usd(self, texts: int, pictures: int, max_output_tokens: int) -> int:
         """What a request costs at most. `texts`: characters, a token each at worst."""
         return self.micro_usd(Usage(texts + pictures * self.picture_tokens, max_output_tokens))

@@ -22,7 +22,7 @@ from mpr_resources.database.connection import Database
 from mpr_resources.database.schema import claim as table
 
 
-class Claimed(Protocol):
+class ClaimSubject(Protocol):
     """What is claimed: a crop as a `Look`, or a sound, whose name says all."""
 
     @property
@@ -35,7 +35,7 @@ class Claimed(Protocol):
     def thumbnail(self) -> bytes: ...
 
 
-C = TypeVar("C", bound=Claimed)
+C = TypeVar("C", bound=ClaimSubject)
 
 
 class Claims:
@@ -69,7 +69,7 @@ class Claims:
 
         return self._database.write(write)
 
-    def renew(self, connection: Connection, looks: Sequence[Claimed], seconds: float) -> bool:
+    def renew(self, connection: Connection, looks: Sequence[ClaimSubject], seconds: float) -> bool:
         """Hold all of the caller's claims for so long from now. Gives whether those of these crops still stand."""
         own = table.c.owner == self._owner
         connection.execute(update(table).where(own).values(until_ms=self._now_ms() + round(seconds * 1000)))
@@ -77,7 +77,7 @@ class Claims:
         held = select(func.count()).select_from(table).where(own, table.c.name.in_(names))
         return connection.execute(held).scalar_one() == len(names)
 
-    def release(self, looks: Iterable[Claimed]) -> None:
+    def release(self, looks: Iterable[ClaimSubject]) -> None:
         """The caller asks no more about these crops."""
         dropped = list(looks)
         if dropped:
@@ -93,7 +93,7 @@ class Claims:
             connection.execute(delete(table).where(*of_others, table.c.host == host, table.c.pid.in_(dead)))
         return [row for row in found if row.host != host or row.pid not in dead]
 
-    def _near(self, look: Claimed, other: Row[Any]) -> bool:
+    def _near(self, look: ClaimSubject, other: Row[Any]) -> bool:
         if other.name == look.name:
             return True
         if self._likeness is None or not isinstance(look, Look):
@@ -101,11 +101,11 @@ class Claims:
         near = hash_distance(other.name, look) <= self._likeness.max_phash_distance
         return near and look.like(other.thumbnail, other.aspect, self._likeness)
 
-    def _drop(self, connection: Connection, looks: Sequence[Claimed]) -> None:
+    def _drop(self, connection: Connection, looks: Sequence[ClaimSubject]) -> None:
         names = [look.name for look in looks]
         connection.execute(delete(table).where(table.c.owner == self._owner, table.c.name.in_(names)))
 
-    def _row(self, look: Claimed, seconds: float) -> dict[str, object]:
+    def _row(self, look: ClaimSubject, seconds: float) -> dict[str, object]:
         return {
             "family": self._family,
             "name": look.name,

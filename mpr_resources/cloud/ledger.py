@@ -20,6 +20,8 @@ from mpr_resources.database.schema import ledger_row as table
 
 BROKEN_OFF = "broken_off"
 ANSWERED = "answered"
+WAITING = "waiting"
+"""In a batch that its provider answers when it has time."""
 DAY_MS = 86_400_000
 By: TypeAlias = Literal["provider", "timeline", "day"]
 
@@ -77,6 +79,12 @@ def enter(connection: Connection, rows: Iterable[LedgerRow]) -> None:
         connection.execute(insert(table), values)
 
 
+def is_waiting(connection: Connection, row_id: str) -> bool:
+    """Whether the row is of a request in a batch that nobody has settled yet."""
+    outcome = connection.execute(select(table.c.outcome).where(table.c.id == row_id)).scalar_one_or_none()
+    return outcome == WAITING
+
+
 def correct(connection: Connection, row: LedgerRow) -> None:
     """Put the row in the place of the one that has its id."""
     connection.execute(update(table).where(table.c.id == row.id).values(asdict(row)))
@@ -101,7 +109,11 @@ def _grouped(connection: Connection, by: By) -> list[tuple[object, ...]]:
         "day": table.c.time_ms // DAY_MS,
     }
     columns = (table.c.crops, table.c.tokens_in, table.c.tokens_out, table.c.tokens_cached, table.c.micro_usd)
-    figures = (func.count(), func.sum(case((table.c.outcome != ANSWERED, 1), else_=0)), *map(func.sum, columns))
+    figures = (
+        func.count(),
+        func.sum(case((table.c.outcome.in_([ANSWERED, WAITING]), 0), else_=1)),
+        *map(func.sum, columns),
+    )
     key = keys[by].label("of")
     rows = connection.execute(select(key, *figures).group_by(key)).all()
     return [(_day(row[0]) if by == "day" else row[0], *map(int, row[1:])) for row in rows]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
@@ -129,6 +130,39 @@ class Account:
             if not pause(MINUTE_S - now_s % MINUTE_S):
                 raise UnsentRequest
 
+    def reserve_waiting(
+        self, model: Model, requests: Sequence[tuple[int, int]], still_mine: Callable[[Connection], bool]
+    ) -> list[LedgerRow]:
+        """Reserve requests of a batch, as far as there is room for them; gives the rows of those from the first on.
+
+        Args:
+            requests: crops and price of each.
+            still_mine: as in `reserve`.
+
+        Raises:
+            UnsentRequest: a claim is lost.
+        """
+
+        def write(connection: Connection) -> list[LedgerRow]:
+            if not still_mine(connection):
+                raise UnsentRequest
+            rows: list[LedgerRow] = []
+            for crops, micro_usd in requests:
+                if budget.beyond(connection, self._limits, micro_usd) is not None:
+                    break
+                row = replace(self._row(model, round(self._clock() * 1000), crops, micro_usd), outcome=ledger.WAITING)
+                budget.add(connection, self._scopes, 1, micro_usd, row.time_ms)
+                ledger.enter(connection, [row])
+                rows.append(row)
+            return rows
+
+        return self._database.write(write)
+
+    def settle_waiting(self, reserved: LedgerRow, usage: Usage, outcome: str, charged: int) -> bool:
+        """Say how a request of a batch ended, unless another has said it; gives whether."""
+        took_ms = max(0, round(self._clock() * 1000) - reserved.time_ms)
+        return self._settle(reserved, usage, outcome, charged, took_ms, waiting=True)
+
     @contextmanager
     def settling(self, reserved: LedgerRow, price: Price) -> Iterator[Receipt]:
         """Around a request and the keeping of its answer: says how it ended, and what it cost in fact."""
@@ -169,7 +203,9 @@ class Account:
             run=self._label.run,
         )
 
-    def _settle(self, reserved: LedgerRow, usage: Usage, outcome: str, charged: int, took_ms: int) -> None:
+    def _settle(
+        self, reserved: LedgerRow, usage: Usage, outcome: str, charged: int, took_ms: int, waiting: bool = False
+    ) -> bool:
         row = replace(
             reserved,
             tokens_in=usage.tokens_in,
@@ -180,16 +216,25 @@ class Account:
             outcome=outcome,
         )
 
-        def write(connection: Connection) -> None:
-            budget.add(connection, self._scopes, 0, charged - reserved.micro_usd, row.time_ms)
-            ledger.correct(connection, row)
+        # Its own scopes: who settles a batch may be another run than who sent it, on another day.
+        day = datetime.fromtimestamp(row.time_ms / 1000, UTC).strftime("%Y-%m-%d")
+        scopes = [f"run/{row.run}", f"timeline/{row.timeline}", f"day/{day}"] if waiting else self._scopes
 
-        self._database.write(write)
+        def write(connection: Connection) -> bool:
+            if waiting and not ledger.is_waiting(connection, row.id):
+                return False
+            budget.add(connection, scopes, 0, charged - reserved.micro_usd, row.time_ms)
+            ledger.correct(connection, row)
+            return True
+
+        if not self._database.write(write):
+            return False
         with self._lock:
             self.tally.requests += 1
             self.tally.micro_usd += charged
             self.tally.tokens_in += usage.tokens_in
             self.tally.tokens_out += usage.tokens_out
+        return True
 
 
 def retry_wait_s(attempt: int, error: failures.ProviderUnavailable, attempts: int, longest_wait_s: float) -> float:

@@ -82,6 +82,8 @@ class Provider(Protocol):
         ...
 
 
+BATCHERS = frozenset({"anthropic", "openai", "groq"})
+"""Those that are asked in batches where there is time."""
 HEARERS = frozenset({"google_speech"})
 """Those of speech; all others are shown pictures."""
 

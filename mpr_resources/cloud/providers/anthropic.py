@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 from mpr_resources.cloud.providers import (
     Completion,
@@ -13,6 +14,9 @@ from mpr_resources.cloud.providers import (
 )
 
 NAME = "anthropic"
+BATCH_TIMEOUT_S = 300.0
+"""Of a request that sends or fetches a batch: some hundred pictures."""
+T = TypeVar("T")
 
 
 class Anthropic:
@@ -31,30 +35,69 @@ class Anthropic:
 
     def ask(self, ask: Request) -> Completion:
         """See `Provider.ask`."""
+        return _said(
+            self._sent(
+                lambda: self._client.messages.create(**_body(ask), timeout=ask.timeout_s), ask.model, ask.timeout_s
+            )
+        )
+
+    def submit(self, asks: Mapping[str, Request]) -> str:
+        """See `batches.BatchProvider.submit`."""
+        requests = [{"custom_id": name, "params": _body(ask)} for name, ask in asks.items()]
+        model = next(ask.model for ask in asks.values())
+        create = self._client.messages.batches.create
+        batch = self._sent(lambda: create(requests=requests, timeout=BATCH_TIMEOUT_S), model, BATCH_TIMEOUT_S)
+        return str(batch.id)
+
+    def collect(self, batch: str, asks: Collection[str]) -> Mapping[str, Completion | failures.ProviderError] | None:
+        """See `batches.BatchProvider.collect`."""
+        batches = self._client.messages.batches
+
+        def fetch() -> dict[str, Any] | None:
+            if batches.retrieve(batch, timeout=BATCH_TIMEOUT_S).processing_status != "ended":
+                return None
+            return {one.custom_id: one.result for one in batches.results(batch, timeout=BATCH_TIMEOUT_S)}
+
+        found = self._sent(fetch, f"batch {batch}", BATCH_TIMEOUT_S)
+        return None if found is None else {name: _ended(found.get(name)) for name in asks}
+
+    def _sent(self, send: Callable[[], T], model: str, timeout_s: float) -> T:
         sdk = self._sdk
         try:
-            message = self._client.messages.create(
-                model=ask.model,
-                max_tokens=ask.max_output_tokens,
-                system=ask.system,
-                messages=[{"role": "user", "content": [_part(part) for part in ask.parts]}],
-                output_config={"format": {"type": "json_schema", "schema": dict(ask.schema)}},
-                timeout=ask.timeout_s,
-            )
+            return send()
         except sdk.APITimeoutError:
-            raise failures.timed_out(NAME, ask.timeout_s) from None
+            raise failures.timed_out(NAME, timeout_s) from None
         except sdk.APIStatusError as error:
             raise failures.of_status(
-                NAME, ask.model, error.status_code, error.response.headers, error.body, self._key
+                NAME, model, error.status_code, error.response.headers, error.body, self._key
             ) from None
         except sdk.APIConnectionError:
             raise failures.cut_off(NAME) from None
         except (sdk.AnthropicError, ValueError):
             raise failures.unreadable(NAME, Usage()) from None
-        return _said(message)
 
     def close(self) -> None:
         self._client.close()
+
+
+def _body(ask: Request) -> dict[str, Any]:
+    return {
+        "model": ask.model,
+        "max_tokens": ask.max_output_tokens,
+        "system": ask.system,
+        "messages": [{"role": "user", "content": [_part(part) for part in ask.parts]}],
+        "output_config": {"format": {"type": "json_schema", "schema": dict(ask.schema)}},
+    }
+
+
+def _ended(result: Any) -> Completion | failures.ProviderError:
+    """What became of one request of a batch; None: its answer is missing."""
+    if result is None or result.type != "succeeded":
+        return failures.not_in_batch(NAME, "missing" if result is None else str(result.type))
+    try:
+        return _said(result.message)
+    except failures.ProviderError as error:
+        return error
 
 
 def _part(part: str | bytes) -> dict[str, object]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+import json
+from collections.abc import Callable, Collection, Mapping
+from types import SimpleNamespace
+from typing import Any, TypeVar
 
 from mpr_resources.cloud.providers import (
     Completion,
@@ -11,6 +14,19 @@ from mpr_resources.cloud.providers import (
     Usage,
     failures,
 )
+
+ENDPOINT = "/v1/chat/completions"
+BATCH_TIMEOUT_S = 300.0
+"""Of a request that sends or fetches a batch: some hundred pictures."""
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+T = TypeVar("T")
+
+
+class _Body(SimpleNamespace):
+    """A completion in a batch's file, which the SDK does not read; what it has not is None, as in the SDK's own."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
 
 
 class ChatProvider:
@@ -25,30 +41,82 @@ class ChatProvider:
 
     def ask(self, ask: Request) -> Completion:
         """See `Provider.ask`."""
-        sdk = self._sdk
-        schema = {"name": "answer", "strict": True, "schema": dict(ask.schema)}
-        try:
-            completion = self._client.chat.completions.create(
-                model=ask.model,
-                messages=[
-                    {"role": "system", "content": ask.system},
-                    {"role": "user", "content": [_part(part) for part in ask.parts]},
-                ],
-                response_format={"type": "json_schema", "json_schema": schema},
-                timeout=ask.timeout_s,
-                **{self._longest: ask.max_output_tokens},
+        create = self._client.chat.completions.create
+        send = lambda: create(**self._body(ask), timeout=ask.timeout_s)  # noqa: E731
+        return self._said(self._sent(send, ask.model, ask.timeout_s))
+
+    def submit(self, asks: Mapping[str, Request]) -> str:
+        """See `batches.BatchProvider.submit`."""
+        lines = [
+            json.dumps({"custom_id": name, "method": "POST", "url": ENDPOINT, "body": self._body(ask)})
+            for name, ask in asks.items()
+        ]
+        content = ("requests.jsonl", "\n".join(lines).encode())
+
+        def send() -> str:
+            file = self._client.files.create(file=content, purpose="batch", timeout=BATCH_TIMEOUT_S)
+            batch = self._client.batches.create(
+                input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h", timeout=BATCH_TIMEOUT_S
             )
+            return str(batch.id)
+
+        return self._sent(send, next(ask.model for ask in asks.values()), BATCH_TIMEOUT_S)
+
+    def collect(self, batch: str, asks: Collection[str]) -> Mapping[str, Completion | failures.ProviderError] | None:
+        """See `batches.BatchProvider.collect`. One that expired or was cancelled has what was answered until then."""
+
+        def fetch() -> tuple[str, dict[str, Any]] | None:
+            told = self._client.batches.retrieve(batch, timeout=BATCH_TIMEOUT_S)
+            if told.status not in ENDED:
+                return None
+            files = [file for file in (told.output_file_id, told.error_file_id) if file]
+            texts = [self._client.files.content(file, timeout=BATCH_TIMEOUT_S).read() for file in files]
+            lines = [json.loads(line) for text in texts for line in text.splitlines() if line.strip()]
+            return told.status, {line["custom_id"]: line for line in lines}
+
+        found = self._sent(fetch, f"batch {batch}", BATCH_TIMEOUT_S)
+        return None if found is None else {name: self._ended(found[1].get(name), found[0]) for name in asks}
+
+    def _ended(self, line: Any, status: str) -> Completion | failures.ProviderError:
+        """What became of one request of a batch: its line of the file. None: it has none."""
+        if line is None:
+            return failures.not_in_batch(self._name, "missing" if status == "completed" else status)
+        response = line.get("response") or {}
+        if line.get("error") or response.get("status_code") != 200:
+            return failures.not_in_batch(self._name, "errored")
+        try:
+            return self._said(json.loads(json.dumps(response["body"]), object_hook=lambda one: _Body(**one)))
+        except failures.ProviderError as error:
+            return error
+        except (KeyError, TypeError, AttributeError):
+            return failures.unreadable(self._name, Usage())
+
+    def _body(self, ask: Request) -> dict[str, Any]:
+        schema = {"name": "answer", "strict": True, "schema": dict(ask.schema)}
+        return {
+            "model": ask.model,
+            "messages": [
+                {"role": "system", "content": ask.system},
+                {"role": "user", "content": [_part(part) for part in ask.parts]},
+            ],
+            "response_format": {"type": "json_schema", "json_schema": schema},
+            self._longest: ask.max_output_tokens,
+        }
+
+    def _sent(self, send: Callable[[], T], model: str, timeout_s: float) -> T:
+        sdk = self._sdk
+        try:
+            return send()
         except sdk.APITimeoutError:
-            raise failures.timed_out(self._name, ask.timeout_s) from None
+            raise failures.timed_out(self._name, timeout_s) from None
         except sdk.APIStatusError as error:
             raise failures.of_status(
-                self._name, ask.model, error.status_code, error.response.headers, error.body, self._key
+                self._name, model, error.status_code, error.response.headers, error.body, self._key
             ) from None
         except sdk.APIConnectionError:
             raise failures.cut_off(self._name) from None
         except (sdk.APIError, ValueError):
             raise failures.unreadable(self._name, Usage()) from None
-        return self._said(completion)
 
     def close(self) -> None:
         self._client.close()

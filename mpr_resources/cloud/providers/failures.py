@@ -100,6 +100,11 @@ def refused(provider: str, usage: Usage) -> ContentRefusal:
     return ContentRefusal(f"{provider} refuses to answer this.", "", "refused", usage)
 
 
+def not_in_batch(provider: str, how: str, usage: Usage | None = None) -> ProviderError:
+    """A request of a batch that ended without an answer: errored, expired or cancelled. It costs nothing."""
+    return ProviderError(f"{provider} did not answer a request of a batch: {how}", "run the stage again", how, usage)
+
+
 def of_status(
     provider: str, model: str, status: int, headers: Mapping[str, str], said: object, key: str
 ) -> ProviderError:

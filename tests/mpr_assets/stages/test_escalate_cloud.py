@@ -17,6 +17,8 @@ from mpr_assets.stages.escalate_cloud import EscalateCloudSettings
 from mpr_assets.text.detections import DETECTION_SCHEMA
 from mpr_cli.app import app
 from mpr_resources.cloud.prompt import PROMPT_HASH
+from tests.batch_server import BatchServer
+from tests.batch_server import serving as batches_serving
 from tests.cloud_server import (
     KEY,
     CloudServer,
@@ -227,6 +229,24 @@ def test_where_cloud_vision_fails_the_next_model_is_asked(
     assert (metadata["answered_by_anthropic/m"], metadata["usd"]) == (1, pytest.approx(1110e-6))
     boxes = unlisted.table("match_brands").rows.sort("seq").select(*"xywh").rows()
     assert unlisted.table("escalate_cloud").rows.sort("seq").select(*"xywh").rows() == boxes
+
+
+def test_what_may_wait_costs_half_and_is_found_again(unlisted: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with batches_serving(BatchServer(polls=10**9)) as batches:
+        for name, value in batches.environ().items():
+            monkeypatch.setenv(name, value)
+        ran = run(unlisted, wait_hours=1e-9)
+        assert ran.success, ran.failures()
+        assert set(unlisted.table("escalate_cloud").rows["reason"].to_list()) == {"late"}
+        metadata = ran.metadata("escalate_cloud")
+        assert (metadata["waiting_in_batches"], metadata["usd"]) == (1, 0.0)
+        batches.polls = 0
+        again = run(unlisted, wait_hours=1)
+        assert again.success, again.failures()
+        assert set(unlisted.table("escalate_cloud").rows["brand"].to_list()) == {"Acme"}
+        metadata = again.metadata("escalate_cloud")
+        assert (metadata["waiting_in_batches"], metadata["usd"]) == (0, pytest.approx(1110e-6 / 2))
+        assert ([len(one) for one in batches.batches.values()], batches.direct) == ([1], [])
 
 
 def test_the_bill(unlisted: World, cloud: CloudServer, monkeypatch: pytest.MonkeyPatch) -> None:
