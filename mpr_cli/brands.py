@@ -467,7 +467,7 @@ def suggest(
     limit: Annotated[int, typer.Option(min=1, max=500, help="marks at most")] = 20,
 ) -> SuggestedMarks:
     """Show marks that are in no list and come back often: what was read, how often, and a picture of each."""
-    from mpr_assets.crops.suggestions import suggestions
+    from mpr_assets.crops.suggestions import stored_suggestions
     from mpr_assets.runs.local_instance import resources
     from mpr_assets.runs.local_storage import storage
     from mpr_assets.timelines.spec_store import load_spec
@@ -477,7 +477,7 @@ def suggest(
         load_spec(store, name)
     known = [text for one in registry().entries() for text in (one.name, *one.aliases, *one.listed)]
     inference, tell = resources().inference, terminal.out.print
-    found = suggestions(store, timelines or None, known, inference, tell, least_frames=least, most=limit)
+    found = stored_suggestions(store, timelines or None, known, inference, tell, least_frames=least, most=limit)
     marks = [SuggestedMark(**{**vars(one), "box": list(one.box)}) for one in found]
     return SuggestedMarks(marks, store.where(Keys.suggestions()) if marks else "")
 

@@ -17,6 +17,7 @@ from mpr_api.routes.tables import DETECTION_STAGES, DetectionRow, found_by
 from mpr_api.world.backend import LOG, Backend, Shared, TimelineId
 from mpr_assets.corrections.similar import similar
 from mpr_assets.crops.similar import cut_out
+from mpr_assets.crops.suggestions import suggestions
 from mpr_assets.crops.vector_store import ManyPlaces, timeline_places
 from mpr_assets.definitions import BY_NAME, SECTIONS
 from mpr_assets.engine.open_run import stage_run
@@ -77,6 +78,22 @@ class LookAlikes(BaseModel):
 
     looked_at: int
     places: list[LookAlike]
+
+
+class NamelessMark(BaseModel):
+    """A mark that is in no list. `times`: places that show it, on so many `frames`; `text`: what was read there most
+    often, or empty. The rest is where it is seen best, its box in pixels.
+    """
+
+    text: str
+    times: int
+    frames: int
+    seq: int
+    timeline_ms: int
+    x: int
+    y: int
+    w: int
+    h: int
 
 
 @router.get("/timeline/{timeline}/why")
@@ -184,6 +201,37 @@ def look_alikes(
             for one in alike
         ],
     )
+
+
+@router.get("/timeline/{timeline}/unlisted-marks")
+def unlisted_marks(
+    timeline: TimelineId,
+    backend: Shared,
+    least: Annotated[int, Query(ge=1, le=10**6, description="frames that a mark is seen on at least")] = 5,
+    limit: Annotated[int, Query(ge=1, le=500, description="marks at most")] = 20,
+) -> list[NamelessMark]:
+    """Marks that are in no list and come back often, those on most frames first, as `mpr brands suggest` shows them.
+
+    The first time, all places of the timeline are looked at, which may take a while; then they are known.
+    """
+    backend.spec(timeline)
+    known = [text for one in backend.registry.entries() for text in (one.name, *one.aliases, *one.listed)]
+    inference = backend.resources.inference
+    found = suggestions(backend.storage, [timeline], known, inference, least_frames=least, most=limit)
+    return [
+        NamelessMark(
+            text=mark.text,
+            times=mark.times,
+            frames=mark.frames,
+            seq=mark.seq,
+            timeline_ms=mark.at_ms,
+            x=mark.box[0],
+            y=mark.box[1],
+            w=mark.box[2],
+            h=mark.box[3],
+        )
+        for mark, _ in found
+    ]
 
 
 @router.get("/timeline/{timeline}/files/{name}", response_class=Response, responses={200: {"description": "the file"}})

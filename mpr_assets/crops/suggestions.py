@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from gpu_service.boxes import XYWH
-from gpu_service.pictures import encode_png
+from gpu_service.pictures import Image, encode_png
 from gpu_service.routines import Inference
 from gpu_service.routines.vectors import VectorSettings
 from mpr_assets.crops.similar import cut_out, sheet
@@ -43,7 +43,7 @@ class UnlistedMark:
     box: XYWH
 
 
-def suggestions(
+def stored_suggestions(
     store: Storage,
     timelines: Sequence[str] | None,
     known: Iterable[str],
@@ -53,7 +53,28 @@ def suggestions(
     least_frames: int,
     most: int,
 ) -> list[UnlistedMark]:
-    """The marks, those on most frames first; their contact sheet is stored.
+    """As `suggestions`; their contact sheet is stored."""
+    found = suggestions(store, timelines, known, inference, tell, least_frames=least_frames, most=most)
+    if found:
+        cells = [
+            (cut, f"{number}  seen {mark.times} times", f"{mark.frames} frames  {mark.text}")
+            for number, (mark, cut) in enumerate(found, start=1)
+        ]
+        store.put(Keys.suggestions(), encode_png(sheet(cells)))
+    return [mark for mark, _ in found]
+
+
+def suggestions(
+    store: Storage,
+    timelines: Sequence[str] | None,
+    known: Iterable[str],
+    inference: Inference,
+    tell: Callable[[str], None] = lambda _said: None,
+    *,
+    least_frames: int,
+    most: int,
+) -> list[tuple[UnlistedMark, Image]]:
+    """The marks, those on most frames first, each with its pixels where it is seen best.
 
     Args:
         timelines: those looked through; None: all that have been run.
@@ -70,7 +91,7 @@ def suggestions(
         kept.append(one.where(nameless(one.table, _detections(store, name), one.lines, known)))
     if not any(one.table.height for one in kept):
         return []
-    many, marks, cells = ManyPlaces(kept), [], []
+    many, marks = ManyPlaces(kept), []
     for heap in heaps(many.table, many.vectors, least_frames):
         row = many.table.row(heap.example, named=True)
         place, box = many.of(row["timeline"]), (row["x"], row["y"], row["w"], row["h"])
@@ -79,12 +100,9 @@ def suggestions(
             continue
         seen_in = sorted(set(many.table[list(heap.places)]["timeline"]))
         where = row["timeline"], row["seq"], place.times_ms[row["seq"]], box
-        marks.append(UnlistedMark(heap.text, len(heap.places), heap.frames, seen_in, *where))
-        cells.append((cut, f"{len(marks)}  seen {len(heap.places)} times", f"{heap.frames} frames  {heap.text}"))
+        marks.append((UnlistedMark(heap.text, len(heap.places), heap.frames, seen_in, *where), cut))
         if len(marks) == most:
             break
-    if cells:
-        store.put(Keys.suggestions(), encode_png(sheet(cells)))
     return marks
 
 

@@ -57,6 +57,11 @@ def test_places_that_look_alike(api: httpx2.Client) -> None:
     assert api.get(f"{MATCH}/look-alikes", params={**place, "seq": 99}).status_code == 404
 
 
+def test_marks_that_are_in_no_list(api: httpx2.Client) -> None:
+    assert ok(api.get(f"{MATCH}/unlisted-marks")) == []
+    assert api.get("/detect/timeline/none/unlisted-marks").status_code == 404
+
+
 def test_the_report_in_every_format(api: httpx2.Client) -> None:
     listed = ok(api.get(f"{MATCH}/exports"))
     assert [one["format"] for one in listed] == [*FORMATS]

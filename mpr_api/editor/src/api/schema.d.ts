@@ -1338,6 +1338,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/detect/timeline/{timeline}/unlisted-marks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Unlisted Marks
+         * @description Marks that are in no list and come back often, those on most frames first, as `mpr brands suggest` shows them.
+         *
+         *     The first time, all places of the timeline are looked at, which may take a while; then they are known.
+         */
+        get: operations["unlisted_marks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/detect/timeline/{timeline}/files/{name}": {
         parameters: {
             query?: never;
@@ -4405,6 +4427,31 @@ export interface components {
              * @description how fast the picture as a whole moves, px of the frame a second
              */
             camera_px_per_s: number | null;
+        };
+        /**
+         * NamelessMark
+         * @description A mark that is in no list. `times`: places that show it, on so many `frames`; `text`: what was read there most
+         *     often, or empty. The rest is where it is seen best, its box in pixels.
+         */
+        NamelessMark: {
+            /** Text */
+            text: string;
+            /** Times */
+            times: number;
+            /** Frames */
+            frames: number;
+            /** Seq */
+            seq: number;
+            /** Timeline Ms */
+            timeline_ms: number;
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** W */
+            w: number;
+            /** H */
+            h: number;
         };
         /**
          * NewBrand
@@ -9915,6 +9962,52 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LookAlikes"];
+                };
+            };
+            /** @description What was asked cannot be done: the sentence says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description A host or the storage is away, or the API failed. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    unlisted_marks: {
+        parameters: {
+            query?: {
+                /** @description frames that a mark is seen on at least */
+                least?: number;
+                /** @description marks at most */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description name of a timeline */
+                timeline: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamelessMark"][];
                 };
             };
             /** @description What was asked cannot be done: the sentence says why. */

@@ -12,7 +12,6 @@ import { following, nameOf, walked, type Filter } from './walk'
 
 type Kept = Schemas['CorrectionsKept']
 export type Correction = Schemas['CorrectionAnswer']
-export type LookAlike = Schemas['LookAlike']
 export type Wish = Schemas['NewCorrection']
 
 export class Review {
