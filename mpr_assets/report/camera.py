@@ -82,7 +82,7 @@ def shift_px(one: Grey, other: Grey) -> tuple[float, float] | None:
         Right and down, in px of the frame; None where that cannot be told.
     """
     width_px = REDUCED * one.shape[1]
-    size = COMPARED_WIDTH_PX, max(1, round(one.shape[0] * COMPARED_WIDTH_PX / one.shape[1]))
+    size = COMPARED_WIDTH_PX, max(2, round(one.shape[0] * COMPARED_WIDTH_PX / one.shape[1]))
     small, others = (cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in (one, other))
     (right, down), peak = cv2.phaseCorrelate(small, others, cv2.createHanningWindow(size, cv2.CV_32F))
     if peak >= LEAST_PEAK:

@@ -25,6 +25,7 @@ VIEWS = {
     "still": (view(100, 100), view(100, 100), (0, 0)),
     "the camera turns right": (view(0, 100), view(200, 100), (-200, 0)),
     "up and left": (view(100, 100), view(20, 60), (80, 40)),
+    "a strip that is still": (view(100, 100)[:4], view(100, 100)[:4], (0, 0)),
     "another scene": (view(0, 0), OTHER, None),
     "another size": (view(0, 0), view(0, 0)[:700], None),
 }
