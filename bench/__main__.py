@@ -28,6 +28,10 @@ def benches(clips: Path | None) -> list[list[str]]:
         ["bench.large_report"],
         ["bench.parity"],
         ["bench.editor"],
+        ["bench.live_report"],
+        ["bench.live_latency"],
+        ["bench.live_page"],
+        ["bench.live_faults"],
     ]
     always += [["bench.logos", "--broadcast"]]
     if clips is None:

@@ -5,7 +5,8 @@ session runs. The recording's pictures are read afterwards: their burnt-in numbe
 recorded (seconds without recording), and what was recorded twice; and which brand was on screen when, against which the
 session's report is held: an exposure is wrong where a stay that was recorded has none or several, or an edge that is
 off by more than a sampling step, and where the recording shows nothing of it. Edges at gaps of the recording are not
-held against it. Windows are lost that have no result, and events of them that are not told, once, by the API.
+held against it. Windows are lost that have no result, and events of them that are not told, once, by the API. The
+stream's key is looked for in all that was stored, logged and told.
 
 One line for each fault, then a JSON line. Exit status 0 where nothing was lost, doubled or wrong.
 """
@@ -38,8 +39,12 @@ from mpr_assets.sessions.session_store import SessionStore
 from tests.gpu_service.live import free_port
 
 SESSION = "faults"
+KEY = "k7Qx93stream"
 WINDOW = "4s"
 STEP_MS = 500
+FAULTY = (
+    "windows_lost", "pictures_doubled", "exposures_wrong", "events_lost_or_doubled", "files_and_events_with_the_key",
+)  # fmt: skip
 SHORTEST_MS = 700
 """A stay of less may lie between two samples."""
 MISSING = 3
@@ -251,7 +256,7 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         world = LiveWorld(args.keep or Path(scratch) / "world")
-        address = f"rtmp://127.0.0.1:{free_port()}/live/KEY"
+        address = f"rtmp://127.0.0.1:{free_port()}/live/{KEY}"
         world.start(SESSION, address, WINDOW)
         command = [sys.executable, "-m", "bench.live_publisher", address]
         publisher = stack.enter_context(
@@ -274,6 +279,8 @@ def main() -> int:
         told = Counter((one.name, one.data["number"]) for one in listener.told if one.name in ("segment", "detection"))
         untold = [(name, at) for name in ("segment", "detection") for at in range(windows) if told[name, at] != 1]
         table = costs(faults.done, store)
+        leaks = [str(one) for one in world.folder.rglob("*") if one.is_file() and KEY.encode() in one.read_bytes()]
+        leaks += [one.name for one in listener.told if KEY in json.dumps(one.data)]
     for cost in table:
         print(
             f"{cost.name:45} {cost.lost_s:5.1f} s without recording, {cost.doubled} pictures doubled, "
@@ -287,6 +294,7 @@ def main() -> int:
         "exposures": sum(cost.exposures for cost in table),
         "exposures_wrong": sum(len(cost.wrong) for cost in table),
         "events_lost_or_doubled": len(untold),
+        "files_and_events_with_the_key": len(leaks),
         "seconds_without_recording": {cost.name: cost.lost_s for cost in table},
     }
     print(json.dumps({"bench": "live_faults", **figures}))

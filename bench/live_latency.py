@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from av.video.stream import VideoStream
 
 from bench.live_publisher import FPS, SIZES, drawn
 from bench.live_world import Listener, LiveWorld
+from gpu_service.pictures import Image
 from mpr_assets.definitions import STAGES
 from mpr_assets.exports.stored import stage_times
 from mpr_assets.sessions.session import timeline_of
@@ -39,7 +41,7 @@ def main() -> int:
         for window_s, stream_s in LENGTHS.items():
             folder = Path(name) / str(window_s)
             world = LiveWorld(folder, fps=1)
-            clip = _clip(folder / "clip.mp4", stream_s)
+            clip = clip_of(folder / "clip.mp4", stream_s)
             port = free_port()
             with world.running(sys.executable, "-m", "mpr_cli", "serve", "--port", port):
                 world.start("latency", clip, f"{window_s}s")
@@ -88,14 +90,15 @@ def _figures(world: LiveWorld, listener: Listener) -> dict[str, float | int]:
     }
 
 
-def _clip(path: Path, seconds: int) -> Path:
+def clip_of(path: Path, seconds: int, draw: Callable[[int], Image] = drawn) -> Path:
+    """A clip with a keyframe each second. `draw`: gives the picture of a number."""
     options = {"preset": "ultrafast", "g": str(FPS), "sc_threshold": "0", "bf": "0"}
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(FPS), options=options)
         assert isinstance(stream, VideoStream)
         (stream.width, stream.height), stream.pix_fmt = SIZES[0], "yuv420p"
         for number in range(seconds * FPS):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(drawn(number), "bgr24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(draw(number), "bgr24")))
         container.mux(stream.encode())
     return path
 
