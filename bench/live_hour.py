@@ -41,7 +41,8 @@ def main() -> int:
         clip = clip_of(Path(name) / "clip.mp4", CLIP_S)
         store = world.store(SESSION)
         world.start(SESSION, clip, "10s", "--loop", "--speed", args.speed, "--recorder", Path(name) / "recorder")
-        began_s, samples = time.monotonic(), {one: [] for one in PROCESSES}  # type: dict[str, list[tuple[float, float]]]
+        began_s = time.monotonic()
+        samples: dict[str, list[tuple[float, float]]] = {one: [] for one in PROCESSES}
         stopped = False
         while store.state().status not in ("inactive", "error"):
             _sample(world, samples, time.monotonic() - began_s)
