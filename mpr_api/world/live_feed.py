@@ -182,7 +182,8 @@ class Standing:
 
     @property
     def is_over(self) -> bool:
-        return self.status.state.status not in AT_WORK
+        """Whether nothing comes any more; one that broke off may be started again, and goes on."""
+        return self.status.state.status not in AT_WORK and self.status.ingest.ended
 
 
 class LiveFeed:

@@ -150,6 +150,23 @@ def test_what_the_recorder_keeps_is_told_once(two_urls: list[str], api_world: Wo
     store.storage.delete([*store.storage.list("live/kept")])
 
 
+def test_a_session_that_broke_off_has_not_ended(two_urls: list[str], api_world: World) -> None:
+    store = SessionStore(api_world.storage, "broken")
+    session = LiveSession(name="broken", source="x", kind="listen", profile="board", window_ms=2000, started_s=1)
+    store.put(SESSION, session)
+    store.put(STATE, LiveState(status="active", beat_s=1))  # its supervisor was killed
+    seen: list[str] = []
+    with client(two_urls[0]) as api, api.stream("GET", "/detect/live/broken/events?start=0") as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                said = json.loads(line.removeprefix("data: "))
+                seen.append(said["status"])
+                if said["status"] == "error":  # it is started again, and comes to its end
+                    store.put(INGEST, Ingest(ended=True))
+                    store.put(STATE, LiveState(status="inactive"))
+    assert seen == ["error", "inactive", "inactive"]
+
+
 def test_a_detection_has_boxes_by_epoch_and_pts_and_a_window_that_failed_is_not_an_empty_one(
     two_urls: list[str], derby: SessionStore, api_world: World
 ) -> None:
