@@ -65,6 +65,8 @@ def world(folder: Path) -> dict[str, str]:
         assert made.run().success
         live_session(made, folder)
         said_and_paid(made)
+        looked_at = made.table("filter_scenes", "derby-000000").rows.filter("kept")["seq"]
+        see(made, *((seq, "person", (100, 200, 60, 140)) for seq in looked_at), timeline="derby-000000")
         see(made, (2, "person", (100, 200, 60, 140)), (2, "car", (300, 220, 200, 100)))
         return {
             **made.environ,
