@@ -2,15 +2,20 @@
 
     python -m bench.likeness              # 500 crops of 60 drawn marks: top-1 and top-5
     python -m bench.likeness --search N   # time and memory of a search among N vectors
+    python -m bench.likeness --demo       # after `make demo`: all places of a brand on the broadcast, from one of them
 
 A third of the marks are words, a third pictures, a third both. Each crop is a mark on a ground of its own, tilted,
 16 to 64 px high, blurred, with noise, in another light, as JPEG, its box off by up to a tenth. One crop of each mark is
 the example; the others are looked for among the 60 examples. Prints one JSON line for each kind and for all.
+
+On the broadcast a brand's example is its largest mark on a sampled frame. A place shows a brand where their boxes
+overlap by `LEAST_IOU` and no other brand's does; any other place that is found counts as wrong, part of a mark too.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import resource
 import sys
@@ -22,9 +27,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from demo.__main__ import TIMELINE
+from gpu_service.boxes import XYWH, iou
+from gpu_service.client.local import LocalInference
 from gpu_service.pictures import Image
 from gpu_service.routines.vectors import VectorSettings, vector
 from mpr_assets.crops.nearest import NUMPY_MOST, Nearest
+from mpr_assets.crops.similar import cut_out
+from mpr_assets.crops.vector_store import ManyPlaces, timeline_places
+from mpr_assets.runs.local_storage import storage
+from mpr_resources.environment import state_folder
 
 MARKS, CROPS = 60, 500
 KINDS = ("word", "picture", "both")
@@ -36,6 +48,8 @@ FACES = (
     cv2.FONT_HERSHEY_TRIPLEX,
     cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
 )
+LEAST_IOU = 0.3
+LEAST_LIKENESSES = (0.6, 0.7, 0.8)
 CLUSTERS = 5_000
 """Vectors to be searched lie around so many centres."""
 
@@ -151,6 +165,38 @@ def searched(count: int, dimensions: int) -> None:
     )  # fmt: skip
 
 
+def on_broadcast() -> None:
+    video = state_folder() / "demo"
+    known = timeline_places(storage(), TIMELINE, LocalInference(), VectorSettings())
+    truth: dict[int, list[tuple[str, XYWH]]] = defaultdict(list)
+    with (video / "truth_boxes.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            box = (int(row["x"]), int(row["y"]), int(row["w"]), int(row["h"]))
+            truth[int(row["pts_ms"])].append((row["brand"], box))
+    marks = {seq: truth.get(at_ms, []) for seq, at_ms in known.times_ms.items()}
+    shown: list[str | None] = []
+    for seq, x, y, w, h in known.table.select("seq", "x", "y", "w", "h").iter_rows():
+        brands = {brand for brand, box in marks[seq] if iou(box, (x, y, w, h)) >= LEAST_IOU}
+        shown.append(brands.pop() if len(brands) == 1 else None)
+    counts = {least: [0, 0, 0] for least in LEAST_LIKENESSES}
+    vectors = ManyPlaces([known]).vectors
+    for brand in sorted({one for one in shown if one}):
+        _, seq, box = max(
+            (box[2] * box[3], seq, box) for seq, some in marks.items() for one, box in some if one == brand
+        )
+        scores = vectors @ vector(cut_out(known.frames.read(seq).pixels, box), VectorSettings())
+        own = np.array([one == brand for one in shown])
+        for least, count in counts.items():
+            found = scores >= least
+            right = int((found & own).sum())
+            count[0] += right
+            count[1] += int(own.sum())
+            count[2] += int(found.sum())
+    for least, (right, wanted, found_in_all) in counts.items():
+        told = {"recall": round(right / wanted, 3), "precision": round(right / max(1, found_in_all), 3)}
+        _print(likeness=least, brands=len({one for one in shown if one}), places=wanted, looked_at=len(shown), **told)
+
+
 def _at(times: list[float], share: float) -> float:
     return round(float(pl.Series(times).quantile(share) or 0.0), 2)
 
@@ -163,11 +209,14 @@ def _print(**line: object) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--search", type=int, metavar="N", help="search among so many vectors instead")
+    parser.add_argument("--demo", action="store_true", help="look through the timeline of `make demo` instead")
     parser.add_argument("--dimensions", type=int, default=256)
     parser.add_argument("--look", type=float, default=0.5, help="share of the look in the likeness")
     asked = parser.parse_args()
     if asked.search:
         searched(asked.search, asked.dimensions)
+    elif asked.demo:
+        on_broadcast()
     else:
         accuracy(VectorSettings(look=asked.look))
 
