@@ -10,9 +10,9 @@ import math
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, ValidationError
 
 from gpu_service.boxes import XYWH
 from gpu_service.errors import BadInput
@@ -49,10 +49,11 @@ class _Annotation(_Part):
 
 
 class _CocoFile(_Part):
-    videos: tuple[_Video, ...]
-    images: tuple[_Image, ...]
-    categories: tuple[_Category, ...]
-    annotations: tuple[_Annotation, ...]
+    # What is told is the first mistake; a million of them would take gigabytes.
+    videos: Annotated[tuple[_Video, ...], FailFast()]
+    images: Annotated[tuple[_Image, ...], FailFast()]
+    categories: Annotated[tuple[_Category, ...], FailFast()]
+    annotations: Annotated[tuple[_Annotation, ...], FailFast()]
 
 
 def read_coco(path: Path, text: bytes, _frames: int) -> list[FollowedMark]:

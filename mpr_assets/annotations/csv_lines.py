@@ -13,7 +13,7 @@ from gpu_service.errors import BadInput
 from mpr_resources.brands.folding import fold_key
 from mpr_resources.media.clock import clock
 
-MAX_BYTES = 200_000_000
+MAX_BYTES = 64_000_000
 """Of a file of truth or corrections: tracks of a match, with a box for every frame, are tens of MB."""
 
 

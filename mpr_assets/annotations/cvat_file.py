@@ -56,6 +56,8 @@ def read_cvat(path: Path, text: bytes, frames: int) -> list[FollowedMark]:
 
 TASK = ["annotations", "meta", "project", "tasks", "task"]
 """Where a project tells of a task."""
+DEEPEST = 20
+"""CVAT's own lie nine deep at most."""
 
 
 class _Reader:
@@ -95,6 +97,8 @@ class _Reader:
             raise BadInput(f"{self._where}: it begins with <{name}>", "export it as CVAT for video 1.1")
         if name == "image" and self._depth == ["annotations"]:
             raise BadInput(f"{self._where}: it is CVAT for images", "export it as CVAT for video 1.1")
+        if len(self._depth) == DEEPEST:
+            raise BadInput(f"{self._where}: elements lie more than {DEEPEST} deep", "export it as CVAT for video 1.1")
         self._depth.append(name)
         if self._depth == ["annotations", "track"]:
             label = " ".join(attributes.get("label", "").split())

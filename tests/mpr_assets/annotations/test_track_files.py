@@ -100,6 +100,10 @@ def test_frames_outside_of_the_chunks_are_left_out_and_others_are_where_the_time
 
 
 REFUSED_CVAT = {
+    "deeper than any": (
+        "<annotations>" + "<a>" * 100_000,
+        ", line 1: elements lie more than 20 deep; export it as CVAT for video 1.1.",
+    ),
     "empty": ("", " is empty; export it again."),
     "no XML": ("brand,start_s", ", line 1: this is not XML (syntax error); export it again."),
     "cut off": ("<annotations>\n<track", ", line 2: this is not XML (unclosed token); export it again."),

@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_line(text: str, said: st
 def test_files_larger_than_any_are_refused_unread(suffix: str, tmp_path: Path) -> None:
     with (path := tmp_path / f"huge{suffix}").open("wb") as huge:
         huge.truncate(20 * 10**9)  # of holes: it takes no room
-    with pytest.raises(BadInput, match=r"is larger than 200 MB; split it by timeline\."):
+    with pytest.raises(BadInput, match=r"is larger than 64 MB; split it by timeline\."):
         read_truth_file(path, 1000)
 
 
