@@ -20,15 +20,17 @@ from pydantic import Field, field_validator, model_validator
 from gpu_service.errors import PermanentError
 from gpu_service.routines import Inference
 from gpu_service.routines.transcribe import TRANSCRIBE, HearingSettings, SpeechSettings
-from gpu_service.sound import Samples, Sound
+from gpu_service.sound import RATE_HZ, Samples, Sound
 from gpu_service.wire import TranscribeAnswer, TranscribeItem
 from mpr_assets.engine.paid import PaidSettings
 from mpr_assets.engine.settings import StageSettings
 from mpr_assets.engine.stage import declare_stage
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.report.source_names import source_names
+from mpr_assets.text.screen_names import ScreenNames
 from mpr_assets.timelines.chunks import stream_place
 from mpr_assets.timelines.spec import ChunkSpec
+from mpr_resources.brands.folding import fold
 from mpr_resources.cloud.hearing import LONGEST_MS, HeardSound, Hearer, HearingPlan
 from mpr_resources.cloud.providers import Model
 from mpr_resources.media.fenced_reading import has_sound, pieces
@@ -40,6 +42,8 @@ PIECE_MS = 60_000
 """So much is heard at once: two windows of Whisper, and a request that a CPU answers in time."""
 OVERLAP_MS = 2_000
 """More than any word lasts."""
+AROUND_MS = 30_000
+"""What is on screen so long before and after a piece may be said in it."""
 
 SCHEMA = {
     "start_ms": pl.Int64,
@@ -52,6 +56,7 @@ SCHEMA = {
 
 
 Engine: TypeAlias = Literal["faster_whisper", "google_speech"]
+Hotwords: TypeAlias = Literal["none", "brands", "screen"]
 
 
 class TranscribeSettings(HearingSettings, PaidSettings, StageSettings):
@@ -68,10 +73,17 @@ class TranscribeSettings(HearingSettings, PaidSettings, StageSettings):
         description="PROVIDER/MODEL of google_speech, tried in this order; what none of them hears, model does if set",
     )
     track: int = Field(0, ge=0, le=100, description="number of the sound track among those of the file, from 0")
-    hotwords: bool = Field(
-        False, description="true: the model is told the names of the brand list, and hears them more often"
+    hotwords: Hotwords = Field(
+        "none",
+        description="names that the model is told, and hears more often: brands: those of the brand list; screen: what "
+        "run_ocr reads about that time, too",
     )
     allow_damage: bool = Field(False, description="true: sound that cannot be decoded counts as silence")
+
+    @field_validator("hotwords", mode="before")
+    @classmethod
+    def _was_a_switch(cls, hotwords: object) -> object:
+        return ("brands" if hotwords else "none") if isinstance(hotwords, bool) else hotwords
 
     @field_validator("cloud_models")
     @classmethod
@@ -149,31 +161,59 @@ def _span(run: StageRun[TranscribeSettings], chunk: NamedRow) -> SoundSpan:
     )
 
 
-Pieces: TypeAlias = Iterator[tuple[tuple[int, int], Samples]]
-"""Pieces of sound, each with its chunk and its start there, ms."""
+@dataclass(frozen=True)
+class _Place:
+    """Where a piece begins in which chunk, and the names that are likely to be said there."""
+
+    chunk: int
+    start_ms: int
+    names: tuple[str, ...]
+
+    @property
+    def item(self) -> TranscribeItem:
+        return TranscribeItem(hotwords=", ".join(self.names)[:5000])
 
 
-def _pieces(spans: Sequence[tuple[int, SoundSpan]], piece_ms: int) -> Pieces:
+Pieces: TypeAlias = Iterator[tuple[_Place, Samples]]
+"""Pieces of sound, each with its place."""
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names that are likely to be said. `screen`: None where what is read on screen is not told."""
+
+    brands: tuple[str, ...]
+    screen: ScreenNames | None
+
+    def about(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
+        """Those of this time on the timeline's clock: those on screen first, as Whisper hears the first alone."""
+        shown = () if self.screen is None else self.screen.between(start_ms - AROUND_MS, end_ms + AROUND_MS)
+        keys = {fold(name).key for name in shown}
+        return (*shown, *(name for name in self.brands if fold(name).key not in keys))
+
+
+def _pieces(
+    spans: Sequence[tuple[int, SoundSpan]], piece_ms: int, starts_ms: Mapping[int, int], names: _Names
+) -> Pieces:
     for number, span in spans:
         for start_ms, samples in pieces(span, piece_ms, OVERLAP_MS):
-            yield (number, start_ms), samples
+            at_ms = starts_ms[number] + start_ms
+            told = names.about(at_ms, at_ms + len(samples) * 1000 // RATE_HZ)
+            yield _Place(number, start_ms, told), samples
 
 
-def _heard(
-    sounds: Pieces, inference: Inference, settings: SpeechSettings, item: TranscribeItem
-) -> Iterator[HeardPiece]:
+def _heard(sounds: Pieces, inference: Inference, settings: SpeechSettings) -> Iterator[HeardPiece]:
     """The pieces in their order, heard by the routine."""
-    given = ((key, Sound(samples=samples), item) for key, samples in sounds)
-    for (number, start_ms), answer in inference.map(TRANSCRIBE, given, settings):
-        yield HeardPiece(number, start_ms, answer)
+    given = ((place, Sound(samples=samples), place.item) for place, samples in sounds)
+    for place, answer in inference.map(TRANSCRIBE, given, settings):
+        yield HeardPiece(place.chunk, place.start_ms, answer)
 
 
-def _hearer(run: StageRun[TranscribeSettings], names: Sequence[str], environ: Mapping[str, str]) -> Hearer:
+def _hearer(run: StageRun[TranscribeSettings], environ: Mapping[str, str]) -> Hearer:
     settings = run.settings
     plan = HearingPlan(
         models=settings.priced([Model.parse(one, hears=True) for one in settings.cloud_models], run.profiles.folder),
         language=settings.language,
-        phrases=tuple(names),
         in_flight=settings.requests_in_flight,
         attempts=settings.attempts,
         timeout_s=settings.timeout_s,
@@ -191,7 +231,6 @@ class _Elsewhere:
 
     inference: Inference
     settings: SpeechSettings
-    item: TranscribeItem
     pieces: Counter[str]
 
     def hear(self, hearer: Hearer, sounds: Pieces) -> Iterator[HeardPiece]:
@@ -200,16 +239,17 @@ class _Elsewhere:
         Raises:
             ProviderUnavailable, PermanentError: a piece is heard by none of them, and no model is set for it.
         """
-        for (number, start_ms), samples, found in hearer.hear(sounds):
+        given = ((place, samples, place.names) for place, samples in sounds)
+        for place, samples, found in hearer.hear(given):
             answer = found.answer
             if answer is None:
                 if not self.settings.model:
                     raise _unheard(hearer, found)
                 self.pieces[found.why] += 1
                 [(_, answer)] = self.inference.map(
-                    TRANSCRIBE, [(number, Sound(samples=samples), self.item)], self.settings
+                    TRANSCRIBE, [(place, Sound(samples=samples), place.item)], self.settings
                 )
-            yield HeardPiece(number, start_ms, answer)
+            yield HeardPiece(place.chunk, place.start_ms, answer)
 
 
 def _unheard(hearer: Hearer, found: HeardSound) -> Exception:
@@ -224,7 +264,7 @@ def _unheard(hearer: Hearer, found: HeardSound) -> Exception:
 
 def _outside(run: StageRun[TranscribeSettings]) -> dict[str, str]:
     settings = run.settings
-    named = {"brands": run.brand_list().version} if settings.hotwords else {}
+    named = {"brands": run.brand_list().version} if settings.hotwords != "none" else {}
     cloud = list(settings.cloud_models) if settings.engine == "google_speech" else []
     host = [run.inference.identity(TRANSCRIBE, settings.of_host)] if settings.model else []
     return {"model": ", ".join(cloud + host), **named}
@@ -245,10 +285,16 @@ def _outside(run: StageRun[TranscribeSettings]) -> dict[str, str]:
         "language": "code of the language that the model heard",
     },
     code_version=CODE_VERSION,
-    inputs=("timeline",),
+    inputs=("timeline", "extract_frames", "filter_scenes", "run_ocr"),
     depends_on=_outside,
 )
-def stage(run: StageRun[TranscribeSettings], timeline: StageTable) -> Result:
+def stage(
+    run: StageRun[TranscribeSettings],
+    timeline: StageTable,
+    extract_frames: StageTable,
+    filter_scenes: StageTable,
+    run_ocr: StageTable,
+) -> Result:
     """The words of all chunks."""
     spans, silent = [], []
     shown = source_names([*run.spec.chunks, *(ChunkSpec(source=source) for source in timeline.rows["source"])])
@@ -260,14 +306,20 @@ def stage(run: StageRun[TranscribeSettings], timeline: StageTable) -> Result:
             silent.append(f"{shown[chunk['source']]} has no sound: nothing is heard in chunk {chunk['chunk']}.")
     if not spans:
         return Result(pl.DataFrame(schema=SCHEMA), nothing_to_do=" ".join(silent))
-    names = [brand.name for brand in run.brand_list().brands] if run.settings.hotwords else []
-    item = TranscribeItem(hotwords=", ".join(names)[:5000])
+    screen = None
+    if run.settings.hotwords == "screen":
+        languages = run.brand_list().languages
+        screen = ScreenNames(run_ocr.rows, extract_frames.rows, filter_scenes.rows, languages)
+        if run_ocr.header.skipped is not None:
+            silent.append(f"Nothing on screen is told as hotwords: {run_ocr.header.skipped}.")
+    listed = () if run.settings.hotwords == "none" else run.brand_list().brands
+    names = _Names(tuple(brand.name for brand in listed), screen)
     notes = silent
     counts: dict[str, int | float] = {"words": 0, "chunks_with_sound": len(spans)}
     if run.settings.engine == "google_speech":
-        elsewhere = _Elsewhere(run.inference, run.settings.of_host, item, Counter())
-        hearer = _hearer(run, names, os.environ)
-        words = _words(run, spans, timeline, LONGEST_MS, lambda sounds: elsewhere.hear(hearer, sounds))
+        elsewhere = _Elsewhere(run.inference, run.settings.of_host, Counter())
+        hearer = _hearer(run, os.environ)
+        words = _words(run, spans, timeline, LONGEST_MS, names, lambda sounds: elsewhere.hear(hearer, sounds))
         notes = [*silent, *_told(elsewhere.pieces, hearer, run.settings.model)]
         tally = hearer.tally
         counts |= {
@@ -280,7 +332,7 @@ def stage(run: StageRun[TranscribeSettings], timeline: StageTable) -> Result:
         }
     else:
         settings = run.settings.of_host
-        words = _words(run, spans, timeline, PIECE_MS, lambda sounds: _heard(sounds, run.inference, settings, item))
+        words = _words(run, spans, timeline, PIECE_MS, names, lambda sounds: _heard(sounds, run.inference, settings))
     for said in notes:
         run.log(said)
     return Result(words, counts | {"words": words.height}, notes=tuple(notes))
@@ -291,10 +343,13 @@ def _words(
     spans: Sequence[tuple[int, SoundSpan]],
     timeline: StageTable,
     piece_ms: int,
+    names: _Names,
     hear: Callable[[Pieces], Iterator[HeardPiece]],
 ) -> pl.DataFrame:
     total = sum(count_pieces(span, piece_ms, OVERLAP_MS) for _, span in spans)
-    return transcript(run.tracked(hear(_pieces(spans, piece_ms)), total, "minutes"), timeline.rows)
+    starts_ms = dict(timeline.rows.select("chunk", "timeline_start_ms").iter_rows())
+    heard = hear(_pieces(spans, piece_ms, starts_ms, names))
+    return transcript(run.tracked(heard, total, "minutes"), timeline.rows)
 
 
 def _told(left: Mapping[str, int], hearer: Hearer, model: str) -> Iterator[str]:

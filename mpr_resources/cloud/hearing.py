@@ -60,7 +60,6 @@ class HearingPlan:
     Attributes:
         models: tried in this order, with their prices.
         language: code of the spoken language.
-        phrases: names that are likely to be said.
         in_flight: pieces that are heard at once.
         voice_threshold, min_silence_ms: see `VoiceDetector.find`.
         longest_wait_s: a provider that wants to be left alone for longer is taken for unavailable.
@@ -68,7 +67,6 @@ class HearingPlan:
 
     models: Sequence[tuple[Model, Price]]
     language: str
-    phrases: tuple[str, ...]
     in_flight: int
     attempts: int
     timeout_s: float
@@ -136,8 +134,11 @@ class Hearer:
         """What it cost so far."""
         return self._account.tally
 
-    def hear(self, sounds: Iterable[tuple[K, Samples]]) -> Iterator[tuple[K, Samples, HeardSound]]:
-        """What became of each piece of at most `LONGEST_MS`, in their order. Words are on the clock of their piece.
+    def hear(self, sounds: Iterable[tuple[K, Samples, tuple[str, ...]]]) -> Iterator[tuple[K, Samples, HeardSound]]:
+        """What became of each piece, in their order. Words are on the clock of their piece.
+
+        Args:
+            sounds: of at most `LONGEST_MS`, each with the names that are likely to be said in it.
 
         Raises:
             Rejected: a key, a model or a language is wrong.
@@ -147,9 +148,9 @@ class Hearer:
         with ThreadPoolExecutor(self._plan.in_flight) as pool:
             try:
                 while True:
-                    for key, samples in islice(given, self._plan.in_flight - len(waiting)):
+                    for key, samples, phrases in islice(given, self._plan.in_flight - len(waiting)):
                         voice = self._detector.find(samples, self._plan.voice_threshold, self._plan.min_silence_ms)
-                        waiting.append((key, samples, pool.submit(self._heard, voice)))
+                        waiting.append((key, samples, pool.submit(self._heard, voice, phrases)))
                     if not waiting:
                         return
                     key, samples, work = waiting.popleft()
@@ -160,14 +161,14 @@ class Hearer:
                 for provider in self._providers.values():
                     provider.close()
 
-    def _heard(self, voice: Voice) -> HeardSound:
+    def _heard(self, voice: Voice, phrases: tuple[str, ...]) -> HeardSound:
         if not voice.spans:
             return HeardSound(TranscribeAnswer())
         for model, price in self._plan.models:
             if str(model) in self._given_up:
                 continue
             try:
-                found = self._by(model, price, voice.samples)
+                found = self._by(model, price, voice.samples, phrases)
             except failures.ProviderUnavailable as error:
                 self._given_up.add(str(model))
                 self.trouble = error
@@ -179,9 +180,10 @@ class Hearer:
             return HeardSound(found.model_copy(update={"words": tuple(words)}))
         return HeardSound(why="unavailable")
 
-    def _by(self, model: Model, price: Price, samples: Samples) -> TranscribeAnswer:
+    def _by(self, model: Model, price: Price, samples: Samples, phrases: tuple[str, ...]) -> TranscribeAnswer:
         """One model's words, on the clock of the samples: known, or asked for once nobody else is asking."""
-        family = family_of(str(model), hash_of(["speech", self._plan.language, list(self._plan.phrases)]))
+        family = family_of(str(model), hash_of(["speech", self._plan.language, list(phrases)]))
+        ask = SpeechRequest(model.model, samples, self._plan.language, phrases, self._plan.timeout_s)
         digest = hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest()
         name = _SoundName(digest[:40])
         key = f"answers/{family}/{digest[:40]}.json"
@@ -190,7 +192,7 @@ class Hearer:
             if claims.claim([name], self._claim_s):
                 try:
                     kept = self._kept(key)  # another may have finished between our look and our claim
-                    return self._asked(model, price, samples, claims, name, key) if kept is None else kept
+                    return self._asked(model, price, ask, claims, name, key) if kept is None else kept
                 finally:
                     with suppress(MprError):  # the database is away: claims end by themselves
                         claims.release([name])
@@ -200,12 +202,11 @@ class Hearer:
         return kept
 
     def _asked(
-        self, model: Model, price: Price, samples: Samples, claims: Claims, name: _SoundName, key: str
+        self, model: Model, price: Price, ask: SpeechRequest, claims: Claims, name: _SoundName, key: str
     ) -> TranscribeAnswer:
         """One request, again while it fails for the moment."""
         plan = self._plan
-        ask = SpeechRequest(model.model, samples, plan.language, plan.phrases, plan.timeout_s)
-        whole_s = -(-len(samples) // (RATE_HZ * BILLED_S)) * BILLED_S
+        whole_s = -(-len(ask.samples) // (RATE_HZ * BILLED_S)) * BILLED_S
         provider = self._opened(model.provider)
 
         def still_mine(connection: Connection) -> bool:
@@ -219,7 +220,7 @@ class Hearer:
                 with self._account.settling(row, price) as receipt:
                     heard = provider.hear(ask)
                     receipt.usage = heard.usage
-                    speech_ms = len(samples) * 1000 // RATE_HZ
+                    speech_ms = len(ask.samples) * 1000 // RATE_HZ
                     answer = TranscribeAnswer(words=heard.words, speech_ms=speech_ms, language=plan.language)
                     self._storage.put(key, answer.model_dump_json().encode())
                     return answer

@@ -226,7 +226,7 @@ def test_a_backfill_is_shown_and_stopped(
     assert backfills_at_work(queue) == []
 
 
-BESIDE = {"visual_properties", "motion", "transcribe", "match_speech"}
+BESIDE = {"visual_properties", "motion"}
 DOWNSTREAM = {
     "timeline": NAMES,
     "compile_report": ["compile_report", "evaluation"],

@@ -26,7 +26,8 @@ from tests.spoken import said_at
 
 PRICE = Price(input=400, output=0)
 MODELS = [(Model("google_speech", name), PRICE) for name in ("latest_long", "default")]
-PLAN = HearingPlan(MODELS, "en-GB", ("Nowhere Airlines",), 2, 1, 20.0, 60.0, 1000, 0.5, 500)
+PHRASES = ("Nowhere Airlines",)
+PLAN = HearingPlan(MODELS, "en-GB", 2, 1, 20.0, 60.0, 1000, 0.5, 500)
 SILENCE = np.zeros(20 * RATE_HZ, np.int16)
 TALK = said_at([4], 20)
 
@@ -62,8 +63,8 @@ def hearer(storage: Storage, database: Database, url: str, micro_usd: int = 10**
     return Hearer(storage, database, environ, replace(PLAN, **changes), limits, label)
 
 
-def heard(one: Hearer, *sounds: Samples) -> list[HeardSound]:
-    return [found for _, _, found in one.hear(enumerate(sounds))]
+def heard(one: Hearer, *sounds: Samples, phrases: tuple[str, ...] = PHRASES) -> list[HeardSound]:
+    return [found for _, _, found in one.hear((number, sound, phrases) for number, sound in enumerate(sounds))]
 
 
 def words(found: HeardSound) -> list[tuple[str, int, int]]:
@@ -113,7 +114,7 @@ def test_what_is_known_is_not_paid_for_again(storage: Storage, database: Databas
     one = hearer(storage, database, google.url, micro_usd=0)
     assert heard(one, TALK) == first[:1] == first[1:]
     assert (len(google.asked), one.tally.known, one.tally.micro_usd) == (1, 1, 0)
-    heard(hearer(storage, database, google.url, phrases=()), TALK)
+    heard(hearer(storage, database, google.url), TALK, phrases=())
     heard(hearer(storage, database, google.url, language="en-US"), TALK)
     assert len(google.asked) == 3, "other phrases or another language are another question"
     claims = database.read(lambda connection: connection.execute(select(schema.claim)).all())
