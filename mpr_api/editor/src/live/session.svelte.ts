@@ -46,6 +46,11 @@ export class LiveState {
     return this.edge.endMs + (this.over ? 0 : performance.now() - this.edge.atMs)
   }
 
+  /** How long ago the stream was at the end of the newest window. */
+  sinceEdgeMs(): number {
+    return this.edge ? this.nowMs() - this.edge.endMs : 0
+  }
+
   async open(): Promise<void> {
     try {
       const path = { path: { session: this.name } }

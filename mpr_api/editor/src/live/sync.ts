@@ -76,18 +76,42 @@ export function quantile(values: readonly number[], share: number): number {
 }
 
 const LOADING_MS = 1000
+/** Of the ten windows that the playlist lists the oldest two may leave it while they are loaded. */
+const MOST_WINDOWS = 8
+/** Some pictures early: one that is on screen when the player is told to wait has been followed by others. */
+const HOLD_MS = 100
+
+/** Where the oldest window begins that has no result yet, in time of the session; null: all have theirs. */
+export function awaitedMs(windows: Iterable<LiveWindow>, results: ReadonlyMap<number, unknown>): number | null {
+  let oldest: number | null = null
+  for (const { number, start_ms } of windows) if (!results.has(number) && (oldest === null || start_ms < oldest)) oldest = start_ms
+  return oldest
+}
+
+/** The most that a player may be behind: so far back the playlist surely reaches, by the length of the latest windows. */
+export function mostDelayMs(windows: readonly LiveWindow[]): number {
+  const lately = windows.slice(-MOST_WINDOWS)
+  const lengthMs = lately.reduce((sum, each) => sum + each.end_ms - each.start_ms, 0)
+  return lately.length ? (lengthMs / lately.length) * MOST_WINDOWS : Infinity
+}
 
 /**
  * How far behind the stream a player must be for results to be there before their picture: a window is closed when its
- * last picture has come, is listed at the next look at the playlist, and analysed after its lag.
+ * last picture has come, is listed at the next look at the playlist, and analysed after its lag. `ageMs`: how long ago
+ * the stream was where `awaitedMs` says; nothing later can be shown with its result, however soon results came before.
  */
-export function delayMs(windows: readonly LiveWindow[], lagsMs: readonly number[]): number {
+export function delayMs(windows: readonly LiveWindow[], lagsMs: readonly number[], ageMs: number): number {
   const longest = Math.max(0, ...windows.map((each) => each.end_ms - each.start_ms))
-  return longest + Math.max(longest / 2, quantile(lagsMs, 0.95)) + LOADING_MS
+  const learned = longest + Math.max(longest / 2, quantile(lagsMs, 0.95)) + LOADING_MS
+  return Math.min(mostDelayMs(windows), Math.max(learned, ageMs))
 }
 
-/** How fast to play for the delay to become what it is meant to be. Null: it is so far off that one must seek. */
-export function rateFor(delay: number, target: number): number | null {
+/**
+ * How fast to play for the delay to become what it is meant to be. `headMs`: how far ahead the first picture is that has
+ * no result; where it is due, the player waits: 0. Null: the delay is so far off that one must seek.
+ */
+export function rateFor(delay: number, target: number, headMs = Infinity): number | null {
+  if (headMs <= HOLD_MS) return 0
   const off = delay - target
   if (Math.abs(off) > 8000) return null
   if (Math.abs(off) < 250) return 1
