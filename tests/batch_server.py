@@ -1,4 +1,4 @@
-"""A local server that speaks to the SDKs of Anthropic, OpenAI and Groq as their batch endpoints do."""
+"""A local server that speaks to the SDKs of Anthropic, Gemini, OpenAI and Groq as their batch endpoints do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from typing import Any
 
 from tests.cloud_server import BASES, ENVELOPES, KEY, KEY_VARIABLES, Request, as_request, said
 
-PATHS = {"anthropic": "/v1/messages", "openai": "/v1/chat/completions", "groq": "/openai/v1/chat/completions"}
+PATHS = {
+    "anthropic": "/v1/messages",
+    "gemini": "/v1/models/m:generateContent",
+    "openai": "/v1/chat/completions",
+    "groq": "/openai/v1/chat/completions",
+}
 
 
 @dataclass
@@ -22,6 +27,8 @@ class BatchServer:
 
     Attributes:
         polls: how often a batch is asked after before it has ended.
+        expires: whether Gemini's batches end by that.
+        nameless: whether Gemini's answers come without their metadata.
         refuses: the status with which batches are not taken; 0: they are.
         batches: the requests of each batch, by their names.
         direct: requests that were sent at once.
@@ -29,6 +36,8 @@ class BatchServer:
 
     fate: Callable[[Request], str] = lambda request: "succeeded"
     polls: int = 1
+    expires: bool = False
+    nameless: bool = False
     refuses: int = 0
     batches: dict[str, dict[str, Request]] = field(default_factory=dict)
     asked_after: dict[str, int] = field(default_factory=dict)
@@ -46,7 +55,8 @@ class BatchServer:
 
     def handle(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, Any]:
         """Status, and JSON or text."""
-        provider = "anthropic" if "/messages" in path else "groq" if path.startswith("/openai") else "openai"
+        told = {"/v1/messages": "anthropic", "/v1/models": "gemini", "/v1beta": "gemini", "/openai": "groq"}
+        provider = next((name for start, name in told.items() if path.startswith(start)), "openai")
         if path in PATHS.values():
             self.direct.append(as_request(path, dict(headers), json.loads(body)))
             return 200, ENVELOPES[provider](said(len(self.direct[-1].pictures)), "success")
@@ -54,6 +64,9 @@ class BatchServer:
             return self.refuses, {"error": {"message": "no"}}
         if path == "/v1/messages/batches":
             return 200, self._taken({one["custom_id"]: one["params"] for one in json.loads(body)["requests"]}, provider)
+        if path == "/v1beta/models/m:batchGenerateContent":
+            asked = json.loads(body)["batch"]["inputConfig"]["requests"]["requests"]
+            return 200, self._taken({one["metadata"]["key"]: one["request"] for one in asked}, provider)
         if path.endswith("/files"):
             text = re.split(rb"\r\n\r\n", body)[-1] if b"requests.jsonl" not in body else body
             lines = [line for line in text.decode().splitlines() if line.startswith('{"custom_id"')]
@@ -90,6 +103,11 @@ class BatchServer:
             return {"id": name, "type": "message_batch", "processing_status": "ended" if ended else "in_progress",
                     "request_counts": counts, "results_url": url if ended else None, "ended_at": None,
                     "archived_at": None, "cancel_initiated_at": None, **times}  # fmt: skip
+        if provider == "gemini":
+            state = f"BATCH_STATE_{'EXPIRED' if self.expires else 'SUCCEEDED' if ended else 'RUNNING'}"
+            output = {"inlinedResponses": {"inlinedResponses": [*self._results(name, provider)]}}
+            more = {"output": output} if ended and not self.expires else {}
+            return {"name": f"batches/{name}", "done": ended, "metadata": {"state": state, **more}}
         return {"id": name, "object": "batch", "endpoint": "/v1/chat/completions", "input_file_id": "file-0",
                 "completion_window": "24h", "status": "completed" if ended else "in_progress", "created_at": 1,
                 "output_file_id": f"out-{name}" if ended else None, "error_file_id": None}  # fmt: skip
@@ -105,6 +123,10 @@ class BatchServer:
                     "custom_id": key,
                     "result": {"type": "succeeded", "message": body} if done else {"type": fate, **error},
                 }
+            elif provider == "gemini":
+                answer = {"response": body} if done else {"error": {"code": 13, "message": "no"}}
+                if fate != "expired":
+                    yield answer if self.nameless else {"metadata": {"key": key}, **answer}
             elif fate != "expired":
                 response = {"status_code": 200 if done else 500, "request_id": "r", "body": body}
                 yield {"id": "l", "custom_id": key, "response": response, "error": None}

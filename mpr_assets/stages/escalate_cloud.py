@@ -72,8 +72,8 @@ class EscalateCloudSettings(PaidSettings, EscalationSettings):
         0.0,
         ge=0,
         le=168,
-        description="more than 0: anthropic, openai and groq are asked in batches at half the price, and waited for so "
-        "long; what is not answered by then is kept by the next run",
+        description="more than 0: anthropic, gemini, openai and groq are asked in batches at half the price, and "
+        "waited for so long; what is not answered by then is kept by the next run",
     )
     max_output_tokens: int = Field(
         4096, ge=100, le=64_000, description="maximum length of an answer, thinking included"

@@ -35,8 +35,8 @@ from mpr_resources.storage.store import MissingObject, Storage
 FIRST_POLL_S = 1.0
 LONGEST_POLL_S = 60.0
 MOST_REQUESTS = 500
-MOST_BYTES = 100_000_000
-"""Of a batch: providers take 100,000 and 50,000 requests, and 256 and 200 MB."""
+MOST_BYTES = 15_000_000
+"""Of a batch: providers take 50,000 requests and more, and 256 (Anthropic), 200 (OpenAI, Groq) and 20 MB (Gemini)."""
 
 
 class BatchProvider(Provider, Protocol):

@@ -82,7 +82,7 @@ class Provider(Protocol):
         ...
 
 
-BATCHERS = frozenset({"anthropic", "openai", "groq"})
+BATCHERS = frozenset({"anthropic", "gemini", "openai", "groq"})
 """Those that are asked in batches where there is time."""
 HEARERS = frozenset({"google_speech"})
 """Those of speech; all others are shown pictures."""

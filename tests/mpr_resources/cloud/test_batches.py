@@ -22,7 +22,7 @@ from mpr_resources.storage.store import Storage
 from tests.batch_server import BatchServer, serving
 from tests.mpr_resources.cloud.test_asking import COST, database_of, plan, question
 
-BATCHERS = ("anthropic", "openai", "groq")
+BATCHERS = ("anthropic", "gemini", "openai", "groq")
 ACME = Answer(outcome="brand", brand="Acme", confidence=0.9, text="ACME")
 LONG_S = 3600.0
 
@@ -136,6 +136,8 @@ FATES: dict[str, tuple[str, str, int, str]] = {
     "errored": ("anthropic", "errored", 0, "did not answer a request of a batch: 1 errored; run the stage again"),
     "errored at openai": ("openai", "errored", 0, "did not answer a request of a batch: 1 errored; run the stage"),
     "expired": ("anthropic", "expired", 0, "did not answer a request of a batch: 1 expired; run the stage again"),
+    "errored at gemini": ("gemini", "errored", 0, "did not answer a request of a batch: 1 errored; run the stage"),
+    "not among gemini's answers": ("gemini", "expired", 0, "did not answer a request of a batch: 1 missing; run"),
     "no line in openai's file": ("openai", "expired", 0, "did not answer a request of a batch: 1 missing; run"),
 }
 
@@ -151,6 +153,21 @@ def test_what_fails_in_a_batch_is_told_and_costs_nothing(storage: Storage, cloud
     cloud.fate = lambda request: "succeeded"
     assert len([one for one in ask(storage, cloud, range(3), f"{provider}/m", crops_per_request=2) if one.answer]) == 3
     assert [len(requests) for requests in cloud.batches.values()] == [2, 1], "what was answered is not asked again"
+
+
+def test_a_batch_of_gemini_that_expires_costs_nothing(storage: Storage, cloud: BatchServer) -> None:
+    cloud.expires = True
+    with pytest.raises(failures.ProviderError, match="gemini did not answer a request of a batch: 2 expired; run"):
+        ask(storage, cloud, range(2), "gemini/m")
+    assert total(storage, "run/r") == Totals(2, 0)
+    assert left(storage) == []
+
+
+def test_answers_of_gemini_that_have_no_name_are_no_crops(storage: Storage, cloud: BatchServer) -> None:
+    cloud.nameless = True
+    assert ask(storage, cloud, range(2), "gemini/m") == [Outcome(ACME, "gemini/m")] * 2
+    assert [len(one.pictures) for one in cloud.direct] == [1, 1]
+    assert total(storage, "run/r") == Totals(4, 2 * COST // 2 + 2 * COST), "they are paid for"
 
 
 @pytest.mark.parametrize("fate", ["refusal", "truncated"])
@@ -190,6 +207,19 @@ def test_a_batch_that_the_provider_has_forgotten_is_asked_anew(storage: Storage,
     assert total(storage, "run/r") == reserved, "it may be charged all the same"
     cloud.polls = 0
     assert ask(storage, cloud, range(1)) == [Outcome(ACME, "anthropic/m")]
+
+
+@pytest.mark.parametrize("provider", BATCHERS)
+def test_requests_of_a_batch_are_as_those_that_are_sent_at_once(
+    storage: Storage, cloud: BatchServer, provider: str
+) -> None:
+    ask(storage, cloud, range(1), f"{provider}/m")
+    [[sent]] = [[*batch.values()] for batch in cloud.batches.values()]
+    asker(Storage.open(f"{storage.url}-at-once"), cloud, f"{provider}/m", wait_s=0.0).answer([question(0)])
+    [direct] = cloud.direct
+    assert len(direct.pictures) == 1
+    assert sent.pictures == direct.pictures
+    assert sent.body == direct.body
 
 
 def test_providers_without_batches_are_asked_at_once(storage: Storage, cloud: BatchServer) -> None:
