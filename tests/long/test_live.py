@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -113,6 +113,13 @@ def test_a_window_that_has_waited_is_looked_at_in_fewer_frames(world: World, tmp
     assert (frames.rows.height, frames.header.overrides) == (1, {"fps": 0.25})
 
 
+def farthest_ms(spans: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> int:
+    """How far apart edges are at most, of as many spans."""
+    return max(
+        abs(ours - theirs) for pair in zip(spans, others, strict=True) for ours, theirs in zip(*pair, strict=True)
+    )
+
+
 @pytest.mark.timeout(600)
 def test_the_report_of_a_session_is_that_of_its_recording_as_one_file(world: World, tmp_path: Path) -> None:
     store = recorded(world, tmp_path / "scratch", "board", time.time())
@@ -133,10 +140,8 @@ def test_the_report_of_a_session_is_that_of_its_recording_as_one_file(world: Wor
     assert world.run(timeline="whole").success
     in_one = world.table("compile_report", "whole").rows.select("start_ms", "end_ms").rows()
     in_session = [(one.start_ms, one.end_ms) for one in found.exposures]
-    assert in_session == in_one
-    edges = [
-        abs(ours - true) for spans in zip(in_session, SHOWN_MS, strict=True) for ours, true in zip(*spans, strict=True)
-    ]
-    assert max(edges) <= STEP_MS // 2
-    assert found.seconds == pytest.approx(sum(end - start for start, end in in_one) / 1000)
+    # The one file has a cut between two samples; in the session it is a joint, whose time is known.
+    assert farthest_ms(in_session, in_one) <= STEP_MS
+    assert farthest_ms(in_session, SHOWN_MS) <= STEP_MS // 2
+    assert found.seconds == pytest.approx(sum(end - start for start, end in in_session) / 1000)
     assert report.recorded_ms == LENGTH_MS
