@@ -118,6 +118,8 @@ def test_the_launchpad_offers_frames_and_none_where_they_mean_something() -> Non
         "preprocess",
         "run_ocr",
         "match_brands",
+        "motion",
+        "visual_properties",
     }
     assert {name for name, fields in offers.items() if "set_to_none" in fields} >= {"extract_frames", "filter_scenes"}
     assert offers["run_ocr"] == {"as_in_profile", "frames", "heat_threshold", "line_threshold", "thorough_every"}
