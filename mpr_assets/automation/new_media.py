@@ -243,8 +243,9 @@ def timeline_spec(file: MediaFile, source: str, sidecar: bytes | None, profiles_
     try:
         said = load_model(source + SIDECAR, sidecar, Sidecar)
         spans: list[tuple[int, int] | tuple[None, None]] = [parse_chunk(chunk) for chunk in said.chunks]
+        brands = _brand_file(said.brands, Path(source.removesuffix(file.key)), profiles_folder)
     except BadInput as error:
-        place = "" if SIDECAR in str(error) else f"{source}{SIDECAR}: "
+        place = "" if source + SIDECAR in str(error) else f"{source}{SIDECAR}: "
         return spec.model_copy(update={"refused": f"{place}{error}"})
     chunks = tuple(
         ChunkSpec(
@@ -261,6 +262,20 @@ def timeline_spec(file: MediaFile, source: str, sidecar: bytes | None, profiles_
         update={
             "profile": said.profile or spec.profile,
             "chunks": chunks,
-            "brands": str(profiles_folder.absolute() / said.brands) if said.brands else None,
+            "brands": brands,
         }
     )
+
+
+def _brand_file(named: str | None, media_folder: Path, profiles_folder: Path) -> str | None:
+    """Where the brand file lies that a sidecar names.
+
+    Raises:
+        BadInput: among the media, where strangers write: a brand file has pictures read, wherever they lie.
+    """
+    if named is None:
+        return None
+    path = profiles_folder.absolute() / named
+    if path.resolve().is_relative_to(media_folder.resolve()):
+        raise BadInput(f"The brand file {path} lies in the watched folder", "move it to the folder of profiles")
+    return str(path)

@@ -16,7 +16,7 @@ from gpu_service.errors import (
     PermanentError,
 )
 from mpr_assets.engine.open_run import limited_to_frames
-from mpr_assets.engine.overrides import Overrides
+from mpr_assets.engine.overrides import NO_OVERRIDES, Overrides
 from mpr_assets.engine.stage import Stage, StageOutcome
 from mpr_assets.engine.stage_run import Result, StageRun
 from mpr_assets.engine.versions import config_version, fingerprint, hashed_settings
@@ -82,13 +82,19 @@ def materialize_stage(
 
 
 def never_made(stage: Stage, run: StageRun) -> StageTable:
-    """What stands for a stage's table that is not stored, where the stage has nothing to do on the run's timeline: the
-    table that it would make.
+    """What stands for a stage's table that is not stored, where the profile has the stage switched off, or it has
+    nothing to do on the run's timeline: the table that it would make. As of a timeline that was made before there was
+    such a stage.
+
+    Args:
+        run: of a stage that reads the table.
 
     Raises:
         MissingObject: it has something to do.
     """
-    reason = stage.idle(run)
+    section = stage.section(run.profile)
+    its_own = replace(run, stage=stage.name, settings=section, overrides=NO_OVERRIDES, switched_off=stage.idle(run))
+    reason = its_own.skipped
     if reason is None:
         return run.stored(stage.name)
     rows = pl.DataFrame(schema=dict(stage.schema))

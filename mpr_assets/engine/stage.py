@@ -113,11 +113,6 @@ class Stage(Generic[SettingsT]):
         """What must hold of its table."""
         return (*self.own_checks, *([BOXES_IN_FRAME] if self.has_boxes else []))
 
-    @property
-    def may_be_idle(self) -> bool:
-        """Whether there may be nothing to do; its table then need not be stored for others to be made."""
-        return self.idle is not never_idle
-
     def section(self, profile: Profile) -> SettingsT:
         """Its settings as the profile has them."""
         section = profile.section(self.name)

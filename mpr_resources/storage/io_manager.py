@@ -18,9 +18,6 @@ from mpr_resources.storage.pictures import PictureCache
 from mpr_resources.storage.store import MissingObject, Storage
 from mpr_resources.storage.tables import StageTable, read_table, to_parquet
 
-MAY_BE_MISSING = "mpr/may_be_missing"
-"""In the metadata of an asset's input: true where the asset can do without what is stored of it."""
-
 
 class StorageResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The object store, opened when first used, and the run's cache of decoded pictures."""
@@ -50,14 +47,12 @@ class TableIOManager(dg.ConfigurableIOManager):
             self.store.storage.delete_below(Keys.parts(context.partition_key, context.asset_key.path[-1]))
 
     def load_input(self, context: dg.InputContext) -> StageTable | None:
-        """None: nothing is stored of an input whose metadata has MAY_BE_MISSING."""
+        """None: nothing is stored of it."""
         stage, timeline = context.asset_key.path[-1], context.partition_key
         with _told_to_dagster(context):
             try:
                 return read_table(self.store.storage, stage, timeline)
             except MissingObject:
-                if not context.definition_metadata.get(MAY_BE_MISSING):
-                    raise
                 return None
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gpu_service.errors import BadInput
 from gpu_service.settings import Settings
-from mpr_resources.brands.brand_file import Brand, check_names, logo_file, read_reference
+from mpr_resources.brands.brand_file import Brand, check_names, read_reference
 from mpr_resources.brands.registry.entries import (
     Airing,
     BrandOrigin,
@@ -94,7 +94,7 @@ def _entry(listed: _FileEntry, folder: Path) -> BrandRecord:
         everywhere=listed.everywhere,
         exclude=listed.exclude,
         tags=listed.tags,
-        pictures=tuple(read_reference(listed.name, logo_file(folder, logo), Path(logo).name) for logo in listed.logos),
+        pictures=tuple(read_reference(listed.name, folder / logo, Path(logo).name) for logo in listed.logos),
         airings={timeline: Airing(at.first_ms, at.last_ms) for timeline, at in listed.airings.items()},
     )
 

@@ -351,6 +351,10 @@ def test_a_tick_without_time_takes_a_few_and_the_next_goes_on(intake: Intake, mo
 SIDECARS = {
     "profile": ("profile: cup\n", {"profile": "cup"}),
     "absolute brands": ("brands: /b.yaml\n", {"brands": "/b.yaml"}),
+    "brands among the media": (
+        "brands: '{folder}/sub/../b.yaml'\n",
+        {"refused": "{side}: The brand file {folder}/sub/../b.yaml lies in the watched folder; move it to"},
+    ),
     "chunks": (
         "chunks: ['00:10-00:12', '1:00-1:30.5']\n",
         {"chunks": [(10_000, 12_000, None), (60_000, 90_500, None)]},
@@ -381,14 +385,14 @@ SIDECARS = {
 def test_a_sidecar(intake: Intake, name: str) -> None:
     text, expected = SIDECARS[name]
     intake.put("final.mp4")
-    intake.put("final.mp4.yaml", text)
+    intake.put("final.mp4.yaml", text.replace("{folder}", str(intake.folder)))
     assert intake.ticks() == ["final.mp4"]
     spec = load_spec(intake.storage, timeline_name("final.mp4"))
     said: dict[str, Any] = {"profile": spec.profile, "brands": spec.brands, "refused": spec.refused}
     said["chunks"] = [(chunk.start_ms, chunk.end_ms, chunk.stream) for chunk in spec.chunks]
     usual = {"profile": "generic", "brands": None, "refused": None, "chunks": [(None, None, None)]}
     if "refused" in expected:
-        begins = expected["refused"].format(side=intake.folder / "final.mp4.yaml")
+        begins = expected["refused"].format(side=intake.folder / "final.mp4.yaml", folder=intake.folder)
         assert said.pop("refused", "").startswith(begins)
         assert said | {"refused": None} == usual
     else:

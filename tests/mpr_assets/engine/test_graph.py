@@ -16,7 +16,7 @@ from gpu_service.errors import HostAway, TransientError
 from gpu_service.host.registry import ROUTINES
 from gpu_service.settings import old_names
 from mpr_assets.annotations.corrections import Correction, keep_corrections
-from mpr_assets.definitions import STAGES
+from mpr_assets.definitions import BY_NAME, STAGES
 from mpr_assets.engine.stage import Stage
 from mpr_assets.orchestration import stage_asset
 from mpr_assets.orchestration.launchpad import overrides_model
@@ -244,6 +244,18 @@ def test_corrections_that_were_never_made_are_none(world: World, finished: tuple
     world.storage.delete([Keys.table("corrections", TIMELINE)])
     ran = world.run("compile_report")
     assert ran.data_versions() == {"compile_report": finished[1].data_versions()["compile_report"]}
+
+
+@pytest.mark.parametrize("stage", ["motion", "visual_properties", "transcribe", "escalate_vlm"])
+def test_a_stage_that_is_off_and_was_never_made_is_not_asked_for(
+    stage: str, world: World, finished: tuple[World, Ran]
+) -> None:
+    """As of a timeline that was stored before there was such a stage."""
+    reader = next(name for name in NAMES if stage in BY_NAME[name].inputs)
+    world.storage.delete([Keys.table(stage, TIMELINE)])
+    ran = world.run(reader)
+    assert ran.failures() == {}
+    assert ran.data_versions() == {reader: finished[1].data_versions()[reader]}
 
 
 def test_corrections_that_are_given_and_were_never_made_are_asked_for(world: World) -> None:

@@ -123,18 +123,6 @@ BAD = {
         "the logo {folder}/acme.png of the brand 'Acme' does not exist; "
         "correct the path, which is relative to the brand file.",
     ),
-    "logo_outside": (
-        "brands: [{name: Acme, logos: [../acme.png]}]",
-        "The logo ../acme.png lies outside of the brand file's folder {folder}; copy it there.",
-    ),
-    "logo_at_an_absolute_path": (
-        "brands: [{name: Acme, logos: [/etc/acme.png]}]",
-        "The logo /etc/acme.png lies outside of the brand file's folder {folder}; copy it there.",
-    ),
-    "logo_by_a_link": (
-        "brands: [{name: Acme, logos: [link.png]}]",
-        "The logo link.png lies outside of the brand file's folder {folder}; copy it there.",
-    ),
     "logo_of_gigabytes": (
         "brands: [{name: Acme, logos: [huge.png]}]",
         "the logo {folder}/huge.png of the brand 'Acme' cannot be used: {folder}/huge.png is larger than 100 MB; "
@@ -178,7 +166,6 @@ def test_refuses(name: str, tmp_path: Path) -> None:
         "text.jpg": b"no picture",
     }.items():
         put(tmp_path / file, content)
-    (tmp_path / "link.png").symlink_to("/etc/passwd")
     with (tmp_path / "huge.png").open("wb") as huge:
         huge.truncate(20 * 10**9)  # of holes: it takes no room
     path = brand_file(tmp_path, text)
