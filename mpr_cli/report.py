@@ -15,7 +15,6 @@ from rich.table import Table
 from gpu_service.errors import BadInput
 from mpr_assets.report.measures import measures
 from mpr_assets.report.media_equivalent import RateCard, equivalents, refuse_unknown_placements
-from mpr_assets.report.placement import PlacementSettings
 from mpr_assets.runs.local_storage import storage
 from mpr_assets.timelines.spec_store import load_spec
 from mpr_cli import terminal
@@ -372,6 +371,8 @@ def _times(number: int) -> str:
 
 def _possible_placements(told: Mapping[str, Any]) -> list[str]:
     """What marks may stand on by the settings that made a `report.json`."""
+    from mpr_assets.report.placement import PlacementSettings  # it brings OpenCV with it
+
     made = {one["stage"]: one["settings"] for one in told.get("stages", [])}
     named = made.get("compile_report", {}).get("object_placements", {})
     return PlacementSettings(object_placements=named).possible_placements

@@ -93,6 +93,8 @@ def another(stage: str, name: str) -> Any:
         tries += ["another", "another {}", "navy"]
     elif isinstance(now, tuple):
         tries = [[*now, "another"], ["srt", *now], list(now[:-1]), ["yolo", *now]]
+    elif isinstance(now, dict):
+        tries = [{"another": "one"}]
     elif now is None:
         tries = [1, 0.5, "another"]
     for value in tries:

@@ -268,7 +268,7 @@ CHANGED = "match_brands: {min_confidence: 0.6}\n"
 
 def test_settings_are_observed_once(house: House) -> None:
     sensor = config_sensor(STAGES)
-    assert house.tick(sensor).skip_message == "no run is needed; 32 changed settings were observed."
+    assert house.tick(sensor).skip_message == "no run is needed; 36 changed settings were observed."
     assert house.tick(sensor).skip_message is None
     house.write(CHANGED)
     assert house.tick(sensor).skip_message == "no run is needed; 2 changed settings were observed."
@@ -374,7 +374,7 @@ def test_a_host_that_is_away_leaves_its_timelines_alone(house: House, monkeypatc
     monkeypatch.setattr(house.host, "identity", away)
     assert house.replays() == []
     assert len(asked) == 1, "one waiting is enough"
-    assert house.tick(config_sensor(STAGES)).skip_message == "no run is needed; 18 changed settings were observed."
+    assert house.tick(config_sensor(STAGES)).skip_message == "no run is needed; 20 changed settings were observed."
 
 
 def test_a_thousand_timelines_become_one_backfill(tmp_path: Path) -> None:

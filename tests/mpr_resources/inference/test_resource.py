@@ -84,7 +84,7 @@ def test_an_unreachable_host_fails_the_run_and_names_itself() -> None:
     cause = failure.error.cause
     assert cause is not None
     assert cause.cls_name == "HostAway"
-    assert "The inference host http://127.0.0.1:9 has not answered /mean for 0.0 s" in cause.message
+    assert "The inference host http://127.0.0.1:9 has not answered /mean for 0." in cause.message
 
 
 def test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
