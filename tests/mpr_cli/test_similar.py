@@ -33,7 +33,7 @@ def test_a_box_is_found_again_and_becomes_a_reference_or_an_alias(mpr_there: Mpr
     assert cv2.imread(first["sheet"]) is not None
     told = mpr_there("similar", TIMELINE, "0", BOARD, "--everywhere", "--make-reference", BRAND)
     assert "The picture is a reference of Acme Motors." in told
-    assert "Stale now: detect_objects, preprocess, run_ocr, match_brands" in " ".join(told.split())
+    assert "Stale now: detect_objects, preprocess, run_ocr, transcribe, match_brands" in " ".join(told.split())
     assert f"To find it everywhere: mpr replay {TIMELINE} detect_objects" in told
     world.run("detect_objects")
     assert world.table("detect_objects").rows["label"].unique().to_list() == [BRAND]
