@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from mpr_assets import sampling
+from mpr_assets.sampling import frames as sampling
 from mpr_assets.definitions import ROOT
 from mpr_assets.stages import extract_frames
 from mpr_resources.storage import journal
@@ -238,7 +238,7 @@ import os, signal, sys
 from pathlib import Path
 import dagster as dg
 from mpr_assets.stages import extract_frames
-from mpr_assets import sampling
+from mpr_assets.sampling import frames as sampling
 from tests.long.test_resume import Mortal
 from tests.world import World
 stage, lives, inputs, storage = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])

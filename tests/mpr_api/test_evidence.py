@@ -83,7 +83,7 @@ def test_costs_and_the_cache(api: httpx2.Client, api_world: World) -> None:
     cleared = ok(api.delete(f"{MATCH}/cache"))
     try:
         assert cleared["size_bytes"] == held["size_bytes"]
-        assert ok(api.get("/detect/cache"))["folders"] == []
+        assert ok(api.get("/detect/cache", params={"timeline": "match"}))["folders"] == []
         assert api.get("/detect/frames/match/0.jpg").status_code == 404
     finally:
         assert api_world.run().success
