@@ -15,8 +15,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from mpr_assets.sampling import frames as sampling
 from mpr_assets.definitions import ROOT
+from mpr_assets.sampling import frames as sampling
 from mpr_assets.stages import extract_frames
 from mpr_resources.storage import journal
 from mpr_resources.storage.journal import Journal
