@@ -189,25 +189,26 @@ describe('a timeline', () => {
       await page.mouse.move(picture.x + (picture.width - 640 * scale) / 2 + x * scale, picture.y + (picture.height - 360 * scale) / 2 + y * scale)
     }
     const told = (words: string) => page.getByRole('status').getByText(words, { exact: true })
+    // What is under the pointer is told when it moves, and objects are there a little later than what asks for them.
+    const tells = async (x: number, y: number, words: string) => {
+      for (let i = 0; i < 50 && !(await told(words).count()); i++) {
+        await point(x, y)
+        await setTimeout(200)
+      }
+      assert.equal(await told(words).count(), 1)
+    }
     await objects.selectOption({ label: 'car (1)' })
     await page.waitForURL(/objects=car/)
-    await point(400, 300)
-    await told('car 75 %').waitFor()
+    await tells(400, 300, 'car 75 %')
     await point(130, 320)
     await told('car 75 %').waitFor({ state: 'detached' })
     assert.equal(await told('person 75 %').count(), 0)
     await objects.selectOption('all')
     await page.waitForURL(/objects=(&|$)/)
-    await point(130, 320)
-    await told('person 75 %').waitFor()
+    await tells(130, 320, 'person 75 %')
     await page.reload()
     await page.getByText('found by').waitFor()
-    // What is under the pointer is told when it moves, and objects are there a little later than the frame.
-    for (let i = 0; i < 50 && !(await told('person 75 %').count()); i++) {
-      await point(130, 320)
-      await setTimeout(200)
-    }
-    assert.equal(await told('person 75 %').count(), 1)
+    await tells(130, 320, 'person 75 %')
     assert.deepEqual(complaints, [])
   })
 
