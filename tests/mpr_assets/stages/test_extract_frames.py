@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import polars as pl
 import pytest
@@ -214,7 +215,11 @@ def test_damage_is_named_and_no_frame_silently_lost(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", list(noise), options={"g": "12"})
     chunks = timeline(path)
     content = bytearray(path.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 4000] = b"\x55" * 4000
+    # From a key frame's first byte on: in the middle of one any bytes may be a picture, and no decoder can tell.
+    with av.open(path) as container:
+        starts = [packet.pos for packet in container.demux(video=0) if packet.is_keyframe and packet.pos is not None]
+    damage = slice(starts[3] + 4, starts[3] + 4004)
+    content[damage] = b"\x55" * 4000
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"a.mp4 is damaged near 00:00:01\.\d+"):
         list(extract(chunks, ExtractFramesSettings(fps=10)))
