@@ -19,7 +19,8 @@ from mpr_api.access.refusals import Refused
 from mpr_api.access.roots import within
 from mpr_api.routes.events import HEADERS, STREAM, LastEventId
 from mpr_api.world.backend import Backend, Shared
-from mpr_api.world.live_feed import LiveFeed, LiveResult, LiveWindow, ToldSoFar, told_so_far, told_window
+from mpr_api.world.live_feed import LiveFeed, ToldSoFar, told_so_far, told_window
+from mpr_api.world.live_messages import LiveResult, LiveWindow
 from mpr_assets.sessions.session import LiveSession, RecorderSettings, Window
 from mpr_assets.sessions.session_report import REPORT, SessionReport
 from mpr_assets.sessions.session_store import SessionStore

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from mpr_api.world.live_feed import LiveDetection, LiveFrame, LiveResult, LiveThing, LiveWindow
+from mpr_api.world.live_messages import LiveDetection, LiveFrame, LiveResult, LiveThing, LiveWindow
 
 RECENT = 5
 TYPES = {"ocr": "text", "logo": "logo", "object": "object"}

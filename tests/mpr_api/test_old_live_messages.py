@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mpr_api.world.live_feed import LiveEpoch, LiveFrame, LiveLook, LiveMotion, LiveResult, LiveWindow
+from mpr_api.world.live_messages import LiveEpoch, LiveFrame, LiveLook, LiveMotion, LiveResult, LiveWindow
 from mpr_api.world.old_live_messages import analyses
 
 WINDOW = LiveWindow(

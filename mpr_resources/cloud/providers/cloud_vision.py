@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
-from urllib.parse import urlsplit
 
 from gpu_service.pictures import size_px
 from mpr_resources.cloud.providers import (
@@ -19,6 +18,7 @@ from mpr_resources.cloud.providers import (
     Usage,
     failures,
 )
+from mpr_resources.cloud.providers.google_rest import GoogleRest
 
 NAME = "cloud_vision"
 HOST = "https://vision.googleapis.com"
@@ -37,25 +37,12 @@ class CloudVision:
 
     def __init__(self, key: str, base_url: str | None) -> None:
         try:
-            import requests
-            from google.api_core import exceptions
-            from google.auth import api_key
             from google.cloud import vision
             from google.cloud.vision_v1.services.image_annotator.transports import ImageAnnotatorRestTransport
-            from google.protobuf import json_format
         except ImportError as error:
             raise failures.no_sdk(NAME) from error
-        self._errors: Any = exceptions
-        self._http: Any = requests.exceptions
-        auth: Any = api_key
-        self._parse_error: Any = json_format.ParseError
-        self._key = key
-        address = urlsplit(base_url or HOST)
-        transport = ImageAnnotatorRestTransport(
-            host=address.netloc, url_scheme=address.scheme, credentials=auth.Credentials(key)
-        )
-        transport._session._refresh_status_codes = ()  # a key cannot be renewed: a request is sent once
-        self._client: Any = vision.ImageAnnotatorClient(transport=transport)
+        self._google = GoogleRest(NAME, key, base_url or HOST)
+        self._client: Any = vision.ImageAnnotatorClient(transport=self._google.transport(ImageAnnotatorRestTransport))
 
     def ask(self, ask: Request) -> Completion:
         """See `Provider.ask`. Pictures that are context are not sent."""
@@ -79,23 +66,10 @@ class CloudVision:
 
     def _annotated(self, ask: Request, wanted: list[dict[str, object]], usage: Usage) -> list[Any]:
         """What Google found in each picture. `usage`: with those pictures and with all that were sent before them."""
-        try:
+        with self._google.asking(ask.model, ask.timeout_s, usage):
             given = self._client.batch_annotate_images(
                 request={"requests": wanted}, retry=None, timeout=ask.timeout_s
             ).responses
-        except (self._http.Timeout, self._errors.RetryError):
-            raise failures.timed_out(NAME, ask.timeout_s) from None
-        except self._errors.GoogleAPICallError as error:
-            answer = error.response
-            headers = {} if answer is None else answer.headers
-            status = int(error.code or 500)
-            raise failures.of_status(NAME, ask.model, status, headers, {"message": error.message}, self._key) from None
-        except (self._parse_error, self._http.JSONDecodeError):
-            raise failures.unreadable(NAME, usage) from None
-        except (self._http.RequestException, ConnectionError):
-            raise failures.cut_off(NAME) from None
-        except (self._errors.GoogleAPIError, ValueError, TypeError):
-            raise failures.unreadable(NAME, usage) from None
         if len(given) != len(wanted) or any(one.error.code for one in given):
             raise failures.unreadable(NAME, usage)
         return list(given)

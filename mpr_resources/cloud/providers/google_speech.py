@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from gpu_service.sound import RATE_HZ
 from gpu_service.wire import SpokenWord
 from mpr_resources.cloud.providers import HeardSpeech, SpeechRequest, Usage, failures
+from mpr_resources.cloud.providers.google_rest import GoogleRest
 
 NAME = "google_speech"
 HOST = "https://speech.googleapis.com"
@@ -30,25 +30,12 @@ class GoogleSpeech:
 
     def __init__(self, key: str, base_url: str | None) -> None:
         try:
-            import requests
-            from google.api_core import exceptions
-            from google.auth import api_key
             from google.cloud import speech_v1
             from google.cloud.speech_v1.services.speech.transports import SpeechRestTransport
-            from google.protobuf import json_format
         except ImportError as error:
             raise failures.no_sdk(NAME) from error
-        self._errors: Any = exceptions
-        self._http: Any = requests.exceptions
-        auth: Any = api_key
-        self._parse_error: Any = json_format.ParseError
-        self._key = key
-        address = urlsplit(base_url or HOST)
-        transport = SpeechRestTransport(
-            host=address.netloc, url_scheme=address.scheme, credentials=auth.Credentials(key)
-        )
-        transport._session._refresh_status_codes = ()  # a key cannot be renewed: a request is sent once
-        self._client: Any = speech_v1.SpeechClient(transport=transport)
+        self._google = GoogleRest(NAME, key, base_url or HOST)
+        self._client: Any = speech_v1.SpeechClient(transport=self._google.transport(SpeechRestTransport))
 
     def hear(self, ask: SpeechRequest) -> HeardSpeech:
         """See `SpeechProvider.hear`."""
@@ -66,21 +53,8 @@ class GoogleSpeech:
             config["adaptation"] = {"phrase_sets": [{"phrases": phrases}]}
         seconds = math.ceil(len(ask.samples) / RATE_HZ)
         request = {"config": config, "audio": {"content": ask.samples.astype("<i2").tobytes()}}
-        try:
+        with self._google.asking(ask.model, ask.timeout_s, Usage(seconds)):
             response = self._client.recognize(request=request, retry=None, timeout=ask.timeout_s)
-        except (self._http.Timeout, self._errors.RetryError):
-            raise failures.timed_out(NAME, ask.timeout_s) from None
-        except self._errors.GoogleAPICallError as error:
-            answer = error.response
-            headers = {} if answer is None else answer.headers
-            status = int(error.code or 500)
-            raise failures.of_status(NAME, ask.model, status, headers, {"message": error.message}, self._key) from None
-        except (self._parse_error, self._http.JSONDecodeError):
-            raise failures.unreadable(NAME, Usage(seconds)) from None
-        except (self._http.RequestException, ConnectionError):
-            raise failures.cut_off(NAME) from None
-        except (self._errors.GoogleAPIError, ValueError, TypeError):
-            raise failures.unreadable(NAME, Usage(seconds)) from None
         billed = math.ceil(response.total_billed_time.total_seconds()) if response.total_billed_time else seconds
         best = [result.alternatives[0] for result in response.results if result.alternatives]
         words = [_word(word, one.confidence) for one in best for word in one.words]
