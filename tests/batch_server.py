@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from tests.cloud_server import BASES, ENVELOPES, KEY, KEY_VARIABLES, Request, as_request, said
+from tests.web_server import listening
 
 PATHS = {
     "anthropic": "/v1/messages",
@@ -157,13 +157,5 @@ def serving(server: BatchServer | None = None) -> Iterator[BatchServer]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    cloud.port = httpd.server_address[1]
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(Handler) as cloud.port:
         yield cloud
-    finally:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.web_server import listening
+
 KEY = "canary-4c1d-key"
 KEY_VARIABLES = {
     "anthropic": "ANTHROPIC_API_KEY",
@@ -178,13 +180,5 @@ def serving(server: CloudServer | None = None) -> Iterator[CloudServer]:
         def handle_error(self, request: Any, client_address: Any) -> None:
             pass
 
-    httpd = Quiet(("127.0.0.1", 0), Handler)
-    cloud.port = httpd.server_address[1]
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(Handler, Quiet) as cloud.port:
         yield cloud
-    finally:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.web_server import listening
 
 KEY = "canary-4c1d-google"
 
@@ -51,13 +52,6 @@ def serving(answer: Callable[[Asked], tuple[int, Any]]) -> Iterator[GoogleServer
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    google.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with listening(Handler) as port:
+        google.url = f"http://127.0.0.1:{port}"
         yield google
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -1,4 +1,4 @@
-"""Web servers that hand out files, for tests."""
+"""Web servers on this machine, for tests: that answer as they are told, or hand out files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+
+
+@contextmanager
+def listening(
+    handler: type[BaseHTTPRequestHandler], kind: type[ThreadingHTTPServer] = ThreadingHTTPServer
+) -> Iterator[int]:
+    """The port at which it answers."""
+    with kind(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
